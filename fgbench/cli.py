@@ -1,0 +1,171 @@
+"""The verbs of the command line, one function each. Heavy libraries are imported inside them, so that --help is quick."""
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fgbench.errors import FgbenchError
+
+app = typer.Typer(
+    name="fgbench",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Does every number printed in a fine-grained recognition paper hold, here, today, and at what cost?",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Get a data set, or check one that is here.")
+weights_app = typer.Typer(no_args_is_help=True, help="Get the weights of a network, or list what is known.")
+app.add_typer(data_app, name="data")
+app.add_typer(weights_app, name="weights")
+
+Folder = Annotated[Path, typer.Option("--results", help="Folder that keeps records and unfinished work.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RESULTS = Path("runs")
+
+
+def main() -> None:
+    """Run a verb; a user's mistake is told in a sentence, with exit code 2, never a traceback."""
+    os.environ.setdefault("FGBENCH_COMMAND", shlex.join(["fgbench", *sys.argv[1:]]))
+    try:
+        app()
+    except FgbenchError as error:
+        typer.echo(f"fgbench: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("\nfgbench: interrupted; the same command goes on from here", err=True)
+        sys.exit(130)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from fgbench import __version__
+
+        typer.echo(f"fgbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Does every number printed in a fine-grained recognition paper hold, here, today, and at what cost?"""
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str, typer.Argument(help="papers, cells, recipes, methods, data, or all.")] = "all",
+    as_json: AsJson = False,
+) -> None:
+    """Papers, their cells, recipes, methods and data sets."""
+    from fgbench.commands import catalogue, show_catalogue
+
+    found = catalogue(kind)
+    typer.echo(json.dumps(found, indent=1, ensure_ascii=False)) if as_json else show_catalogue(found)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """What can run here, what is missing, and the command that would get it."""
+    from fgbench.doctor import examine, show
+
+    found = examine()
+    typer.echo(json.dumps(found, indent=1, ensure_ascii=False)) if as_json else show(found)
+
+
+@data_app.command("get")
+def data_get(name: Annotated[str, typer.Argument(help="Data set, such as cub.")]) -> None:
+    """Download the official archive (resumable, checksum verified) and unpack it."""
+    from fgbench.commands import get_data
+
+    typer.echo(f"{name} is at {get_data(name)}")
+
+
+@data_app.command("check")
+def data_check(name: Annotated[str, typer.Argument(help="Data set, such as cub.")], as_json: AsJson = False) -> None:
+    """Decode every image and hold every annotation against the official one; exit code 1 when something is wrong."""
+    from fgbench.commands import check_data
+
+    raise typer.Exit(0 if check_data(name, as_json=as_json) else 1)
+
+
+@weights_app.command("list")
+def weights_list(as_json: AsJson = False) -> None:
+    """Every weight file that recipes may name, and whether it is here."""
+    from fgbench.commands import list_weights
+
+    list_weights(as_json=as_json)
+
+
+@weights_app.command("get")
+def weights_get(name: Annotated[str, typer.Argument(help="Weight file, such as vgg16.matconvnet.")]) -> None:
+    """Download the weights of a network from their official address, checksum verified."""
+    from fgbench.backbones import get_weights
+
+    typer.echo(f"{name} is at {get_weights(name)}")
+
+
+Profile = Annotated[str, typer.Option(help="quick, frozen, paper, or auto (paper with a GPU and real data, else quick).")]
+Seeds = Annotated[int | None, typer.Option(min=1, help="How many seeds, from 0. [default: 3; 1 under frozen]")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time. [default: the cores under quick, else 1]")]
+
+
+@app.command()
+def run(
+    recipes: Annotated[list[str], typer.Argument(help="Recipes, such as bcnn/bcnn_dd; see `fgbench list recipes`.")],
+    data: Annotated[str, typer.Option(help="Data set of the recipes.")] = "cub",
+    profile: Profile = "auto",
+    seeds: Seeds = None,
+    classes: Annotated[int | None, typer.Option(help="Only the first classes: a deviation.")] = None,
+    size: Annotated[int | None, typer.Option(help="Input size in pixels: a deviation.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Network for every stream, as network:tap: a deviation.")] = None,
+    shuffle_labels: Annotated[bool, typer.Option(help="Control: permute training labels; must fall to chance.")] = False,
+    jobs: Jobs = None,
+    results: Folder = RESULTS,
+) -> None:
+    """Run recipes and write their records; finished runs are kept, interrupted ones go on."""
+    from fgbench.commands import Request, run_recipes
+    from fgbench.runs import Changes
+
+    changes = Changes(classes=classes, size=size, shuffle_labels=shuffle_labels, backbone=backbone)
+    raise typer.Exit(run_recipes(Request(data, tuple(recipes), profile, seeds, jobs, changes), results))
+
+
+@app.command()
+def reproduce(
+    data: Annotated[str, typer.Argument(help="Data set, such as cub.")],
+    profile: Profile = "auto",
+    seeds: Seeds = None,
+    jobs: Jobs = None,
+    results: Folder = RESULTS,
+) -> None:
+    """Run every recipe of a data set, judge every cell, and render the report."""
+    from fgbench.commands import Request, run_recipes, write_report
+
+    code = run_recipes(Request(data, (), profile, seeds, jobs), results)
+    typer.echo(f"report: {write_report(results, results / 'report')}")
+    raise typer.Exit(code)
+
+
+@app.command()
+def report(
+    results: Folder = RESULTS,
+    out: Annotated[Path | None, typer.Option(help="Folder of the pages. [default: <results>/report]")] = None,
+) -> None:
+    """Render the report from the records at hand."""
+    from fgbench.commands import write_report
+
+    typer.echo(f"report: {write_report(results, out or results / 'report')}")
+
+
+@app.command()
+def verify(results: Annotated[Path, typer.Argument(help="Folder that keeps records.")] = RESULTS) -> None:
+    """Recompute every value from its per-sample outputs; exit code 1 when one differs."""
+    from fgbench.commands import verify_records
+
+    raise typer.Exit(0 if verify_records(results) else 1)

@@ -1,0 +1,272 @@
+"""What the verbs of the command line do."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fgbench.console import Progress, out, table
+from fgbench.datasets import Dataset, datasets
+from fgbench.datasets.check import check
+from fgbench.errors import FgbenchError, nearest
+from fgbench.files import cache_folder
+from fgbench.papers import load_papers
+from fgbench.recipes import Recipe, load_recipes
+
+KINDS = ("papers", "cells", "recipes", "methods", "data")
+DEFAULT_SEEDS = {"quick": 3, "frozen": 1, "paper": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a user asked to be run."""
+
+    data: str
+    recipes: tuple[str, ...]
+    """Empty for every recipe of the data set."""
+    profile: str
+    seeds: int | None
+    jobs: int | None
+    changes: Any = None
+    """A `fgbench.runs.Changes`, or None."""
+
+
+def catalogue(kind: str) -> dict[str, list[dict[str, Any]]]:
+    """What there is, by kind, as plain values.
+
+    Raises:
+        FgbenchError: an unknown kind.
+    """
+    if kind != "all" and kind not in KINDS:
+        raise FgbenchError(f"no kind named {kind!r}; {nearest(kind, [*KINDS, 'all'])}")
+    papers = load_papers()
+    found: dict[str, list[dict[str, Any]]] = {}
+    if kind in {"papers", "all"}:
+        found["papers"] = [
+            {"id": p.id, "version": p.version, "title": p.title, "year": p.year, "cells": len(p.cells())}
+            for p in papers.values()
+        ]
+    if kind == "cells":
+        found["cells"] = [asdict(cell) | {"params": dict(cell.params)} for p in papers.values() for cell in p.cells()]
+    if kind in {"recipes", "all"}:
+        found["recipes"] = [
+            {"recipe": r.name, "data": r.settings.data, "method": r.method, "streams": " x ".join(r.settings.backbones)}
+            for r in load_recipes().values()
+        ]
+    if kind in {"methods", "all"}:
+        from fgbench.methods import methods
+
+        found["methods"] = [{"method": name, "what": _first_line(methods[name].__doc__)} for name in methods]
+    if kind in {"data", "all"}:
+        found["data"] = [{"data": name, "title": datasets[name].title, "here": _is_here(name)} for name in datasets]
+    return found
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0]
+
+
+def _is_here(name: str) -> bool:
+    return datasets[name].synthetic or _folder(datasets[name]) is not None
+
+
+def _folder(dataset: Dataset) -> Path | None:
+    try:
+        return dataset.find()
+    except FgbenchError:
+        return None
+
+
+def show_catalogue(found: dict[str, list[dict[str, Any]]]) -> None:
+    """Print a catalogue as tables."""
+    for kind, rows in found.items():
+        table(kind, rows)
+
+
+def get_data(name: str) -> Path:
+    """Download and unpack a data set; returns its folder.
+
+    Raises:
+        FgbenchError: the data set has no official address, or the download fails.
+    """
+    from fgbench.download import extract, fetch
+
+    dataset = datasets[name]
+    if dataset.archive is None:
+        return dataset.find()
+    if here := _folder(dataset):
+        return here
+    first = os.environ.get("FGBENCH_DATA", "").split(os.pathsep)[0]
+    place = Path(first) if first else cache_folder() / "data"
+    url = os.environ.get(f"FGBENCH_URL_{name.upper()}") or dataset.archive.url
+    archive = fetch(url, place / Path(url).name, md5=dataset.archive.md5)
+    unpacked = place / f".{dataset.folder}.unpacked"
+    extract(archive, unpacked)
+    inner = unpacked / dataset.folder
+    if not inner.is_dir():
+        raise FgbenchError(f"{archive} holds no folder {dataset.folder}", f"see {dataset.archive.page}")
+    # The archive keeps its attribute names beside the folder; the loader wants them in it.
+    names = unpacked / "attributes.txt"
+    if names.is_file() and not (inner / names.name).exists():
+        names.replace(inner / names.name)
+    inner.replace(place / dataset.folder)
+    archive.unlink()
+    return place / dataset.folder
+
+
+def check_data(name: str, *, as_json: bool = False) -> bool:
+    """Check a data set and print what was found; True when nothing is wrong."""
+    dataset = datasets[name]
+    index = dataset.index()
+    with Progress(quiet=as_json) as progress:
+        task = progress.add(f"decoding {name}", len(index))
+        health = check(index, dataset.official, dataset.tables, lambda: progress.advance(task))
+    if as_json:
+        out(json.dumps(asdict(health), indent=1, ensure_ascii=False))
+        return not health.problems
+    for title, findings in (("problems", health.problems), ("notes", health.notes)):
+        kinds = sorted({finding.kind for finding in findings})
+        for kind in kinds:
+            same = [finding for finding in findings if finding.kind == kind]
+            shown = same if title == "problems" or len(same) <= 20 else same[:3]
+            table(f"{title}: {kind} ({len(same)})", [{"file": f.file, "what": f.what} for f in shown])
+            if len(shown) < len(same):
+                out(f"  and {len(same) - len(shown)} more (--json lists all)")
+    whole = not health.problems and len(index) == health.images
+    out(f"{dataset.title}: {health.images} images, {int(index.train.sum())} for training, {len(health.problems)} problems")
+    if whole:
+        out(f"annotations {index.annotation_hashes['split']}, fingerprint {index.fingerprint}")
+    return not health.problems
+
+
+def list_weights(*, as_json: bool) -> None:
+    """Print every known weight file and where it is."""
+    from fgbench.backbones import known_weights
+
+    rows = known_weights()
+    out(json.dumps(rows, indent=1)) if as_json else table("weights", rows)
+
+
+def choose_profile(profile: str, data: str) -> str:
+    """`auto` resolved: `paper` with a GPU and the real data, else `quick`.
+
+    Raises:
+        FgbenchError: an unknown profile.
+    """
+    from fgbench.recipes import PROFILES
+
+    if profile != "auto":
+        if profile not in PROFILES:
+            raise FgbenchError(f"no profile named {profile!r}; {nearest(profile, [*PROFILES, 'auto'])}")
+        return profile
+    import torch
+
+    return "paper" if torch.cuda.is_available() and _is_here(data) else "quick"
+
+
+def choose_recipes(data: str, names: Sequence[str]) -> list[Recipe]:
+    """Recipes of a data set by name, or all of them.
+
+    Raises:
+        FgbenchError: an unknown recipe, or a data set without recipes.
+    """
+    recipes = {recipe.name: recipe for recipe in load_recipes().values() if recipe.settings.data == data}
+    if not recipes:
+        known = sorted({recipe.settings.data for recipe in load_recipes().values()})
+        raise FgbenchError(
+            f"no recipe for the data set {data!r}: there is no reproductions/*/{data}.toml (there are {', '.join(known)})",
+            f"fgbench reproduce {known[0]}" if known else "",
+        )
+    for name in names:
+        if name not in recipes:
+            raise FgbenchError(f"no recipe {name!r} for {data}; {nearest(name, recipes)}", "fgbench list recipes")
+    return [recipes[name] for name in names] if names else list(recipes.values())
+
+
+def run_recipes(request: Request, results: Path) -> int:
+    """Run what was asked for and print how it came out; returns the exit code."""
+    import torch
+
+    from fgbench.runner import run_plan, store_of
+    from fgbench.runs import Changes, plan
+
+    profile = choose_profile(request.profile, request.data)
+    recipes = choose_recipes(request.data, request.recipes)
+    seeds = range(request.seeds or DEFAULT_SEEDS[profile])
+    device = "cuda" if torch.cuda.is_available() and profile != "quick" else "cpu"
+    out(f"profile {profile}: {len(recipes)} recipes, seeds {', '.join(map(str, seeds))}, on {device}")
+    if profile == "quick":
+        out("synthetic birds and small networks: these numbers answer no printed one")
+    planned = plan(recipes, profile, seeds, device=device, changes=request.changes or Changes())
+    for key, obstacle in planned.blocked.items():
+        out(f"blocked: {key}: {obstacle.reason}\n  {obstacle.command}")
+    jobs = request.jobs or ((os.cpu_count() or 1) if profile == "quick" else 1)
+    with Progress() as progress:
+        result = run_plan(planned, results, progress.watch(len(planned.runs)), jobs=jobs)
+    store = store_of(results)
+    rows = []
+    for run in planned.runs:
+        if store.has(run.id):
+            record = store.read(run.id)
+            value = record.values["accuracy"]
+            rows.append(
+                {
+                    "run": run.title,
+                    "accuracy": f"{value.value:.1f} %",
+                    "95 %": f"{value.low:.1f} to {value.high:.1f}",
+                    "time": f"{record.cost.wall_s:.0f} s",
+                    "peak": f"{record.cost.peak_mib:.0f} MiB",
+                    "images/s": f"{record.cost.test_fps or 0:.1f}",
+                    "record": run.id,
+                }
+            )
+    table("results", rows)
+    out(f"{result.done} runs done, {result.kept} kept from before, {len(result.failures)} failed, "
+        f"{len(planned.blocked)} recipes blocked")
+    for failure in result.failures:
+        out(f"failed: {failure.name}: {failure.message}")
+        if failure.detail:
+            out(failure.detail)
+    return 1 if result.failures or not planned.runs else 0
+
+
+def write_report(results: Path, folder: Path) -> Path:
+    """Judge every cell by the records in `results` and render the pages into `folder`; returns the index page."""
+    from fgbench.claims import check_claims
+    from fgbench.report.render import render
+    from fgbench.runner import store_of
+    from fgbench.runs import obstacles
+    from fgbench.verdict import judge
+
+    papers, recipes = load_papers(), load_recipes()
+    records = store_of(results).records()
+    missing = obstacles(list(recipes.values()))
+    known = {key: recipe.deterministic for key, recipe in recipes.items()}
+    verdicts = {
+        name: [judge(cell, records, missing, known) for cell in paper.cells()] for name, paper in papers.items()
+    }
+    return render(papers, verdicts, check_claims(papers, records), records, folder)
+
+
+def verify_records(results: Path) -> bool:
+    """Verify every record in a results folder and print what is wrong; True when nothing is.
+
+    Raises:
+        FgbenchError: there is no record.
+    """
+    from fgbench.runner import store_of
+
+    store = store_of(results)
+    records = store.records()
+    if not records:
+        raise FgbenchError(f"no records in {store.folder}", "fgbench reproduce cub")
+    bad = 0
+    for record in records:
+        wrong = store.verify(record)
+        bad += bool(wrong)
+        for line in wrong:
+            out(f"{record.run_id} ({record.title}, seed {record.seed}): {line}")
+    out(f"{len(records) - bad} of {len(records)} records verified: values recomputed from their per-sample outputs")
+    return not bad

@@ -1,0 +1,121 @@
+"""What the terminal shows: tables, progress with the time left, plain lines where there is no terminal."""
+
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from rich import progress as bars
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fgbench.pool import Failure
+
+_console = Console(highlight=False, soft_wrap=True)
+
+
+def out(text: str) -> None:
+    """Print a line as it is."""
+    _console.print(Text(text))
+
+
+def table(title: str, rows: list[dict[str, Any]]) -> None:
+    """Print rows with the same keys as a table."""
+    if not rows:
+        return
+    grid = Table(title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim")
+    for name in rows[0]:
+        grid.add_column(name, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(_word(value)) for value in row.values()))
+    _console.print(grid)
+    _console.print()
+
+
+def _word(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+class Progress:
+    """A context with progress bars on a terminal, and one line a finished run elsewhere."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._bars = bars.Progress(
+            bars.TextColumn("{task.description}", markup=False),
+            bars.BarColumn(bar_width=24),
+            bars.TaskProgressColumn(),
+            bars.TimeElapsedColumn(),
+            bars.TextColumn("{task.fields[left]}", markup=False),
+            console=_console,
+            disable=quiet or not _console.is_terminal,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def add(self, what: str, total: float) -> bars.TaskID:
+        """A new bar."""
+        return self._bars.add_task(what, total=total, left="")
+
+    def advance(self, task: bars.TaskID) -> None:
+        """One more."""
+        self._bars.advance(task)
+
+    def watch(self, runs: int) -> "PlanWatcher":
+        """A watcher that shows each running task and the plan as a whole."""
+        return PlanWatcher(self._bars, runs)
+
+
+class PlanWatcher:
+    """Shows how a plan goes on, and estimates the time left from the share done in this sitting."""
+
+    def __init__(self, progress: bars.Progress, runs: int) -> None:
+        self._bars, self._plain = progress, progress.disable
+        self._tasks: dict[str, bars.TaskID] = {}
+        self._shares: dict[str, float] = {}
+        self._ended = 0
+        self._expected = runs
+        self._started = time.monotonic()
+        self._whole = self._bars.add_task("plan", total=1.0, left="")
+
+    def expect(self, tasks: int) -> None:
+        """How many tasks there are to come in this sitting."""
+        self._expected = tasks
+
+    def progress(self, name: str, what: str, share: float) -> None:
+        """Move a task's bar."""
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=1.0, left="")
+        self._shares[name] = share
+        self._bars.update(self._tasks[name], completed=share, description=f"{name}: {what}")
+        self._update()
+
+    def finished(self, name: str, failure: Failure | None, wall_s: float) -> None:
+        """Take a task's bar away and say how it ended."""
+        if name in self._tasks:
+            self._bars.remove_task(self._tasks.pop(name))
+        self._shares.pop(name, None)
+        self._ended += 1
+        self._update()
+        state = "failed" if failure else "done"
+        _console.print(Text(f"{state} in {wall_s:.0f} s: {name}{self._left() if self._plain else ''}"))
+
+    def _done(self) -> float:
+        return min(1.0, (self._ended + sum(self._shares.values())) / max(1, self._expected))
+
+    def _left(self) -> str:
+        done = self._done()
+        if not 0 < done < 1:
+            return ""
+        seconds = (time.monotonic() - self._started) * (1 - done) / done
+        return f" (about {seconds / 60:.0f} min left)" if seconds >= 90 else f" (about {seconds:.0f} s left)"
+
+    def _update(self) -> None:
+        self._bars.update(self._whole, completed=self._done(), left=self._left())

@@ -1,0 +1,109 @@
+"""Data sets by name: where they are, how they are read, and what their official annotations hash to."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock
+
+from fgbench.datasets import cub, synthetic
+from fgbench.datasets.index import Index
+from fgbench.errors import MissingError
+from fgbench.files import cache_folder
+from fgbench.registry import Registry
+
+datasets: Registry["Dataset"] = Registry("dataset")
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Where the official files are to be had."""
+
+    url: str
+    """The official archive; empty when it must be asked for at `page`."""
+    md5: str
+    """Published checksum of the archive in hex."""
+    page: str
+    """The page a person would go to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One data set that fgbench knows."""
+
+    name: str
+    """Its name in recipes and on the command line."""
+    title: str
+    """Its name in print."""
+    folder: str
+    """The folder it is kept in, under FGBENCH_DATA."""
+    load: Callable[[Path, str], Index]
+    """Reads the annotations under a folder."""
+    official: dict[str, str] = field(default_factory=dict)
+    """Hash of each official annotation; empty for data made here."""
+    tables: dict[str, str] = field(default_factory=dict)
+    """The file each annotation stands in."""
+    archive: Archive | None = None
+    """None for data made here."""
+    make: Callable[[Path], object] | None = None
+    """Writes the data set into a folder that does not exist, for data made by code."""
+
+    @property
+    def synthetic(self) -> bool:
+        """True for data made by code, whose numbers answer no printed one."""
+        return self.make is not None
+
+    def find(self) -> Path:
+        """The folder of this data set; data made by code is made at the first call.
+
+        Raises:
+            MissingError: it is in neither FGBENCH_DATA nor the download cache.
+        """
+        if self.make is not None:
+            return self._made(self.make)
+        roots = [Path(part) for part in os.environ.get("FGBENCH_DATA", "").split(os.pathsep) if part]
+        places = [place for root in [*roots, cache_folder() / "data"] for place in (root / self.folder, root)]
+        for place in places:
+            if place.name == self.folder and place.is_dir():
+                return place
+        looked = ", ".join(str(root / self.folder) for root in [*roots, cache_folder() / "data"])
+        raise MissingError("data", f"{self.title} is not here (looked for {looked})", f"fgbench data get {self.name}")
+
+    def _made(self, make: Callable[[Path], object]) -> Path:
+        place = cache_folder() / "data" / self.folder
+        if not place.is_dir():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{place}.lock"):
+                if not place.is_dir():
+                    make(place)
+        return place
+
+    def index(self) -> Index:
+        """The data set as read from where it is; raises MissingError or FgbenchError."""
+        return self.load(self.find(), self.name)
+
+
+datasets("cub")(
+    Dataset(
+        name="cub",
+        title="CUB-200-2011",
+        folder=cub.FOLDER,
+        load=cub.load,
+        official=cub.OFFICIAL,
+        tables=cub.TABLES,
+        archive=Archive(cub.URL, cub.MD5, cub.PAGE),
+    )
+)
+
+QUICK_BIRDS = synthetic.SyntheticBirds()
+
+datasets("synthetic_birds")(
+    Dataset(
+        name="synthetic_birds",
+        title="synthetic birds",
+        folder=f"synthetic_birds-{synthetic.settings_hash(QUICK_BIRDS)}",
+        load=cub.load,
+        make=lambda root: synthetic.generate(root, QUICK_BIRDS),
+    )
+)

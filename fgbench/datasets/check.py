@@ -1,0 +1,140 @@
+"""Is a data set whole? Every image decoded, every annotation held against the official one, each finding by name."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from fgbench.datasets.index import Index
+from fgbench.hashing import hash_file
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found in one file."""
+
+    kind: str
+    """`missing`, `corrupt`, `extra`, `annotation` (problems); `grey`, `format`, `duplicate`, `outside` (notes)."""
+    file: str
+    """The file, relative to the data set's folder."""
+    what: str
+    """What is the matter, in a few words."""
+
+
+@dataclass(slots=True)
+class Health:
+    """What a check found."""
+
+    images: int
+    """Images named by the annotations."""
+    problems: list[Finding] = field(default_factory=list)
+    """Findings for which a run would be refused or wrong."""
+    notes: list[Finding] = field(default_factory=list)
+    """Findings worth knowing: they change nothing, or are recorded as deviations."""
+
+
+def check(
+    index: Index,
+    official: dict[str, str] | None = None,
+    tables: dict[str, str] | None = None,
+    on_image: Callable[[], object] = lambda: None,
+) -> Health:
+    """Decode every image of `index` and compare its annotations with the `official` hashes.
+
+    Args:
+        index: the data set as read.
+        official: hash of each kind of annotation as `Index.annotation_hashes` computes it; None to skip.
+        tables: the file each kind of annotation stands in, for the findings.
+        on_image: called after each image, for a progress bar.
+    """
+    health = Health(images=len(index))
+    for kind, expected in (official or {}).items():
+        if index.annotation_hashes.get(kind) != expected:
+            file = (tables or {}).get(kind, kind)
+            what = _split_counts(index) if kind == "split" else "differs from the official file"
+            health.problems.append(Finding("annotation", file, what))
+    present = [file for file in index.files if (index.root / file).is_file()]
+    health.problems += [
+        Finding("missing", file, "named in images.txt, not on disk")
+        for file in sorted(set(index.files) - set(present))
+    ]
+    health.problems += [Finding("extra", file, "on disk, not in images.txt") for file in _extra(index)]
+    sizes: dict[str, tuple[int, int]] = {}
+    with ThreadPoolExecutor() as pool:
+        for file, (size, finding) in zip(
+            present, pool.map(lambda file: _decode(index.root, file, on_image), present), strict=True
+        ):
+            sizes[file] = size
+            if finding:
+                (health.problems if finding.kind == "corrupt" else health.notes).append(finding)
+    health.notes += _duplicates(index.root, present)
+    health.notes += _outside(index, sizes)
+    return health
+
+
+def _split_counts(index: Index) -> str:
+    train = int(index.train.sum())
+    return f"differs from the official split: {train} training and {len(index) - train} test images"
+
+
+def _extra(index: Index) -> list[str]:
+    known = set(index.files)
+    found = (path for path in (index.root / "images").rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(name for path in found if (name := path.relative_to(index.root).as_posix()) not in known)
+
+
+def _decode(root: Path, file: str, on_image: Callable[[], object]) -> tuple[tuple[int, int], Finding | None]:
+    """Size in pixels (0 x 0 when it cannot be read), and what is odd about the image."""
+    try:
+        with Image.open(root / file) as image:
+            image.load()
+            mode, kind, size = image.mode, image.format, image.size
+    except UnidentifiedImageError:
+        return (0, 0), Finding("corrupt", file, "not an image that Pillow can read")
+    except (OSError, SyntaxError, ValueError) as error:
+        return (0, 0), Finding("corrupt", file, f"does not decode: {error}")
+    finally:
+        on_image()
+    if mode in {"L", "1", "LA"}:
+        return size, Finding("grey", file, "grey; read as three equal channels")
+    if kind != "JPEG" and file.lower().endswith((".jpg", ".jpeg")):
+        return size, Finding("format", file, f"named .jpg, holds {kind}: not the official bytes")
+    return size, None
+
+
+def _duplicates(root: Path, files: Iterable[str]) -> list[Finding]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    sizes: dict[int, list[str]] = defaultdict(list)
+    for file in files:
+        sizes[(root / file).stat().st_size].append(file)
+    for group in sizes.values():
+        if len(group) > 1:
+            for file in group:
+                groups[hash_file(root / file)].append(file)
+    return [
+        Finding("duplicate", group[1], f"the same bytes as {group[0]}") for group in groups.values() if len(group) > 1
+    ]
+
+
+def _outside(index: Index, sizes: dict[str, tuple[int, int]]) -> list[Finding]:
+    """Visible keypoints outside their image, and boxes that leave it by more than a pixel."""
+    findings = []
+    for row, file in enumerate(index.files):
+        limit = np.array(sizes.get(file, (0, 0)), dtype=float)
+        if not limit.any():
+            continue
+        if index.parts is not None:
+            visible = index.parts[row][index.parts[row][:, 2] > 0, :2]
+            if ((visible < 0) | (visible > limit)).any():
+                findings.append(Finding("outside", file, "a visible keypoint lies outside the image"))
+        if index.boxes is not None:
+            corner, extent = index.boxes[row][:2], index.boxes[row][2:]
+            if (corner < -1).any() or (corner + extent > limit + 1).any():
+                findings.append(Finding("outside", file, "the box leaves the image by more than a pixel"))
+    return findings

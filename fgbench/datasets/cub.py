@@ -1,0 +1,150 @@
+"""Caltech-UCSD Birds-200-2011 in its official layout (Wah et al., CNS-TR-2011-001)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from fgbench.datasets.index import Index
+from fgbench.errors import FgbenchError
+
+FOLDER = "CUB_200_2011"
+URL = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"
+MD5 = "97eceeb196236b17998738112f37df78"
+PAGE = "https://data.caltech.edu/records/65de6-vp158"
+
+OFFICIAL = {
+    "images": "2705acd468a267ff",
+    "classes": "caf25ffd97632fcd",
+    "labels": "d6ad020b2af901c0",
+    "split": "51d6365b71ba2e83",
+    "boxes": "996c652cec55271c",
+    "parts": "df6cbbb5614c8222",
+}
+"""Hashes of the official annotations as parsed (see `Index.annotation_hashes`)."""
+
+TABLES = {
+    "images": "images.txt",
+    "classes": "classes.txt",
+    "labels": "image_class_labels.txt",
+    "split": "train_test_split.txt",
+    "boxes": "bounding_boxes.txt",
+    "parts": "parts/part_locs.txt",
+}
+"""The file each annotation is read from."""
+
+T = TypeVar("T")
+
+
+def load(root: Path, name: str = "cub") -> Index:
+    """Read the annotation files under `root`; opens no image.
+
+    Raises:
+        FgbenchError: a file is missing, malformed or does not fit the others; names the file and the line.
+    """
+    images = _table(root / TABLES["images"], 2, lambda row: row[1])
+    ids = np.array(list(images), dtype=np.int64)
+    classes = _table(root / TABLES["classes"], 2, lambda row: row[1])
+    labels = _for_images(root / TABLES["labels"], images, 2, lambda row: int(row[1]))
+    if set(labels) != set(classes):
+        odd = sorted(set(labels) ^ set(classes))
+        raise FgbenchError(f"{root / TABLES['labels']}: classes {odd[:5]} do not agree with {TABLES['classes']}")
+    position = {number: index for index, number in enumerate(classes)}
+    part_names = _table(root / "parts/parts.txt", 2, lambda row: " ".join(row[1:]), at_least=True)
+    return Index(
+        name=name,
+        root=root,
+        ids=ids,
+        files=tuple(f"images/{file}" for file in images.values()),
+        labels=np.array([position[label] for label in labels], dtype=np.int64),
+        train=np.array(_for_images(root / TABLES["split"], images, 2, _split_flag), dtype=bool),
+        classes=tuple(classes.values()),
+        boxes=np.array(_for_images(root / TABLES["boxes"], images, 5, lambda row: [float(v) for v in row[1:]])),
+        parts=_parts(root / TABLES["parts"], ids, list(part_names)),
+        part_names=tuple(part_names.values()),
+    )
+
+
+def attributes(root: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names of the A attributes and how much of each class has them, (classes, A) float64 in percent.
+
+    Raises:
+        FgbenchError: a file is missing or malformed.
+    """
+    names = _table(root / "attributes.txt", 2, lambda row: row[1])
+    path = root / "attributes/class_attribute_labels_continuous.txt"
+    rows = [[float(value) for value in line.split()] for line in _lines(path)]
+    if {len(row) for row in rows} != {len(names)}:
+        raise FgbenchError(f"{path}: every row must have the {len(names)} values that attributes.txt names")
+    return tuple(names.values()), np.array(rows)
+
+
+def _split_flag(row: list[str]) -> bool:
+    if row[1] not in {"0", "1"}:
+        raise ValueError(f"{row[1]!r} is neither 1 (training) nor 0 (test)")
+    return row[1] == "1"
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise FgbenchError(f"cannot read {path}: {error.strerror}", "fgbench data get cub") from error
+    except UnicodeDecodeError as error:
+        raise FgbenchError(f"{path} is not a text file: {error.reason} at byte {error.start}") from error
+
+
+def _rows(path: Path, columns: int, *, at_least: bool = False) -> list[tuple[int, list[str]]]:
+    """(line number, fields) of every line that is not blank."""
+    rows = [(number, line.split()) for number, line in enumerate(_lines(path), 1) if line.strip()]
+    for number, row in rows:
+        if len(row) < columns or (len(row) > columns and not at_least):
+            raise FgbenchError(f"{path}, line {number}: {len(row)} fields, expected {columns}")
+    if not rows:
+        raise FgbenchError(f"{path} is empty")
+    return rows
+
+
+def _table(path: Path, columns: int, parse: Callable[[list[str]], T], *, at_least: bool = False) -> dict[int, T]:
+    """A file of lines `id value...` as a dictionary in file order."""
+    table: dict[int, T] = {}
+    for number, row in _rows(path, columns, at_least=at_least):
+        try:
+            key, value = int(row[0]), parse(row)
+        except ValueError as error:
+            raise FgbenchError(f"{path}, line {number}: {error}") from error
+        if key in table:
+            raise FgbenchError(f"{path}, line {number}: id {key} stands twice")
+        table[key] = value
+    return table
+
+
+def _for_images(
+    path: Path, images: dict[int, str], columns: int, parse: Callable[[list[str]], T]
+) -> list[T]:
+    """A file with one line an image, in the order of `images`."""
+    table = _table(path, columns, parse)
+    if odd := sorted(set(table) ^ set(images)):
+        side = "no line for" if odd[0] in images else "a line for an unknown"
+        raise FgbenchError(f"{path}: {side} image {odd[0]} ({len(odd)} ids disagree with images.txt)")
+    return [table[number] for number in images]
+
+
+def _parts(path: Path, ids: np.ndarray, part_ids: list[int]) -> np.ndarray:
+    """(N, P, 3) keypoints from lines `image part x y visible`."""
+    rows = _rows(path, 5)
+    try:
+        values = np.array([row for _, row in rows], dtype=np.float64)
+    except ValueError as error:
+        raise FgbenchError(f"{path}: {error}") from error
+    pairs = [(image, part) for image in ids.tolist() for part in part_ids]
+    order = {pair: position for position, pair in enumerate(pairs)}
+    positions = [order.get((int(image), int(part))) for image, part in values[:, :2]]
+    if None in positions:
+        raise FgbenchError(f"{path}, line {rows[positions.index(None)][0]}: unknown image or part")
+    if len(set(positions)) != len(pairs):
+        raise FgbenchError(f"{path}: {len(set(positions))} keypoints, expected {len(pairs)} (images x parts)")
+    parts = np.empty((len(pairs), 3))
+    parts[positions] = values[:, 2:]
+    return parts.reshape(len(ids), len(part_ids), 3)

@@ -1,0 +1,143 @@
+"""What the files of a data set say, without the pixels, and its fingerprint."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from fgbench.errors import FgbenchError
+from fgbench.files import cache_folder, write_atomic
+from fgbench.hashing import hash_file, hash_value
+
+
+@dataclass(frozen=True)
+class Index:
+    """N images of a classification data set: files, labels, official split and annotations."""
+
+    name: str
+    """The data set, such as `cub`."""
+    root: Path
+    """Folder that the files are relative to."""
+    ids: np.ndarray
+    """(N,) int64, the data set's own image ids."""
+    files: tuple[str, ...]
+    """N paths of images relative to `root`, with forward slashes."""
+    labels: np.ndarray
+    """(N,) int64 from 0, an index into `classes`."""
+    train: np.ndarray
+    """(N,) bool, True for the official training split."""
+    classes: tuple[str, ...]
+    """Names of the classes."""
+    boxes: np.ndarray | None = None
+    """(N, 4) float64: x, y, width, height in pixels of the original image."""
+    parts: np.ndarray | None = None
+    """(N, P, 3) float64: x, y in pixels of the original image, and 1 where the keypoint is visible, else 0."""
+    part_names: tuple[str, ...] = ()
+    """Names of the P keypoints."""
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def select(self, rows: np.ndarray) -> "Index":
+        """The images at `rows` (integer positions or a mask), with the same classes."""
+        positions = np.arange(len(self))[rows]
+        arrays = {
+            field.name: value[positions]
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), np.ndarray)
+        }
+        return replace(self, files=tuple(self.files[i] for i in positions), **arrays)
+
+    def first_classes(self, count: int) -> "Index":
+        """Only the images of the first `count` classes.
+
+        Raises:
+            FgbenchError: `count` is not between 2 and the number of classes.
+        """
+        if not 2 <= count <= len(self.classes):
+            raise FgbenchError(f"{self.name} has {len(self.classes)} classes; asked for the first {count}")
+        return replace(self.select(self.labels < count), classes=self.classes[:count])
+
+    @cached_property
+    def annotation_hashes(self) -> dict[str, str]:
+        """A hash of each kind of annotation as parsed, so that line endings and number formats do not matter."""
+        tables: dict[str, object] = {
+            "images": [self.ids.tolist(), self.files],
+            "classes": self.classes,
+            "labels": self.labels.tolist(),
+            "split": self.train.tolist(),
+        }
+        if self.boxes is not None:
+            tables["boxes"] = self.boxes.tolist()
+        if self.parts is not None:
+            tables["parts"] = [self.part_names, self.parts.tolist()]
+        return {name: hash_value(table) for name, table in tables.items()}
+
+    @cached_property
+    def image_hash(self) -> str:
+        """A hash of the bytes of every image, in order. Unchanged files (path, size, time) are not read again.
+
+        Raises:
+            FgbenchError: images are missing; names the first of them.
+        """
+        missing = [file for file in self.files if not (self.root / file).is_file()]
+        if missing:
+            raise FgbenchError(
+                f"{len(missing)} of {len(self)} images of {self.name} are missing under {self.root}, "
+                f"the first is {missing[0]}",
+                f"fgbench data check {self.name}",
+            )
+        digests = _file_hashes(self.root, self.files)
+        return hash_value([[file, digests[file]] for file in self.files])
+
+    def not_jpeg(self) -> int:
+        """How many of the images do not begin as a JPEG file does."""
+
+        def starts(file: str) -> bytes:
+            with (self.root / file).open("rb") as image:
+                return image.read(len(JPEG_START))
+
+        with ThreadPoolExecutor() as pool:
+            return sum(start != JPEG_START for start in pool.map(starts, self.files))
+
+    @property
+    def fingerprint(self) -> str:
+        """One hash of all that was read: annotations and image bytes."""
+        return hash_value([self.annotation_hashes, self.image_hash])
+
+
+JPEG_START = b"\xff\xd8\xff"
+
+
+def _file_hashes(root: Path, files: tuple[str, ...]) -> dict[str, str]:
+    """SHA-256 of each file, remembered by path, size and modification time."""
+    place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
+    memory = cache_folder() / "hashes" / f"{place}.npz"
+    known: dict[str, tuple[str, str]] = {}
+    if memory.is_file():
+        with np.load(memory) as stored:
+            known = {f: (s, d) for f, s, d in zip(stored["files"], stored["stamps"], stored["digests"], strict=True)}
+
+    def digest(file: str) -> tuple[str, str]:
+        status = (root / file).stat()
+        stamp = f"{status.st_size}:{status.st_mtime_ns}"
+        remembered = known.get(file)
+        return remembered if remembered and remembered[0] == stamp else (stamp, hash_file(root / file))
+
+    with ThreadPoolExecutor() as pool:
+        found = dict(zip(files, pool.map(digest, files), strict=True))
+    if any(known.get(file) != entry for file, entry in found.items()):
+        _remember(memory, known | found)
+    return {file: entry[1] for file, entry in found.items()}
+
+
+def _remember(memory: Path, entries: dict[str, tuple[str, str]]) -> None:
+    columns = {
+        "files": np.array(list(entries)),
+        "stamps": np.array([stamp for stamp, _ in entries.values()]),
+        "digests": np.array([digest for _, digest in entries.values()]),
+    }
+    write_atomic(memory, lambda path: np.savez_compressed(path, allow_pickle=False, **columns))

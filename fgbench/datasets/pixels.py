@@ -1,0 +1,90 @@
+"""Decoded and resized images, made once and memory-mapped afterwards."""
+
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import PIL
+from filelock import FileLock
+from PIL import Image
+
+from fgbench.datasets.index import Index
+from fgbench.errors import FgbenchError
+from fgbench.files import cache_folder, write_atomic
+from fgbench.hashing import hash_value
+from fgbench.pipeline import Pipeline
+
+CHUNK = 256
+"""Images between two notes of how far the cache is: what an interruption can cost."""
+
+
+def pixel_key(index: Index, pipeline: Pipeline) -> str:
+    """The cache key: content of the images, deterministic steps, and the decoder."""
+    return hash_value([index.image_hash, [str(step) for step in pipeline.fixed], PIL.__version__])
+
+
+def cached_pixels(
+    index: Index, pipeline: Pipeline, on_image: Callable[[int, int], object] = lambda done, total: None
+) -> np.ndarray:
+    """The images of `index` after the deterministic steps of `pipeline`.
+
+    The first call decodes (on all cores, and goes on where an interrupted call stopped); later calls map the file.
+
+    Args:
+        index: the images, in the order of the result's rows.
+        pipeline: the random steps are not applied here.
+        on_image: called with (images done, images in all) as decoding goes on.
+
+    Returns:
+        (N, H, W, 3) uint8 RGB, memory-mapped and read-only.
+
+    Raises:
+        FgbenchError: an image does not decode (by name), or the disk has no room.
+    """
+    size = pipeline.cached_size
+    shape = (len(index), size, size, 3)
+    path = cache_folder() / "pixels" / f"{pixel_key(index, pipeline)}.npy"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if not path.is_file():
+                _build(path, index, pipeline, shape, on_image)
+    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+
+
+def _build(
+    path: Path, index: Index, pipeline: Pipeline, shape: tuple[int, ...], on_image: Callable[[int, int], object]
+) -> None:
+    partial, progress = path.with_suffix(".partial"), path.with_suffix(".done")
+    done = int(progress.read_text()) if progress.is_file() and partial.is_file() else 0
+    if not done:
+        needed, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
+        if needed > free:
+            raise FgbenchError(
+                f"decoded images need {needed >> 20} MiB under {path.parent}, {free >> 20} MiB are free",
+                "point FGBENCH_CACHE at a larger disk",
+            )
+    pixels = np.lib.format.open_memmap(partial, mode="r+" if done else "w+", dtype=np.uint8, shape=shape)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(done, len(index), CHUNK):
+            rows = range(start, min(start + CHUNK, len(index)))
+            for row, image in zip(rows, pool.map(lambda row: _decode(index, row, pipeline), rows), strict=True):
+                pixels[row] = image
+                on_image(row + 1, len(index))
+            pixels.flush()
+            write_atomic(progress, lambda temporary, end=rows.stop: temporary.write_text(str(end)))
+    del pixels
+    partial.replace(path)
+    progress.unlink()
+
+
+def _decode(index: Index, row: int, pipeline: Pipeline) -> np.ndarray:
+    file = index.root / index.files[row]
+    try:
+        with Image.open(file) as image:
+            return pipeline.decode(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise FgbenchError(f"{file} does not decode: {error}", f"fgbench data check {index.name}") from error

@@ -1,0 +1,36 @@
+"""Content hashes: of JSON values in canonical form, of files, and of the source that computes values."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+ID_LENGTH = 16
+_PACKAGE = Path(__file__).parent
+_PRESENTATION = {"cli.py", "commands.py", "console.py", "doctor.py", "papers.py", "records.py", "statistics.py", "verdict.py"}
+
+
+def canonical(value: Any) -> str:
+    """`value` as JSON with sorted keys and no spaces, so that equal values are equal strings."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def hash_value(value: Any) -> str:
+    """The first 16 hex digits of the SHA-256 of `value` in canonical JSON."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:ID_LENGTH]
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file in hex, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_source() -> str:
+    """A hash of every source file of fgbench that can change a measured value (not of the CLI, verdicts or report)."""
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        relative = path.relative_to(_PACKAGE)
+        if relative.parts[0] != "report" and str(relative) not in _PRESENTATION:
+            digest.update(f"{relative.as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:ID_LENGTH]

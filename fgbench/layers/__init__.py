@@ -1,0 +1,1 @@
+"""The arithmetic of the papers, one idea a file."""

@@ -1,0 +1,296 @@
+"""How a paper says to get its numbers: recipes as data, with the origin of every value.
+
+`reproductions/<paper>/<data>.toml` holds one table a recipe, and in it one table an origin: what the `paper` prints,
+what the official `code` does where the paper is silent or vague, and what is `ours`. Together they must give every
+field of `Settings` once. `[defaults]` has the same three tables, for what all recipes of the file share; `[profiles]`
+says what a smaller profile changes.
+"""
+
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from fgbench.errors import FgbenchError, nearest
+from fgbench.papers import reproductions_root
+from fgbench.pipeline import Pipeline
+
+ORIGINS = ("paper", "code", "ours")
+PROFILES = ("quick", "frozen", "paper")
+
+
+class Model(BaseModel):
+    """A frozen model that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Stage(Model):
+    """One stage of training: what is trained, at what rate, for how long."""
+
+    step: int
+    """Order among the stages, from 1."""
+    train: tuple[Literal["classifier", "backbone"], ...]
+    """Groups of parameters that are trained; the others are fixed."""
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    lr: float = Field(gt=0)
+    """Learning rate of the backbone, and of the classifier times `classifier_lr_scale`."""
+    classifier_lr_scale: float = Field(default=1.0, gt=0)
+    momentum: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    """On the backbone, and on the classifier times `classifier_decay_scale`."""
+    classifier_decay_scale: float = Field(default=1.0, ge=0)
+    lr_drops: tuple[int, ...] = ()
+    """Epochs (from 1) before which the rate is divided by ten."""
+    augment: bool = True
+    """Apply the random steps of `train_pipeline`."""
+
+
+class Svm(Model):
+    """The one-vs-all linear SVM trained on descriptors."""
+
+    c: float = Field(gt=0)
+    loss: Literal["hinge", "squared_hinge"] = "hinge"
+    bias_multiplier: float = Field(default=1.0, gt=0)
+    calibrate: bool = True
+    """Shift and scale each class so that the median scores of its negatives and positives are 0 and 1."""
+    tolerance: float = Field(default=1e-3, gt=0)
+    """Duality gap at which to stop, relative to the primal objective."""
+
+
+class Settings(Model):
+    """Everything that a recipe fixes. A run is these fields resolved, and a deviation is a field that differs."""
+
+    data: str
+    """Data set."""
+    backbones: tuple[str, ...]
+    """Streams as `network:tap`, such as `vgg16:relu5_3`; two equal ones share their weights. Empty for SIFT."""
+    weights: tuple[str, ...] = ()
+    """Weight files by name, the paper's own first; any of them that fits a stream will do, the rest are deviations."""
+    train_pipeline: str
+    """Preprocessing and augmentation of training images."""
+    test_pipeline: str
+    """Preprocessing of test images, and of training images when descriptors are taken."""
+    mirror: bool
+    """Train the SVM on the descriptors of image and mirror image, and average their scores in test."""
+    options: dict[str, bool | int | float | str] = {}
+    """Options of the method."""
+    stages: dict[str, Stage] = {}
+    """Stages of training by name."""
+    classifier: Literal["svm", "softmax"]
+    """What the accuracy is measured of."""
+    svm: Svm | None = None
+    """Settings of the SVM, when it is the classifier."""
+
+    @field_validator("train_pipeline", "test_pipeline")
+    @classmethod
+    def _canonical(cls, text: str) -> str:
+        return str(Pipeline.parse(text))
+
+    @property
+    def ordered_stages(self) -> list[tuple[str, Stage]]:
+        """Stages in the order of their steps."""
+        return sorted(self.stages.items(), key=lambda item: item[1].step)
+
+
+class Profile(Model):
+    """What a profile changes in a recipe."""
+
+    set: dict[str, Any] = {}
+    """Fields of `Settings` to replace; tables are merged, except `stages`, which is replaced whole."""
+    streams: dict[str, str] = {}
+    """Streams to replace by others."""
+
+
+class Origins(Model):
+    """One recipe as it stands in its file."""
+
+    title: str = ""
+    method: str = ""
+    like: str = ""
+    """Another recipe of the file, whose method and values hold where this one is silent."""
+    deterministic: bool = False
+    """True when no random number enters: one seed says all."""
+    train: tuple[Literal["boxes", "parts"], ...] = ()
+    """Annotations beyond class labels used in training."""
+    test: tuple[Literal["boxes", "parts"], ...] = ()
+    """Annotations used in test."""
+    paper: dict[str, Any] = {}
+    code: dict[str, Any] = {}
+    ours: dict[str, Any] = {}
+    profiles: dict[Literal["quick", "frozen"], Profile] = {}
+
+
+class RecipeFile(Model):
+    """`reproductions/<paper>/<data>.toml`."""
+
+    data: str
+    defaults: Origins = Origins()
+    recipes: dict[str, Origins]
+    profiles: dict[Literal["quick", "frozen"], Profile] = {}
+
+
+class Recipe(Model):
+    """A recipe with its defaults filled in."""
+
+    name: str
+    """`<paper>/<recipe>`; with the data set it is unique."""
+    title: str
+    method: str
+    deterministic: bool
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    settings: Settings
+    """The recipe in full, which is the profile `paper`."""
+    origins: dict[str, str]
+    """Origin of each value: dotted field -> `paper`, `code` or `ours`."""
+    profiles: dict[str, tuple[Profile, ...]]
+    """Changes of the smaller profiles, the file's before the recipe's."""
+
+    @property
+    def key(self) -> str:
+        """`<paper>/<recipe>@<data>`."""
+        return f"{self.name}@{self.settings.data}"
+
+    @cached_property
+    def paper(self) -> str:
+        """The paper the recipe belongs to."""
+        return self.name.split("/")[0]
+
+    def resolve(self, profile: str) -> Settings:
+        """The settings under a profile.
+
+        Raises:
+            FgbenchError: an unknown profile, or the profile's changes do not fit.
+        """
+        if profile not in PROFILES:
+            raise FgbenchError(f"no profile named {profile!r}; {nearest(profile, PROFILES)}")
+        values = self.settings.model_dump()
+        for change in self.profiles.get(profile, ()):
+            values["backbones"] = tuple(change.streams.get(stream, stream) for stream in values["backbones"])
+            for field, value in change.set.items():
+                merges = isinstance(value, dict) and isinstance(values.get(field), dict) and field != "stages"
+                values[field] = {**values[field], **value} if merges else value
+        return _settings(values, f"profile {profile} of {self.key}")
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as one table with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def load_recipes(root: Path | None = None) -> dict[str, Recipe]:
+    """Every recipe by key `<paper>/<recipe>@<data>`.
+
+    Raises:
+        FgbenchError: a file does not parse or a recipe is incomplete; names the file, the field, the nearest field.
+    """
+    recipes: dict[str, Recipe] = {}
+    for path in sorted((root or reproductions_root()).glob("*/*.toml")):
+        if path.name != "paper.toml":
+            recipes |= {recipe.key: recipe for recipe in _load(path)}
+    return recipes
+
+
+def _load(path: Path) -> list[Recipe]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FgbenchError(f"{path}: {error}") from error
+    try:
+        file = RecipeFile.model_validate(content)
+    except ValidationError as error:
+        raise FgbenchError(f"{path}: {explain(error, RecipeFile)}") from error
+    return [_recipe(path, name, file) for name in file.recipes]
+
+
+def _recipe(path: Path, name: str, file: RecipeFile) -> Recipe:
+    where = f"{path}: recipe {name!r}"
+    tables = _ancestry(where, name, file)
+    values: dict[str, Any] = {"data": file.data}
+    origins: dict[str, str] = {}
+    for table in (file.defaults, *tables):
+        seen: dict[str, str] = {}
+        for origin in ORIGINS:
+            flat = flatten(getattr(table, origin))
+            if twice := sorted(set(flat) & set(seen)):
+                raise FgbenchError(f"{where}: {twice[0]!r} is given both as {seen[twice[0]]}'s and as {origin}'s")
+            seen |= dict.fromkeys(flat, origin)
+            for key, value in flat.items():
+                _place(values, key, value)
+        origins |= seen
+    own = tables[-1]
+    return Recipe(
+        name=f"{path.parent.name}/{name}",
+        title=own.title or name,
+        method=next((table.method for table in reversed(tables) if table.method), ""),
+        deterministic=own.deterministic,
+        train=own.train,
+        test=own.test,
+        settings=_settings(values, where),
+        origins=origins,
+        profiles={
+            profile: tuple(t.profiles[profile] for t in (file, *tables) if profile in t.profiles)
+            for profile in ("quick", "frozen")
+        },
+    )
+
+
+def _ancestry(where: str, name: str, file: RecipeFile) -> list[Origins]:
+    """The recipe's own table, after those it is like."""
+    names = [name]
+    while parent := file.recipes[names[-1]].like:
+        if parent in names or parent not in file.recipes:
+            others = [other for other in file.recipes if other not in names]
+            raise FgbenchError(f"{where}: it cannot be like {parent!r}; {nearest(parent, others)}")
+        names.append(parent)
+    return [file.recipes[each] for each in reversed(names)]
+
+
+def _place(values: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+    values[last] = value
+
+
+def _settings(values: dict[str, Any], where: str) -> Settings:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise FgbenchError(f"{where}: {explain(error, Settings)}") from error
+    except FgbenchError as error:
+        raise FgbenchError(f"{where}: {error}") from error
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first mistake of a validation error in one line; for an unknown key, the nearest known one."""
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {'.'.join(path)!r}; {nearest(path[-1], _keys_at(model, path[:-1]))}"
+    if first["type"] == "missing":
+        return f"{'.'.join(path)!r} is missing"
+    return f"{'.'.join(path)!r}: {first['msg']} (got {first['input']!r})"
+
+
+def _keys_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    """Names of the fields of the model that `path` leads to, through dictionaries of models."""
+    for part in path:
+        field = model.model_fields.get(part)
+        if field is None:
+            continue
+        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        models = [kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if models:
+            model = models[0]
+    return list(model.model_fields)

@@ -1,0 +1,77 @@
+"""A plan of runs, done: finished runs are not done again, interrupted ones go on, failed ones do not stop the rest."""
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from filelock import FileLock
+
+from fgbench.pool import Failure, Report, Task, Watcher, run_tasks
+from fgbench.records import Store
+from fgbench.runs import Plan, Run
+
+RECORDS, WORK = "records", "work"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a plan came out."""
+
+    done: int
+    """Runs finished now."""
+    kept: int
+    """Runs that were finished before."""
+    failures: tuple[Failure, ...]
+
+
+def store_of(folder: Path) -> Store:
+    """The records kept in a results folder."""
+    return Store(folder / RECORDS)
+
+
+def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Result:
+    """Do every run of a plan that has no record yet.
+
+    Args:
+        plan: the runs.
+        folder: where records and unfinished work are kept.
+        watcher: is told how it goes on.
+        jobs: runs at a time; the cores are shared out among them.
+
+    Returns:
+        How many were done, and what failed.
+    """
+    store = store_of(folder)
+    todo = [run for run in plan.runs if not store.has(run.id)]
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    networks = {stream.network for run in todo for stream in run.streams if stream.trained_here}
+    failures = run_tasks(
+        [Task(f"network {network}", partial(_pretrain, network)) for network in sorted(networks)],
+        watcher,
+        jobs=jobs,
+        threads=threads,
+    )
+    if failures:
+        return Result(0, len(plan.runs) - len(todo), tuple(failures))
+    failures = run_tasks(
+        [Task(run.title, partial(_execute, run, folder)) for run in todo], watcher, jobs=jobs, threads=threads
+    )
+    return Result(len(todo) - len(failures), len(plan.runs) - len(todo), tuple(failures))
+
+
+def _pretrain(network: str, report: Report) -> None:
+    from fgbench.pretrain import pretrained_tiny
+
+    pretrained_tiny(network, report)
+
+
+def _execute(run: Run, folder: Path, report: Report) -> None:
+    from fgbench.execute import execute
+
+    store, work = store_of(folder), folder / WORK / run.id
+    work.parent.mkdir(parents=True, exist_ok=True)
+    # A second start of the same plan waits here for a first one that is still alive.
+    with FileLock(f"{work}.lock"):
+        if not store.has(run.id):
+            execute(run, store, work, report)

@@ -1,0 +1,229 @@
+"""What is to be run: recipes x profile x seeds, resolved to the last field, each with the hash that is its name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from importlib.metadata import version
+from typing import Any
+
+from fgbench.backbones import StreamWeights, resolve_stream
+from fgbench.datasets import Dataset, datasets
+from fgbench.datasets.index import Index
+from fgbench.errors import MissingError
+from fgbench.hashing import hash_source, hash_value
+from fgbench.methods import methods
+from fgbench.pipeline import Pipeline
+from fgbench.protocol import Protocol
+from fgbench.recipes import Recipe, Settings, flatten
+from fgbench.records import Deviation
+from fgbench.verdict import Obstacle
+
+SHUFFLED = "shuffled training labels"
+LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow", "scipy")
+"""Packages whose version can change a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the user asked to be different from the profile."""
+
+    classes: int | None = None
+    """Use only the first classes of the data set."""
+    size: int | None = None
+    """Input size in pixels."""
+    shuffle_labels: bool = False
+    """The control experiment: training labels permuted, accuracy must fall to chance."""
+    backbone: str | None = None
+    """A network that replaces every convolutional stream, as `network:tap`."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, resolved."""
+
+    recipe: Recipe
+    profile: str
+    seed: int
+    settings: Settings
+    protocol: Protocol
+    streams: tuple[StreamWeights, ...]
+    device: str
+    """`cpu` or `cuda`; values may differ between them."""
+    deviations: tuple[Deviation, ...] = field(repr=False)
+    changes: Changes = Changes()
+
+    @cached_property
+    def id(self) -> str:
+        """Hash of everything that can change the run's values."""
+        return hash_value(
+            {
+                "recipe": self.recipe.key,
+                "method": self.recipe.method,
+                "profile": self.profile,
+                "seed": self.seed,
+                "settings": self.settings.model_dump(mode="json"),
+                "protocol": self.protocol.hash,
+                "streams": [[stream.stream, stream.sha256] for stream in self.streams],
+                "device": self.device,
+                "source": _source(),
+                "libraries": _libraries(),
+            }
+        )
+
+    @property
+    def title(self) -> str:
+        """Recipe and seed in a few words."""
+        return f"{self.recipe.title}, {self.profile}, seed {self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Runs to do, and recipes that cannot run here."""
+
+    runs: tuple[Run, ...]
+    blocked: dict[str, Obstacle]
+    """Recipe key -> what is missing."""
+
+
+def plan(
+    recipes: Sequence[Recipe], profile: str, seeds: Sequence[int], *, device: str, changes: Changes = Changes()
+) -> Plan:
+    """Resolve recipes under a profile; what lacks data or weights is blocked, with the command that would get it.
+
+    Raises:
+        FgbenchError: a recipe names an unknown method, option, step or data set, or the changes do not fit.
+    """
+    runs: list[Run] = []
+    blocked: dict[str, Obstacle] = {}
+    for recipe in recipes:
+        try:
+            runs += _resolve(recipe, profile, seeds, device, changes)
+        except MissingError as error:
+            blocked[recipe.key] = Obstacle(f"{error.what}: {error.args[0]}", error.hint)
+    return Plan(tuple(runs), blocked)
+
+
+def obstacles(recipes: Sequence[Recipe]) -> dict[str, Obstacle]:
+    """Why the `paper` profile of each recipe cannot run here, for those that cannot."""
+    found = {}
+    for recipe in recipes:
+        try:
+            datasets[recipe.settings.data].find()
+            _streams(recipe.settings)
+        except MissingError as error:
+            found[recipe.key] = Obstacle(f"{error.what}: {error.args[0]}", error.hint)
+    return found
+
+
+def _resolve(recipe: Recipe, profile: str, seeds: Sequence[int], device: str, changes: Changes) -> list[Run]:
+    settings = _changed(recipe.resolve(profile), changes)
+    methods[recipe.method].Options.model_validate(settings.options)
+    dataset = datasets[settings.data]
+    streams = _streams(settings)
+    index = _index(settings.data)
+    if changes.classes:
+        index = index.first_classes(changes.classes)
+    control = SHUFFLED if changes.shuffle_labels else "none"
+    protocol = Protocol.of(index, train=recipe.train, test=recipe.test, control=control)
+    deviations = (
+        *_setting_deviations(recipe, settings),
+        *_data_deviations(dataset, index, recipe, control),
+        *_weight_deviations(settings, streams),
+    )
+    return [
+        Run(recipe, profile, seed, settings, protocol, streams, device, deviations, changes)
+        for seed in (seeds[:1] if recipe.deterministic and not settings.stages else seeds)
+    ]
+
+
+def _changed(settings: Settings, changes: Changes) -> Settings:
+    update: dict[str, Any] = {}
+    if changes.size:
+        for name in ("train_pipeline", "test_pipeline"):
+            update[name] = str(Pipeline.parse(getattr(settings, name)).resized(changes.size))
+    if changes.backbone and settings.backbones:
+        update["backbones"] = tuple(changes.backbone for _ in settings.backbones)
+        update["weights"] = ()
+    return settings.model_copy(update=update)
+
+
+def _streams(settings: Settings) -> tuple[StreamWeights, ...]:
+    return tuple(resolve_stream(stream, settings.weights) for stream in settings.backbones)
+
+
+@lru_cache(maxsize=8)
+def _index(name: str) -> Index:
+    """Read once a process: every run of a plan shares it."""
+    return datasets[name].index()
+
+
+def _setting_deviations(recipe: Recipe, settings: Settings) -> list[Deviation]:
+    """Fields in which a run differs from its recipe, found by comparing the two."""
+    said, done = (flatten(s.model_dump(mode="json")) for s in (recipe.settings, settings))
+    for flat in (said, done):
+        flat.pop("data")
+    if not done.get("stages") and recipe.settings.stages and not settings.stages:
+        said = {key: value for key, value in said.items() if not key.startswith("stages.")}
+        said["stages"], done["stages"] = ", ".join(recipe.settings.stages), "none: the network is not fine-tuned"
+    return [
+        Deviation(
+            field=name,
+            recipe=said.get(name),
+            run=done.get(name),
+            origin=recipe.origins.get(name, "ours"),
+            changes_experiment=True,
+        )
+        for name in sorted(set(said) | set(done))
+        if said.get(name) != done.get(name)
+    ]
+
+
+def _data_deviations(dataset: Dataset, index: Index, recipe: Recipe, control: str) -> list[Deviation]:
+    found = []
+
+    def add(name: str, official: object, here: object, changes_experiment: bool) -> None:
+        found.append(
+            Deviation(
+                field=name, recipe=official, run=here, origin="data", changes_experiment=changes_experiment
+            )
+        )
+
+    if dataset.name != recipe.settings.data:
+        add("data", recipe.settings.data, dataset.name, True)
+    elif dataset.official:
+        whole = _index(dataset.name)
+        for kind, expected in dataset.official.items():
+            if whole.annotation_hashes.get(kind) != expected:
+                add(f"data.annotations.{kind}", "the official file", "another", True)
+        if len(index.classes) != len(whole.classes):
+            add("data.classes", len(whole.classes), f"the first {len(index.classes)}", True)
+        if odd := index.not_jpeg():
+            add("data.images", "the official JPEG files", f"{odd} of {len(index)} recompressed, not JPEG", False)
+    if control != "none":
+        add("control", "none", control, True)
+    return found
+
+
+def _weight_deviations(settings: Settings, streams: Sequence[StreamWeights]) -> list[Deviation]:
+    found = {}
+    for number, stream in enumerate(streams):
+        if not stream.official:
+            name = f"weights.{number}"
+            found[stream.stream] = Deviation(
+                field=name,
+                recipe=settings.weights[0] if settings.weights else "none named",
+                run=f"{stream.name} for {stream.stream}",
+                origin="ours",
+                changes_experiment=False,
+            )
+    return list(found.values())
+
+
+@lru_cache(maxsize=1)
+def _source() -> str:
+    return hash_source()
+
+
+@lru_cache(maxsize=1)
+def _libraries() -> dict[str, str]:
+    return {name: version(name).split("+")[0] for name in LIBRARIES}
