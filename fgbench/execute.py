@@ -214,8 +214,7 @@ def _svm(
     if run.settings.svm is None:
         raise FgbenchError(f"{run.recipe.key}: classifier is svm, but there are no settings for it", "add [….svm]")
     report("support vector machines", 0.0)
-    svm = train_svm(descriptors, torch.from_numpy(labels), classes, **run.settings.svm.model_dump())
-    return svm
+    return train_svm(descriptors, labels, classes, **run.settings.svm.model_dump())
 
 
 def _identity(run: Run) -> dict[str, Any]:

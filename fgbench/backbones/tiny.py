@@ -1,0 +1,36 @@
+"""Two small networks of our own, to be trained from scratch: stand-ins for D-Net and M-Net in the `quick` profile."""
+
+from torch import nn
+
+
+def _block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
+    return [
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    ]
+
+
+def tiny_d() -> nn.Sequential:
+    """The deeper one: 64 maps at stride 8."""
+    return nn.Sequential(
+        *_block(3, 24, stride=2),
+        *_block(24, 32),
+        nn.MaxPool2d(2),
+        *_block(32, 48),
+        *_block(48, 48),
+        nn.MaxPool2d(2),
+        *_block(48, 64),
+        *_block(64, 64),
+    )
+
+
+def tiny_m() -> nn.Sequential:
+    """The shallower one, with a wider first kernel: 48 maps at stride 8."""
+    return nn.Sequential(
+        *_block(3, 24, kernel=5, stride=2),
+        nn.MaxPool2d(2),
+        *_block(24, 48),
+        nn.MaxPool2d(2),
+        *_block(48, 48),
+    )
