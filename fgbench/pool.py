@@ -1,9 +1,7 @@
 """Tasks in processes of their own: a crash costs one of them, memory is each task's own, and none outlives its parent."""
 
 import multiprocessing
-import os
 import signal
-import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -13,6 +11,7 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from fgbench.errors import FgbenchError
+from fgbench.processes import die_with_parent
 
 Report = Callable[[str, float], object]
 """Called with (what is being done, share of the task done)."""
@@ -107,7 +106,7 @@ def _hear(
 def _serve(task: Task, connection: Connection, threads: int) -> None:
     """The life of a task's process. Messages: (what, share) on the way; at the end None or a Failure."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to handle
-    threading.Thread(target=_die_with_parent, args=(connection,), daemon=True).start()
+    die_with_parent()
     import torch
 
     torch.set_num_threads(threads)
@@ -129,10 +128,3 @@ def _serve(task: Task, connection: Connection, threads: int) -> None:
     connection.send(failure)
     connection.close()
 
-
-def _die_with_parent(connection: Connection) -> None:
-    """The parent never sends: what comes is the end of the pipe, when the parent is gone."""
-    try:
-        connection.recv()
-    except (EOFError, OSError):
-        os._exit(1)

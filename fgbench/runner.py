@@ -7,7 +7,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from fgbench.execute import execute
 from fgbench.pool import Failure, Report, Task, Watcher, run_tasks
+from fgbench.pretrain import pretrained_tiny, pretraining_birds
 from fgbench.records import Store
 from fgbench.runs import Plan, Run
 
@@ -46,6 +48,9 @@ def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Re
     todo = [run for run in plan.runs if not store.has(run.id)]
     threads = max(1, (os.cpu_count() or 1) // jobs)
     networks = {stream.network for run in todo for stream in run.streams if stream.trained_here}
+    if networks:
+        # Drawn here, by a pool of processes, which a task may not have.
+        pretraining_birds()
     failures = run_tasks(
         [Task(f"network {network}", partial(_pretrain, network)) for network in sorted(networks)],
         watcher,
@@ -61,14 +66,10 @@ def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Re
 
 
 def _pretrain(network: str, report: Report) -> None:
-    from fgbench.pretrain import pretrained_tiny
-
     pretrained_tiny(network, report)
 
 
 def _execute(run: Run, folder: Path, report: Report) -> None:
-    from fgbench.execute import execute
-
     store, work = store_of(folder), folder / WORK / run.id
     work.parent.mkdir(parents=True, exist_ok=True)
     # A second start of the same plan waits here for a first one that is still alive.

@@ -1,0 +1,173 @@
+"""An endless, fixed list of bird species that differ by small parts within a genus."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+Colour = tuple[int, int, int]
+
+GENUS_SIZE = 5
+"""Species in a genus: they share build and plumage, and differ in two parts each."""
+
+PALETTES: dict[str, tuple[Colour, Colour, Colour, Colour]] = {
+    # back, belly, head, wing
+    "Olive": ((116, 122, 70), (214, 196, 92), (128, 132, 76), (84, 88, 58)),
+    "Umber": ((124, 92, 62), (204, 186, 156), (136, 104, 72), (92, 68, 48)),
+    "Azure": ((72, 112, 168), (206, 210, 214), (64, 100, 158), (54, 82, 132)),
+    "Scarlet": ((150, 58, 50), (196, 96, 78), (166, 54, 46), (92, 56, 52)),
+    "Slate": ((96, 102, 112), (206, 208, 206), (86, 92, 102), (66, 72, 82)),
+    "Ebony": ((50, 48, 52), (78, 74, 78), (44, 42, 46), (36, 34, 38)),
+    "Saffron": ((186, 148, 52), (226, 200, 104), (196, 158, 58), (100, 88, 60)),
+    "Russet": ((148, 88, 52), (222, 178, 132), (138, 80, 50), (104, 70, 50)),
+    "Ashen": ((150, 148, 142), (226, 222, 212), (142, 140, 136), (106, 104, 102)),
+    "Teal": ((62, 116, 112), (190, 204, 190), (52, 104, 102), (46, 82, 84)),
+}
+BUILDS = {"Warbler": 0.0, "Finch": 0.5, "Thrush": 0.3, "Wren": 0.8, "Shrike": 0.2, "Bunting": 0.6, "Tanager": 0.4}
+"""How plump each build is, from 0 to 1."""
+ACCENTS: dict[str, Colour] = {
+    "white": (238, 236, 228),
+    "yellow": (232, 200, 60),
+    "black": (34, 32, 34),
+    "rufous": (170, 88, 44),
+    "grey": (128, 130, 134),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Species:
+    """What a bird of a species looks like, apart from its individual variation."""
+
+    number: int
+    """Position in the list, from 0."""
+    name: str
+    back: Colour
+    belly: Colour
+    head: Colour
+    wing: Colour
+    plump: float
+    """0 slender to 1 round."""
+    bill_length: float
+    """In body lengths."""
+    bill_depth: float
+    """At the base, in body lengths."""
+    bill_hooked: bool
+    bill: Colour
+    eye_ring: str
+    """`none` or a colour."""
+    crown: str
+    """`plain` or a colour of the crown."""
+    crest: bool
+    brow: str
+    """Stripe above the eye: `none` or a colour."""
+    throat: str
+    """`plain` or a colour of the throat patch."""
+    breast: str
+    """`plain`, `streaked`, `spotted` or `banded`."""
+    wing_bars: int
+    """0, 1 or 2."""
+    wing_bar: str
+    """Their colour."""
+    tail_length: float
+    """In body lengths."""
+    tail_fork: float
+    """Depth of the fork as a share of the length; negative for a rounded tail."""
+    tail_band: str
+    """Colour of the band at the tip, or `none`."""
+    leg: Colour
+
+    def attributes(self) -> dict[str, bool]:
+        """Which of the attributes of `ATTRIBUTES` the species has."""
+        return {
+            "has_bill_length::long": self.bill_length > 0.2,
+            "has_bill_depth::deep": self.bill_depth > 0.1,
+            "has_bill_shape::hooked": self.bill_hooked,
+            "has_eye_ring::white": self.eye_ring == "white",
+            "has_eye_ring::yellow": self.eye_ring == "yellow",
+            **{f"has_crown_color::{c}": self.crown == c for c in ("black", "rufous", "yellow", "white")},
+            "has_crest::yes": self.crest,
+            "has_brow::yes": self.brow != "none",
+            **{f"has_throat_color::{c}": self.throat == c for c in ("black", "white", "yellow", "rufous")},
+            **{f"has_breast_pattern::{p}": self.breast == p for p in ("streaked", "spotted", "banded")},
+            **{f"has_wing_bars::{n}": self.wing_bars == n for n in (1, 2)},
+            "has_tail_shape::forked": self.tail_fork > 0.15,
+            "has_tail_length::long": self.tail_length > 0.5,
+            "has_tail_band::yes": self.tail_band != "none",
+        }
+
+
+def species(number: int) -> Species:
+    """Species `number` of the list: the same bird whatever else is generated."""
+    genus, member = divmod(number, GENUS_SIZE)
+    rng = np.random.default_rng((20_110, genus))
+    plumage = list(PALETTES)[int(rng.integers(len(PALETTES)))]
+    build = list(BUILDS)[int(rng.integers(len(BUILDS)))]
+    back, belly, head, wing = (_vary(colour, rng) for colour in PALETTES[plumage])
+    base = Species(
+        number=number,
+        name="",
+        back=back,
+        belly=belly,
+        head=head,
+        wing=wing,
+        plump=BUILDS[build],
+        bill_length=float(rng.choice([0.12, 0.15, 0.18])),
+        bill_depth=float(rng.choice([0.05, 0.08])),
+        bill_hooked=False,
+        bill=_vary(ACCENTS["black"] if rng.random() < 0.6 else (196, 150, 70), rng),
+        eye_ring="none",
+        crown="plain",
+        crest=False,
+        brow="none",
+        throat=str(rng.choice(["plain", "white"])),
+        breast=str(rng.choice(["plain", "plain", "streaked"])),
+        wing_bars=int(rng.integers(2)),
+        wing_bar="white",
+        tail_length=float(rng.choice([0.34, 0.42])),
+        tail_fork=float(rng.choice([-0.1, 0.1])),
+        tail_band="none",
+        leg=_vary((90, 74, 60), rng),
+    )
+    changes = _changes(base, rng)
+    order = rng.permutation(len(changes))
+    chosen = [changes[i] for i in order[2 * member - 2 : 2 * member]] if member else []
+    fields: dict[str, object] = {}
+    words = []
+    for word, change in chosen:
+        words.append(word)
+        fields |= change
+    name = "_".join([*words, plumage, build])
+    return replace(base, name=name or f"{plumage}_{build}", **fields)  # type: ignore[arg-type]
+
+
+def _vary(colour: Colour, rng: np.random.Generator) -> Colour:
+    red, green, blue = (int(np.clip(value + rng.normal(0, 8), 8, 247)) for value in colour)
+    return red, green, blue
+
+
+def _changes(base: Species, rng: np.random.Generator) -> list[tuple[str, dict[str, object]]]:
+    """Eight ways to differ from the genus's plain member, with a word for each."""
+    crown = str(rng.choice(["black", "rufous", "yellow", "white"]))
+    throat = str(rng.choice(["black", "yellow", "rufous"]))
+    ring = str(rng.choice(["white", "yellow"]))
+    breast = "spotted" if base.breast == "streaked" else str(rng.choice(["streaked", "banded"]))
+    bill: tuple[str, dict[str, object]] = (
+        ("Long_billed", {"bill_length": 0.27, "bill_depth": 0.05})
+        if rng.random() < 0.5
+        else ("Thick_billed", {"bill_depth": 0.14, "bill_hooked": True})
+    )
+    tail: tuple[str, dict[str, object]] = (
+        ("Fork_tailed", {"tail_fork": 0.35, "tail_length": 0.56})
+        if rng.random() < 0.5
+        else ("Band_tailed", {"tail_band": "white"})
+    )
+    brow = str(rng.choice(["white", "black"]))
+    return [
+        bill,
+        (f"{ring.title()}_eyed", {"eye_ring": ring}),
+        (f"{crown.title()}_crowned", {"crown": crown}),
+        (f"{throat.title()}_throated", {"throat": throat}),
+        (f"{breast.title()}", {"breast": breast}),
+        ("Two_barred" if base.wing_bars < 2 else "Plain_winged", {"wing_bars": 2}),
+        tail,
+        (f"{brow.title()}_browed", {"brow": brow}) if rng.random() < 0.6 else ("Crested", {"crest": True}),
+    ]
