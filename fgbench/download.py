@@ -1,187 +1,280 @@
-"""Downloads that resume and are verified, and extraction that cannot leave its folder."""
+"""Downloads: continued where a connection dropped, verified before they get their name."""
 
+import errno
 import hashlib
-import http.client
 import json
+import os
 import shutil
-import tarfile
-import tempfile
 import time
-import urllib.error
-import urllib.request
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from email.message import Message
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 from filelock import FileLock
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich import progress as bars
+from rich.console import Console
 
+from fgbench import __version__
+from fgbench.archive import extract
 from fgbench.errors import FgbenchError
-from fgbench.files import write_json
 
-BLOCK = 1 << 18
-TRIES = 5
-"""Connections before a download that makes no progress is given up."""
+__all__ = ["extract", "fetch"]
+
+CHUNK = 1 << 20
 TIMEOUT_S = 30.0
+"""How long a server may be silent."""
+ATTEMPTS = 5
+"""How many attempts in a row may bring nothing new before a download is given up."""
+BACKOFF_S = 1.0
+"""Wait before the second attempt; doubles with each one."""
+LONGEST_WAIT_S = 30.0
+_NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
+_PASSING = {408, 429, 500, 502, 503, 504}
+"""HTTP states that may be over in a moment."""
 
 
-def fetch(url: str, destination: Path, *, sha256: str = "", md5: str = "", pause_s: float = 1.0) -> Path:
-    """Download a file, going on where an earlier call stopped, and rename it into place once its checksum is right.
+class _DroppedError(Exception):
+    """An attempt ended early, and another may do better; `wait_s` when the server says how long to wait."""
+
+    def __init__(self, message: str, wait_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A download on its way: the bytes so far, and a note beside them of which file on the server they begin."""
+
+    url: str
+    """Where they come from."""
+    path: Path
+    """The bytes so far."""
+
+    @property
+    def note(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.json")
+
+    def length(self) -> int:
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    def validator(self) -> str:
+        """What the server called the file when these bytes were sent; empty when they cannot be continued."""
+        try:
+            note = json.loads(self.note.read_text(encoding="utf-8"))
+            return str(note["validator"]) if note["url"] == self.url else ""
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def remember(self, headers: Message) -> None:
+        note = {"url": self.url, "validator": _validator(headers)}
+        self.note.write_text(json.dumps(note), encoding="utf-8")
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.note.unlink(missing_ok=True)
+
+
+def fetch(
+    url: str,
+    destination: Path,
+    *,
+    sha256: str | None = None,
+    md5: str | None = None,
+    size: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Download a file, unless it is already there and right.
+
+    The bytes go to `<destination>.part`. A later attempt, in this call or another, continues them if the server still
+    has the same file (its ETag or date is unchanged), and starts over if it has not, or cannot continue.
+    Two processes that want the same file take turns.
 
     Args:
         url: http or https address.
-        destination: where the file is to be; beside it, `.part` holds what has come so far.
-        sha256: checksum in hex, or its first digits.
-        md5: checksum in hex.
-        pause_s: seconds before the second try; doubles with each.
+        destination: the file's path.
+        sha256: published SHA-256 in hex, or as many of its first digits as are published.
+        md5: published MD5 in hex.
+        size: published length in bytes.
+        progress: show a bar when stderr is a terminal.
 
     Returns:
         `destination`.
 
     Raises:
-        FgbenchError: the server refuses, the connection cannot be had, the disk is full, or the checksum is wrong
-            (nothing then stands under the final name).
+        FgbenchError: no network, a refusal by the server, a full disk, or another file than the published one; then
+            nothing has the final name but what had it before.
     """
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{destination}.lock"):
-        if destination.is_file():
-            _verify(destination, sha256, md5, url)
-            return destination
-        part = destination.with_name(f"{destination.name}.part")
-        _complete(url, part, pause_s)
-        _verify(part, sha256, md5, url)
-        part.replace(destination)
-        _note(part).unlink(missing_ok=True)
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise FgbenchError(f"{url} is not an http or https address")
+    part = _Part(url, destination.with_name(f"{destination.name}.part"))
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(destination.with_name(f".{destination.name}.lock")):
+            if destination.is_file() and not _difference(destination, sha256, md5, size):
+                return destination
+            _download(part, destination, size, progress)
+            if difference := _difference(part.path, sha256, md5, size):
+                part.discard()
+                raise FgbenchError(
+                    f"what {url} sent is not the published file: {difference}; it was thrown away",
+                    f"try again, or put the right file at {destination}",
+                )
+            part.path.replace(destination)
+            part.discard()
+    except OSError as error:
+        raise _storage_error(error, destination) from error
     return destination
 
 
-def _note(part: Path) -> Path:
-    """Which version of the file at the server a part is of."""
-    return part.with_name(f"{part.name}.json")
+def _difference(path: Path, sha256: str | None, md5: str | None, size: int | None) -> str:
+    """How a file differs from what is published; empty when it does not."""
+    length = path.stat().st_size
+    if size is not None and length != size:
+        return f"it has {length} bytes, not {size}"
+    for kind, title, published in (("sha256", "SHA-256", sha256), ("md5", "MD5", md5)):
+        if published:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, kind).hexdigest()
+            if not digest.startswith(published.lower()):
+                return f"its {title} is {digest}, not {published}"
+    return ""
 
 
-def _complete(url: str, part: Path, pause_s: float) -> None:
-    """Call the server until the part is whole; a try that brought anything starts the count anew."""
-    tries = 0
-    while True:
-        before = part.stat().st_size if part.is_file() else 0
-        try:
-            if _receive(url, part, before):
-                return
-            problem = "the connection was closed early"
-        except urllib.error.HTTPError as error:
-            if error.code == 416:  # the part is longer than the file: start over
-                part.unlink(missing_ok=True)
-                problem = "the server has no such range"
-            elif error.code < 500 and error.code != 429:
-                raise FgbenchError(f"{url}: the server answers {error.code} {error.reason}") from error
-            else:
-                problem = f"the server answers {error.code} {error.reason}"
-        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-            problem = str(getattr(error, "reason", "") or error) or type(error).__name__
-        except ValueError as error:
-            raise FgbenchError(f"{url!r} is not an address: {error}") from error
-        except OSError as error:
-            raise FgbenchError(f"cannot write {part}: {error.strerror or error}", "free some disk space") from error
-        grown = (part.stat().st_size if part.is_file() else 0) > before
-        tries = 1 if grown else tries + 1
-        if tries >= TRIES:
-            raise FgbenchError(f"{url}: {problem}, {TRIES} times", "the same command goes on where this one stopped")
-        time.sleep(pause_s * 2 ** (tries - 1))
-
-
-def _receive(url: str, part: Path, have: int) -> bool:
-    """One connection; True when the part is whole afterwards."""
-    note = json.loads(_note(part).read_text()) if have and _note(part).is_file() else {}
-    version = note.get("version") if note.get("url") == url else None
-    headers = {"User-Agent": "fgbench"}
-    if have and version:
-        headers |= {"Range": f"bytes={have}-", "If-Range": version}
-    request = urllib.request.Request(url, headers=headers)
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-        goes_on = answer.status == 206
-        start = have if goes_on else 0
-        length = answer.headers.get("Content-Length")
-        total = start + int(length) if length else None
-        validator = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
-        if not goes_on:
-            write_json(_note(part), {"url": url, "version": validator})
-        with part.open("ab" if goes_on else "wb") as file, _bar(part.stem, start, total) as advance:
+def _download(part: _Part, destination: Path, size: int | None, progress: bool) -> None:
+    """All bytes into the part, in as many attempts as bring something new."""
+    most, idle = part.length(), 0
+    contact = False
+    with _bar(progress) as bar:
+        task = bar.add_task(destination.name, total=size)
+        while True:
             try:
-                while block := answer.read(BLOCK):
-                    file.write(block)
-                    advance(len(block))
-            except http.client.IncompleteRead as error:
-                file.write(error.partial)
-        return total is None or part.stat().st_size == total
+                response = _request(part, destination, contact)
+                if response is not None:
+                    contact = True
+                    with response:
+                        _receive(response, part, size, bar, task)
+            except _DroppedError as error:
+                # A server that cannot continue may bring the same beginning for ever: only what is new counts.
+                length = part.length()
+                idle = 0 if length > most else idle + 1
+                most = max(most, length)
+                if idle >= ATTEMPTS:
+                    raise FgbenchError(f"{part.url}: {error}", "try again later: what is here is continued") from error
+                time.sleep(min(LONGEST_WAIT_S, max(error.wait_s, BACKOFF_S * 2.0**idle)))
+            else:
+                return
 
 
-@contextmanager
-def _bar(name: str, start: int, total: int | None) -> Iterator[Callable[[int], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True) as progress:
-        progress.disable = not progress.console.is_terminal
-        task = progress.add_task(name, total=total, completed=start)
-        yield lambda count: progress.advance(task, count)
-
-
-def _verify(path: Path, sha256: str, md5: str, url: str) -> None:
-    for kind, expected in (("sha256", sha256.lower()), ("md5", md5.lower())):
-        if not expected:
-            continue
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, lambda kind=kind: hashlib.new(kind, usedforsecurity=False)).hexdigest()
-        if not digest.startswith(expected):
-            path.unlink()
-            raise FgbenchError(
-                f"{url}: the {kind} of what came is {digest}, expected {expected}; it was deleted",
-                "try again; if it persists, the file at that address has changed",
-            )
-
-
-def extract(archive: Path, folder: Path) -> Path:
-    """Unpack a tar or zip archive into a new folder: all of it or nothing, and nothing outside.
-
-    Raises:
-        FgbenchError: a member would leave the folder or is no plain file, link inside or folder; the archive is
-            truncated or of another kind; or `folder` exists.
-    """
-    if folder.exists():
-        raise FgbenchError(f"{folder} exists already", "remove it first")
-    place = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+def _request(part: _Part, destination: Path, contact: bool) -> HTTPResponse | None:
+    """The server's answer, None when the part is all there is."""
+    headers = {"User-Agent": f"fgbench/{__version__}", "Accept-Encoding": "identity"}
+    length, validator = part.length(), part.validator()
+    continued = length > 0 and validator != ""
+    if continued:
+        headers |= {"Range": f"bytes={length}-", "If-Range": validator}
     try:
-        if zipfile.is_zipfile(archive):
-            _unzip(archive, place)
-        else:
-            _untar(archive, place)
-        place.replace(folder)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise FgbenchError(f"{archive} cannot be unpacked: {error}", "delete it and get it again") from error
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-    return folder
+        response: HTTPResponse = urlopen(Request(part.url, headers=headers), timeout=TIMEOUT_S)  # noqa: S310
+    except HTTPError as error:
+        with error:
+            if error.code == 416 and continued:
+                if error.headers.get("Content-Range", "").strip() == f"bytes */{length}":
+                    return None
+                part.discard()
+                raise _DroppedError("the file on the server is another one now") from error
+            raise _refusal(error, part.url, destination) from error
+    except (URLError, OSError, HTTPException) as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        # Once the server has answered, a failure is a dropped connection; before, there is no use in waiting for it.
+        if contact or isinstance(reason, HTTPException | ConnectionResetError | BrokenPipeError):
+            raise _DroppedError(f"the connection dropped ({reason})") from error
+        host = urlsplit(part.url).hostname
+        raise FgbenchError(
+            f"cannot reach {host}: {reason}", f"check the network, or put the file of {part.url} at {destination}"
+        ) from error
+    return response
 
 
-def _inside(name: str, archive: Path) -> None:
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or (path.parts and ":" in path.parts[0]):
-        raise FgbenchError(f"{archive} has a member outside its folder, {name!r}: not unpacked")
+def _refusal(error: HTTPError, url: str, destination: Path) -> Exception:
+    what = {401: "wants a password for", 403: "refuses to give", 404: "has no", 410: "no longer has"}.get(error.code)
+    if error.code in _PASSING:
+        wait = error.headers.get("Retry-After", "")
+        return _DroppedError(f"the server fails (HTTP {error.code})", float(wait) if wait.isdecimal() else 0.0)
+    host = urlsplit(url).hostname
+    told = f"{host} {what} {url}" if what else f"{host} answers {error.reason} to {url}"
+    return FgbenchError(f"{told} (HTTP {error.code})", f"get the file in another way and put it at {destination}")
 
 
-def _untar(archive: Path, place: Path) -> None:
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            _inside(member.name, archive)
-            if member.issym() or member.islnk() or not (member.isfile() or member.isdir()):
-                raise FgbenchError(f"{archive} has a link or device, {member.name!r}: not unpacked")
-            tar.extract(member, place, filter="data")
+def _receive(response: HTTPResponse, part: _Part, size: int | None, bar: bars.Progress, task: bars.TaskID) -> None:
+    """The body of an answer into the part, after what is there when the answer continues it."""
+    start = 0
+    if response.status == 206:
+        start = part.length()
+        sent = response.headers.get("Content-Range", "").removeprefix("bytes").strip()
+        # If-Range should have made sure of this; a careless server may have overlooked it.
+        if not sent.startswith(f"{start}-") or _validator(response.headers) not in {"", part.validator()}:
+            part.discard()
+            raise _DroppedError("the server continues another file")
+    rest = int(response.headers.get("Content-Length") or -1)
+    total = start + rest if rest >= 0 else size
+    if size is not None and total != size:
+        part.discard()
+        raise FgbenchError(f"{part.url} has {total} bytes, the published file {size}: it is not the same file")
+    free = shutil.disk_usage(part.path.parent).free
+    if rest > free:
+        raise OSError(errno.ENOSPC, f"{rest} bytes are to come, {free} bytes are free")
+    bar.update(task, completed=start, total=total)
+    with part.path.open("ab" if start else "wb") as file:
+        if not start:
+            part.remember(response.headers)
+        _copy(response, file, bar, task)
+        file.flush()
+        os.fsync(file.fileno())
+    length = part.length()
+    if total is not None and length < total:
+        raise _DroppedError(f"the connection dropped after {length} of {total} bytes")
 
 
-def _unzip(archive: Path, place: Path) -> None:
-    with zipfile.ZipFile(archive) as bundle:
-        for member in bundle.infolist():
-            _inside(member.filename, archive)
-            if (member.external_attr >> 16) & 0o170000 == 0o120000:
-                raise FgbenchError(f"{archive} has a link, {member.filename!r}: not unpacked")
-            bundle.extract(member, place)
+def _copy(response: HTTPResponse, file: Any, bar: bars.Progress, task: bars.TaskID) -> None:
+    while True:
+        try:
+            # read1 hands over what has arrived, so nothing of it is lost when the connection drops.
+            chunk = response.read1(CHUNK)
+        except (OSError, HTTPException) as error:
+            raise _DroppedError(f"the connection dropped ({error})") from error
+        if not chunk:
+            return
+        file.write(chunk)
+        bar.advance(task, len(chunk))
+
+
+def _validator(headers: Message) -> str:
+    """What identifies the file for If-Range: a strong ETag, else its date, else nothing."""
+    tag = headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
+
+
+def _storage_error(error: OSError, destination: Path) -> FgbenchError:
+    if error.errno in _NO_SPACE:
+        return FgbenchError(
+            f"the disk of {destination.parent} is full: {error.strerror}", "make room and try again: it goes on"
+        )
+    return FgbenchError(f"cannot write {destination}: {error}")
+
+
+def _bar(progress: bool) -> bars.Progress:
+    console = Console(stderr=True)
+    return bars.Progress(
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(bar_width=24),
+        bars.DownloadColumn(),
+        bars.TransferSpeedColumn(),
+        bars.TimeRemainingColumn(),
+        console=console,
+        disable=not (progress and console.is_terminal),
+        transient=True,
+    )

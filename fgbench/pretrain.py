@@ -62,14 +62,18 @@ def pretrained_tiny(
     return path
 
 
-def _train(network: str, path: Path, progress: Callable[[str, float], object]) -> None:
-    import shutil
-
+def pretraining_birds() -> Path:
+    """The folder of the images to train on; drawn at the first call."""
     folder = cache_folder() / "data" / f"pretraining_birds-{synthetic.settings_hash(BIRDS)}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
             synthetic.generate(folder, BIRDS)
-    index = cub.load(folder, "pretraining_birds")
+    return folder
+
+
+def _train(network: str, path: Path, progress: Callable[[str, float], object]) -> None:
+    index = cub.load(pretraining_birds(), "pretraining_birds")
     index = index.select(index.train)
     pipeline = Pipeline.parse(PIPELINE)
     backbone = load_backbone(network, "pool", pretrained=False)

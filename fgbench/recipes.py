@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fgbench.errors import FgbenchError, nearest
-from fgbench.papers import reproductions_root
+from fgbench.papers import explain, reproductions_root
 from fgbench.pipeline import Pipeline
 
 ORIGINS = ("paper", "code", "ours")
@@ -271,26 +271,3 @@ def _settings(values: dict[str, Any], where: str) -> Settings:
     except FgbenchError as error:
         raise FgbenchError(f"{where}: {error}") from error
 
-
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first mistake of a validation error in one line; for an unknown key, the nearest known one."""
-    first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {'.'.join(path)!r}; {nearest(path[-1], _keys_at(model, path[:-1]))}"
-    if first["type"] == "missing":
-        return f"{'.'.join(path)!r} is missing"
-    return f"{'.'.join(path)!r}: {first['msg']} (got {first['input']!r})"
-
-
-def _keys_at(model: type[BaseModel], path: list[str]) -> list[str]:
-    """Names of the fields of the model that `path` leads to, through dictionaries of models."""
-    for part in path:
-        field = model.model_fields.get(part)
-        if field is None:
-            continue
-        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        models = [kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if models:
-            model = models[0]
-    return list(model.model_fields)

@@ -1,0 +1,258 @@
+"""What the papers print: their tables, cell by cell, and the orders they claim, read from `reproductions/*/paper.toml`."""
+
+import os
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fgbench.errors import FgbenchError, nearest
+
+Annotation = Literal["boxes", "parts"]
+Metric = Literal["accuracy", "cmc", "map", "pck", "pcp", "fps"]
+
+
+class Model(BaseModel):
+    """A frozen model that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Column(Model):
+    """A column of a table."""
+
+    id: str
+    label: str
+    data: str
+    """Data set."""
+    metric: Metric
+    unit: str
+    margin: float = Field(gt=0)
+    """Half-width inside which a measured value counts as the printed one; fixed before any run."""
+    params: dict[str, str | int | float] = {}
+
+
+class Row(Model):
+    """A row of a table."""
+
+    id: str
+    label: str
+    role: Literal["method", "baseline", "context"]
+    """Proposed by the paper, measured against and ours to run, or another group's number that nobody here runs."""
+    values: tuple[float | Literal["-"], ...]
+    """One a column; `-` where the paper prints nothing."""
+    train: tuple[Annotation, ...] = ()
+    test: tuple[Annotation, ...] = ()
+    recipe: str = ""
+    """`<paper>/<recipe>` that gets the row."""
+    source: str = ""
+    version: str = ""
+    note: str = ""
+    margin: float | None = Field(default=None, gt=0)
+    params: dict[str, str | int | float] = {}
+
+
+class Table(Model):
+    """A table as printed."""
+
+    id: str
+    number: str
+    caption: str
+    source: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+
+class Claim(Model):
+    """An order between methods that a paper states."""
+
+    id: str
+    text: str
+    source: str
+    data: str
+    metric: Metric
+    order: tuple[str, ...] = Field(min_length=2)
+    """Recipes, the best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number printed in a paper."""
+
+    paper: str
+    version: str
+    """The version of the paper it was read in."""
+    id: str
+    """`<table>/<row>/<column>`."""
+    table: str
+    """The table's printed number."""
+    row: str
+    """The row's printed label."""
+    column: str
+    """The column's printed label."""
+    data: str
+    metric: str
+    params: tuple[tuple[str, str | int | float], ...]
+    """Parameters of the metric, such as the rank of a CMC value."""
+    value: float
+    unit: str
+    margin: float
+    train: tuple[str, ...]
+    """Annotations beyond class labels that its protocol uses in training."""
+    test: tuple[str, ...]
+    """The same in test."""
+    role: str
+    recipe: str
+    source: str
+    """What was read, and where."""
+    note: str
+
+
+class Paper(Model):
+    """One paper."""
+
+    id: str
+    version: str
+    title: str
+    authors: tuple[str, ...]
+    venue: str
+    year: int
+    url: str
+    sources: dict[str, str]
+    """Key -> what was read, and where."""
+    tables: tuple[Table, ...]
+    claims: tuple[Claim, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _unique("table", [table.id for table in self.tables])
+        _unique("claim", [claim.id for claim in self.claims])
+        used = {claim.source for claim in self.claims}
+        for table in self.tables:
+            _unique(f"column of {table.id}", [column.id for column in table.columns])
+            _unique(f"row of {table.id}", [row.id for row in table.rows])
+            used |= {table.source, *(row.source for row in table.rows if row.source)}
+            for row in table.rows:
+                _check_values(table, row)
+        if lacking := sorted(used - set(self.sources)):
+            raise ValueError(f"no source {lacking[0]!r} in [sources]; {nearest(lacking[0], self.sources)}")
+        return self
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Every printed number, in the order of the tables."""
+        return tuple(self._cells())
+
+    def _cells(self) -> Iterator[Cell]:
+        for table in self.tables:
+            for row in table.rows:
+                for column, value in zip(table.columns, row.values, strict=True):
+                    if value == "-":
+                        continue
+                    yield Cell(
+                        paper=self.id,
+                        version=row.version or self.version,
+                        id=f"{table.id}/{row.id}/{column.id}",
+                        table=table.number,
+                        row=row.label,
+                        column=column.label,
+                        data=column.data,
+                        metric=column.metric,
+                        params=tuple(sorted({**column.params, **row.params}.items())),
+                        value=float(value),
+                        unit=column.unit,
+                        margin=row.margin or column.margin,
+                        train=tuple(row.train),
+                        test=tuple(row.test),
+                        role=row.role,
+                        recipe=row.recipe,
+                        source=self.sources[row.source or table.source],
+                        note=row.note,
+                    )
+
+
+def _unique(kind: str, ids: list[str]) -> None:
+    for name in ids:
+        if ids.count(name) > 1:
+            raise ValueError(f"two {kind}s are called {name!r}")
+
+
+def _check_values(table: Table, row: Row) -> None:
+    if len(row.values) != len(table.columns):
+        raise ValueError(f"row {row.id!r} of {table.id} has {len(row.values)} values for {len(table.columns)} columns")
+    for column, value in zip(table.columns, row.values, strict=True):
+        if value != "-" and not 0 <= value <= (100 if column.unit == "%" else float("inf")):
+            raise ValueError(f"{table.id}/{row.id}/{column.id}: {value} {column.unit} cannot be")
+
+
+def reproductions_root() -> Path:
+    """The folder of papers and recipes: FGBENCH_REPRODUCTIONS, the checkout's, or the installed package's.
+
+    Raises:
+        FgbenchError: there is none.
+    """
+    package = Path(__file__).parent
+    if named := os.environ.get("FGBENCH_REPRODUCTIONS"):
+        places = [Path(named)]
+    else:
+        places = [package.parent / "reproductions", package / "_reproductions"]
+    for place in places:
+        if any(place.glob("*/*.toml")):
+            return place
+    raise FgbenchError(
+        f"no papers under {' or '.join(map(str, places))}", "point FGBENCH_REPRODUCTIONS at a folder of papers"
+    )
+
+
+def load_papers(root: Path | None = None) -> dict[str, Paper]:
+    """Every paper by id.
+
+    Raises:
+        FgbenchError: a file does not parse or does not fit; names the file, the field, the nearest known field.
+    """
+    papers = {}
+    for path in sorted((root or reproductions_root()).glob("*/paper.toml")):
+        paper = _load(path)
+        if paper.id != path.parent.name:
+            raise FgbenchError(f"{path}: id {paper.id!r} is not the folder's name {path.parent.name!r}")
+        papers[paper.id] = paper
+    return papers
+
+
+def _load(path: Path) -> Paper:
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FgbenchError(f"{path}: {error}") from error
+    try:
+        return Paper.model_validate(content)
+    except ValidationError as error:
+        raise FgbenchError(f"{path}: {explain(error, Paper)}") from error
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first mistake of a validation error in one line; for an unknown key, the nearest known one."""
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    where = f"{'.'.join(path)!r}: " if path else ""
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {'.'.join(path)!r}; {nearest(path[-1], _keys_at(model, path[:-1]))}"
+    if first["type"] == "missing":
+        return f"{where}missing"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}{message}" + ("" if first["type"] == "value_error" else f" (got {first['input']!r})")
+
+
+def _keys_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    """Names of the fields of the model that `path` leads to, through tuples and dictionaries of models."""
+    for part in path:
+        field = model.model_fields.get(part)
+        if field is None:
+            continue
+        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        models = [kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if models:
+            model = models[0]
+    return list(model.model_fields)
