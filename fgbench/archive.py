@@ -5,6 +5,7 @@ import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -17,7 +18,11 @@ from fgbench.errors import FgbenchError
 # Python 3.11.0 to 3.11.3 have no extraction filters.
 _data_filter = getattr(tarfile, "data_filter", None)
 _FilterError: type[Exception] = getattr(tarfile, "FilterError", tarfile.TarError)
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError, UnicodeError)
+_DAMAGED = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, LookupError, OverflowError, RuntimeError, ValueError),
+)
+"""What the standard library raises for bytes that are no archive."""
 
 
 class _Tree:
@@ -54,16 +59,15 @@ class _Tree:
         source = self.root / self.name(target)
         if not source.is_file():
             raise self.unsafe(f"the hard link {name!r} points to {target!r}, which is no file in it")
-        path = self._new(name)
-        if path != source:
-            os.link(source, path)
+        if self.root / self.name(name) != source:
+            os.link(source, self._new(name))
 
     def symbolic_link(self, name: str, target: str) -> None:
         path, there = self.name(name), PurePosixPath(target)
         up = 0
         while up < len(there.parts) and there.parts[up] == "..":
             up += 1
-        outside = there.is_absolute() or (os.name == "nt" and PureWindowsPath(target).anchor)
+        outside = there.is_absolute() or (os.name == "nt" and PureWindowsPath(target).anchor) or "\\" in target
         if not target or outside or ".." in there.parts[up:] or up > len(path.parts) - 1:
             raise self.unsafe(f"the link {name!r} points outside its folder, to {target!r}")
         self._links.append((path, target))
@@ -74,6 +78,8 @@ class _Tree:
             link = self.root / path
             if any((self.root / parent).is_symlink() for parent in path.parents):
                 raise self.unsafe(f"{str(path)!r} lies behind a link")
+            if link.exists() or link.is_symlink():
+                raise self.unsafe(f"{str(path)!r} is a link and something else")
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(target)
 
@@ -138,7 +144,7 @@ def _unpack(archive: Path, tree: _Tree) -> None:
         with archive.open("rb") as file:
             start = file.read(6)
         if start.startswith((b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
-            raise EOFError("it ends too early")
+            raise EOFError("it holds no tar file, or ends too early")
         raise FgbenchError(f"{archive} is neither a tar nor a zip file", "delete it and get it again")
     tree.finish()
 
@@ -147,30 +153,29 @@ def _unpack_tar(archive: Path, tree: _Tree) -> None:
     with tarfile.open(archive) as tar:
         for member in tar:
             tree.name(member.name)
-            if member.issym():
-                tree.symbolic_link(member.name, member.linkname)
-            elif member.islnk():
-                tree.hard_link(member.name, member.linkname)
-            elif member.isdir():
-                tree.folder(member.name)
-            elif member.isreg() and (content := tar.extractfile(member)):
-                tree.file(member.name, content)
-            else:
+            if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
                 raise tree.unsafe(f"{member.name!r} is neither a file, a folder nor a link")
             if _data_filter is not None:
                 try:
                     _data_filter(member, str(tree.root))
                 except _FilterError as error:
                     raise tree.unsafe(str(error)) from error
-        if tar.fileobj is not None:
-            _ended(archive, tar.offset, tar.fileobj)
+            if member.issym():
+                tree.symbolic_link(member.name, member.linkname)
+            elif member.islnk():
+                tree.hard_link(member.name, member.linkname)
+            elif member.isdir():
+                tree.folder(member.name)
+            elif content := tar.extractfile(member):
+                tree.file(member.name, content)
+        # Reading on to the end makes the decompressor check its own checksum.
+        while tar.fileobj is not None and tar.fileobj.read(1 << 20):
+            pass
+        _check_end(archive, tar.offset)
 
 
-def _ended(archive: Path, offset: int, content: IO[bytes]) -> None:
-    """Refuse a tar file without its end: reading members just stops where the file does."""
-    # Reading on to the end makes the decompressor check its own checksum.
-    while content.read(1 << 20):
-        pass
+def _check_end(archive: Path, offset: int) -> None:
+    """Refuse an uncompressed tar file without its end mark: reading members just stops where the file does."""
     with archive.open("rb") as file:
         if file.read(262)[257:] != b"ustar":
             return

@@ -8,7 +8,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from email.message import Message
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, InvalidURL
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -109,7 +109,7 @@ def fetch(
         FgbenchError: no network, a refusal by the server, a full disk, or another file than the published one; then
             nothing has the final name but what had it before.
     """
-    if urlsplit(url).scheme not in {"http", "https"}:
+    if not url.startswith(("http://", "https://")):
         raise FgbenchError(f"{url} is not an http or https address")
     part = _Part(url, destination.with_name(f"{destination.name}.part"))
     try:
@@ -178,7 +178,7 @@ def _request(part: _Part, destination: Path, contact: bool) -> HTTPResponse | No
     if continued:
         headers |= {"Range": f"bytes={length}-", "If-Range": validator}
     try:
-        response: HTTPResponse = urlopen(Request(part.url, headers=headers), timeout=TIMEOUT_S)  # noqa: S310
+        response: HTTPResponse = urlopen(Request(part.url, headers=headers), timeout=TIMEOUT_S)
     except HTTPError as error:
         with error:
             if error.code == 416 and continued:
@@ -187,7 +187,9 @@ def _request(part: _Part, destination: Path, contact: bool) -> HTTPResponse | No
                 part.discard()
                 raise _DroppedError("the file on the server is another one now") from error
             raise _refusal(error, part.url, destination) from error
-    except (URLError, OSError, HTTPException) as error:
+    except (ValueError, InvalidURL) as error:
+        raise FgbenchError(f"{part.url} is not an address: {error}") from error
+    except (OSError, HTTPException) as error:
         reason = error.reason if isinstance(error, URLError) else error
         # Once the server has answered, a failure is a dropped connection; before, there is no use in waiting for it.
         if contact or isinstance(reason, HTTPException | ConnectionResetError | BrokenPipeError):
