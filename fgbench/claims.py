@@ -30,8 +30,6 @@ def _check(claim: Claim, records: Sequence[Record]) -> ClaimResult:
     holds = all(a > b for a, b in zip(means, means[1:], strict=False))
     line = " > " if holds else ", "
     text = line.join(f"{group[0].title} {mean:.1f}" for group, mean in zip(same, means, strict=True))
-    if same[0][0].synthetic:
-        text += " (synthetic data)"
     return ClaimResult(claim, holds, text, tuple(r for group in same for r in group))
 
 

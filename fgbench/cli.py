@@ -110,7 +110,9 @@ def weights_get(name: Annotated[str, typer.Argument(help="Weight file, such as v
     typer.echo(f"{name} is at {get_weights(name)}")
 
 
-Profile = Annotated[str, typer.Option(help="quick, frozen, paper, or auto (paper with a GPU and real data, else quick).")]
+Profile = Annotated[
+    str, typer.Option(help="quick, frozen, paper, or auto (paper with a GPU and real data, else quick).")
+]
 Seeds = Annotated[int | None, typer.Option(min=1, help="How many seeds, from 0. [default: 3; 1 under frozen]")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time. [default: the cores under quick, else 1]")]
 
@@ -124,7 +126,9 @@ def run(
     classes: Annotated[int | None, typer.Option(help="Only the first classes: a deviation.")] = None,
     size: Annotated[int | None, typer.Option(help="Input size in pixels: a deviation.")] = None,
     backbone: Annotated[str | None, typer.Option(help="Network for every stream, as network:tap: a deviation.")] = None,
-    shuffle_labels: Annotated[bool, typer.Option(help="Control: permute training labels; must fall to chance.")] = False,
+    shuffle_labels: Annotated[
+        bool, typer.Option(help="Control: permute training labels; must fall to chance.")
+    ] = False,
     jobs: Jobs = None,
     results: Folder = RESULTS,
 ) -> None:

@@ -135,7 +135,9 @@ def check_data(name: str, *, as_json: bool = False) -> bool:
             if len(shown) < len(same):
                 out(f"  and {len(same) - len(shown)} more (--json lists all)")
     whole = not health.problems and len(index) == health.images
-    out(f"{dataset.title}: {health.images} images, {int(index.train.sum())} for training, {len(health.problems)} problems")
+    out(
+        f"{dataset.title}: {health.images} images, {int(index.train.sum())} for training, {len(health.problems)} problems"
+    )
     if whole:
         out(f"annotations {index.annotation_hashes['split']}, fingerprint {index.fingerprint}")
     return not health.problems
@@ -223,8 +225,10 @@ def run_recipes(request: Request, results: Path) -> int:
                 }
             )
     table("results", rows)
-    out(f"{result.done} runs done, {result.kept} kept from before, {len(result.failures)} failed, "
-        f"{len(planned.blocked)} recipes blocked")
+    out(
+        f"{result.done} runs done, {result.kept} kept from before, {len(result.failures)} failed, "
+        f"{len(planned.blocked)} recipes blocked"
+    )
     for failure in result.failures:
         out(f"failed: {failure.name}: {failure.message}")
         if failure.detail:

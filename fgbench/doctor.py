@@ -73,4 +73,7 @@ def show(found: dict[str, Any]) -> None:
         table(part, [{"what": key, "value": value} for key, value in found[part].items()])
     table("recipes", found["recipes"])
     blocked = sum(1 for row in found["recipes"] if row["get it by"])
-    out(f"{len(found['recipes'])} recipes: all run under the profile quick, {len(found['recipes']) - blocked} under paper")
+    out(
+        f"{len(found['recipes'])} recipes: all run under the profile quick, "
+        f"{len(found['recipes']) - blocked} under paper"
+    )

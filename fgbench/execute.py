@@ -50,7 +50,9 @@ class Journal:
 
     def __init__(self, work: Path) -> None:
         self._path = work / "journal.json"
-        stored = json.loads(self._path.read_text()) if self._path.is_file() else {"phase_s": {}, "sittings": 0}
+        stored: dict[str, Any] = {"phase_s": {}, "sittings": 0}
+        if self._path.is_file():
+            stored = json.loads(self._path.read_text())
         self.phase_s: dict[str, float] = stored["phase_s"]
         self.sittings: int = stored["sittings"] + 1
         self.started: str = stored.get("started", datetime.now(UTC).isoformat(timespec="seconds"))
@@ -141,7 +143,10 @@ def _planned_index(run: Run) -> Index:
     if run.changes.classes:
         index = index.first_classes(run.changes.classes)
     protocol = run.protocol
-    if type(protocol).of(index, train=protocol.train_sees, test=protocol.test_sees, control=protocol.control) != protocol:
+    if (
+        type(protocol).of(index, train=protocol.train_sees, test=protocol.test_sees, control=protocol.control)
+        != protocol
+    ):
         raise FgbenchError(
             f"{run.settings.data} has changed since this run was planned", f"fgbench data check {run.settings.data}"
         )
@@ -153,7 +158,7 @@ def _build(run: Run, classes: int) -> Method:
     loaded = {stream.stream: load_stream(stream) for stream in run.streams}
     backbones = [loaded[stream.stream] for stream in run.streams]
     options = kind.Options.model_validate(run.settings.options)
-    return kind(backbones, classes, options, generator(run.seed, "initial weights"))  # type: ignore[call-arg,arg-type]
+    return kind(backbones, classes, options, generator(run.seed, "initial weights"))
 
 
 def _fit(method: Method, pixels: np.ndarray, batch_size: int, run: Run, work: Path, report: Report) -> None:
@@ -201,16 +206,12 @@ def _classifier(
     return _averaged(lambda images: svm.scores(method.embed(images)), mirror)
 
 
-def _averaged(
-    scores: Callable[[torch.Tensor], torch.Tensor], mirror: bool
-) -> Callable[[torch.Tensor], torch.Tensor]:
+def _averaged(scores: Callable[[torch.Tensor], torch.Tensor], mirror: bool) -> Callable[[torch.Tensor], torch.Tensor]:
     """Scores of an image, or the mean of its and its mirror image's."""
     return (lambda images: (scores(images) + scores(images.flip(-1))) / 2) if mirror else scores
 
 
-def _svm(
-    descriptors: np.ndarray, labels: np.ndarray, classes: int, run: Run, work: Path, report: Report
-) -> LinearSvm:
+def _svm(descriptors: np.ndarray, labels: np.ndarray, classes: int, run: Run, work: Path, report: Report) -> LinearSvm:
     if run.settings.svm is None:
         raise FgbenchError(f"{run.recipe.key}: classifier is svm, but there are no settings for it", "add [….svm]")
     report("support vector machines", 0.0)

@@ -7,7 +7,16 @@ from typing import Any
 
 ID_LENGTH = 16
 _PACKAGE = Path(__file__).parent
-_PRESENTATION = {"cli.py", "commands.py", "console.py", "doctor.py", "papers.py", "records.py", "statistics.py", "verdict.py"}
+_PRESENTATION = {
+    "cli.py",
+    "commands.py",
+    "console.py",
+    "doctor.py",
+    "papers.py",
+    "records.py",
+    "statistics.py",
+    "verdict.py",
+}
 
 
 def canonical(value: Any) -> str:

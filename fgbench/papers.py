@@ -1,4 +1,4 @@
-"""What the papers print: their tables, cell by cell, and the orders they claim, read from `reproductions/*/paper.toml`."""
+"""What the papers print: their tables, cell by cell, and the orders they claim (`reproductions/*/paper.toml`)."""
 
 import os
 import tomllib

@@ -154,9 +154,7 @@ def _random_crop(images: "torch.Tensor", step: Step, generator: "torch.Generator
     if room < 0:
         raise FgbenchError(f"{step} on images of {images.shape[-1]} px", "crop no more than the image has")
     corners = torch.randint(room + 1, (len(images), 2), generator=generator).tolist()
-    return torch.stack(
-        [image[:, y : y + size, x : x + size] for image, (y, x) in zip(images, corners, strict=True)]
-    )
+    return torch.stack([image[:, y : y + size, x : x + size] for image, (y, x) in zip(images, corners, strict=True)])
 
 
 def _parse_step(part: str, text: str) -> Step:

@@ -1,4 +1,4 @@
-"""Tasks in processes of their own: a crash costs one of them, memory is each task's own, and none outlives its parent."""
+"""Tasks in processes of their own: a crash costs one of them, and none outlives its parent."""
 
 import multiprocessing
 import signal
@@ -83,9 +83,7 @@ def run_tasks(tasks: Sequence[Task], watcher: Watcher, *, jobs: int = 1, threads
     return failures
 
 
-def _hear(
-    connection: Connection, task: Task, process: BaseProcess, watcher: Watcher
-) -> tuple[bool, Failure | None]:
+def _hear(connection: Connection, task: Task, process: BaseProcess, watcher: Watcher) -> tuple[bool, Failure | None]:
     """Take one message of a task: (it has ended, how it failed)."""
     try:
         message = connection.recv()
@@ -127,4 +125,3 @@ def _serve(task: Task, connection: Connection, threads: int) -> None:
         failure = Failure(task.name, last, traceback.format_exc())
     connection.send(failure)
     connection.close()
-

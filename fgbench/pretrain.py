@@ -37,13 +37,18 @@ STAGE = Stage(
 def pretraining_hash(network: str) -> str:
     """What identifies the weights: the network, all that it is trained with, and the code that trains it."""
     return hash_value(
-        [network, synthetic.settings_hash(BIRDS), PIPELINE, STAGE.model_dump(mode="json"), hash_source(), torch.__version__]
+        [
+            network,
+            synthetic.settings_hash(BIRDS),
+            PIPELINE,
+            STAGE.model_dump(mode="json"),
+            hash_source(),
+            torch.__version__,
+        ]
     )
 
 
-def pretrained_tiny(
-    network: str, progress: Callable[[str, float], object] = lambda what, share: None
-) -> Path:
+def pretrained_tiny(network: str, progress: Callable[[str, float], object] = lambda what, share: None) -> Path:
     """The weight file of a small network, trained at the first call and kept; goes on where a call was interrupted.
 
     Args:
@@ -78,7 +83,7 @@ def _train(network: str, path: Path, progress: Callable[[str, float], object]) -
     pipeline = Pipeline.parse(PIPELINE)
     backbone = load_backbone(network, "pool", pretrained=False)
     kind = methods["fc_cnn"]
-    method = kind([backbone], len(index.classes), kind.Options(), generator(0, network))  # type: ignore[call-arg]
+    method = kind([backbone], len(index.classes), kind.Options(), generator(0, network))
     work = path.with_suffix(".work")
     work.mkdir(exist_ok=True)
     train(

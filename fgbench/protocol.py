@@ -44,7 +44,9 @@ class Protocol:
         return hash_value(asdict(self))
 
     @classmethod
-    def of(cls, index: Index, *, train: tuple[str, ...] = (), test: tuple[str, ...] = (), control: str = "none") -> "Protocol":
+    def of(
+        cls, index: Index, *, train: tuple[str, ...] = (), test: tuple[str, ...] = (), control: str = "none"
+    ) -> "Protocol":
         """The protocol of the official split of `index`."""
         return cls(
             data=index.name,

@@ -239,7 +239,7 @@ def _recipe(path: Path, name: str, file: RecipeFile) -> Recipe:
         settings=_settings(values, where),
         origins=origins,
         profiles={
-            profile: tuple(t.profiles[profile] for t in (file, *tables) if profile in t.profiles)
+            profile: tuple(of[profile] for of in (file.profiles, *(t.profiles for t in tables)) if profile in of)
             for profile in ("quick", "frozen")
         },
     )
@@ -270,4 +270,3 @@ def _settings(values: dict[str, Any], where: str) -> Settings:
         raise FgbenchError(f"{where}: {explain(error, Settings)}") from error
     except FgbenchError as error:
         raise FgbenchError(f"{where}: {error}") from error
-

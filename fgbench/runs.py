@@ -183,9 +183,7 @@ def _data_deviations(dataset: Dataset, index: Index, recipe: Recipe, control: st
 
     def add(name: str, official: object, here: object, changes_experiment: bool) -> None:
         found.append(
-            Deviation(
-                field=name, recipe=official, run=here, origin="data", changes_experiment=changes_experiment
-            )
+            Deviation(field=name, recipe=official, run=here, origin="data", changes_experiment=changes_experiment)
         )
 
     if dataset.name != recipe.settings.data:

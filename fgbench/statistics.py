@@ -70,7 +70,9 @@ def tost(values: list[float], target: float, margin: float) -> Equivalence:
         FgbenchError: fewer than two values, or a margin that is not positive.
     """
     if len(values) < 2 or margin <= 0:
-        raise FgbenchError(f"an equivalence test needs two values and a positive margin, not {len(values)} and {margin}")
+        raise FgbenchError(
+            f"an equivalence test needs two values and a positive margin, not {len(values)} and {margin}"
+        )
     mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / np.sqrt(len(values))
     above, below = mean - (target - margin), (target + margin) - mean
     if error == 0:

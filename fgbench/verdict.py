@@ -67,7 +67,9 @@ class Verdict:
         return tuple(found.values())
 
 
-def judge(cell: Cell, records: Sequence[Record], obstacles: Mapping[str, Obstacle], recipes: Mapping[str, bool]) -> Verdict:
+def judge(
+    cell: Cell, records: Sequence[Record], obstacles: Mapping[str, Obstacle], recipes: Mapping[str, bool]
+) -> Verdict:
     """The verdict on one cell.
 
     Args:
@@ -104,7 +106,7 @@ def _best(records: Sequence[Record]) -> tuple[Record, ...]:
         identity = (record.profile, record.protocol_hash, repr(sorted(record.settings.items())), repr(record.weights))
         groups.setdefault(identity, []).append(record)
 
-    def closeness(group: list[Record]) -> tuple[object, ...]:
+    def closeness(group: list[Record]) -> tuple[bool, bool, bool, int, int, str]:
         first = group[0]
         control = any(d.field == "control" for d in first.deviations)
         kept = sum(d.changes_experiment for d in first.deviations)

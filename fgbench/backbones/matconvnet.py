@@ -128,7 +128,9 @@ def _layer(layer: Any, channels: int, where: str) -> nn.Module | None:
 
 def _convolution(layer: Any, where: str) -> nn.Module:
     weights = getattr(layer, "weights", None)
-    filters, biases = (weights[0], weights[1]) if weights is not None and len(weights) else (layer.filters, layer.biases)
+    filters, biases = (
+        (weights[0], weights[1]) if weights is not None and len(weights) else (layer.filters, layer.biases)
+    )
     kernel = np.asarray(filters, dtype=np.float32)
     bias = np.ravel(np.asarray(biases, dtype=np.float32))
     # MATLAB drops trailing dimensions of one: height x width x in x out

@@ -75,9 +75,7 @@ def get_weights(name: str) -> Path:
 def known_weights() -> list[dict[str, Any]]:
     """Every weight file as plain values."""
     specs = [weight_specs[name] for name in weight_specs]
-    return [
-        {"name": s.name, "file": s.files[0], "here": find_file(s.files) is not None, "note": s.note} for s in specs
-    ]
+    return [{"name": s.name, "file": s.files[0], "here": find_file(s.files) is not None, "note": s.note} for s in specs]
 
 
 def remembered_hash(path: Path) -> str:

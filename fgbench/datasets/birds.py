@@ -54,7 +54,8 @@ class Pose:
         if head:
             points = _turned(points - NECK, self.nod) + NECK
         points = _turned(points * (self.stretch, 1.0), self.tilt) * self.scale
-        return points * ((-1 if self.faces_left else 1), 1) + self.centre
+        placed: np.ndarray = points * ((-1 if self.faces_left else 1), 1) + self.centre
+        return placed
 
 
 def draw_bird(bird: Species, size: tuple[int, int], rng: np.random.Generator) -> Drawing:
@@ -97,7 +98,8 @@ def _pose(canvas: tuple[int, int], rng: np.random.Generator) -> Pose:
 
 def _turned(points: np.ndarray, angle: float) -> np.ndarray:
     cosine, sine = np.cos(angle), np.sin(angle)
-    return points @ np.array([[cosine, -sine], [sine, cosine]])
+    turned: np.ndarray = points @ np.array([[cosine, -sine], [sine, cosine]])
+    return turned
 
 
 def _smooth(points: list[tuple[float, float]], steps: int = 8) -> np.ndarray:
@@ -108,7 +110,8 @@ def _smooth(points: list[tuple[float, float]], steps: int = 8) -> np.ndarray:
     p, before, after, second = (a[:, None] for a in (p, before, after, second))
     curve = 2 * p + (after - before) * t + (2 * before - 5 * p + 4 * after - second) * t**2
     curve = curve + (3 * p - before - 3 * after + second) * t**3
-    return (0.5 * curve).reshape(-1, 2)
+    smooth: np.ndarray = (0.5 * curve).reshape(-1, 2)
+    return smooth
 
 
 class _Brush:
@@ -165,7 +168,7 @@ def _wing(raised: float) -> np.ndarray:
     lifted = np.array(
         [(0.16, -0.12), (0.1, -0.4), (-0.12, -0.72), (-0.42, -0.8), (-0.36, -0.5), (-0.22, -0.2), (0.0, -0.04)]
     )
-    return _smooth([tuple(point) for point in folded + raised * (lifted - folded)])  # type: ignore[misc]
+    return _smooth([tuple(point) for point in folded + raised * (lifted - folded)])
 
 
 def _across(shape: np.ndarray, share: float, width: float) -> np.ndarray:
@@ -250,7 +253,11 @@ def _underside(
 def _head(brush: _Brush, bird: Species, shade: _Shade) -> None:
     length, depth = bird.bill_length, bird.bill_depth
     middle = -0.2
-    bill = [(0.5, middle - depth / 2 - 0.01), (0.53 + 0.6 * length, middle - 0.2 * depth), (0.53 + length, middle + 0.02)]
+    bill = [
+        (0.5, middle - depth / 2 - 0.01),
+        (0.53 + 0.6 * length, middle - 0.2 * depth),
+        (0.53 + length, middle + 0.02),
+    ]
     if bird.bill_hooked:
         bill.append((0.52 + length, middle + 0.05))
     bill += [(0.53 + 0.6 * length, middle + 0.3 * depth + 0.01), (0.49, middle + depth / 2 + 0.01)]
@@ -259,7 +266,9 @@ def _head(brush: _Brush, bird: Species, shade: _Shade) -> None:
         colour = bird.head if bird.crown == "plain" else ACCENTS[bird.crown]
         brush.fill(np.array([(0.44, -0.36), (0.3, -0.4), (0.14, -0.5), (0.24, -0.28)]), shade(colour, 0.95), head=True)
     brush.fill(
-        _smooth([(0.53, -0.2), (0.48, -0.33), (0.36, -0.38), (0.24, -0.32), (0.18, -0.16), (0.26, -0.03), (0.42, -0.06)]),
+        _smooth(
+            [(0.53, -0.2), (0.48, -0.33), (0.36, -0.38), (0.24, -0.32), (0.18, -0.16), (0.26, -0.03), (0.42, -0.06)]
+        ),
         shade(bird.head),
         head=True,
     )

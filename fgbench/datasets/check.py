@@ -61,8 +61,7 @@ def check(
             health.problems.append(Finding("annotation", file, what))
     present = [file for file in index.files if (index.root / file).is_file()]
     health.problems += [
-        Finding("missing", file, "named in images.txt, not on disk")
-        for file in sorted(set(index.files) - set(present))
+        Finding("missing", file, "named in images.txt, not on disk") for file in sorted(set(index.files) - set(present))
     ]
     health.problems += [Finding("extra", file, "on disk, not in images.txt") for file in _extra(index)]
     sizes: dict[str, tuple[int, int]] = {}

@@ -120,9 +120,7 @@ def _table(path: Path, columns: int, parse: Callable[[list[str]], T], *, at_leas
     return table
 
 
-def _for_images(
-    path: Path, images: dict[int, str], columns: int, parse: Callable[[list[str]], T]
-) -> list[T]:
+def _for_images(path: Path, images: dict[int, str], columns: int, parse: Callable[[list[str]], T]) -> list[T]:
     """A file with one line an image, in the order of `images`."""
     table = _table(path, columns, parse)
     if odd := sorted(set(table) ^ set(images)):
@@ -140,11 +138,11 @@ def _parts(path: Path, ids: np.ndarray, part_ids: list[int]) -> np.ndarray:
         raise FgbenchError(f"{path}: {error}") from error
     pairs = [(image, part) for image in ids.tolist() for part in part_ids]
     order = {pair: position for position, pair in enumerate(pairs)}
-    positions = [order.get((int(image), int(part))) for image, part in values[:, :2]]
-    if None in positions:
-        raise FgbenchError(f"{path}, line {rows[positions.index(None)][0]}: unknown image or part")
-    if len(set(positions)) != len(pairs):
-        raise FgbenchError(f"{path}: {len(set(positions))} keypoints, expected {len(pairs)} (images x parts)")
+    positions = np.array([order.get((int(image), int(part)), -1) for image, part in values[:, :2]])
+    if (positions < 0).any():
+        raise FgbenchError(f"{path}, line {rows[int((positions < 0).argmax())][0]}: unknown image or part")
+    if len(rows) != len(pairs) or len(np.unique(positions)) != len(pairs):
+        raise FgbenchError(f"{path}: {len(rows)} keypoints, expected {len(pairs)} (images x parts), each once")
     parts = np.empty((len(pairs), 3))
     parts[positions] = values[:, 2:]
     return parts.reshape(len(ids), len(part_ids), 3)

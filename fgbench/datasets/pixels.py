@@ -13,7 +13,7 @@ from PIL import Image
 
 from fgbench.datasets.index import Index
 from fgbench.errors import FgbenchError
-from fgbench.files import cache_folder, write_atomic
+from fgbench.files import cache_folder, write_text
 from fgbench.hashing import hash_value
 from fgbench.pipeline import Pipeline
 
@@ -75,7 +75,7 @@ def _build(
                 pixels[row] = image
                 on_image(row + 1, len(index))
             pixels.flush()
-            write_atomic(progress, lambda temporary, end=rows.stop: temporary.write_text(str(end)))
+            write_text(progress, str(rows.stop))
     del pixels
     partial.replace(path)
     progress.unlink()

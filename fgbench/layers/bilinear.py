@@ -79,7 +79,7 @@ class _SignedSqrt(torch.autograd.Function):
 
 def signed_sqrt(x: Tensor, epsilon: float = SQRT_EPSILON) -> Tensor:
     """Element-wise sign(x) sqrt(|x|) with the gradient 0.5 / sqrt(|x| + epsilon); any shape."""
-    return _SignedSqrt.apply(x, epsilon)  # type: ignore[no-any-return,no-untyped-call]
+    return _SignedSqrt.apply(x, epsilon)  # type: ignore[no-any-return]
 
 
 def l2_normalize(x: Tensor, epsilon: float = SQRT_EPSILON) -> Tensor:

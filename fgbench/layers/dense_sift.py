@@ -91,5 +91,5 @@ def _window(bin_size: int) -> Tensor:
 
 def _unit(x: Tensor) -> Tensor:
     """Rows divided by their length; rows of zeros stay zero."""
-    length = x.norm(dim=-1, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     return x / length.clamp(min=torch.finfo(x.dtype).eps)

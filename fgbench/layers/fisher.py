@@ -41,4 +41,5 @@ def fisher_vector(x: Tensor, gmm: Gmm, *, improved: bool = True) -> Tensor:
     if not improved:
         return vector
     vector = vector.sign() * vector.abs().sqrt()
-    return vector / vector.norm(dim=1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
+    length: Tensor = torch.linalg.vector_norm(vector, dim=1, keepdim=True)
+    return vector / length.clamp(min=torch.finfo(x.dtype).tiny)

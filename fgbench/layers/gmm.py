@@ -97,7 +97,8 @@ def fit_gmm(
 
 
 def _blocks(x: Tensor) -> Iterator[Tensor]:
-    yield from x.split(BLOCK)
+    for start in range(0, len(x), BLOCK):
+        yield x[start : start + BLOCK]
 
 
 def _first_centres(x: Tensor, components: int, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,6 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from fgbench.backbones import Backbone
 from fgbench.registry import Registry
 
 Batches = Callable[[], Iterator[Tensor]]

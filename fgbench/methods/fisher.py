@@ -57,9 +57,7 @@ class FisherMethod(Method):
 
     def _fit_mixture(self, samples: Tensor, context: FitContext) -> None:
         context.progress(f"Gaussian mixture of {self.options.words} on {len(samples):,} x {samples.shape[1]}")
-        self.gmm = fit_gmm(
-            samples, self.options.words, generator=context.generator, iterations=self.options.iterations
-        )
+        self.gmm = fit_gmm(samples, self.options.words, generator=context.generator, iterations=self.options.iterations)
 
     def get_extra_state(self) -> dict[str, Tensor]:
         """The fitted PCA and mixture as tensors, so that a checkpoint holds them."""
@@ -107,7 +105,8 @@ class FvCnn(FisherMethod):
 
     def describe(self, images: Tensor) -> Tensor:
         """(B, h * w, C): the map's columns."""
-        return self.backbone(images).flatten(2).transpose(1, 2)
+        maps: Tensor = self.backbone(images)
+        return maps.flatten(2).transpose(1, 2)
 
     def forward(self, images: Tensor) -> Outputs:
         """The network that is fine-tuned, as FC-CNN."""
@@ -145,16 +144,17 @@ class FvSift(FisherMethod):
         if backbones:
             raise FgbenchError("fv_sift takes no network; leave backbones empty")
         self.options = options
+        self.dims, self.bin_size, self.step = options.pca, options.bin_size, options.step
 
     def describe(self, images: Tensor) -> Tensor:
         """(B, N, 128): dense SIFT of the mean of the three channels."""
-        return dense_sift(images.float().mean(dim=1), bin_size=self.options.bin_size, step=self.options.step)
+        return dense_sift(images.float().mean(dim=1), bin_size=self.bin_size, step=self.step)
 
     def fit(self, batches: Batches, context: FitContext) -> None:
         """Fit PCA, then the mixture, on the same sample of descriptors."""
         context.progress("dense SIFT")
         samples = self._sample(batches, context)
-        self.pca = fit_pca(samples, self.options.pca)
+        self.pca = fit_pca(samples, self.dims)
         self._fit_mixture(self.pca.project(samples), context)
 
 

@@ -1,0 +1,1 @@
+"""Records and papers rendered as self-contained HTML."""

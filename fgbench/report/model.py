@@ -1,0 +1,179 @@
+"""What the pages show, computed from papers, verdicts and records; templates only lay it out."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fgbench.papers import Cell, Claim, Paper, Table
+from fgbench.records import Record
+from fgbench.statistics import Interval
+from fgbench.verdict import Outcome, Verdict
+
+NONE = "–"  # noqa: RUF001
+"""Stands where there is no number."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimResult:
+    """An order that a paper states, beside what was measured."""
+
+    claim: Claim
+    holds: bool | None
+    """None where it could not be checked."""
+    text: str
+    """The means it was checked on, or why it could not be."""
+    records: tuple[Record, ...]
+
+    @property
+    def synthetic(self) -> bool:
+        """True when it was checked on synthetic data, which says nothing of the paper's."""
+        return any(record.synthetic for record in self.records)
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """An outcome as a shape, a word and a colour."""
+
+    shape: str
+    word: str
+    css: str
+
+
+BADGES = {
+    Outcome.REPRODUCED: Badge("●", "reproduced", "good"),
+    Outcome.EXCEEDS: Badge("▲", "exceeds", "over"),
+    Outcome.NOT_REPRODUCED: Badge("▼", "not reproduced", "bad"),
+    Outcome.INCONCLUSIVE: Badge("◆", "inconclusive", "open"),
+    Outcome.NOT_COMPARABLE: Badge("◇", "not comparable", "aside"),
+    Outcome.BLOCKED: Badge("■", "blocked", "block"),
+    Outcome.NOT_RUN: Badge("○", "not run", "idle"),
+    Outcome.CONTEXT: Badge("·", "context", "context"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many cells of a paper have an outcome."""
+
+    badge: Badge
+    count: int
+    share: float
+    """Of the cells that are ours to judge, in percent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Cells with the same outcome and reason and no run of their own."""
+
+    badge: Badge
+    reason: str
+    command: str
+    cells: tuple[str, ...]
+
+
+def decimals(value: float) -> int:
+    """How many decimals a printed value has, at least one."""
+    text = f"{value:.10f}".rstrip("0")
+    return max(1, len(text.partition(".")[2]))
+
+
+def number(value: float | None, places: int = 1) -> str:
+    """A rounded number, or a dash where there is none."""
+    return NONE if value is None else f"{value:.{places}f}"
+
+
+def printed(cell: Cell) -> str:
+    """The printed value with its own decimals."""
+    return (
+        f"{cell.value:g}"
+        if cell.value == int(cell.value) and cell.unit != "%"
+        else number(cell.value, decimals(cell.value))
+    )
+
+
+def interval(verdict: Verdict) -> tuple[Interval | None, str]:
+    """The interval to show beside a mean, and what it speaks of."""
+    if verdict.spread is not None:
+        return verdict.spread, f"95 % over {len(verdict.records)} seeds"
+    if verdict.sampling is not None:
+        return verdict.sampling, "95 % for another test set"
+    return None, ""
+
+
+def tallies(verdicts: Iterable[Verdict]) -> list[Tally]:
+    """Counts by outcome in the order of `BADGES`, context left out."""
+    outcomes: list[Outcome] = [verdict.outcome for verdict in verdicts if verdict.outcome != Outcome.CONTEXT]
+    return [
+        Tally(badge, outcomes.count(outcome), 100 * outcomes.count(outcome) / len(outcomes))
+        for outcome, badge in BADGES.items()
+        if outcomes.count(outcome)
+    ]
+
+
+def table_rows(paper: Paper, table: Table, verdicts: Sequence[Verdict]) -> list[tuple[str, str, list[Verdict | None]]]:
+    """Label, role and the cells of each row of a printed table; None where the paper prints nothing."""
+    by_id = {verdict.cell.id: verdict for verdict in verdicts}
+    return [
+        (row.label, row.role, [by_id.get(f"{table.id}/{row.id}/{column.id}") for column in table.columns])
+        for row in table.rows
+    ]
+
+
+def of_table(table: Table, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts on a table's cells, context left out."""
+    return [v for v in verdicts if v.cell.id.startswith(f"{table.id}/") and v.outcome != Outcome.CONTEXT]
+
+
+def groups(verdicts: Sequence[Verdict]) -> list[Group]:
+    """Cells without a run, together where outcome, reason and command are the same."""
+    found: dict[tuple[Outcome, str, str], list[str]] = {}
+    for verdict in verdicts:
+        if not verdict.records:
+            name = f"{verdict.cell.row}, {verdict.cell.column}"
+            found.setdefault((verdict.outcome, verdict.reason, verdict.command), []).append(name)
+    return [
+        Group(BADGES[outcome], reason, command, tuple(cells)) for (outcome, reason, command), cells in found.items()
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What data the numbers of a page are from."""
+
+    synthetic: bool
+    """True when every measured number is from synthetic data."""
+    text: str
+
+
+def source(records: Sequence[Record]) -> Source:
+    """The first line of a page."""
+    if not records:
+        return Source(False, "Nothing has been measured yet: every number below is the paper's.")
+    made = sorted({record.data for record in records if record.synthetic})
+    real = sorted({_real(record) for record in records if not record.synthetic})
+    if not real:
+        return Source(
+            True,
+            "Synthetic data: none of the measured numbers below answers a printed one. They are from "
+            + " and ".join(name.replace("_", " ") for name in made)
+            + ", drawn by fgbench, and from small networks trained here.",
+        )
+    text = "Measured on " + "; ".join(real) + "."
+    if made:
+        text += " Some runs are on synthetic data; their numbers are marked and answer no printed one."
+    return Source(False, text)
+
+
+def _real(record: Record) -> str:
+    protocol = record.protocol
+    images = next((d.run for d in record.deviations if d.field == "data.images"), "the official bytes")
+    count = f"{protocol['train_images']:,} + {protocol['test_images']:,} images of {protocol['classes']} classes"
+    return f"{record.data} ({count}; {images})"
+
+
+def by_recipe(records: Sequence[Record]) -> list[list[Record]]:
+    """Records that differ in their seed alone, together."""
+    found: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        key = (record.recipe, record.profile, record.protocol_hash, repr(record.settings), repr(record.weights))
+        found.setdefault(key, []).append(record)
+    return list(found.values())

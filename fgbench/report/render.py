@@ -1,0 +1,64 @@
+"""The pages: an index, and one a paper. A pure function of papers, verdicts and records."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from fgbench.files import write_text
+from fgbench.papers import Paper
+from fgbench.records import Record
+from fgbench.report import model
+from fgbench.report.curve import learning_curve
+from fgbench.report.model import ClaimResult
+from fgbench.verdict import Verdict
+
+
+def render(
+    papers: Mapping[str, Paper],
+    verdicts: Mapping[str, Sequence[Verdict]],
+    claims: Sequence[ClaimResult],
+    records: Sequence[Record],
+    out: Path,
+) -> Path:
+    """Write `index.html` and `<paper>.html` into a folder.
+
+    Args:
+        papers: by id.
+        verdicts: by id of the paper, one a cell, in the paper's order.
+        claims: of all papers.
+        records: every record at hand.
+        out: the folder; made if need be.
+
+    Returns:
+        The index page.
+    """
+    pages = _environment()
+    common = {"papers": papers, "verdicts": verdicts, "m": model, "curve": learning_curve}
+    for name, paper in papers.items():
+        used = {record.run_id: record for verdict in verdicts[name] for record in verdict.records}
+        own = [result for result in claims if any(result.claim is claim for claim in paper.claims)]
+        text = pages.get_template("paper.html.j2").render(
+            **common, paper=paper, source=model.source(list(used.values())), claims=own
+        )
+        write_text(out / f"{name}.html", text)
+    index = out / "index.html"
+    write_text(
+        index,
+        pages.get_template("index.html.j2").render(
+            **common, source=model.source(records), claims=claims, records=records, runs=model.by_recipe(records)
+        ),
+    )
+    return index
+
+
+def _environment() -> Environment:
+    pages = Environment(
+        loader=PackageLoader("fgbench.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters |= {"number": model.number, "printed": model.printed}
+    return pages
