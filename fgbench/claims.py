@@ -1,6 +1,7 @@
 """A paper's orders between methods, checked on the records at hand, apart from the numbers."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def _check(claim: Claim, records: Sequence[Record]) -> ClaimResult:
     chosen = max(shared, key=lambda key: (key[0] != "quick", key))
     same = [[r for r in group if (r.profile, r.protocol_hash) == chosen] for group in groups]
     means = [float(np.mean([r.values[claim.metric].value for r in group])) for group in same]
-    holds = all(a > b for a, b in zip(means, means[1:], strict=False))
+    holds = all(a > b for a, b in pairwise(means))
     line = " > " if holds else ", "
     text = line.join(f"{group[0].title} {mean:.1f}" for group, mean in zip(same, means, strict=True))
     return ClaimResult(claim, holds, text, tuple(r for group in same for r in group))

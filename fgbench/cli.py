@@ -1,4 +1,4 @@
-"""The verbs of the command line, one function each. Heavy libraries are imported inside them, so that --help is quick."""
+"""The verbs of the command line, one function each; heavy libraries are imported inside, so that --help is quick."""
 
 import json
 import os

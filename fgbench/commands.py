@@ -134,11 +134,9 @@ def check_data(name: str, *, as_json: bool = False) -> bool:
             table(f"{title}: {kind} ({len(same)})", [{"file": f.file, "what": f.what} for f in shown])
             if len(shown) < len(same):
                 out(f"  and {len(same) - len(shown)} more (--json lists all)")
-    whole = not health.problems and len(index) == health.images
-    out(
-        f"{dataset.title}: {health.images} images, {int(index.train.sum())} for training, {len(health.problems)} problems"
-    )
-    if whole:
+    counts = f"{health.images} images, {int(index.train.sum())} for training"
+    out(f"{dataset.title}: {counts}, {len(health.problems)} problems")
+    if not health.problems:
         out(f"annotations {index.annotation_hashes['split']}, fingerprint {index.fingerprint}")
     return not health.problems
 
@@ -178,7 +176,7 @@ def choose_recipes(data: str, names: Sequence[str]) -> list[Recipe]:
     if not recipes:
         known = sorted({recipe.settings.data for recipe in load_recipes().values()})
         raise FgbenchError(
-            f"no recipe for the data set {data!r}: there is no reproductions/*/{data}.toml (there are {', '.join(known)})",
+            f"no recipe for the data set {data!r}: no reproductions/*/{data}.toml (there are some for {', '.join(known)})",
             f"fgbench reproduce {known[0]}" if known else "",
         )
     for name in names:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Protocol
+from typing import Any, Protocol
 
 from fgbench.errors import FgbenchError
 from fgbench.processes import die_with_parent
@@ -52,7 +52,7 @@ class Watcher(Protocol):
 
 def run_tasks(tasks: Sequence[Task], watcher: Watcher, *, jobs: int = 1, threads: int = 1) -> list[Failure]:
     """Do the tasks in order, at most `jobs` at a time, each with `threads` threads; returns those that failed."""
-    context = multiprocessing.get_context(_METHOD)
+    context: Any = multiprocessing.get_context(_METHOD)
     if _METHOD == "forkserver":
         context.set_forkserver_preload(["fgbench.execute"])
     waiting = list(reversed(tasks))

@@ -112,7 +112,8 @@ def _best(records: Sequence[Record]) -> tuple[Record, ...]:
         kept = sum(d.changes_experiment for d in first.deviations)
         return (first.comparable, not control, not first.synthetic, -kept, len(group), first.run_id)
 
-    return tuple(max(groups.values(), key=closeness))
+    best: list[Record] = max(list(groups.values()), key=closeness)
+    return tuple(best)
 
 
 def _weigh(cell: Cell, records: tuple[Record, ...], deterministic: bool, obstacle: Obstacle | None) -> Verdict:

@@ -194,7 +194,7 @@ def _plumage(
     brush = _Brush(pose, canvas)
     body, wing = _body(bird.plump), _wing(pose.wing)
     if pose.wing:
-        brush.fill(wing + (0.1, 0.02), shade(bird.wing, 0.7))
+        brush.fill(wing + np.array([0.1, 0.02]), shade(bird.wing, 0.7))
     _legs(brush, bird, shade)
     tail = _tail(bird)
     brush.fill(tail, shade(bird.wing, 0.9))
@@ -319,7 +319,7 @@ def _keypoints(bird: Species, pose: Pose, canvas: tuple[int, int], cover: Shape)
         f"{near} wing": tuple(wing.mean(axis=0)),
     }
     if pose.wing:
-        body[f"{far} wing"] = tuple(wing[np.argmin(wing[:, 1])] + (0.1, 0.02))
+        body[f"{far} wing"] = tuple(wing[np.argmin(wing[:, 1])] + np.array([0.1, 0.02]))
     head = {
         "beak": (0.52 + 0.6 * bird.bill_length, -0.2),
         "crown": (0.36, -0.37),

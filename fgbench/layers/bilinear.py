@@ -32,11 +32,13 @@ def align_maps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 def _keep(x: Tensor, height: int, width: int) -> Tensor:
     if x.shape[2:] == (height, width):
         return x
-    rows, columns = (
-        torch.floor(torch.linspace(0, size - 1, kept, dtype=torch.float64) + 0.5).long().to(x.device)
-        for size, kept in ((x.shape[2], height), (x.shape[3], width))
-    )
-    return x[:, :, rows][:, :, :, columns]
+    return x[:, :, _spread(x.shape[2], height, x.device)][:, :, :, _spread(x.shape[3], width, x.device)]
+
+
+def _spread(size: int, kept: int, device: torch.device) -> Tensor:
+    """`kept` of `size` indices from the first to the last, evenly; halves are rounded up, in exact arithmetic."""
+    steps = max(kept - 1, 1)
+    return (2 * torch.arange(kept, device=device) * (size - 1) + steps) // (2 * steps)
 
 
 def bilinear_pool(a: Tensor, b: Tensor) -> Tensor:
@@ -71,7 +73,7 @@ class _SignedSqrt(torch.autograd.Function):
         return x.sign() * x.abs().sqrt()
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (x,) = ctx.saved_tensors
         return gradient * 0.5 / (x.abs() + ctx.epsilon).sqrt(), None
@@ -79,7 +81,7 @@ class _SignedSqrt(torch.autograd.Function):
 
 def signed_sqrt(x: Tensor, epsilon: float = SQRT_EPSILON) -> Tensor:
     """Element-wise sign(x) sqrt(|x|) with the gradient 0.5 / sqrt(|x| + epsilon); any shape."""
-    return _SignedSqrt.apply(x, epsilon)  # type: ignore[no-any-return]
+    return _SignedSqrt.apply(x, epsilon)  # type: ignore[no-any-return,no-untyped-call]
 
 
 def l2_normalize(x: Tensor, epsilon: float = SQRT_EPSILON) -> Tensor:

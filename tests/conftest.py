@@ -1,0 +1,29 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from fgbench.datasets import cub
+from fgbench.datasets.index import Index
+from fgbench.datasets.synthetic import SyntheticBirds, generate
+
+REAL = {name: os.environ.get(name) for name in ("FGBENCH_DATA", "FGBENCH_WEIGHTS")}
+SMALL = SyntheticBirds(classes=3, train_per_class=6, test_per_class=4, size=64)
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the user's data, weights or cache."""
+    for name in (*REAL, "FGBENCH_REPRODUCTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def birds_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return generate(tmp_path_factory.mktemp("data") / "birds", SMALL, workers=1)
+
+
+@pytest.fixture
+def birds(birds_folder: Path) -> Index:
+    return cub.load(birds_folder, "birds")

@@ -1,0 +1,126 @@
+import hashlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+
+from fgbench.datasets import cub, synthetic
+from fgbench.datasets.birds import PARTS, draw_bird
+from fgbench.datasets.species import species
+from fgbench.datasets.synthetic import SyntheticBirds, generate
+from fgbench.errors import FgbenchError
+
+TINY = SyntheticBirds(classes=2, train_per_class=2, test_per_class=1, size=64)
+
+
+def digests(root):
+    return {p.relative_to(root): hashlib.sha256(p.read_bytes()).hexdigest() for p in root.rglob("*") if p.is_file()}
+
+
+def test_same_settings_same_bytes_whatever_the_workers(tmp_path):
+    one = digests(generate(tmp_path / "one", TINY, workers=1))
+    two = digests(generate(tmp_path / "two", TINY, workers=2))
+    assert one == two
+    other = digests(generate(tmp_path / "other", SyntheticBirds(**{**vars_of(TINY), "seed": 1}), workers=1))
+    images = [name for name in one if name.suffix == ".jpg"]
+    assert len(images) == 6
+    assert all(one[name] != other[name] for name in images)
+
+
+def vars_of(settings):
+    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
+
+
+def test_species_are_the_same_in_every_set_and_distinct():
+    birds = [species(n) for n in range(60)]
+    assert species(7) == birds[7]
+    looks = {tuple(getattr(b, f) for f in b.__dataclass_fields__ if f not in {"number", "name"}) for b in birds}
+    assert len(looks) == 60
+
+
+def test_members_of_a_genus_differ_by_small_parts_only():
+    base, other = species(10), species(11)
+    same = ("back", "belly", "head", "wing", "plump", "leg")
+    assert all(getattr(base, name) == getattr(other, name) for name in same)
+    assert base.attributes() != other.attributes() or base.bill_length != other.bill_length
+
+
+def test_sets_from_other_parts_of_the_list_share_no_class(tmp_path):
+    a = cub.load(generate(tmp_path / "a", TINY, workers=1))
+    b = cub.load(generate(tmp_path / "b", SyntheticBirds(**{**vars_of(TINY), "first_class": 1000}), workers=1))
+    assert not {name[4:] for name in a.classes} & {name[4:] for name in b.classes}
+
+
+def test_keypoints_lie_on_the_bird(birds):
+    for row, file in enumerate(birds.files):
+        with Image.open(birds.root / file) as image:
+            width, height = image.size
+        visible = birds.parts[row][birds.parts[row][:, 2] > 0, :2]
+        x, y, w, h = birds.boxes[row]
+        assert 0 <= x and x + w <= width + 0.01 and 0 <= y and y + h <= height + 0.01
+        assert ((visible >= (x - 1, y - 1)) & (visible <= (x + w + 1, y + h + 1))).all()
+    assert birds.part_names == PARTS
+    share = birds.parts[:, :, 2].mean(axis=0)
+    assert share[PARTS.index("beak")] > 0.7
+    assert 0.2 < share[PARTS.index("left eye")] < 0.8
+
+
+def test_the_eye_is_dark_and_the_near_eye_tells_the_side():
+    dark = 0
+    for n in range(30):
+        drawing = draw_bird(species(0), (160, 120), np.random.default_rng(n))
+        eyes = [drawing.parts[PARTS.index(f"{side} eye")] for side in ("left", "right")]
+        assert sum(eye[2] for eye in eyes) <= 1
+        for left, eye in zip((True, False), eyes, strict=True):
+            beak = drawing.parts[PARTS.index("beak")]
+            if eye[2] and beak[2] and abs(beak[0] - eye[0]) > 8:
+                assert (beak[0] < eye[0]) == left
+            if eye[2]:
+                x, y = int(eye[0]), int(eye[1])
+                patch = np.asarray(drawing.image)[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+                dark += patch.min() < np.asarray(drawing.image).mean()
+    assert dark > 20
+
+
+def test_scenery_does_not_tell_the_species(tmp_path):
+    """Border pixels are at chance for a classifier that does better on the middle of the bird."""
+    settings = SyntheticBirds(classes=4, train_per_class=40, test_per_class=20, size=64)
+    index = cub.load(generate(tmp_path / "d", SyntheticBirds(**{**vars_of(settings), "first_class": 3}), workers=2))
+    border, body = [], []
+    for row, file in enumerate(index.files):
+        with Image.open(index.root / file) as image:
+            pixels = np.asarray(image, dtype=float)
+            box = index.boxes[row]
+            crop = image.crop((box[0], box[1], box[0] + box[2], box[1] + box[3])).resize((8, 8))
+        edge = np.concatenate([pixels[:3].reshape(-1, 3), pixels[-3:].reshape(-1, 3)])
+        border.append([*edge.mean(0), *edge.std(0)])
+        body.append(np.asarray(crop, dtype=float).ravel())
+
+    def accuracy(features):
+        x = np.array(features)
+        x = (x - x.mean(0)) / (x.std(0) + 1e-9)
+        model = LogisticRegression(max_iter=2000, C=0.1).fit(x[index.train], index.labels[index.train])
+        return model.score(x[~index.train], index.labels[~index.train])
+
+    assert accuracy(border) < 0.25 + 3 * np.sqrt(0.25 * 0.75 / 80)
+    assert accuracy(body) > 0.45
+
+
+def test_existing_folder_is_refused_and_a_failure_leaves_nothing(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    with pytest.raises(FgbenchError, match="exists already"):
+        generate(tmp_path / "here", TINY, workers=1)
+
+    def fail(*arguments):
+        raise RuntimeError("stop")
+
+    monkeypatch.setattr(synthetic, "draw_bird", fail)
+    with pytest.raises(RuntimeError):
+        generate(tmp_path / "new", TINY, workers=1)
+    assert [p.name for p in tmp_path.iterdir()] == ["here"]
+
+
+def test_nonsense_settings_are_refused(tmp_path):
+    with pytest.raises(FgbenchError, match="at least 2 classes"):
+        generate(tmp_path / "x", SyntheticBirds(classes=1), workers=1)

@@ -1,0 +1,68 @@
+import math
+from fractions import Fraction
+
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from fgbench.errors import FgbenchError
+from fgbench.layers.bilinear import align_maps, bilinear_pool, l2_normalize, signed_sqrt
+
+
+def maps(channels, size, seed=0):
+    return torch.randn(2, channels, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def test_pooling_is_the_mean_outer_product_over_locations():
+    a, b = maps(3, 4), maps(5, 4, 1)
+    naive = torch.zeros(2, 15, dtype=torch.float64)
+    for n in range(2):
+        for c in range(3):
+            for d in range(5):
+                naive[n, c * 5 + d] = sum(a[n, c, i, j] * b[n, d, i, j] for i in range(4) for j in range(4)) / 16
+    assert torch.allclose(bilinear_pool(a, b), naive, atol=1e-12)
+    assert gradcheck(bilinear_pool, (a.requires_grad_(), b.requires_grad_()))
+
+
+def test_maps_of_other_sizes_are_refused():
+    with pytest.raises(FgbenchError, match="align_maps"):
+        bilinear_pool(maps(3, 4), maps(3, 5))
+
+
+def test_28_to_27_drops_the_middle_row_and_column_as_the_official_code():
+    """MATLAB: round(linspace(1, 28, 27)), where halves round away from zero."""
+    big = torch.arange(28.0).view(1, 1, 28, 1).expand(1, 1, 28, 28)
+    kept, other = align_maps(big, torch.zeros(1, 1, 27, 27))
+    rows = kept[0, 0, :, 0].int().tolist()
+    steps = [1 + Fraction(27 * i, 26) for i in range(27)]
+    assert [row + 1 for row in rows] == [math.floor(step + Fraction(1, 2)) for step in steps]
+    assert set(range(1, 29)) - {row + 1 for row in rows} == {14}
+    assert other.shape == (1, 1, 27, 27)
+    assert align_maps(torch.zeros(1, 1, 27, 27), big)[1].shape == (1, 1, 27, 27)
+
+
+def test_gradient_reaches_only_the_kept_rows():
+    big = maps(2, 28).requires_grad_()
+    kept, _ = align_maps(big, torch.zeros(2, 1, 27, 27))
+    kept.sum().backward()
+    assert int((big.grad[0, 0].sum(1) == 0).sum()) == 1
+
+
+def test_signed_sqrt_and_its_safe_gradient():
+    x = torch.tensor([-4.0, -1e-12, 0.0, 9.0], dtype=torch.float64, requires_grad=True)
+    y = signed_sqrt(x, 1e-8)
+    assert torch.allclose(y, torch.tensor([-2.0, -1e-6, 0.0, 3.0], dtype=torch.float64))
+    y.sum().backward()
+    expected = torch.tensor([0.5 / (a + 1e-8) ** 0.5 for a in (4.0, 1e-12, 0.0, 9.0)], dtype=torch.float64)
+    assert torch.allclose(x.grad, expected)
+    assert gradcheck(lambda x: signed_sqrt(x, 0.0), (torch.tensor([-3.0, 0.7, 2.0]).double().requires_grad_(),))
+
+
+def test_l2_norm_is_one_and_zero_stays_zero_with_a_finite_gradient():
+    x = torch.cat([maps(3, 2).flatten(1), torch.zeros(1, 12, dtype=torch.float64)]).requires_grad_()
+    y = l2_normalize(x)
+    assert torch.allclose(y[:2].norm(dim=1), torch.ones(2, dtype=torch.float64))
+    assert (y[2] == 0).all()
+    y.sum().backward()
+    assert torch.isfinite(x.grad).all()
+    assert gradcheck(l2_normalize, (maps(3, 2, 3).flatten(1).requires_grad_(),))
