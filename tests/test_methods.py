@@ -1,0 +1,93 @@
+import pytest
+import torch
+
+from fgbench.backbones import load_backbone
+from fgbench.errors import FgbenchError
+from fgbench.layers.bilinear import align_maps, bilinear_pool, l2_normalize, signed_sqrt
+from fgbench.methods import methods
+from fgbench.methods.base import FitContext
+from fgbench.randomness import generator
+
+
+def build(name, streams, **options):
+    kind = methods[name]
+    loaded = {stream: load_backbone(*stream.split(":"), pretrained=False) for stream in streams}
+    return kind([loaded[s] for s in streams], 4, kind.Options(**options), generator(0, "w")).eval()
+
+
+def images(n=3, size=64):
+    return torch.randint(0, 256, (n, 3, size, size), dtype=torch.uint8, generator=generator(1, "images"))
+
+
+def fitted(name, streams, **options):
+    method = build(name, streams, **options)
+    with torch.inference_mode():
+        method.fit(lambda: iter([images(), images(2)]), FitContext(5, generator(0, "fit"), lambda what: None))
+    return method
+
+
+def test_symmetric_streams_share_one_network_and_asymmetric_ones_do_not():
+    symmetric, asymmetric = build("bcnn", ["tiny_d:conv"] * 2), build("bcnn", ["tiny_d:conv", "tiny_m:conv"])
+    assert len(symmetric.streams) == 1
+    assert len(asymmetric.streams) == 2
+    assert symmetric.embed(images()).shape == (3, 64 * 64)
+    assert asymmetric.embed(images()).shape == (3, 64 * 48)
+
+
+def test_bcnn_descriptor_is_pooled_rooted_and_normalised():
+    method = build("bcnn", ["tiny_d:conv", "tiny_m:conv"])
+    with torch.inference_mode():
+        a, b = (stream(images()) for stream in method.streams)
+        expected = l2_normalize(signed_sqrt(bilinear_pool(*align_maps(a, b))))
+        assert torch.allclose(method.embed(images()), expected)
+        out = method(images())
+        assert torch.allclose(out.logits, method.classifier(expected), atol=1e-6)
+
+
+def test_fc_cnn_descriptor_has_unit_length_and_logits_come_from_the_features():
+    method = build("fc_cnn", ["tiny_d:pool"])
+    with torch.inference_mode():
+        out = method(images())
+        assert torch.allclose(out.embedding.norm(dim=1), torch.ones(3), atol=1e-5)
+        assert torch.allclose(out.logits, method.classifier(method.backbone(images())))
+
+
+def test_fv_cnn_shares_its_layers_with_the_network_that_is_fine_tuned():
+    method = build("fv_cnn", ["tiny_d:conv", "tiny_d:pool"], words=2)
+    own = dict(method.backbone.named_parameters())
+    tuned = dict(method.finetuned.named_parameters())
+    assert own
+    assert all(own[name] is tuned[name] for name in own)
+    loss = method.losses(method(images()), torch.tensor([0, 1, 2]))["cross_entropy"]
+    loss.backward()
+    assert next(iter(own.values())).grad is not None
+    names = [p for group in method.groups().values() for p in group]
+    assert len(names) == len({id(p) for p in names})
+
+
+def test_fisher_methods_fit_encode_and_survive_a_checkpoint(tmp_path):
+    for method, dims in (
+        (fitted("fv_cnn", ["tiny_d:conv"], words=2, samples_per_word=20), 2 * 2 * 64),
+        (fitted("fv_sift", [], words=3, pca=10, samples_per_word=30), 2 * 3 * 10),
+    ):
+        with torch.inference_mode():
+            embedding = method.embed(images())
+            assert embedding.shape == (3, dims)
+            torch.save(method.state_dict(), tmp_path / "m.pt")
+            again = type(method)(
+                [load_backbone("tiny_d", "conv", pretrained=False)] if dims == 256 else [], 4, method.options,
+                generator(5, "w"),
+            ).eval()  # fmt: skip
+            again.load_state_dict(torch.load(tmp_path / "m.pt", weights_only=True))
+            assert torch.equal(again.embed(images()), embedding)
+
+
+def test_misuse_is_told():
+    with pytest.raises(FgbenchError, match="two streams"):
+        build("bcnn", ["tiny_d:conv"])
+    with pytest.raises(FgbenchError, match="no network"):
+        build("fv_sift", ["tiny_d:conv"])
+    with pytest.raises(FgbenchError, match="not been fitted"):
+        build("fv_sift", []).embed(images())
+    with pytest.raises(FgbenchError, match="did you mean 'bcnn'"):
+        methods["bccn"]

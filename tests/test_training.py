@@ -1,0 +1,135 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fgbench import training
+from fgbench.backbones import load_backbone
+from fgbench.errors import FgbenchError
+from fgbench.methods import methods
+from fgbench.pipeline import Pipeline
+from fgbench.randomness import generator
+from fgbench.recipes import Stage
+from fgbench.training import TrainData, train
+
+CPU = torch.device("cpu")
+
+
+def data(n=24, classes=3, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    pixels = rng.integers(0, 90, (n, 32, 32, 3), dtype=np.uint8)
+    pixels[np.arange(n), :, :, labels] += 120
+    return TrainData(pixels, labels.astype(np.int64), Pipeline.parse("resize(32) | flip"))
+
+
+def bcnn(seed=0):
+    streams = [load_backbone("tiny_m", "conv", pretrained=False)] * 2
+    kind = methods["bcnn"]
+    return kind(streams, 3, kind.Options(), generator(seed, "w"))
+
+
+def stage(**fields):
+    base = {"step": 1, "train": ("classifier", "backbone"), "epochs": 3, "batch_size": 8, "lr": 0.01, "momentum": 0.9,
+            "weight_decay": 1e-4}  # fmt: skip
+    return Stage(**{**base, **fields})
+
+
+TWO = [("first", stage(train=("classifier",), augment=False, lr=1.0)), ("second", stage(step=2, epochs=4))]
+
+
+def values(method):
+    return {name: value.clone() for name, value in method.state_dict().items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_learns_and_gives_a_curve(tmp_path):
+    method = bcnn()
+    curve = train(method, data(), TWO, seed=0, device=CPU, work=tmp_path)
+    assert [(p.stage, p.epoch) for p in curve] == [("first", e) for e in (1, 2, 3)] + [("second", e) for e in (1, 2, 3, 4)]
+    assert curve[-1].loss < curve[0].loss
+    assert curve[-1].accuracy > 80
+
+
+def test_a_stage_trains_its_groups_and_nothing_else(tmp_path):
+    method = bcnn()
+    before = values(method)
+    train(method, data(), TWO[:1], seed=0, device=CPU, work=tmp_path)
+    after = values(method)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"classifier.weight", "classifier.bias"}
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 3, 4, 6])
+def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path: Path, stop_at, monkeypatch):
+    monkeypatch.setattr(training, "SAVING_SHARE", 1e9)
+    whole = bcnn()
+    train(whole, data(), TWO, seed=0, device=CPU, work=tmp_path / "whole")
+    count = [0]
+
+    def stop(*_):
+        count[0] += 1
+        if count[0] == stop_at + 1:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(bcnn(), data(), TWO, seed=0, device=CPU, work=tmp_path / "parts", progress=stop)
+    resumed = bcnn()
+    seen = []
+    curve = train(resumed, data(), TWO, seed=0, device=CPU, work=tmp_path / "parts", progress=lambda *a: seen.append(a))
+    assert same(values(whole), values(resumed))
+    assert len(curve) == 7
+    assert len(seen) == 7 - stop_at
+
+
+def test_finished_training_is_not_done_again(tmp_path):
+    train(bcnn(), data(), TWO, seed=0, device=CPU, work=tmp_path)
+    seen = []
+    train(bcnn(), data(), TWO, seed=0, device=CPU, work=tmp_path, progress=lambda *a: seen.append(a))
+    assert seen == []
+
+
+def test_seed_decides_order_and_augmentation(tmp_path):
+    runs = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        method = bcnn()
+        train(method, data(), TWO[1:], seed=seed, device=CPU, work=tmp_path / name)
+        runs.append(values(method))
+    assert same(runs[0], runs[1])
+    assert not same(runs[0], runs[2])
+
+
+def test_rates_of_groups_and_drops():
+    method = bcnn()
+    plan = stage(lr=0.1, classifier_lr_scale=10.0, classifier_decay_scale=0.0, lr_drops=(3, 5))
+    optimizer = training._optimizer(method, plan)
+    training._set_rate(optimizer, plan, 4)
+    rates = {len(group["params"]): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups}
+    head, body = rates.pop(2), rates.popitem()[1]
+    assert head == (pytest.approx(0.1), 0.0)
+    assert body == (pytest.approx(0.01), 1e-4)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    with pytest.raises(FgbenchError, match="stage 'wild' is nan|inf"):
+        train(bcnn(), data(), [("wild", stage(lr=1e30, epochs=9))], seed=0, device=CPU, work=tmp_path)
+
+
+def test_kept_embeddings_train_the_same_classifier_as_fresh_ones(tmp_path, monkeypatch):
+    plan = [("first", stage(train=("classifier",), augment=False))]
+    kept, fresh = bcnn(), bcnn()
+    train(kept, data(), plan, seed=0, device=CPU, work=tmp_path / "kept")
+    assert list((tmp_path / "kept").glob("embeddings*.npy"))
+    monkeypatch.setattr(type(fresh), "classifies_embedding", False)
+    train(fresh, replace(data()), plan, seed=0, device=CPU, work=tmp_path / "fresh")
+    assert not list((tmp_path / "fresh").glob("embeddings*.npy"))
+    assert torch.allclose(kept.classifier.weight, fresh.classifier.weight, atol=1e-5)
