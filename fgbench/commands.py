@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -103,6 +104,7 @@ def get_data(name: str) -> Path:
     url = os.environ.get(f"FGBENCH_URL_{name.upper()}") or dataset.archive.url
     archive = fetch(url, place / Path(url).name, md5=dataset.archive.md5)
     unpacked = place / f".{dataset.folder}.unpacked"
+    shutil.rmtree(unpacked, ignore_errors=True)  # what an interrupted call left
     extract(archive, unpacked)
     inner = unpacked / dataset.folder
     if not inner.is_dir():
@@ -112,6 +114,7 @@ def get_data(name: str) -> Path:
     if names.is_file() and not (inner / names.name).exists():
         names.replace(inner / names.name)
     inner.replace(place / dataset.folder)
+    shutil.rmtree(unpacked)
     archive.unlink()
     return place / dataset.folder
 
@@ -176,7 +179,7 @@ def choose_recipes(data: str, names: Sequence[str]) -> list[Recipe]:
     if not recipes:
         known = sorted({recipe.settings.data for recipe in load_recipes().values()})
         raise FgbenchError(
-            f"no recipe for the data set {data!r}: no reproductions/*/{data}.toml (there are some for {', '.join(known)})",
+            f"no recipe for the data set {data!r}: no reproductions/*/{data}.toml, only for {', '.join(known)}",
             f"fgbench reproduce {known[0]}" if known else "",
         )
     for name in names:

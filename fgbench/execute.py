@@ -4,7 +4,6 @@ import json
 import os
 import platform
 import resource
-import shutil
 import subprocess
 import sys
 import time
@@ -74,7 +73,7 @@ class Journal:
 
 
 def execute(run: Run, store: Store, work: Path, report: Report = lambda what, share: None) -> Record:
-    """Do a run and write its record; goes on from what an interrupted sitting left in `work`.
+    """Do a run and write its record; goes on from what an interrupted sitting left in `work`, which may go afterwards.
 
     Raises:
         FgbenchError: the data are not those that were planned with, or a step fails in a way a user can mend.
@@ -123,7 +122,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
             progress=lambda done, total: report("test images", done / total),
         )
     labels = index.labels[~index.train]
-    record = store.write(
+    return store.write(
         {
             **_identity(run),
             "values": measure(np.asarray(scores), labels),
@@ -133,8 +132,6 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
         },
         {"ids": index.ids[~index.train], "labels": labels, "scores": np.asarray(scores)},
     )
-    shutil.rmtree(work)
-    return record
 
 
 def _planned_index(run: Run) -> Index:

@@ -1,18 +1,39 @@
-"""What the papers print: their tables, cell by cell, and the orders they claim (`reproductions/*/paper.toml`)."""
+"""What the papers print: tables, cell by cell, and the orders they claim, read from `reproductions/*/paper.toml`."""
 
 import os
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
 from fgbench.errors import FgbenchError, nearest
 
 Annotation = Literal["boxes", "parts"]
 Metric = Literal["accuracy", "cmc", "map", "pck", "pcp", "fps"]
+
+_PARAMS: dict[str, set[str]] = {"cmc": {"rank"}, "pck": {"alpha", "part"}, "pcp": {"part"}}
+"""What a metric needs to be told beside the data set; the others need nothing."""
+
+
+def _printed(value: object) -> object:
+    # Not left to pydantic, which would take "84.1" and true for numbers.
+    if value == "-" or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise ValueError(f"neither a number nor '-' (got {value!r})")
+
+
+def _param(value: object) -> object:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"neither a number nor a word (got {value!r})")
+
+
+Printed = Annotated[float | Literal["-"], PlainValidator(_printed)]
+Margin = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
+Params = dict[str, Annotated[str | int | float, PlainValidator(_param)]]
 
 
 class Model(BaseModel):
@@ -30,9 +51,9 @@ class Column(Model):
     """Data set."""
     metric: Metric
     unit: str
-    margin: float = Field(gt=0)
+    margin: Margin
     """Half-width inside which a measured value counts as the printed one; fixed before any run."""
-    params: dict[str, str | int | float] = {}
+    params: Params = {}
 
 
 class Row(Model):
@@ -42,7 +63,7 @@ class Row(Model):
     label: str
     role: Literal["method", "baseline", "context"]
     """Proposed by the paper, measured against and ours to run, or another group's number that nobody here runs."""
-    values: tuple[float | Literal["-"], ...]
+    values: tuple[Printed, ...]
     """One a column; `-` where the paper prints nothing."""
     train: tuple[Annotation, ...] = ()
     test: tuple[Annotation, ...] = ()
@@ -51,8 +72,8 @@ class Row(Model):
     source: str = ""
     version: str = ""
     note: str = ""
-    margin: float | None = Field(default=None, gt=0)
-    params: dict[str, str | int | float] = {}
+    margin: Margin | None = None
+    params: Params = {}
 
 
 class Table(Model):
@@ -83,6 +104,7 @@ class Cell:
     """One number printed in a paper."""
 
     paper: str
+    """Its id."""
     version: str
     """The version of the paper it was read in."""
     id: str
@@ -94,21 +116,28 @@ class Cell:
     column: str
     """The column's printed label."""
     data: str
+    """Data set."""
     metric: str
+    """What was measured, such as `accuracy`."""
     params: tuple[tuple[str, str | int | float], ...]
     """Parameters of the metric, such as the rank of a CMC value."""
     value: float
+    """As printed, in `unit`."""
     unit: str
     margin: float
+    """Half-width, in `unit`, inside which a measured value counts as the printed one."""
     train: tuple[str, ...]
     """Annotations beyond class labels that its protocol uses in training."""
     test: tuple[str, ...]
     """The same in test."""
     role: str
+    """`method`, `baseline` or `context`."""
     recipe: str
+    """`<paper>/<recipe>` that gets it on `data`; empty when nothing does."""
     source: str
     """What was read, and where."""
     note: str
+    """What to know before believing the number; mostly empty."""
 
 
 class Paper(Model):
@@ -119,7 +148,7 @@ class Paper(Model):
     title: str
     authors: tuple[str, ...]
     venue: str
-    year: int
+    year: int = Field(strict=True)
     url: str
     sources: dict[str, str]
     """Key -> what was read, and where."""
@@ -131,6 +160,8 @@ class Paper(Model):
         _unique("table", [table.id for table in self.tables])
         _unique("claim", [claim.id for claim in self.claims])
         used = {claim.source for claim in self.claims}
+        for claim in self.claims:
+            _unique(f"recipe in the order of claim {claim.id}", list(claim.order))
         for table in self.tables:
             _unique(f"column of {table.id}", [column.id for column in table.columns])
             _unique(f"row of {table.id}", [row.id for row in table.rows])
@@ -176,15 +207,26 @@ class Paper(Model):
 def _unique(kind: str, ids: list[str]) -> None:
     for name in ids:
         if ids.count(name) > 1:
-            raise ValueError(f"two {kind}s are called {name!r}")
+            raise ValueError(f"more than one {kind} is called {name!r}")
 
 
 def _check_values(table: Table, row: Row) -> None:
     if len(row.values) != len(table.columns):
         raise ValueError(f"row {row.id!r} of {table.id} has {len(row.values)} values for {len(table.columns)} columns")
     for column, value in zip(table.columns, row.values, strict=True):
-        if value != "-" and not 0 <= value <= (100 if column.unit == "%" else float("inf")):
+        if value == "-":
+            continue
+        if not 0 <= value < float("inf") or (column.unit == "%" and value > 100):
             raise ValueError(f"{table.id}/{row.id}/{column.id}: {value} {column.unit} cannot be")
+        _check_params(f"{table.id}/{row.id}/{column.id}", column.metric, {**column.params, **row.params})
+
+
+def _check_params(cell: str, metric: str, params: Params) -> None:
+    needed = _PARAMS.get(metric, set())
+    if unknown := sorted(set(params) - needed):
+        raise ValueError(f"{cell}: {metric} has no parameter {unknown[0]!r}; {nearest(unknown[0], needed)}")
+    if lacking := sorted(needed - set(params)):
+        raise ValueError(f"{cell}: {metric} needs the parameter {lacking[0]!r}")
 
 
 def reproductions_root() -> Path:
@@ -224,7 +266,7 @@ def load_papers(root: Path | None = None) -> dict[str, Paper]:
 def _load(path: Path) -> Paper:
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FgbenchError(f"{path}: {error}") from error
     try:
         return Paper.model_validate(content)
@@ -234,7 +276,9 @@ def _load(path: Path) -> Paper:
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first mistake of a validation error in one line; for an unknown key, the nearest known one."""
-    first = error.errors()[0]
+    mistakes = error.errors()
+    # A misspelt key is also a missing one; its own error says more.
+    first = next((mistake for mistake in mistakes if mistake["type"] == "extra_forbidden"), mistakes[0])
     path = [str(part) for part in first["loc"]]
     where = f"{'.'.join(path)!r}: " if path else ""
     if first["type"] == "extra_forbidden":

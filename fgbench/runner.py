@@ -1,6 +1,7 @@
 """A plan of runs, done: finished runs are not done again, interrupted ones go on, failed ones do not stop the rest."""
 
 import os
+import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -76,3 +77,4 @@ def _execute(run: Run, folder: Path, report: Report) -> None:
     with FileLock(f"{work}.lock"):
         if not store.has(run.id):
             execute(run, store, work, report)
+        shutil.rmtree(work, ignore_errors=True)  # left by a run that was killed just after its record was written

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from fgbench.backbones import StreamWeights, resolve_stream
@@ -119,8 +120,8 @@ def _resolve(recipe: Recipe, profile: str, seeds: Sequence[int], device: str, ch
     settings = _changed(recipe.resolve(profile), changes)
     methods[recipe.method].Options.model_validate(settings.options)
     dataset = datasets[settings.data]
+    index = _index(settings.data, dataset.find())
     streams = _streams(settings)
-    index = _index(settings.data)
     if changes.classes:
         index = index.first_classes(changes.classes)
     control = SHUFFLED if changes.shuffle_labels else "none"
@@ -152,9 +153,9 @@ def _streams(settings: Settings) -> tuple[StreamWeights, ...]:
 
 
 @lru_cache(maxsize=8)
-def _index(name: str) -> Index:
+def _index(name: str, folder: Path) -> Index:
     """Read once a process: every run of a plan shares it."""
-    return datasets[name].index()
+    return datasets[name].load(folder, name)
 
 
 def _setting_deviations(recipe: Recipe, settings: Settings) -> list[Deviation]:
@@ -189,7 +190,7 @@ def _data_deviations(dataset: Dataset, index: Index, recipe: Recipe, control: st
     if dataset.name != recipe.settings.data:
         add("data", recipe.settings.data, dataset.name, True)
     elif dataset.official:
-        whole = _index(dataset.name)
+        whole = _index(dataset.name, dataset.find())
         for kind, expected in dataset.official.items():
             if whole.annotation_hashes.get(kind) != expected:
                 add(f"data.annotations.{kind}", "the official file", "another", True)

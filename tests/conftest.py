@@ -12,9 +12,12 @@ SMALL = SyntheticBirds(classes=3, train_per_class=6, test_per_class=4, size=64)
 
 
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the user's data, weights or cache."""
-    for name in (*REAL, "FGBENCH_REPRODUCTIONS"):
+def own_folders(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No test sees the user's cache, and only those marked `real` the user's data and weights."""
+    real = request.node.get_closest_marker("real")
+    for name in ("FGBENCH_REPRODUCTIONS", *(() if real else REAL)):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 

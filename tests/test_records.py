@@ -6,13 +6,18 @@ import pytest
 from fgbench.errors import FgbenchError
 from fgbench.records import Store, load, measure
 
+PROTOCOL = {
+    "train_sees": [], "test_sees": [], "classes": 4, "train_images": 40, "test_images": 40, "images": "i",
+    "annotations": "a",
+}  # fmt: skip
+
 
 def record(run_id="a" * 16, **fields):
     rng = np.random.default_rng(0)
     scores, labels = rng.normal(size=(40, 4)).astype(np.float32), np.arange(40) % 4
     base = {
         "run_id": run_id, "recipe": "bcnn/fv_sift@cub", "title": "FV-SIFT", "method": "fv_sift", "profile": "quick",
-        "seed": 0, "settings": {}, "protocol": {"train_sees": [], "test_sees": []}, "protocol_hash": "p", "data": "cub",
+        "seed": 0, "settings": {}, "protocol": PROTOCOL, "protocol_hash": "p", "data": "cub",
         "synthetic": True, "deviations": [], "weights": [], "values": measure(scores, labels), "curve": [],
         "cost": {"wall_s": 1.0, "phase_s": {}, "peak_mib": 2.0}, "provenance": {},
     }  # fmt: skip

@@ -113,7 +113,8 @@ def test_claims_follow_the_order_of_the_means():
 
     def holds(bcnn, fv, fc):
         records = [
-            run(value, recipe=f"bcnn/{name}@cub") for name, value in (("bcnn_dd", bcnn), ("fv_cnn_d", fv), ("fc_cnn_d", fc))
+            run(value, recipe=f"bcnn/{name}@cub")
+            for name, value in (("bcnn_dd", bcnn), ("fv_cnn_d", fv), ("fc_cnn_d", fc))
         ]
         return check_claims(papers, records)[0].holds
 

@@ -1,18 +1,19 @@
 """Networks, their weight files, and the input each weight file expects."""
 
-from fgbench.backbones.build import (
-    Backbone,
-    StreamWeights,
-    load_backbone,
-    load_stream,
-    resolve_stream,
-    split_stream,
-)
+from fgbench.backbones.build import Backbone, load_backbone
+from fgbench.backbones.known import weight_specs
+from fgbench.backbones.networks import TAPS, split_stream
+from fgbench.backbones.spec import FoundWeights, InputSpec, WeightSpec
+from fgbench.backbones.streams import StreamWeights, load_stream, resolve_stream
 from fgbench.backbones.weights import find_weights, get_weights, known_weights
 
 __all__ = [
+    "TAPS",
     "Backbone",
+    "FoundWeights",
+    "InputSpec",
     "StreamWeights",
+    "WeightSpec",
     "find_weights",
     "get_weights",
     "known_weights",
@@ -20,4 +21,5 @@ __all__ = [
     "load_stream",
     "resolve_stream",
     "split_stream",
+    "weight_specs",
 ]

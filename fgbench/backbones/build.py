@@ -1,160 +1,96 @@
-"""Networks cut at a layer, that take uint8 RGB images whatever their weight file expects."""
+"""Networks cut at a tap, that take uint8 RGB images whatever their weight file expects."""
 
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-import fgbench.torch_compat  # noqa: F401 - before the first import of torchvision or timm
-from fgbench.backbones import tiny
 from fgbench.backbones.matconvnet import read_matconvnet
-from fgbench.backbones.spec import IMAGENET, FoundWeights, InputSpec
-from fgbench.backbones.weights import find_file, find_weights, load_into, read_state, remembered_hash
-from fgbench.errors import FgbenchError, MissingError, nearest
-
-TAPS = {
-    "vgg16": ("relu5_3", "conv5_3", "relu7"),
-    "vggm": ("relu5", "conv5", "relu7"),
-    "squeezenet1_1": ("features", "pool"),
-    "tiny_d": ("conv", "pool"),
-    "tiny_m": ("conv", "pool"),
-}
-TIMM_TAPS = ("features", "pool")
-TINY_INPUT = InputSpec("rgb", 1.0, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))
-VECTOR_TAPS = {"relu7", "pool"}
-"""Taps that give a vector an image; the others give a map."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamWeights:
-    """A stream of a recipe, with the weights it will have."""
-
-    stream: str
-    """`network:tap`."""
-    name: str
-    """Name of the weight file."""
-    sha256: str
-    """Of the file; for a network trained here, the hash of how it is trained."""
-    path: Path | None
-    """None for a network trained here."""
-    official: bool
-    """True when it is the file the recipe names first for this network, or trained here."""
-
-    @property
-    def network(self) -> str:
-        """The part of the stream before the colon."""
-        return split_stream(self.stream)[0]
-
-    @property
-    def trained_here(self) -> bool:
-        """True for the small networks of the `quick` profile."""
-        return self.path is None
+from fgbench.backbones.networks import FC_PX, VECTOR_TAPS, Network, build_network, split_stream
+from fgbench.backbones.spec import FoundWeights, InputSpec, WeightSpec
+from fgbench.backbones.state import load_into, read_state
+from fgbench.backbones.weights import find_file, find_weights, remembered_hash
+from fgbench.errors import FgbenchError, MissingError
 
 
 class Backbone(nn.Module):
     """A network up to a tap.
+
+    Attributes:
+        name: of the network.
+        tap: the layer whose output is given.
+        channels: C of the output.
+        input: what `layers` expects; `forward` sees to it.
+        weights: the file its weights came from; None for random ones.
 
     Args:
         name: of the network.
         tap: the layer whose output is given.
         layers: maps normalised pixels to that output.
         spec: the input `layers` expects.
+        channels: C of the output; None to find out by a forward pass.
+        weights: the file its weights came from.
     """
 
-    def __init__(self, name: str, tap: str, layers: nn.Module, spec: InputSpec) -> None:
+    _factor: Tensor
+    _offset: Tensor
+
+    def __init__(
+        self,
+        name: str,
+        tap: str,
+        layers: nn.Module,
+        spec: InputSpec,
+        channels: int | None = None,
+        weights: FoundWeights | None = None,
+    ) -> None:
         super().__init__()
-        self.name, self.tap, self.input = name, tap, spec
+        self.name, self.tap, self.input, self.weights = name, tap, spec, weights
         self.layers = layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.channels = self._channels()
+        factor, offset = spec.affine()
+        # Kept out of the state, so that a trained backbone is its layers and nothing else.
+        self.register_buffer("_factor", factor, persistent=False)
+        self.register_buffer("_offset", offset, persistent=False)
+        self.channels = self._count() if channels is None else channels
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) uint8 RGB to a map (B, C, h, w), or to a vector (B, C) for the taps relu7 and pool."""
-        out: Tensor = self.layers(self.input(images))
-        if self.tap not in VECTOR_TAPS:
-            return out
-        if self.tap == "relu7" and out.dim() == 4 and out.shape[2:] != (1, 1):
-            raise FgbenchError(
-                f"{self.name}:{self.tap} is fully connected and takes 224 px images, not {images.shape[-1]} px",
-                "use a pipeline that ends in center_crop(224)",
-            )
-        return out.flatten(1)
+        """(B, 3, H, W) uint8 RGB to a map (B, C, h, w) float32, or to a vector (B, C) for the taps relu7 and pool.
 
-    def _channels(self) -> int:
+        Raises:
+            FgbenchError: the tap relu7 and images of another size than 224 px.
+        """
+        if self.tap == "relu7" and tuple(images.shape[2:]) != (FC_PX, FC_PX):
+            raise FgbenchError(
+                f"{self.name}:{self.tap} is fully connected and takes images of {FC_PX} x {FC_PX} px, "
+                f"not {images.shape[2]} x {images.shape[3]}",
+                f"use a pipeline that ends in center_crop({FC_PX})",
+            )
+        pixels = self.input.apply(images, self._factor, self._offset).contiguous(memory_format=torch.channels_last)
+        out: Tensor = self.layers(pixels).float()
+        return out.flatten(1) if self.tap in VECTOR_TAPS else out
+
+    def _count(self) -> int:
         training = self.layers.training
         self.layers.eval()
         with torch.inference_mode():
-            size = 224 if self.tap == "relu7" else 128
+            size = FC_PX if self.tap == "relu7" else 128
             count = int(self(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1])
         self.layers.train(training)
         return count
 
 
-def split_stream(stream: str) -> tuple[str, str]:
-    """`network:tap` in two.
-
-    Raises:
-        FgbenchError: an unknown network or tap, with the nearest known one.
-    """
-    network, _, tap = stream.partition(":")
-    if network.startswith("timm/"):
-        taps: tuple[str, ...] = TIMM_TAPS
-    elif network in TAPS:
-        taps = TAPS[network]
-    else:
-        raise FgbenchError(f"no network {network!r}; {nearest(network, TAPS)}", "or timm/<model> for any model of timm")
-    if tap not in taps:
-        raise FgbenchError(f"{network} has no tap {tap!r}; {nearest(tap, taps)}")
-    return network, tap
-
-
-def resolve_stream(stream: str, accepted: tuple[str, ...]) -> StreamWeights:
-    """Which weights a stream will have on this machine.
-
-    Args:
-        stream: `network:tap`.
-        accepted: weight files by name in order of preference; empty for any.
-
-    Raises:
-        MissingError: none of them is here.
-        FgbenchError: an unknown network or tap.
-    """
-    network, tap = split_stream(stream)
-    if network.startswith("tiny_"):
-        from fgbench.pretrain import pretraining_hash
-
-        return StreamWeights(stream, f"{network}, trained here", pretraining_hash(network), None, True)
-    if network.startswith("timm/"):
-        path = _timm_file(network)
-        return StreamWeights(stream, path.name, remembered_hash(path), path, True)
-    found = find_weights(network, tap, accepted)
-    first = next((name for name in accepted if name.partition(".")[0] == network), found.spec.name)
-    return StreamWeights(stream, found.spec.name, found.sha256, found.path, found.spec.name == first)
-
-
-def load_stream(weights: StreamWeights) -> Backbone:
-    """The network of a stream with the weights it was resolved to."""
-    network, tap = split_stream(weights.stream)
-    if weights.trained_here:
-        from fgbench.pretrain import pretrained_tiny
-
-        return load_backbone(network, tap, weights=pretrained_tiny(network))
-    return load_backbone(network, tap, weights=weights.path, name=weights.name)
-
-
 def load_backbone(
-    network: str, tap: str, *, weights: Path | None = None, name: str = "", pretrained: bool = True, seed: int = 0
+    network: str, tap: str, *, weights: str | Path | None = None, name: str = "", pretrained: bool = True, seed: int = 0
 ) -> Backbone:
-    """A network up to a tap, in inference mode.
+    """A network up to a tap, in inference mode; layers past the tap are dropped.
 
     Args:
         network: `vgg16`, `vggm`, `squeezenet1_1`, `timm/<model>`, `tiny_d` or `tiny_m`.
         tap: layer; see `TAPS`.
         weights: a weight file; None to look for one.
-        name: which known weight file `weights` is, as that decides the input.
-        pretrained: False for random weights from `seed`, which leaves the global generator alone.
+        name: which known weight file `weights` is, or which to look for, as that decides the input; empty to tell by
+            its name or content.
+        pretrained: False for random weights from `seed`, which leaves the global generators alone.
         seed: of the random weights.
 
     Raises:
@@ -162,124 +98,78 @@ def load_backbone(
         FgbenchError: an unknown network or tap, or a file that does not fit.
     """
     split_stream(f"{network}:{tap}")
-    if network in {"vgg16", "squeezenet1_1", "vggm"} and pretrained:
-        found = find_weights(network, tap, (name,) if name else ())
-        return _from_file(network, tap, found)
-    if network == "vggm":
-        raise FgbenchError("vggm is read from its weight file and has no random form", "use pretrained=True")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        layers, spec = _LAYERS.get(network, _timm)(network, tap)
-    backbone = Backbone(network, tap, layers, spec)
-    if pretrained:
-        path = weights or (_timm_file(network) if network.startswith("timm/") else None)
-        if path is None:
-            raise MissingError("weights", f"{network} needs a weight file", "pass one, or pretrained=False")
-        state = read_state(path)
-        prefix = "" if network.startswith("tiny_") else "layers.model."
-        load_into(backbone, {f"{prefix}{key}": value for key, value in state.items()}, path)
-    return backbone.eval()
-
-
-def _from_file(network: str, tap: str, found: FoundWeights) -> Backbone:
+    path = Path(weights) if weights is not None else None
+    if not pretrained:
+        built = _random(network, tap, seed)
+        return Backbone(network, tap, built.layers, built.input, built.channels).eval()
+    if network.startswith(("tiny_", "timm/")):
+        return _plain(network, tap, path).eval()
+    found = find_weights(network, tap, (name,) if name else (), path)
     if found.spec.format == "matconvnet":
-        layers, spec = read_matconvnet(found.path)
-        return Backbone(network, tap, _cut(layers, tap, found.path), spec).eval()
-    layers, _ = _LAYERS[network](network, tap)
+        layers, spec, channels = read_matconvnet(found.path, tap)
+        return Backbone(network, tap, layers, spec, channels, found).eval()
     state = read_state(found.path)
-    load_into(layers, state, found.path)
-    return Backbone(network, tap, layers, found.spec.input or IMAGENET).eval()
+    built = _empty(network, tap)
+    load_into(built.layers, state, found.path)
+    return Backbone(network, tap, built.layers, found.spec.input or built.input, built.channels, found).eval()
 
 
-def _cut(layers: nn.Sequential, tap: str, path: Path) -> nn.Sequential:
-    names = [name for name, _ in layers.named_children()]
-    if tap not in names:
-        raise FgbenchError(f"{path} has no layer {tap!r}; {nearest(tap, names)}")
-    return layers[: names.index(tap) + 1]
+def _random(network: str, tap: str, seed: int) -> Network:
+    with torch.random.fork_rng(devices=[]):
+        # torch.manual_seed would seed the generators of GPUs as well, which are not restored.
+        torch.default_generator.manual_seed(seed)
+        return build_network(network, tap)
 
 
-class _Classifier(nn.Module):
-    """VGG-16 up to fc7: `features` and `classifier` as torchvision names them."""
-
-    def __init__(self, features: nn.Sequential, classifier: nn.Sequential) -> None:
-        super().__init__()
-        self.features, self.classifier = features, classifier
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.features(x)
-        if x.shape[2:] != (7, 7):
-            raise FgbenchError(f"fc6 takes a map of 7 x 7, not {x.shape[2]} x {x.shape[3]}", "use 224 px images")
-        result: Tensor = self.classifier(x.flatten(1))
-        return result
+def _empty(network: str, tap: str) -> Network:
+    """A network whose parameters are still to be set: drawing those of VGG-16 at random takes seconds."""
+    with torch.device("meta"):
+        built = build_network(network, tap)
+    if any(True for _ in built.layers.buffers()):
+        return _random(network, tap, 0)  # a buffer may be computed, and not be in the file
+    built.layers.to_empty(device="cpu")
+    return built
 
 
-def _vgg16(network: str, tap: str) -> tuple[nn.Module, InputSpec]:
-    from torchvision.models import vgg16
-
-    whole = vgg16(weights=None, init_weights=False)
-    if tap == "relu7":
-        return _Classifier(whole.features, whole.classifier[:5]), IMAGENET
-    layers = nn.Sequential(OrderedDict(features=whole.features[: 30 if tap == "relu5_3" else 29]))
-    return layers, IMAGENET
-
-
-def _squeezenet(network: str, tap: str) -> tuple[nn.Module, InputSpec]:
-    from torchvision.models import squeezenet1_1
-
-    layers = nn.Sequential(OrderedDict(features=squeezenet1_1(weights=None).features))
-    if tap == "pool":
-        layers.add_module("pool", nn.AdaptiveAvgPool2d(1))
-    return layers, IMAGENET
-
-
-def _tiny(network: str, tap: str) -> tuple[nn.Module, InputSpec]:
-    layers = {"tiny_d": tiny.tiny_d, "tiny_m": tiny.tiny_m}[network]()
-    if tap == "pool":
-        layers.append(nn.AdaptiveAvgPool2d(1))
-    return layers, TINY_INPUT
-
-
-class _Timm(nn.Module):
-    """A model of timm without its classifier."""
-
-    def __init__(self, model: nn.Module, pool: bool) -> None:
-        super().__init__()
-        self.model, self.pool = model, pool
-
-    def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.model.forward_features(x)  # type: ignore[operator]
-        if not self.pool:
-            return features
-        result: Tensor = self.model.forward_head(features, pre_logits=True)  # type: ignore[operator]
-        return result
-
-
-def _timm(network: str, tap: str) -> tuple[nn.Module, InputSpec]:
-    import timm
-
-    model_name = network.removeprefix("timm/")
-    if not timm.is_model(model_name):
-        raise FgbenchError(f"timm has no model {model_name!r}; {nearest(model_name, timm.list_models())}")
-    model = timm.create_model(model_name, pretrained=False, num_classes=0)
-    config = model.pretrained_cfg
-    return _Timm(model, tap == "pool"), InputSpec("rgb", 1.0, tuple(config["mean"]), tuple(config["std"]))
-
-
-def _timm_file(network: str) -> Path:
-    model_name = network.removeprefix("timm/")
-    path = find_file((f"{model_name}.safetensors", f"{model_name}.pth"))
+def _plain(network: str, tap: str, path: Path | None) -> Backbone:
+    """A network whose weight files have no published names: its state, saved."""
+    built = _random(network, tap, 0)
+    is_timm = network.startswith("timm/")
     if path is None:
-        raise MissingError(
-            "weights",
-            f"{network} needs {model_name}.safetensors in FGBENCH_WEIGHTS",
-            f"save timm.create_model({model_name!r}, pretrained=True).state_dict() there",
-        )
-    return path
+        if not is_timm:
+            raise MissingError("weights", f"{network} has no published weights", "pass a file, or pretrained=False")
+        path = timm_file(network)
+    if not path.is_file():
+        raise MissingError("weights", f"there is no weight file {path}")
+    file_format = "safetensors" if path.suffix == ".safetensors" else "pth"
+    spec = WeightSpec(path.name, network, (path.name,), file_format, built.input, (tap,))  # type: ignore[arg-type]
+    found = FoundWeights(spec, path, remembered_hash(path))
+    backbone = Backbone(network, tap, built.layers, built.input, built.channels, found)
+    target = built.layers.get_submodule("model") if is_timm else backbone
+    load_into(target, read_state(path), path)
+    return backbone
 
 
-_LAYERS: dict[str, Callable[[str, str], tuple[nn.Module, InputSpec]]] = {
-    "vgg16": _vgg16,
-    "squeezenet1_1": _squeezenet,
-    "tiny_d": _tiny,
-    "tiny_m": _tiny,
-}
+def timm_file(network: str) -> Path:
+    """The weight file of `timm/<model>`: `<model>.safetensors` in a weight folder, or from Hugging Face's cache.
+
+    Raises:
+        MissingError: it is in neither.
+        FgbenchError: timm has no such model.
+    """
+    import timm
+    from huggingface_hub import try_to_load_from_cache
+
+    name = network.removeprefix("timm/")
+    if found := find_file((f"{name}.safetensors", f"{name}.pth")):
+        return found
+    config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    if config is not None and config.hf_hub_id:
+        cached = try_to_load_from_cache(config.hf_hub_id, config.hf_hub_filename or "model.safetensors")
+        if isinstance(cached, str):
+            return Path(cached)
+    raise MissingError(
+        "weights",
+        f"timm/{name} needs {name}.safetensors in FGBENCH_WEIGHTS, or in the cache of Hugging Face",
+        f"python -c \"import fgbench.torch_compat, timm; timm.create_model('{name}', pretrained=True)\"",
+    )

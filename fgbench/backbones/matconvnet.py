@@ -1,170 +1,176 @@
-"""Networks in MatConvNet's simplenn `.mat` files, such as M-Net (imagenet-vgg-m) and D-Net (imagenet-vgg-verydeep-16)."""
+"""Networks in MatConvNet's simplenn `.mat` files, such as M-Net (imagenet-vgg-m) and D-Net (imagenet-vgg-verydeep-16).
 
+The meaning of each field is that of MatConvNet's manual (Vedaldi and Lenc, arXiv 1412.4564) and of `vl_simplenn_tidy`,
+which also tells the defaults and the first layout of the files.
+"""
+
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.io
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from scipy.io.matlab import MatReadError
+from torch import nn
 
+from fgbench.backbones.padded import Padded, Pool, ResponseNorm
 from fgbench.backbones.spec import InputSpec
-from fgbench.errors import FgbenchError
+from fgbench.errors import FgbenchError, nearest
+
+_DAMAGED = (
+    MatReadError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OverflowError,
+    zlib.error,
+    struct.error,
+)
+"""What SciPy raises for bytes that are no MATLAB file of version 4 to 7.2."""
 
 
-class LocalResponseNorm(nn.Module):
-    """Normalisation across channels: x / (kappa + alpha * sum of x^2 over n channels) ^ beta.
-
-    The sum is a 1 x 1 convolution of x^2 with a band matrix, which is faster than pooling over channels. Note that
-    torch's own layer divides alpha by n; MatConvNet's does not.
-    """
-
-    band: Tensor
-
-    def __init__(self, channels: int, n: int, kappa: float, alpha: float, beta: float) -> None:
-        super().__init__()
-        self.kappa, self.alpha, self.beta = kappa, alpha, beta
-        row = torch.arange(channels)
-        offset = row[None, :] - row[:, None]
-        # an even n reaches one channel further up than down
-        near = (offset >= -((n - 1) // 2)) & (offset <= n // 2)
-        self.register_buffer("band", near.float()[:, :, None, None], persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape."""
-        return x / (self.kappa + self.alpha * F.conv2d(x.square(), self.band)) ** self.beta
-
-
-class Pool(nn.Module):
-    """Pooling with a pad of its own on each side: -inf for the maximum, not counted in the mean."""
-
-    def __init__(self, method: str, size: tuple[int, int], stride: tuple[int, int], pad: tuple[int, ...]) -> None:
-        super().__init__()
-        self.method, self.size, self.stride, self.pad = method, size, stride, pad
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, h, w)."""
-        if self.method == "max":
-            padded = F.pad(x, self.pad, value=float("-inf")) if any(self.pad) else x
-            return F.max_pool2d(padded, self.size, self.stride)
-        if not any(self.pad):
-            return F.avg_pool2d(x, self.size, self.stride)
-        total = F.avg_pool2d(F.pad(x, self.pad), self.size, self.stride)
-        count = F.avg_pool2d(F.pad(torch.ones_like(x[:1, :1]), self.pad), self.size, self.stride)
-        return total / count
-
-
-class Padded(nn.Module):
-    """A convolution with a pad of its own on each side."""
-
-    def __init__(self, convolution: nn.Conv2d, pad: tuple[int, ...]) -> None:
-        super().__init__()
-        self.convolution, self.pad = convolution, pad
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, D, h, w)."""
-        result: Tensor = self.convolution(F.pad(x, self.pad))
-        return result
-
-
-def read_matconvnet(path: Path) -> tuple[nn.Sequential, InputSpec]:
-    """A network with its layers under their own names, and the input it expects.
+def read_matconvnet(path: Path, tap: str = "") -> tuple[nn.Sequential, InputSpec, int]:
+    """A network with its layers under their own names, the input it expects, and its number of output channels.
 
     Args:
         path: a `.mat` file of MATLAB's version 5 with a simplenn network, of the current or the first layout.
+        tap: the last layer to read; empty for all.
 
     Raises:
-        FgbenchError: another file, another format, or a layer that is not known.
+        FgbenchError: another file, another format, a layer that is not known, or no layer `tap`.
     """
-    import scipy.io
-
     try:
-        content = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False, chars_as_strings=True)
+        content = scipy.io.loadmat(path)
     except NotImplementedError as error:
-        raise FgbenchError(f"{path} is a MATLAB 7.3 file", "save it with '-v7' in MATLAB") from error
-    except (OSError, ValueError, TypeError, KeyError, IndexError, EOFError) as error:
+        raise FgbenchError(f"{path} is a MATLAB 7.3 file, which is not read", "save it with '-v7' in MATLAB") from error
+    except _DAMAGED as error:
         raise FgbenchError(f"{path} is not a MATLAB file that can be read: {error}", "get it again") from error
-    network = content.get("net", None)
-    layers = getattr(network, "layers", content.get("layers"))
-    meta = getattr(network, "meta", content.get("meta"))
-    normalization = getattr(meta, "normalization", getattr(network, "normalization", content.get("normalization")))
-    if layers is None or normalization is None:
-        raise FgbenchError(f"{path} holds no simplenn network (no layers and normalization)")
-    modules: dict[str, nn.Module] = {}
-    channels = 3
-    for number, layer in enumerate(np.atleast_1d(layers)):
-        name = str(getattr(layer, "name", "") or f"layer{number}").replace(".", "_")
-        module = _layer(layer, channels, f"{path}: layer {name}")
-        if isinstance(module, nn.Conv2d):
-            channels = module.out_channels
-        elif isinstance(module, Padded):
-            channels = module.convolution.out_channels
+    network = content.get("net", content)
+    layers = _field(network, "layers")
+    normalization = _field(_field(network, "meta"), "normalization")
+    if normalization is None:
+        normalization = _field(network, "normalization")
+    average = _field(normalization, "averageImage")
+    if layers is None or average is None:
+        raise FgbenchError(f"{path} holds no simplenn network: no layers, or no normalization.averageImage")
+    sequence, channels, names = nn.Sequential(), 3, []
+    for number, layer in enumerate(layers.reshape(-1), start=1):
+        name = (_text(layer, "name") or f"layer{number}").replace(".", "_")
+        module, channels = _module(layer, channels, f"{path}: layer {name!r}")
         if module is not None:
-            modules[name] = module
-    sequence = nn.Sequential()
-    for name, module in modules.items():
-        sequence.add_module(name, module)
-    average = np.asarray(normalization.averageImage, dtype=np.float64)
-    mean = average.reshape(-1, 3).mean(axis=0)
-    return sequence, InputSpec("rgb", 255.0, (float(mean[0]), float(mean[1]), float(mean[2])))
+            sequence.add_module(name, module)
+        names.append(name)
+        if name == tap:
+            break
+    if tap and names[-1:] != [tap]:
+        raise FgbenchError(f"{path} has no layer {tap!r}; {nearest(tap, names)}")
+    return sequence, _input(average, path), channels
 
 
-def _layer(layer: Any, channels: int, where: str) -> nn.Module | None:
-    kind = str(layer.type)
+def _input(average: np.ndarray[Any, Any], path: Path) -> InputSpec:
+    """RGB in 0 to 255 minus the average colour, which is also what stands for an average image."""
+    if average.size == 0 or average.size % 3 or (average.size > 3 and average.shape[-1] != 3):
+        raise FgbenchError(f"{path}: averageImage is neither an RGB image nor a colour: {average.shape}")
+    mean = average.astype(np.float64).reshape(-1, 3).mean(axis=0)
+    return InputSpec("rgb", 255.0, (float(mean[0]), float(mean[1]), float(mean[2])))
+
+
+def _module(layer: Any, channels: int, where: str) -> tuple[nn.Module | None, int]:
+    """The module of a layer (None for one that does nothing here), and the channels of its output."""
+    kind = _text(layer, "type")
     if kind == "conv":
-        return _convolution(layer, where)
+        return _convolution(layer, channels, where)
     if kind == "relu":
-        return nn.ReLU()
+        leak = _numbers(layer, "leak", 0.0)[0]
+        return (nn.LeakyReLU(leak) if leak else nn.ReLU()), channels
     if kind in {"normalize", "lrn"}:
-        n, kappa, alpha, beta = (float(value) for value in np.ravel(layer.param))
-        return LocalResponseNorm(channels, int(n), kappa, alpha, beta)
+        n, kappa, alpha, beta = _numbers(layer, "param", 5, 1, 1e-4 / 5, 0.75)
+        return ResponseNorm(channels, int(n), kappa, alpha, beta), channels
     if kind == "pool":
-        size = _pair(layer.pool)
-        return Pool(str(getattr(layer, "method", "max")), size, _pair(layer.stride), _pad(layer.pad))
-    if kind in {"dropout", "softmax", "softmaxloss"}:
-        return None
-    raise FgbenchError(f"{where}: a layer of type {kind!r} is not known")
+        method = _text(layer, "method") or "max"
+        if method not in {"max", "avg"}:
+            raise FgbenchError(f"{where} pools by {method!r}, which is not known")
+        size, pad = _pair(layer, "pool", 1), _pad(layer, where)
+        if max(pad[:2]) >= size[1] or max(pad[2:]) >= size[0]:
+            raise FgbenchError(f"{where} pads {pad} for a window of {size}")
+        return Pool(method, size, _pair(layer, "stride", 1), pad), channels
+    if kind == "dropout":
+        return nn.Dropout(_numbers(layer, "rate", 0.5)[0]), channels
+    if kind in {"softmax", "softmaxloss"}:
+        return None, channels
+    raise FgbenchError(f"{where} is of type {kind!r}, which is not known")
 
 
-def _convolution(layer: Any, where: str) -> nn.Module:
-    weights = getattr(layer, "weights", None)
-    filters, biases = (
-        (weights[0], weights[1]) if weights is not None and len(weights) else (layer.filters, layer.biases)
-    )
-    kernel = np.asarray(filters, dtype=np.float32)
-    bias = np.ravel(np.asarray(biases, dtype=np.float32))
-    # MATLAB drops trailing dimensions of one: height x width x in x out
-    kernel = kernel.reshape(kernel.shape + (1,) * (4 - kernel.ndim))
-    if kernel.shape[3] != len(bias):
-        kernel = kernel.reshape(*_squeezed(kernel, len(bias), where))
+def _convolution(layer: Any, channels: int, where: str) -> tuple[nn.Module, int]:
+    weights = _field(layer, "weights")
+    if weights is not None and weights.size >= 2:
+        filters, biases = weights.reshape(-1)[:2]
+    else:
+        filters, biases = _field(layer, "filters"), _field(layer, "biases")
+    if not isinstance(filters, np.ndarray) or not isinstance(biases, np.ndarray) or not 2 <= filters.ndim <= 4:
+        raise FgbenchError(f"{where} has no filters and biases")
+    # MATLAB drops dimensions of one at the end: height x width x in x out.
+    kernel = filters.reshape(filters.shape + (1,) * (4 - filters.ndim))
     height, width, inputs, outputs = kernel.shape
-    convolution = nn.Conv2d(inputs, outputs, (height, width), stride=_pair(layer.stride))
+    groups, rest = divmod(channels, inputs) if inputs else (0, 1)
+    if rest or not groups or outputs % groups or biases.size not in {0, outputs}:
+        raise FgbenchError(f"{where} has filters of {kernel.shape} and {biases.size} biases for {channels} channels")
+    convolution = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+        nn.Conv2d,
+        *(inputs * groups, outputs, (height, width)),
+        stride=_pair(layer, "stride", 1),
+        dilation=_pair(layer, "dilate", 1),
+        groups=groups,
+        bias=biases.size > 0,
+    )
     with torch.no_grad():
-        convolution.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))))
+        convolution.weight.copy_(_tensor(kernel.transpose(3, 2, 0, 1)))
         if convolution.bias is not None:
-            convolution.bias.copy_(torch.from_numpy(bias.copy()))
-    pad = _pad(layer.pad)
-    if pad[0] == pad[1] and pad[2] == pad[3]:
-        convolution.padding = (pad[2], pad[0])
-        return convolution
-    return Padded(convolution, pad)
+            convolution.bias.copy_(_tensor(biases.reshape(-1)))
+    left, right, top, bottom = pad = _pad(layer, where)
+    if left == right and top == bottom:
+        convolution.padding = (top, left)
+        return convolution, outputs
+    return Padded(convolution, pad), outputs
 
 
-def _squeezed(kernel: np.ndarray, outputs: int, where: str) -> tuple[int, int, int, int]:
-    """The shape of a 1 x 1 kernel whose first two dimensions were squeezed away on reading."""
-    inputs, rest = divmod(kernel.size, outputs)
-    if rest or kernel.shape[:2] != (inputs, outputs):
-        raise FgbenchError(f"{where}: filters of {kernel.shape} for {outputs} biases")
-    return 1, 1, inputs, outputs
+def _tensor(values: np.ndarray[Any, Any]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    values = [int(v) for v in np.ravel(value)]
-    return (values[0], values[-1])
+def _field(struct: Any, name: str) -> Any:
+    """A field of a MATLAB struct as SciPy gives it, None when it is not there."""
+    if isinstance(struct, dict):
+        return struct.get(name)
+    if not isinstance(struct, np.ndarray) or struct.size != 1 or name not in (struct.dtype.names or ()):
+        return None
+    return struct.reshape(-1)[0][name]
 
 
-def _pad(value: Any) -> tuple[int, int, int, int]:
-    """MatConvNet's top, bottom, left, right (or one value, or two) as torch's left, right, top, bottom."""
-    values = [int(v) for v in np.ravel(value)]
-    top, bottom, left, right = {1: values * 4, 2: [values[0]] * 2 + [values[-1]] * 2, 4: values}[len(values)]
+def _text(layer: Any, name: str) -> str:
+    value = _field(layer, name)
+    return str(value.reshape(-1)[0]) if value is not None and value.size else ""
+
+
+def _numbers(layer: Any, name: str, *default: float) -> list[float]:
+    value = _field(layer, name)
+    return [float(v) for v in value.reshape(-1)] if value is not None and value.size else list(default)
+
+
+def _pair(layer: Any, name: str, default: int) -> tuple[int, int]:
+    """One value for both axes, or that of y and that of x."""
+    values = [int(v) for v in _numbers(layer, name, default)]
+    return values[0], values[-1]
+
+
+def _pad(layer: Any, where: str) -> tuple[int, int, int, int]:
+    """MatConvNet's one value, or y and x, or top, bottom, left, right, as torch's left, right, top, bottom."""
+    values = [int(v) for v in _numbers(layer, "pad", 0)]
+    if len(values) not in {1, 2, 4}:
+        raise FgbenchError(f"{where} has a pad of {len(values)} values")
+    top, bottom, left, right = values if len(values) == 4 else (values[0], values[0], values[-1], values[-1])
     return left, right, top, bottom

@@ -177,3 +177,9 @@ def by_recipe(records: Sequence[Record]) -> list[list[Record]]:
         key = (record.recipe, record.profile, record.protocol_hash, repr(record.settings), repr(record.weights))
         found.setdefault(key, []).append(record)
     return list(found.values())
+
+
+def period(records: Sequence[Record]) -> str:
+    """From the first to the last record."""
+    times = sorted(str(record.provenance["finished"]) for record in records if record.provenance.get("finished"))
+    return " to ".join(dict.fromkeys((times[0], times[-1]))) if times else NONE

@@ -58,7 +58,9 @@ def test_keypoints_lie_on_the_bird(birds):
             width, height = image.size
         visible = birds.parts[row][birds.parts[row][:, 2] > 0, :2]
         x, y, w, h = birds.boxes[row]
-        assert 0 <= x and x + w <= width + 0.01 and 0 <= y and y + h <= height + 0.01
+        assert min(x, y) >= 0
+        assert (x + w, y + h) <= (width + 0.01, height + 0.01)
+        assert y + h <= height + 0.01
         assert ((visible >= (x - 1, y - 1)) & (visible <= (x + w + 1, y + h + 1))).all()
     assert birds.part_names == PARTS
     share = birds.parts[:, :, 2].mean(axis=0)

@@ -18,7 +18,10 @@ def naive(image, size, step):
     def gradient(y, x):
         y, x = min(max(y, 0), height - 1), min(max(x, 0), width - 1)
         up, down, left, right = max(y - 1, 0), min(y + 1, height - 1), max(x - 1, 0), min(x + 1, width - 1)
-        return (float(image[down, x] - image[up, x]) / (down - up), float(image[y, right] - image[y, left]) / (right - left))
+        return (
+            float(image[down, x] - image[up, x]) / (down - up),
+            float(image[y, right] - image[y, left]) / (right - left),
+        )
 
     table = [[gradient(y, x) for x in range(-size, width + size)] for y in range(-size, height + size)]
 
@@ -56,7 +59,7 @@ def test_equals_the_definition(size, step):
 
 
 def test_grid_of_a_448_image_has_106_rows_at_step_4():
-    rows, columns = dense_sift_grid(448, 448)
+    rows, _ = dense_sift_grid(448, 448)
     assert (len(rows), rows[0], rows[-1]) == (106, 12, 432)
     assert len(dense_sift_grid(448, 448, step=8)[1]) == 53
     assert dense_sift(torch.rand(1, 48, 60)).shape == (1, 6 * 9, 128)

@@ -32,7 +32,8 @@ def naive(x, gmm):
     by_mean, by_deviation = torch.zeros(k, d, dtype=x.dtype), torch.zeros(k, d, dtype=x.dtype)
     for t in range(n):
         density = [
-            w[i] * math.prod(
+            w[i]
+            * math.prod(
                 math.exp(-0.5 * ((x[t, j] - mu[i, j]) / sigma[i, j]) ** 2) / (sigma[i, j] * math.sqrt(2 * math.pi))
                 for j in range(d)
             )

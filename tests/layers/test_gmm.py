@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -48,7 +50,7 @@ def test_each_iteration_raises_the_likelihood():
     x = blobs()
     values = [fit_gmm(x, 3, generator=rng(), iterations=i, tolerance=-1, kmeans_iterations=1).log_likelihood(x)
               for i in range(1, 12)]  # fmt: skip
-    assert all(b >= a - 1e-9 for a, b in zip(values, values[1:], strict=False))
+    assert all(b >= a - 1e-9 for a, b in pairwise(values))
 
 
 def test_seed_decides_and_float32_agrees():

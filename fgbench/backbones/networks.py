@@ -1,0 +1,197 @@
+"""The networks, each up to a tap; their input is that of their usual weights, until a weight file says otherwise."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+import fgbench.torch_compat  # noqa: F401 - before the first import of torchvision or timm
+from fgbench.backbones import tiny
+from fgbench.backbones.padded import Pool, ResponseNorm
+from fgbench.backbones.spec import IMAGENET, InputSpec
+from fgbench.errors import FgbenchError, nearest
+
+TAPS = {
+    "vgg16": ("relu5_3", "conv5_3", "relu7"),
+    "vggm": ("relu5", "conv5", "relu7"),
+    "squeezenet1_1": ("features", "pool"),
+    "tiny_d": ("conv", "pool"),
+    "tiny_m": ("conv", "pool"),
+}
+"""Layers whose output a network gives; a model of timm has `TIMM_TAPS`."""
+TIMM_TAPS = ("features", "pool")
+VECTOR_TAPS = {"relu7", "pool"}
+"""Taps that give a vector an image; the others give a map."""
+FC_PX = 224
+"""Side of the only images that VGG's fully connected layers take."""
+TINY_INPUT = InputSpec("rgb", 1.0, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Layers up to a tap."""
+
+    layers: nn.Module
+    """Maps normalised pixels (B, 3, H, W) to a map (B, C, h, w) or a vector (B, C), also as (B, C, 1, 1)."""
+    channels: int
+    """C."""
+    input: InputSpec
+    """What `layers` expects."""
+
+
+def split_stream(stream: str) -> tuple[str, str]:
+    """`network:tap` in two.
+
+    Raises:
+        FgbenchError: an unknown network or tap, with the nearest known one.
+    """
+    network, _, tap = stream.partition(":")
+    if network.startswith("timm/"):
+        taps: tuple[str, ...] = TIMM_TAPS
+    elif network in TAPS:
+        taps = TAPS[network]
+    else:
+        raise FgbenchError(f"no network {network!r}; {nearest(network, TAPS)}", "or timm/<model> for any model of timm")
+    if tap not in taps:
+        raise FgbenchError(f"{network} has no tap {tap!r}; {nearest(tap, taps)}")
+    return network, tap
+
+
+def build_network(network: str, tap: str) -> Network:
+    """A network with random weights from the global generator."""
+    return _timm(network, tap) if network.startswith("timm/") else _BUILDERS[network](network, tap)
+
+
+def _vgg16(network: str, tap: str) -> Network:
+    """D-Net (Simonyan and Zisserman 2014, configuration D), its layers named as torchvision names them."""
+    features, inputs = nn.Sequential(), 3
+    for block, outputs in enumerate((64, 128, 256, 512, 512)):
+        for _ in range(2 if block < 2 else 3):
+            convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
+            nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+            features.extend((convolution, nn.ReLU(inplace=True)))
+            inputs = outputs
+        features.append(nn.MaxPool2d(2))
+    if tap == "relu7":
+        return Network(_FullyConnected(features), 4096, IMAGENET)
+    maps = nn.Sequential(*list(features)[:29])
+    if tap == "relu5_3":
+        maps.append(nn.ReLU())  # not in place, as what is handed out is nobody else's
+    return Network(nn.Sequential(OrderedDict(features=maps)), 512, IMAGENET)
+
+
+class _FullyConnected(nn.Module):
+    """VGG-16 up to fc7; torchvision's pooling to 7 x 7 has nothing to do at 224 px."""
+
+    def __init__(self, features: nn.Sequential) -> None:
+        super().__init__()
+        self.features = features
+        self.classifier = nn.Sequential(
+            *(nn.Linear(512 * 7 * 7, 4096), nn.ReLU(inplace=True), nn.Dropout()),
+            *(nn.Linear(4096, 4096), nn.ReLU()),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, 224, 224) to (B, 4096)."""
+        result: Tensor = self.classifier(self.features(x).flatten(1))
+        return result
+
+
+def _vggm(network: str, tap: str) -> Network:
+    """M-Net (Chatfield et al. 2014, CNN-M): 27 x 27 maps at 448 px."""
+
+    def norm(channels: int) -> nn.Module:
+        return ResponseNorm(channels, 5, 2.0, 1e-4, 0.75)
+
+    layers: dict[str, nn.Module] = {
+        "conv1": nn.Conv2d(3, 96, 7, stride=2),
+        "relu1": nn.ReLU(),
+        "norm1": norm(96),
+        "pool1": Pool("max", (3, 3), (2, 2), (0, 0, 0, 0)),
+        "conv2": nn.Conv2d(96, 256, 5, stride=2, padding=1),
+        "relu2": nn.ReLU(),
+        "norm2": norm(256),
+        "pool2": Pool("max", (3, 3), (2, 2), (0, 1, 0, 1)),
+        "conv3": nn.Conv2d(256, 512, 3, padding=1),
+        "relu3": nn.ReLU(),
+        "conv4": nn.Conv2d(512, 512, 3, padding=1),
+        "relu4": nn.ReLU(),
+        "conv5": nn.Conv2d(512, 512, 3, padding=1),
+        "relu5": nn.ReLU(),
+    }
+    if tap == "relu7":
+        layers |= {
+            "pool5": Pool("max", (3, 3), (2, 2), (0, 0, 0, 0)),
+            "fc6": nn.Conv2d(512, 4096, 6),
+            "relu6": nn.ReLU(),
+            "fc7": nn.Conv2d(4096, 4096, 1),
+            "relu7": nn.ReLU(),
+        }
+    elif tap == "conv5":
+        del layers["relu5"]
+    for layer in layers.values():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    spec = InputSpec("rgb", 255.0, (123.68, 116.779, 103.939))
+    return Network(nn.Sequential(OrderedDict(layers)), 4096 if tap == "relu7" else 512, spec)
+
+
+def _squeezenet(network: str, tap: str) -> Network:
+    from torchvision.models import squeezenet1_1
+
+    layers = nn.Sequential(OrderedDict(features=squeezenet1_1(weights=None).features))
+    if tap == "pool":
+        layers.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    return Network(layers, 512, IMAGENET)
+
+
+def _tiny(network: str, tap: str) -> Network:
+    layers, channels = (tiny.tiny_d(), 64) if network == "tiny_d" else (tiny.tiny_m(), 48)
+    if tap == "pool":
+        layers.append(nn.AdaptiveAvgPool2d(1))
+    return Network(layers, channels, TINY_INPUT)
+
+
+class _Timm(nn.Module):
+    """A model of timm without its classifier."""
+
+    def __init__(self, model: nn.Module, name: str, pool: bool) -> None:
+        super().__init__()
+        self.model, self.name, self.pool = model, name, pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) to a map (B, C, h, w) or a vector (B, C)."""
+        features: Tensor = self.model.forward_features(x)  # type: ignore[operator]
+        if self.pool:
+            result: Tensor = self.model.forward_head(features, pre_logits=True)  # type: ignore[operator]
+            return result
+        channels = self.model.num_features
+        if features.dim() == 4 and features.shape[1] == channels:
+            return features
+        if features.dim() == 4 and features.shape[3] == channels:
+            return features.permute(0, 3, 1, 2)  # Swin and others keep channels last
+        raise FgbenchError(f"{self.name} gives tokens {tuple(features.shape)}, not a map", "use its tap pool")
+
+
+def _timm(network: str, tap: str) -> Network:
+    import timm
+
+    name = network.removeprefix("timm/")
+    if not timm.is_model(name):
+        raise FgbenchError(f"timm has no model {name!r}; {nearest(name, timm.list_models())}")
+    model: Any = timm.create_model(name, pretrained=False, num_classes=0)
+    config = model.pretrained_cfg
+    channels = model.num_features if tap == "features" else getattr(model, "head_hidden_size", model.num_features)
+    spec = InputSpec("rgb", 1.0, tuple(config["mean"]), tuple(config["std"]))
+    return Network(_Timm(model, network, tap == "pool"), int(channels), spec)
+
+
+_BUILDERS: dict[str, Callable[[str, str], Network]] = {
+    "vgg16": _vgg16,
+    "vggm": _vggm,
+    "squeezenet1_1": _squeezenet,
+    "tiny_d": _tiny,
+    "tiny_m": _tiny,
+}

@@ -1,0 +1,261 @@
+"""Networks cut at their taps, with random weights."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+import fgbench.torch_compat  # noqa: F401
+from fgbench.backbones import Backbone, InputSpec, find_weights, load_backbone, split_stream, weight_specs
+from fgbench.backbones.networks import TAPS, build_network
+from fgbench.errors import FgbenchError, MissingError
+
+torch.set_num_threads(2)
+
+
+def images(size: int, count: int = 1) -> Tensor:
+    return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("FGBENCH_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path
+
+
+SHAPES = {
+    ("vgg16", "relu5_3"): (64, (512, 4, 4)),
+    ("vgg16", "conv5_3"): (64, (512, 4, 4)),
+    ("vggm", "relu5"): (448, (512, 27, 27)),
+    ("vggm", "conv5"): (224, (512, 13, 13)),
+    ("squeezenet1_1", "features"): (64, (512, 3, 3)),
+    ("squeezenet1_1", "pool"): (64, (512,)),
+    ("tiny_d", "conv"): (64, (64, 8, 8)),
+    ("tiny_d", "pool"): (96, (64,)),
+    ("tiny_m", "conv"): (96, (48, 12, 12)),
+    ("tiny_m", "pool"): (64, (48,)),
+    ("timm/resnet18", "features"): (64, (512, 2, 2)),
+    ("timm/resnet18", "pool"): (64, (512,)),
+    ("timm/convnext_atto", "features"): (64, (320, 2, 2)),
+}
+
+
+@pytest.mark.parametrize(("network", "tap"), SHAPES, ids=[":".join(pair) for pair in SHAPES])
+def test_shapes(network: str, tap: str) -> None:
+    size, shape = SHAPES[network, tap]
+    backbone = load_backbone(network, tap, pretrained=False)
+    with torch.inference_mode():
+        out = backbone(images(size))
+    assert out.shape == (1, *shape)
+    assert out.dtype == torch.float32
+    assert out.isfinite().all()
+    assert out.std() > 0
+    if tap not in {"conv5", "conv5_3"} and "convnext" not in network:
+        assert out.min() >= 0
+    assert (backbone.name, backbone.tap, backbone.channels, backbone.weights) == (network, tap, shape[0], None)
+    assert not backbone.training
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in backbone.parameters() if p.dim() == 4)
+
+
+def test_fully_connected_taps_take_224_px() -> None:
+    backbone = load_backbone("vggm", "relu7", pretrained=False)
+    with torch.inference_mode():
+        assert backbone(images(224)).shape == (1, 4096)
+    assert backbone.channels == 4096
+    with pytest.raises(FgbenchError, match="takes images of 224 x 224 px, not 448 x 448"):
+        backbone(images(448))
+
+
+def test_random_weights_come_from_the_seed_alone() -> None:
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    first = load_backbone("tiny_d", "conv", pretrained=False, seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(6)
+    second = load_backbone("tiny_d", "conv", pretrained=False, seed=1)
+    other = load_backbone("tiny_d", "conv", pretrained=False, seed=2)
+    for (name, one), two, three in zip(
+        first.state_dict().items(), second.state_dict().values(), other.state_dict().values(), strict=True
+    ):
+        assert torch.equal(one, two)
+        assert not name.endswith("0.weight") or not torch.equal(one, three)
+
+
+@pytest.mark.parametrize(("network", "low", "high"), [("tiny_d", 20e6, 22e6), ("tiny_m", 5e6, 7e6)])
+def test_the_small_networks_are_small(network: str, low: float, high: float) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    backbone = load_backbone(network, "conv", pretrained=False)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        backbone(images(64))
+    assert low < counter.get_total_flops() / 2 < high  # it counts a multiplication and an addition as two
+
+
+@pytest.mark.parametrize("tap", ["relu5_3", "conv5_3"])
+def test_vgg16_is_torchvisions(folders: Path, tap: str) -> None:
+    from torchvision.models.vgg import cfgs, make_layers
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        theirs = make_layers(cfgs["D"]).eval()
+    path = folders / "own.safetensors"
+    save_file({f"features.{name}": value for name, value in theirs.state_dict().items()}, path)
+    with pytest.raises(FgbenchError, match="no known weight file"):
+        load_backbone("vgg16", tap, weights=path)
+    ours = _unverified(path, tap)
+    with torch.inference_mode():
+        expected = theirs[: 30 if tap == "relu5_3" else 29](ours.input(images(64)))
+        torch.testing.assert_close(ours(images(64)), expected, rtol=1e-4, atol=1e-3 * float(expected.abs().max()))
+
+
+def test_vgg16s_fully_connected_layers_are_named_as_torchvisions() -> None:
+    from torchvision.models import vgg16
+
+    with torch.device("meta"):
+        theirs, ours = vgg16(weights=None).state_dict(), build_network("vgg16", "relu7").layers.state_dict()
+    assert {name: value.shape for name, value in ours.items()} == {
+        name: value.shape for name, value in theirs.items() if not name.startswith("classifier.6")
+    }
+
+
+def _unverified(path: Path, tap: str) -> Backbone:
+    """As the file of Caffe's weights, but for its checksum."""
+    from dataclasses import replace
+
+    from fgbench.backbones.spec import FoundWeights
+
+    spec = replace(weight_specs["vgg16.caffe"], sha256="", size=None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fgbench.backbones.build.find_weights", lambda *args: FoundWeights(spec, path, "0" * 64))
+        return load_backbone("vgg16", tap)
+
+
+def test_a_matconvnet_file_becomes_a_backbone(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+    import scipy.io
+
+    source = load_backbone("vggm", "relu5", pretrained=False, seed=3)
+    cell = np.empty((1, 17), dtype=object)
+    layers = []
+    for name, module in source.layers.named_children():
+        layer: dict[str, object] = {"name": name, "type": "relu"}
+        if isinstance(module, nn.Conv2d):
+            weights = np.empty((1, 2), dtype=object)
+            weights[0, 0] = module.weight.detach().permute(2, 3, 1, 0).numpy()
+            weights[0, 1] = module.bias.detach().numpy()[:, None]  # type: ignore[union-attr]
+            pad = [module.padding[0]] * 4
+            layer |= {"type": "conv", "weights": weights, "stride": list(module.stride), "pad": pad}
+        elif name.startswith("norm"):
+            layer |= {"type": "lrn", "param": [5.0, 2.0, 1e-4, 0.75]}
+        elif name.startswith("pool"):
+            pad = [0, 1, 0, 1] if name == "pool2" else [0, 0, 0, 0]
+            layer |= {"type": "pool", "pool": [3, 3], "stride": [2, 2], "pad": pad, "method": "max"}
+        layers.append(layer)
+    cell = np.empty((1, len(layers)), dtype=object)
+    cell[0, :] = layers
+    average = np.array([123.68, 116.779, 103.939]).reshape(1, 1, 3)
+    scipy.io.savemat(
+        folders / "imagenet-vgg-m.mat", {"layers": cell, "meta": {"normalization": {"averageImage": average}}}
+    )
+    with pytest.raises(FgbenchError, match=r"is not vggm\.matconvnet: its MD5"):
+        load_backbone("vggm", "relu5")
+    monkeypatch.setattr("fgbench.backbones.weights._mismatch", lambda spec, path: "")
+    backbone = load_backbone("vggm", "relu5")
+    assert backbone.weights is not None
+    assert backbone.weights.spec.name == "vggm.matconvnet"
+    assert backbone.input == InputSpec("rgb", 255.0, (123.68, 116.779, 103.939))
+    with torch.inference_mode():
+        torch.testing.assert_close(backbone(images(128)), source(images(128)))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_small_networks_read_back(folders: Path, suffix: str) -> None:
+    source = load_backbone("tiny_m", "pool", pretrained=False, seed=3)
+    source.train()
+    source(images(64, 4))  # moves the batch norms
+    source.eval()
+    path = folders / f"tiny{suffix}"
+    state = {name: value.contiguous() for name, value in source.state_dict().items()}
+    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
+    backbone = load_backbone("tiny_m", "conv", weights=str(path))
+    assert backbone.weights is not None
+    assert backbone.weights.path == path
+    with torch.inference_mode():
+        torch.testing.assert_close(backbone(images(64)).mean((2, 3)), source(images(64)))
+    with pytest.raises(FgbenchError, match=r"shape|no 'layers"):
+        load_backbone("tiny_d", "conv", weights=path)
+    with pytest.raises(MissingError, match="no weight file"):
+        load_backbone("tiny_d", "conv", weights=folders / "none.safetensors")
+    with pytest.raises(MissingError, match="no published weights"):
+        load_backbone("tiny_d", "conv")
+
+
+def test_a_model_of_timm_with_a_file(folders: Path) -> None:
+    import timm
+
+    with pytest.raises(MissingError, match=r"needs resnet18\.safetensors"):
+        load_backbone("timm/resnet18", "pool")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model: Any = timm.create_model("resnet18", pretrained=False).eval()
+    save_file(model.state_dict(), folders / "resnet18.safetensors")
+    backbone = load_backbone("timm/resnet18", "features")
+    spec = InputSpec("rgb", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert backbone.input == spec
+    with torch.inference_mode():
+        torch.testing.assert_close(backbone(images(64)), model.forward_features(spec(images(64))), rtol=1e-4, atol=1e-4)
+
+
+def test_tokens_are_no_map() -> None:
+    backbone = load_backbone("timm/vit_tiny_patch16_224", "features", pretrained=False)
+    with pytest.raises(FgbenchError, match="gives tokens"), torch.inference_mode():
+        backbone(images(224))
+
+
+@pytest.mark.parametrize(("stream", "words"), [
+    ("vgg61:relu5_3", "'vgg61'; did you mean 'vgg16'"),
+    ("vgg16:relu5_4", "did you mean 'relu5_3'"),
+    ("tiny_d", "no tap ''"),
+    ("timm/resnet18:conv", "no tap 'conv'"),
+])  # fmt: skip
+def test_unknown_names(stream: str, words: str) -> None:
+    with pytest.raises(FgbenchError, match=words):
+        split_stream(stream)
+
+
+def test_an_unknown_model_of_timm() -> None:
+    with pytest.raises(FgbenchError, match="no model 'resnet81'; did you mean 'resnet"):
+        load_backbone("timm/resnet81", "pool", pretrained=False)
+
+
+def test_every_tap_has_a_shape_test_or_is_fully_connected() -> None:
+    tested = {pair for pair in SHAPES if not pair[0].startswith("timm/")}
+    assert {(network, tap) for network, taps in TAPS.items() for tap in taps} - tested == {
+        ("vgg16", "relu7"),
+        ("vggm", "relu7"),
+    }
+
+
+def test_no_known_weights_here() -> None:
+    with pytest.raises(MissingError):
+        find_weights("vggm", "relu5")
+
+
+@pytest.mark.parametrize("network", ["squeezenet1_1", "tiny_d"])
+def test_gradients_flow_to_every_weight_and_outputs_may_be_reused(network: str) -> None:
+    backbone = load_backbone(network, TAPS[network][0], pretrained=False).train()
+    out = backbone(images(64, 2))
+    (torch.einsum("bchw,bdhw->bcd", out, out).clamp(min=0.1).sqrt().sum() + out.square().mean()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in backbone.parameters())
+
+
+def test_the_state_is_the_layers() -> None:
+    backbone = load_backbone("tiny_d", "conv", pretrained=False)
+    assert all(name.startswith("layers.") for name in backbone.state_dict())
+    own = Backbone("own", "conv", nn.Conv2d(3, 7, 3), InputSpec("bgr", 255.0, (0.0, 0.0, 0.0)))
+    assert own.channels == 7

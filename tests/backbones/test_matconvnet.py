@@ -1,0 +1,213 @@
+"""Files as MatConvNet writes them, in both layouts, with random weights."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.io
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from fgbench.backbones.matconvnet import read_matconvnet
+from fgbench.backbones.padded import Padded, Pool, ResponseNorm
+from fgbench.errors import FgbenchError
+
+RANDOM = np.random.default_rng(0)
+Layer = dict[str, Any]
+
+
+def conv(name: str, shape: tuple[int, ...], old: bool = False, **fields: Any) -> Layer:
+    filters = (0.1 * RANDOM.standard_normal(shape)).astype(np.float32)
+    biases = RANDOM.standard_normal((1, shape[-1])).astype(np.float32)
+    layer: Layer = {"type": "conv", "name": name, "stride": [1, 1], "pad": 0, **fields}
+    if old:
+        return layer | {"filters": filters, "biases": biases}
+    weights = np.empty((1, 2), dtype=object)
+    weights[0, 0], weights[0, 1] = filters, biases
+    return layer | {"weights": weights}
+
+
+def write(path: Path, layers: list[Layer], average: Any = (123.0, 117.0, 104.0), old: bool = False) -> Path:
+    cell = np.empty((1, len(layers)), dtype=object)
+    cell[0, :] = layers
+    normalization = {"imageSize": [224, 224, 3], "averageImage": np.asarray(average, dtype=np.float32)}
+    content: dict[str, Any] = {"layers": cell}
+    content |= {"normalization": normalization} if old else {"meta": {"normalization": normalization}}
+    scipy.io.savemat(path, content, do_compression=True)
+    return path
+
+
+def vggm(old: bool) -> list[Layer]:
+    """M-Net with a sixteenth of its channels."""
+    lrn = "normalize" if old else "lrn"
+    layers: list[Layer] = []
+    inputs = 3
+    for number, (size, outputs, stride, pad) in enumerate(
+        [(7, 6, 2, 0), (5, 16, 2, 1), (3, 32, 1, 1), (3, 32, 1, 1), (3, 32, 1, 1)], start=1
+    ):
+        pads = [pad] * 4 if old else [[pad, pad, pad, pad]]
+        layers.append(conv(f"conv{number}", (size, size, inputs, outputs), old, stride=[stride, stride], pad=pads))
+        layers.append({"type": "relu", "name": f"relu{number}"})
+        if number <= 2:
+            layers.append({"type": lrn, "name": f"norm{number}", "param": [5, 2, 1e-4, 0.75]})
+        if number in {1, 2, 5}:
+            pool_pad = [0, 1, 0, 1] if number == 2 else [0, 0, 0, 0]
+            layers.append(
+                {"type": "pool", "name": f"pool{number}", "method": "max", "pool": [3, 3], "stride": 2, "pad": pool_pad}
+            )
+        inputs = outputs
+    layers.append(conv("fc6", (6, 6, 32, 64), old))
+    layers.append({"type": "relu", "name": "relu6"})
+    layers.append({"type": "dropout", "name": "dropout6", "rate": 0.5})
+    layers.append(conv("fc7", (1, 1, 64, 64), old))
+    layers.append({"type": "relu", "name": "relu7"})
+    layers.append(conv("fc8", (1, 1, 64, 10), old))
+    layers.append({"type": "softmax", "name": "prob"})
+    return layers
+
+
+def naive(layers: list[Layer], tap: str, x: torch.Tensor) -> torch.Tensor:
+    """The network by the formulas of the manual, from the arrays that were written."""
+    for layer in layers:
+        kind = layer["type"]
+        if kind == "conv":
+            filters, biases = layer["weights"][0] if "weights" in layer else (layer["filters"], layer["biases"])
+            weight = torch.from_numpy(filters).permute(3, 2, 0, 1)
+            top, bottom, left, right = np.resize(layer["pad"], 4).tolist()
+            x = F.conv2d(
+                F.pad(x, (left, right, top, bottom)), weight, torch.from_numpy(biases.ravel()), layer["stride"][0]
+            )
+        elif kind == "relu":
+            x = x.clamp(min=0)
+        elif kind in {"lrn", "normalize"}:
+            n, kappa, alpha, beta = layer["param"]
+            x = F.local_response_norm(x, n, alpha * n, beta, kappa)
+        elif kind == "pool":
+            top, bottom, left, right = layer["pad"]
+            x = F.max_pool2d(F.pad(x, (left, right, top, bottom), value=-1e30), layer["pool"], layer["stride"])
+        if layer["name"] == tap:
+            return x
+    raise AssertionError(tap)
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["new", "old"])
+def test_a_network_reads_back(tmp_path: Path, old: bool) -> None:
+    torch.manual_seed(0)
+    layers = vggm(old)
+    path = write(tmp_path / "net.mat", layers, np.full((8, 8, 3), [10, 20, 30]) if old else [[[10, 20, 30]]], old)
+    for tap, size, shape in (("relu5", 224, (32, 13, 13)), ("conv5", 120, (32, 6, 6)), ("relu7", 224, (64, 1, 1))):
+        network, spec, channels = read_matconvnet(path, tap)
+        x = 10 * torch.randn(2, 3, size, size)
+        with torch.inference_mode():
+            out = network.eval()(x)
+        assert (out.shape[1:], channels) == (shape, shape[0])
+        torch.testing.assert_close(out, naive(layers, tap, x), rtol=1e-4, atol=1e-4)
+        assert (spec.order, spec.scale, spec.mean, spec.std) == ("rgb", 255.0, (10, 20, 30), (1, 1, 1))
+        assert list(dict(network.named_children()))[-1] == tap
+    assert read_matconvnet(path)[2] == 10
+
+
+def test_448_px_give_27_by_27(tmp_path: Path) -> None:
+    network, _, _ = read_matconvnet(write(tmp_path / "net.mat", vggm(old=False)), "relu5")
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, 448, 448)).shape == (1, 32, 27, 27)
+
+
+def test_a_network_within_a_variable(tmp_path: Path) -> None:
+    cell = np.empty((1, 1), dtype=object)
+    cell[0, 0] = conv("conv1", (3, 3, 3, 4))
+    normalization = {"averageImage": np.zeros((1, 1, 3))}
+    scipy.io.savemat(tmp_path / "net.mat", {"net": {"layers": cell, "meta": {"normalization": normalization}}})
+    assert read_matconvnet(tmp_path / "net.mat")[2] == 4
+
+
+def test_defaults_groups_dilation_and_pads(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    first = conv("conv1", (3, 3, 3, 4), pad=[1, 2, 0, 1], dilate=2)
+    second = conv("conv2", (1, 2, 2, 6))
+    del second["stride"], second["pad"]
+    last = conv("conv3", (3, 3, 6, 1), pad=[1, 2])  # MATLAB keeps no dimension of one at the end
+    last["weights"][0, 0] = last["weights"][0, 0][..., 0]
+    leaky = {"type": "relu", "name": "relu1", "leak": 0.1}
+    network, _, _ = read_matconvnet(write(tmp_path / "net.mat", [first, leaky, second, last]))
+    assert isinstance(network[0], Padded)
+    x = torch.randn(1, 3, 9, 9)
+    expected = F.conv2d(
+        F.pad(x, (0, 1, 1, 2)),
+        torch.from_numpy(first["weights"][0, 0]).permute(3, 2, 0, 1),
+        torch.from_numpy(first["weights"][0, 1].ravel()),
+        dilation=2,
+    )
+    expected = F.leaky_relu(expected, 0.1)
+    expected = F.conv2d(
+        expected,
+        torch.from_numpy(second["weights"][0, 0]).permute(3, 2, 0, 1),
+        torch.from_numpy(second["weights"][0, 1].ravel()),
+        groups=2,
+    )
+    expected = F.conv2d(
+        expected,
+        torch.from_numpy(last["weights"][0, 0])[..., None].permute(3, 2, 0, 1),
+        torch.from_numpy(last["weights"][0, 1].ravel()),
+        padding=(1, 2),
+    )
+    torch.testing.assert_close(network(x), expected)
+
+
+@pytest.mark.parametrize(("layer", "words"), [
+    ({"type": "bnorm", "name": "bn"}, "'bn' is of type 'bnorm'"),
+    ({"type": "pool", "name": "p", "method": "median", "pool": 2}, "'median'"),
+    ({"type": "pool", "name": "p", "pool": [2, 2], "pad": [0, 2, 0, 2]}, "pads"),
+    ({"type": "conv", "name": "c"}, "no filters"),
+    (conv("c", (3, 3, 5, 4)), r"\(3, 3, 5, 4\).*3 channels"),
+    (conv("c", (3, 3, 3, 4), pad=[1, 2, 3]), "pad of 3 values"),
+])  # fmt: skip
+def test_what_is_not_known_is_told(tmp_path: Path, layer: Layer, words: str) -> None:
+    with pytest.raises(FgbenchError, match=words):
+        read_matconvnet(write(tmp_path / "net.mat", [layer]))
+
+
+def test_other_files_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "net.mat", vggm(old=False))
+    with pytest.raises(FgbenchError, match=r"no layer 'relu9'.*'relu"):
+        read_matconvnet(path, "relu9")
+    content = path.read_bytes()
+    for wrong, words in {
+        "cut": (content[: len(content) // 2], "cannot|can be read"),
+        "html": (b"<html>" + bytes(300), "can be read"),
+        "empty": (b"", "can be read"),
+        "7.3": (b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(600), "7.3"),
+    }.values():
+        path.write_bytes(wrong)
+        with pytest.raises(FgbenchError, match=words):
+            read_matconvnet(path)
+    scipy.io.savemat(path, {"x": np.zeros(3)})
+    with pytest.raises(FgbenchError, match="no simplenn network"):
+        read_matconvnet(path)
+    with pytest.raises(FgbenchError, match="averageImage"):
+        read_matconvnet(write(path, [conv("conv1", (3, 3, 3, 4))], average=np.zeros((4, 4))))
+
+
+def test_response_norm_is_torchs() -> None:
+    torch.manual_seed(0)
+    x = 100 * torch.randn(2, 17, 5, 6)
+    for n in (1, 3, 5, 99):
+        ours = ResponseNorm(17, n, 2.0, 1e-4, 0.75)(x)
+        torch.testing.assert_close(ours, nn.LocalResponseNorm(n, 1e-4 * n, 0.75, 2.0)(x), rtol=1e-5, atol=1e-5)
+    even = ResponseNorm(17, 4, 2.0, 1e-4, 0.75)(x)  # channels k - 1 to k + 2
+    padded = F.pad(x.square(), (0, 0, 0, 0, 1, 2))
+    total = sum(padded[:, shift : shift + 17] for shift in range(4))
+    torch.testing.assert_close(even, x / (2 + 1e-4 * total) ** 0.75)
+
+
+def test_pools_do_not_see_their_pads() -> None:
+    x = -torch.arange(1.0, 17).view(1, 1, 4, 4)
+    bigger = Pool("max", (3, 3), (2, 2), (0, 1, 0, 1))(x)
+    assert bigger.flatten().tolist() == [-1, -3, -9, -11]
+    mean = Pool("avg", (3, 3), (2, 2), (0, 1, 0, 1))(x)
+    assert mean[0, 0, 1, 1] == x[0, 0, 2:, 2:].mean()
+    assert mean[0, 0, 0, 0] == pytest.approx(x[0, 0, :3, :3].mean())
+    ours = Pool("avg", (3, 3), (2, 2), (1, 1, 1, 1))(x)
+    torch.testing.assert_close(ours, F.avg_pool2d(x, 3, 2, 1, count_include_pad=False))

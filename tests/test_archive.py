@@ -1,0 +1,185 @@
+"""Archives unpacked, and archives that mean harm."""
+
+import gzip
+import io
+import os
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from fgbench.archive import extract
+from fgbench.errors import FgbenchError
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def add(
+    tar: tarfile.TarFile, name: str, content: bytes = b"bird", kind: bytes = tarfile.REGTYPE, link: str = ""
+) -> None:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, link
+    member.size = len(content) if kind == tarfile.REGTYPE else 0
+    tar.addfile(member, io.BytesIO(content))
+
+
+def make_tar(path: Path, *members: tuple[object, ...], mode: str = "w:gz") -> Path:
+    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
+        for member in members:
+            add(tar, *member)  # type: ignore[arg-type]
+    return path
+
+
+def make_zip(path: Path, *members: tuple[str, bytes, int]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content, mode in members:
+            info = zipfile.ZipInfo(name)
+            info.filename = name
+            info.external_attr = mode << 16
+            file.writestr(info, content)
+    return path
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_extract_tar(tmp_path: Path, mode: str) -> None:
+    archive = make_tar(
+        tmp_path / "archive",
+        ("./birds", b"", tarfile.DIRTYPE),
+        ("./birds/a.txt",),
+        ("birds/hard", b"", tarfile.LNKTYPE, "birds/a.txt"),
+        ("birds/soft", b"", tarfile.SYMTYPE, "../birds/a.txt"),
+        ("new/deep/b.txt", b"b"),
+        ("birds/a.txt", b"newer"),
+        mode=mode,
+    )
+    into = extract(archive, tmp_path / "deep" / "into")
+    assert sorted(str(path.relative_to(into)) for path in into.rglob("*") if path.is_file()) == [
+        *("birds/a.txt", "birds/hard", "birds/soft", "new/deep/b.txt")
+    ]
+    assert (into / "birds/hard").read_bytes() == b"bird"
+    assert (into / "birds/soft").read_bytes() == b"newer"
+    assert [path.name for path in into.parent.iterdir()] == ["into"]
+
+
+def test_extract_zip(tmp_path: Path) -> None:
+    archive = make_zip(
+        tmp_path / "a.tgz", ("d/", b"", 0), ("d/a.txt", b"bird", 0), ("l", b"d/a.txt", stat.S_IFLNK | 0o777)
+    )
+    into = tmp_path / "into"
+    into.mkdir()
+    assert (extract(archive, into) / "l").read_bytes() == b"bird"
+
+
+def test_extract_leaves_what_is_there(tmp_path: Path) -> None:
+    archive = make_tar(tmp_path / "archive", ("a.txt",))
+    with pytest.raises(FgbenchError, match="in the way"):
+        extract(archive, tmp_path)
+    with pytest.raises(FgbenchError, match="no file"):
+        extract(tmp_path / "none", tmp_path / "into")
+
+
+LINK, HARD = tarfile.SYMTYPE, tarfile.LNKTYPE
+EVIL_TARS = {
+    "absolute": [("/evil",)],
+    "up": [("../evil",)],
+    "up within": [("a/../../evil",)],
+    "backslash up": [("..\\evil",)],
+    "up folder": [("../evil", b"", tarfile.DIRTYPE)],
+    "link to absolute": [("l", b"", LINK, "/etc")],
+    "link up": [("l", b"", LINK, "..")],
+    "link up from a folder": [("a/b", b""), ("a/l", b"", LINK, "../../x")],
+    "link up behind a link": [("a/l", b"", LINK, ".."), ("m", b"", LINK, "a/l/..")],
+    "write through a link": [("l", b"", LINK, "."), ("l/evil",)],
+    "write through a link out": [("l", b"", LINK, "../outside"), ("l/evil",)],
+    "write onto a link": [("l", b"", LINK, "a"), ("l",)],
+    "link behind a link": [("d/f",), ("l", b"", LINK, "d"), ("l/m", b"", LINK, "..")],
+    "hard link to absolute": [("h", b"", HARD, "/etc/hosts")],
+    "hard link up": [("h", b"", HARD, "../secret")],
+    "hard link behind a link": [("l", b"", LINK, "."), ("h", b"", HARD, "l/../secret")],
+    "hard link to a link": [("l", b"", LINK, "f"), ("h", b"", HARD, "l")],
+    "fifo": [("f", b"", tarfile.FIFOTYPE)],
+    "character device": [("d", b"", tarfile.CHRTYPE)],
+    "block device": [("d", b"", tarfile.BLKTYPE)],
+}
+
+
+@pytest.mark.parametrize("filtered", [True, False])
+@pytest.mark.parametrize("members", EVIL_TARS.values(), ids=EVIL_TARS)
+def test_an_evil_tar_writes_nothing(
+    tmp_path: Path, members: list[tuple[object, ...]], filtered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not filtered:  # as on Python 3.11.0
+        monkeypatch.setattr("fgbench.archive._data_filter", None)
+    archive = make_tar(tmp_path / "evil.tgz", ("good.txt",), *members)
+    (tmp_path / "secret").write_text("secret")
+    with pytest.raises(FgbenchError, match="refused"):
+        extract(archive, tmp_path / "into")
+    assert names(tmp_path) == {"evil.tgz", "secret"}
+    assert (tmp_path / "secret").read_text() == "secret"
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        ("/evil", b"", 0),
+        ("../evil", b"", 0),
+        ("a/../../evil", b"", 0),
+        ("..\\evil", b"", 0),
+        ("l", b"../secret", stat.S_IFLNK | 0o777),
+        ("l", b"/etc/hosts", stat.S_IFLNK | 0o777),
+        ("f", b"", stat.S_IFIFO | 0o666),
+        ("d", b"", stat.S_IFBLK | 0o666),
+    ],
+    ids=lambda member: f"{member[0]} {member[2]:o}",
+)
+def test_an_evil_zip_writes_nothing(tmp_path: Path, member: tuple[str, bytes, int]) -> None:
+    archive = make_zip(tmp_path / "evil.zip", ("good.txt", b"", 0), member)
+    with pytest.raises(FgbenchError, match="refused"):
+        extract(archive, tmp_path / "into")
+    assert names(tmp_path) == {"evil.zip"}
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz", "zip"])
+@pytest.mark.parametrize("share", [0.0001, 0.3, 0.5, 0.9, 0.97])
+def test_a_truncated_archive_is_told(tmp_path: Path, mode: str, share: float) -> None:
+    members = [(f"{number}.bin", os.urandom(5000)) for number in range(6)]
+    archive = tmp_path / "archive"
+    if mode == "zip":
+        make_zip(archive, *((name, content, 0) for name, content in members))
+    else:
+        make_tar(archive, *members, mode=mode)
+    # An uncompressed tar is padded with zeros at its end.
+    whole = 6 * (512 + 5120) if mode == "w" else archive.stat().st_size
+    os.truncate(archive, int(whole * share))
+    with pytest.raises(FgbenchError):
+        extract(archive, tmp_path / "into")
+    assert names(tmp_path) == {"archive"}
+
+
+def test_a_tar_that_ends_between_two_members_is_told(tmp_path: Path) -> None:
+    archive = make_tar(tmp_path / "archive", ("a",), ("b",), mode="w")
+    for length in (1024, 1024 + 300, 2048):
+        os.truncate(archive, length)
+        with pytest.raises(FgbenchError, match="too early"):
+            extract(archive, tmp_path / "into")
+        make_tar(tmp_path / "archive", ("a",), ("b",), mode="w")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not here</html>", gzip.compress(b"no tar"), b"PK\3\4"])
+def test_what_is_no_archive_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "archive.tgz").write_bytes(content)
+    with pytest.raises(FgbenchError):
+        extract(tmp_path / "archive.tgz", tmp_path / "into")
+
+
+def test_a_flipped_bit_is_told(tmp_path: Path) -> None:
+    archive = make_tar(tmp_path / "archive", ("a", os.urandom(5000)))
+    content = bytearray(archive.read_bytes())
+    content[-6] ^= 1  # in the checksum of gzip
+    archive.write_bytes(content)
+    with pytest.raises(FgbenchError, match="damaged"):
+        extract(archive, tmp_path / "into")

@@ -1,0 +1,151 @@
+import functools
+import hashlib
+import http.server
+import json
+import subprocess
+import sys
+import tarfile
+import threading
+from dataclasses import replace
+
+import pytest
+from test_records import record
+from typer.testing import CliRunner
+
+from fgbench import cli, commands
+from fgbench.datasets import datasets
+from fgbench.records import Store
+
+CALL = CliRunner()
+
+
+def run(*arguments, monkeypatch=None):
+    """The program as a user starts it, in this process: (exit code, output)."""
+    result = CALL.invoke(cli.app, arguments)
+    text = result.output
+    if result.exception and not isinstance(result.exception, SystemExit):
+        text += str(result.exception)
+    return result.exit_code, text
+
+
+def program(*arguments):
+    return subprocess.run([sys.executable, "-m", "fgbench", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys, fgbench.cli as c\ntry: c.app(['--help'])\nexcept SystemExit: pass\n"
+    code += "print([m for m in ('torch', 'numpy', 'pandas', 'pydantic', 'timm') if m in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    for verb in ("list", "doctor", "data", "weights", "run", "reproduce", "report", "verify"):
+        assert verb in done.stdout
+
+
+def test_version():
+    assert run("--version") == (0, "fgbench 0.1.0\n")
+
+
+def test_list_as_json_has_every_cell():
+    code, text = run("list", "cells", "--json")
+    assert code == 0
+    cells = json.loads(text)["cells"]
+    assert {c["paper"] for c in cells} == {"bcnn", "where_to_focus", "keypoint_fcn", "tasn"}
+    assert all(c["source"] and c["margin"] > 0 for c in cells)
+    code, text = run("list")
+    assert code == 0
+    for word in ("bcnn/bcnn_dm", "fv_sift", "synthetic_birds", "where_to_focus"):
+        assert word in text
+
+
+def test_doctor_says_what_is_missing_and_what_gets_it():
+    code, text = run("doctor", "--json")
+    found = json.loads(text)
+    assert code == 0
+    row = next(r for r in found["recipes"] if r["recipe"] == "bcnn/bcnn_dd@cub")
+    assert row["get it by"] == "fgbench data get cub"
+    assert found["machine"]["FGBENCH_DATA"] == "not set"
+    assert run("doctor")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "bcnn/bcnn_d"), "did you mean 'bcnn/bcnn_"),
+        (("run", "bcnn/bcnn_dd", "--profile", "quik"), "did you mean 'quick'"),
+        (("reproduce", "aircraft"), "no recipe for the data set 'aircraft'"),
+        (("reproduce", "cars"), "no recipe for the data set 'cars'"),
+        (("list", "cels"), "did you mean 'cells'"),
+        (("data", "check", "cup"), "did you mean 'cub'"),
+        (("data", "check", "cub"), "fgbench data get cub"),
+        (("weights", "get", "vgg16.mat"), "did you mean 'vgg16.matconvnet'"),
+        (("verify", "nowhere"), "no records in nowhere"),
+    ],
+)
+def test_a_mistake_is_told_in_a_sentence_with_exit_code_2(arguments, says):
+    done = program(*arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_everything_blocked_is_no_success():
+    code, text = run("run", "bcnn/bcnn_dd", "--profile", "frozen")
+    assert code == 1
+    assert "blocked: bcnn/bcnn_dd@cub: data:" in text
+    assert "fgbench data get cub" in text
+
+
+def test_check_of_a_broken_data_set_fails_and_names_the_file(birds, birds_folder, tmp_path, monkeypatch):
+    import shutil
+
+    copy = shutil.copytree(birds_folder, tmp_path / "CUB_200_2011")
+    (copy / birds.files[3]).write_bytes(b"x")
+    monkeypatch.setenv("FGBENCH_DATA", str(tmp_path))
+    code, text = run("data", "check", "cub", "--json")
+    assert code == 1
+    found = json.loads(text)["problems"]
+    assert {"corrupt"} == {f["kind"] for f in found if f["file"] == birds.files[3]}
+    assert {f["file"] for f in found if f["kind"] == "annotation"} >= {"train_test_split.txt", "images.txt"}
+    assert run("data", "check", "cub")[0] == 1
+
+
+def test_report_and_verify_of_records(tmp_path):
+    store = Store(tmp_path / "records")
+    store.write(*record())
+    code, text = run("report", "--results", str(tmp_path))
+    assert code == 0
+    assert (tmp_path / "report/index.html").is_file()
+    assert "Synthetic data" in (tmp_path / "report/bcnn.html").read_text()
+    assert run("verify", str(tmp_path)) == (
+        0,
+        "1 of 1 records verified: values recomputed from their per-sample outputs\n",
+    )
+    path = next((tmp_path / "records").glob("*.json"))
+    path.write_text(path.read_text().replace('"n": 40', '"n": 41', 1))
+    code, text = run("verify", str(tmp_path))
+    assert code == 1
+    assert "accuracy: n is stored as 41" in text
+
+
+def test_data_get_downloads_verifies_and_unpacks_the_official_archive(birds_folder, tmp_path, monkeypatch):
+    site = tmp_path / "site"
+    site.mkdir()
+    archive = site / "CUB_200_2011.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(birds_folder, "CUB_200_2011", filter=lambda m: None if m.name.endswith("2011/attributes.txt") else m)
+        tar.add(birds_folder / "attributes.txt", "attributes.txt")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("FGBENCH_DATA", str(tmp_path / "data"))
+    address = f"http://127.0.0.1:{server.server_port}/CUB_200_2011.tgz"
+    md5 = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
+    official = datasets["cub"]
+    served = replace(official, archive=replace(official.archive, url=address, md5=md5))
+    monkeypatch.setitem(datasets._things, "cub", served)
+    assert commands.get_data("cub") == tmp_path / "data/CUB_200_2011"
+    assert len(served.index()) == 30
+    assert sorted(p.name for p in (tmp_path / "data").iterdir() if p.suffix != ".lock") == ["CUB_200_2011"]
+    assert (tmp_path / "data/CUB_200_2011/attributes.txt").is_file()
+    server.shutdown()
+    assert commands.get_data("cub") == tmp_path / "data/CUB_200_2011"
