@@ -207,7 +207,7 @@ def run_recipes(request: Request, results: Path) -> int:
         out(f"blocked: {key}: {obstacle.reason}\n  {obstacle.command}")
     jobs = request.jobs or ((os.cpu_count() or 1) if profile == "quick" else 1)
     with Progress() as progress:
-        result = run_plan(planned, results, progress.watch(len(planned.runs)), jobs=jobs)
+        result = run_plan(planned, results, progress.watch(), jobs=jobs)
     store = store_of(results)
     rows = []
     for run in planned.runs:

@@ -68,25 +68,25 @@ class Progress:
         """One more."""
         self._bars.advance(task)
 
-    def watch(self, runs: int) -> "PlanWatcher":
+    def watch(self) -> "PlanWatcher":
         """A watcher that shows each running task and the plan as a whole."""
-        return PlanWatcher(self._bars, runs)
+        return PlanWatcher(self._bars)
 
 
 class PlanWatcher:
     """Shows how a plan goes on, and estimates the time left from the share done in this sitting."""
 
-    def __init__(self, progress: bars.Progress, runs: int) -> None:
+    def __init__(self, progress: bars.Progress) -> None:
         self._bars, self._plain = progress, progress.disable
         self._tasks: dict[str, bars.TaskID] = {}
         self._shares: dict[str, float] = {}
         self._ended = 0
-        self._expected = runs
+        self._expected = 1
         self._started = time.monotonic()
         self._whole = self._bars.add_task("plan", total=1.0, left="")
 
     def expect(self, tasks: int) -> None:
-        """How many tasks there are to come in this sitting."""
+        """How many tasks there are in this sitting."""
         self._expected = tasks
 
     def progress(self, name: str, what: str, share: float) -> None:

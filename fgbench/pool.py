@@ -43,6 +43,9 @@ class Failure:
 class Watcher(Protocol):
     """Is told how tasks go on."""
 
+    def expect(self, tasks: int) -> None:
+        """How many tasks there will be, of all calls together."""
+
     def progress(self, name: str, what: str, share: float) -> None:
         """A task has got to `share` (0 to 1) and is doing `what`."""
 

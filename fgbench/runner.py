@@ -49,6 +49,7 @@ def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Re
     todo = [run for run in plan.runs if not store.has(run.id)]
     threads = max(1, (os.cpu_count() or 1) // jobs)
     networks = {stream.network for run in todo for stream in run.streams if stream.trained_here}
+    watcher.expect(len(networks) + len(todo))
     if networks:
         # Drawn here, by a pool of processes, which a task may not have.
         pretraining_birds()
