@@ -217,10 +217,10 @@ def run_recipes(request: Request, results: Path) -> int:
             rows.append(
                 {
                     "run": run.title,
-                    "accuracy": f"{value.value:.1f} %",
+                    "accuracy, %": f"{value.value:.1f}",
                     "95 %": f"{value.low:.1f} to {value.high:.1f}",
-                    "time": f"{record.cost.wall_s:.0f} s",
-                    "peak": f"{record.cost.peak_mib:.0f} MiB",
+                    "time, s": f"{record.cost.wall_s:.0f}",
+                    "peak, MiB": f"{record.cost.peak_mib:.0f}",
                     "images/s": f"{record.cost.test_fps or 0:.1f}",
                     "record": run.id,
                 }

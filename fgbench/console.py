@@ -12,6 +12,8 @@ from rich.text import Text
 from fgbench.pool import Failure
 
 _console = Console(highlight=False, soft_wrap=True)
+if not _console.is_terminal:
+    _console.width = 140  # a log has no width of its own
 
 
 def out(text: str) -> None:

@@ -82,7 +82,7 @@ def judge(
         return Verdict(cell, Outcome.CONTEXT, "another group's published number; fgbench does not run it")
     key = f"{cell.recipe}@{cell.data}"
     if not cell.recipe or key not in recipes:
-        return Verdict(cell, Outcome.NOT_RUN, "this version of fgbench has no recipe for it")
+        return Verdict(cell, Outcome.NOT_RUN, "this version of fgbench has no recipe")
     if cell.metric != "accuracy":
         return Verdict(cell, Outcome.NOT_RUN, f"this version of fgbench does not measure {cell.metric} for a cell")
     protocol = (tuple(cell.train), tuple(cell.test))

@@ -70,6 +70,11 @@ class Group:
     cells: tuple[str, ...]
 
 
+def published(paper: Paper) -> str:
+    """Venue and year, the year once."""
+    return paper.venue if str(paper.year) in paper.venue else f"{paper.venue} {paper.year}"
+
+
 def decimals(value: float) -> int:
     """How many decimals a printed value has, at least one."""
     text = f"{value:.10f}".rstrip("0")
