@@ -202,10 +202,13 @@ def run_recipes(request: Request, results: Path) -> int:
     out(f"profile {profile}: {len(recipes)} recipes, seeds {', '.join(map(str, seeds))}, on {device}")
     if profile == "quick":
         out("synthetic birds and small networks: these numbers answer no printed one")
-    planned = plan(recipes, profile, seeds, device=device, changes=request.changes or Changes())
+    cores = os.cpu_count() or 1
+    jobs = request.jobs or (cores if profile == "quick" else 1)
+    planned = plan(
+        recipes, profile, seeds, device=device, threads=max(1, cores // jobs), changes=request.changes or Changes()
+    )
     for key, obstacle in planned.blocked.items():
         out(f"blocked: {key}: {obstacle.reason}\n  {obstacle.command}")
-    jobs = request.jobs or ((os.cpu_count() or 1) if profile == "quick" else 1)
     with Progress() as progress:
         result = run_plan(planned, results, progress.watch(), jobs=jobs)
     store = store_of(results)

@@ -89,7 +89,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     training, test = train_split(index, run.protocol, run.seed), test_split(index, run.protocol)
     assert training.labels is not None
     train_pipeline, test_pipeline = Pipeline.parse(settings.train_pipeline), Pipeline.parse(settings.test_pipeline)
-    batch_size = 16 if test_pipeline.cached_size > 128 else 128
+    batch_size = _batch_size(test_pipeline.cached_size)
 
     def pixels(images: Index, pipeline: Pipeline) -> np.ndarray:
         return cached_pixels(images, pipeline, lambda done, total: report("decoding images", done / total))
@@ -134,6 +134,11 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     )
 
 
+def _batch_size(side: int) -> int:
+    """Images at a time in inference, by their side in pixels."""
+    return 16 if side > 128 else 128
+
+
 def _planned_index(run: Run) -> Index:
     """The data, checked against the fingerprint the run was planned with."""
     index = datasets[run.settings.data].index()
@@ -160,6 +165,8 @@ def _build(run: Run, classes: int) -> Method:
 
 def _fit(method: Method, pixels: np.ndarray, batch_size: int, run: Run, work: Path, report: Report) -> None:
     """What needs no labels; kept, so that it is done once."""
+    if type(method).fit is Method.fit:
+        return
     fitted = work / "fitted.pt"
     device = torch.device(run.device)
     method.eval()
@@ -192,7 +199,7 @@ def _classifier(
             work / "descriptors.npy",
             method,
             pixels,
-            batch_size=16 if pixels.shape[1] > 128 else 128,
+            batch_size=_batch_size(pixels.shape[1]),
             device=torch.device(run.device),
             progress=lambda done, total: report("descriptors", done / total),
             mirror=mirror,

@@ -27,6 +27,8 @@ class Task:
     """What to call it; unique in a pool."""
     work: Callable[[Report], object]
     """Does it; must be picklable."""
+    threads: int = 1
+    """Threads it may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,8 @@ class Watcher(Protocol):
         """A task has ended."""
 
 
-def run_tasks(tasks: Sequence[Task], watcher: Watcher, *, jobs: int = 1, threads: int = 1) -> list[Failure]:
-    """Do the tasks in order, at most `jobs` at a time, each with `threads` threads; returns those that failed."""
+def run_tasks(tasks: Sequence[Task], watcher: Watcher, *, jobs: int = 1) -> list[Failure]:
+    """Do the tasks in order, at most `jobs` at a time; returns those that failed."""
     context: Any = multiprocessing.get_context(_METHOD)
     if _METHOD == "forkserver":
         context.set_forkserver_preload(["fgbench.execute"])
@@ -66,7 +68,7 @@ def run_tasks(tasks: Sequence[Task], watcher: Watcher, *, jobs: int = 1, threads
             while waiting and len(running) < jobs:
                 task = waiting.pop()
                 ours, theirs = context.Pipe()
-                process = context.Process(target=_serve, args=(task, theirs, threads), daemon=True)
+                process = context.Process(target=_serve, args=(task, theirs), daemon=True)
                 process.start()
                 theirs.close()
                 running[ours] = (task, process, time.monotonic())
@@ -104,13 +106,15 @@ def _hear(connection: Connection, task: Task, process: BaseProcess, watcher: Wat
     return True, message
 
 
-def _serve(task: Task, connection: Connection, threads: int) -> None:
+def _serve(task: Task, connection: Connection) -> None:
     """The life of a task's process. Messages: (what, share) on the way; at the end None or a Failure."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to handle
     die_with_parent()
     import torch
+    from threadpoolctl import threadpool_limits
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(task.threads)
+    threadpool_limits(task.threads)
     sent = [0.0]
 
     def report(what: str, share: float) -> None:

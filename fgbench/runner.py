@@ -1,6 +1,5 @@
 """A plan of runs, done: finished runs are not done again, interrupted ones go on, failed ones do not stop the rest."""
 
-import os
 import shutil
 from dataclasses import dataclass
 from functools import partial
@@ -40,14 +39,13 @@ def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Re
         plan: the runs.
         folder: where records and unfinished work are kept.
         watcher: is told how it goes on.
-        jobs: runs at a time; the cores are shared out among them.
+        jobs: runs at a time.
 
     Returns:
         How many were done, and what failed.
     """
     store = store_of(folder)
     todo = [run for run in plan.runs if not store.has(run.id)]
-    threads = max(1, (os.cpu_count() or 1) // jobs)
     networks = {stream.network for run in todo for stream in run.streams if stream.trained_here}
     watcher.expect(len(networks) + len(todo))
     if networks:
@@ -57,12 +55,11 @@ def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Re
         [Task(f"network {network}", partial(_pretrain, network)) for network in sorted(networks)],
         watcher,
         jobs=jobs,
-        threads=threads,
     )
     if failures:
         return Result(0, len(plan.runs) - len(todo), tuple(failures))
     failures = run_tasks(
-        [Task(run.title, partial(_execute, run, folder)) for run in todo], watcher, jobs=jobs, threads=threads
+        [Task(run.title, partial(_execute, run, folder), run.threads) for run in todo], watcher, jobs=jobs
     )
     return Result(len(todo) - len(failures), len(plan.runs) - len(todo), tuple(failures))
 

@@ -50,6 +50,8 @@ class Run:
     streams: tuple[StreamWeights, ...]
     device: str
     """`cpu` or `cuda`; values may differ between them."""
+    threads: int
+    """Threads of a run on the CPU; sums may be rounded otherwise with more."""
     deviations: tuple[Deviation, ...] = field(repr=False)
     changes: Changes = Changes()
 
@@ -66,6 +68,7 @@ class Run:
                 "protocol": self.protocol.hash,
                 "streams": [[stream.stream, stream.sha256] for stream in self.streams],
                 "device": self.device,
+                "threads": self.threads,
                 "source": _source(),
                 "libraries": _libraries(),
             }
@@ -87,7 +90,13 @@ class Plan:
 
 
 def plan(
-    recipes: Sequence[Recipe], profile: str, seeds: Sequence[int], *, device: str, changes: Changes = Changes()
+    recipes: Sequence[Recipe],
+    profile: str,
+    seeds: Sequence[int],
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    changes: Changes = Changes(),
 ) -> Plan:
     """Resolve recipes under a profile; what lacks data or weights is blocked, with the command that would get it.
 
@@ -98,7 +107,11 @@ def plan(
     blocked: dict[str, Obstacle] = {}
     for recipe in recipes:
         try:
-            runs += _resolve(recipe, profile, seeds, device, changes)
+            runs += [
+                Run(recipe, profile, seed, settings, protocol, streams, device, threads, deviations, changes)
+                for settings, protocol, streams, deviations in [_resolve(recipe, profile, changes)]
+                for seed in (seeds[:1] if recipe.deterministic and not settings.stages else seeds)
+            ]
         except MissingError as error:
             blocked[recipe.key] = Obstacle(f"{error.what}: {error.args[0]}", error.hint)
     return Plan(tuple(runs), blocked)
@@ -116,7 +129,9 @@ def obstacles(recipes: Sequence[Recipe]) -> dict[str, Obstacle]:
     return found
 
 
-def _resolve(recipe: Recipe, profile: str, seeds: Sequence[int], device: str, changes: Changes) -> list[Run]:
+def _resolve(
+    recipe: Recipe, profile: str, changes: Changes
+) -> tuple[Settings, Protocol, tuple[StreamWeights, ...], tuple[Deviation, ...]]:
     settings = _changed(recipe.resolve(profile), changes)
     methods[recipe.method].Options.model_validate(settings.options)
     dataset = datasets[settings.data]
@@ -131,10 +146,7 @@ def _resolve(recipe: Recipe, profile: str, seeds: Sequence[int], device: str, ch
         *_data_deviations(dataset, index, recipe, control),
         *_weight_deviations(settings, streams),
     )
-    return [
-        Run(recipe, profile, seed, settings, protocol, streams, device, deviations, changes)
-        for seed in (seeds[:1] if recipe.deterministic and not settings.stages else seeds)
-    ]
+    return settings, protocol, streams, deviations
 
 
 def _changed(settings: Settings, changes: Changes) -> Settings:
