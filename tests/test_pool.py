@@ -6,6 +6,8 @@ import time
 from functools import partial
 from pathlib import Path
 
+import psutil
+
 from fgbench.errors import FgbenchError
 from fgbench.pool import Task, run_tasks
 
@@ -85,7 +87,7 @@ def test_a_task_ends_with_its_parent(tmp_path):
     parent.kill()
     parent.wait()
     for _ in range(100):
-        if not Path(f"/proc/{child}").exists() or "zombie" in Path(f"/proc/{child}/status").read_text():
+        if not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE:
             break
         time.sleep(0.1)
     else:
