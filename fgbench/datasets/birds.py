@@ -1,23 +1,20 @@
 """Drawing one bird: a profile in body coordinates, posed, shaded and put into a scene, with exact keypoints."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageFilter
 
+from fgbench.datasets.plumage import Pose, plumage, wing_outline
 from fgbench.datasets.scenery import Shape, backdrop, foreground, perch
-from fgbench.datasets.species import ACCENTS, Colour, Species
+from fgbench.datasets.species import Species
 
 SUPERSAMPLING = 3
-_Shade = Callable[..., Colour]
 PARTS = (
     "back", "beak", "belly", "breast", "crown", "forehead", "left eye", "left leg", "left wing", "nape",
     "right eye", "right leg", "right wing", "tail", "throat",
 )  # fmt: skip
 """The 15 keypoints in the order of CUB-200-2011."""
-NECK = np.array([0.27, -0.08])
-"""What the head turns about, in body lengths from the middle of the body, y down, facing right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,33 +26,6 @@ class Drawing:
     """x, y, width, height of the bird, what hides it notwithstanding, cut at the border; pixels."""
     parts: np.ndarray
     """(15, 3): x, y in pixels and 1, or zeros where the part is hidden, turned away or outside."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pose:
-    """How an individual sits."""
-
-    centre: np.ndarray
-    """Of the body in pixels."""
-    scale: float
-    """Pixels in a body length."""
-    tilt: float
-    """Of the body in radians, bill up positive."""
-    nod: float
-    """Of the head against the body in radians."""
-    faces_left: bool
-    wing: float
-    """0 folded to 1 raised."""
-    stretch: float
-    """Foreshortening of the body's length, 0.75 to 1."""
-
-    def place(self, points: np.ndarray, *, head: bool = False) -> np.ndarray:
-        """Body coordinates (..., 2) to pixels."""
-        if head:
-            points = _turned(points - NECK, self.nod) + NECK
-        points = _turned(points * (self.stretch, 1.0), self.tilt) * self.scale
-        placed: np.ndarray = points * ((-1 if self.faces_left else 1), 1) + self.centre
-        return placed
 
 
 def draw_bird(bird: Species, size: tuple[int, int], rng: np.random.Generator) -> Drawing:
@@ -71,8 +41,8 @@ def draw_bird(bird: Species, size: tuple[int, int], rng: np.random.Generator) ->
     picture = backdrop(canvas, rng)
     feet = pose.place(np.array([[-0.02, 0.36]]))[0]
     perch(picture, feet, pose.scale, rng)
-    plumage, mask = _plumage(bird, pose, canvas, rng)
-    picture.paste(plumage, mask=mask)
+    feathers, mask = plumage(bird, pose, canvas, rng)
+    picture.paste(feathers, mask=mask)
     cover = foreground(picture, pose.centre, pose.scale, rng)
     parts = _keypoints(bird, pose, canvas, cover)
     left, top, right, bottom = mask.getbbox() or (0, 0, *canvas)
@@ -96,217 +66,9 @@ def _pose(canvas: tuple[int, int], rng: np.random.Generator) -> Pose:
     )
 
 
-def _turned(points: np.ndarray, angle: float) -> np.ndarray:
-    cosine, sine = np.cos(angle), np.sin(angle)
-    turned: np.ndarray = points @ np.array([[cosine, -sine], [sine, cosine]])
-    return turned
-
-
-def _smooth(points: list[tuple[float, float]], steps: int = 8) -> np.ndarray:
-    """A closed Catmull-Rom curve through the points, (steps * n, 2)."""
-    p = np.array(points)
-    before, after, second = np.roll(p, 1, 0), np.roll(p, -1, 0), np.roll(p, -2, 0)
-    t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
-    p, before, after, second = (a[:, None] for a in (p, before, after, second))
-    curve = 2 * p + (after - before) * t + (2 * before - 5 * p + 4 * after - second) * t**2
-    curve = curve + (3 * p - before - 3 * after + second) * t**3
-    smooth: np.ndarray = (0.5 * curve).reshape(-1, 2)
-    return smooth
-
-
-class _Brush:
-    """Draws shapes in body coordinates on a layer, and keeps the outline of all of them."""
-
-    def __init__(self, pose: Pose, canvas: tuple[int, int]) -> None:
-        self.pose = pose
-        self.layer, self.mask = Image.new("RGB", canvas), Image.new("L", canvas)
-        self._colour, self._outline = ImageDraw.Draw(self.layer), ImageDraw.Draw(self.mask)
-
-    def fill(self, points: np.ndarray, colour: Colour, *, head: bool = False) -> None:
-        """A polygon (n, 2)."""
-        corners = [tuple(point) for point in self.pose.place(np.asarray(points, dtype=float), head=head)]
-        self._colour.polygon(corners, fill=colour)
-        self._outline.polygon(corners, fill=255)
-
-    def dot(self, point: tuple[float, float], radius: float, colour: Colour, *, head: bool = False) -> None:
-        """A circle; `radius` in body lengths."""
-        turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-        self.fill(np.array(point) + radius * np.stack([np.cos(turn), np.sin(turn)], 1), colour, head=head)
-
-    def line(self, points: list[tuple[float, float]], width: float, colour: Colour) -> None:
-        """A polyline; `width` in body lengths."""
-        corners = [tuple(point) for point in self.pose.place(np.array(points))]
-        pixels = max(1, round(width * self.pose.scale))
-        self._colour.line(corners, fill=colour, width=pixels, joint="curve")
-        self._outline.line(corners, fill=255, width=pixels, joint="curve")
-
-    def inside(self, shape: np.ndarray, paint: "_Brush") -> None:
-        """Put what another brush drew onto this layer, where it lies inside a shape."""
-        stencil = Image.new("L", self.layer.size)
-        ImageDraw.Draw(stencil).polygon([tuple(p) for p in self.pose.place(shape)], fill=255)
-        self.layer.paste(paint.layer, mask=ImageChops.multiply(stencil, paint.mask))
-
-
-def _body(plump: float) -> np.ndarray:
-    low = 0.20 + 0.07 * plump
-    return _smooth(
-        [(0.40, -0.17), (0.27, -0.26), (0.05, -0.24 - 0.04 * plump), (-0.25, -0.14), (-0.52, 0.03), (-0.44, 0.10),
-         (-0.2, low - 0.03), (0.05, low), (0.26, 0.13 + 0.05 * plump), (0.39, -0.02)]
-    )  # fmt: skip
-
-
-def _tail(bird: Species) -> np.ndarray:
-    tip = -0.46 - bird.tail_length
-    notch = tip + bird.tail_fork * bird.tail_length
-    return np.array([(-0.36, -0.06), (tip, 0.01), (notch, 0.065), (tip, 0.13), (-0.38, 0.1)])
-
-
-def _wing(raised: float) -> np.ndarray:
-    folded = np.array(
-        [(0.2, -0.13), (0.0, -0.19), (-0.3, -0.12), (-0.62, 0.06), (-0.3, 0.07), (-0.02, 0.1), (0.16, 0.02)]
-    )
-    lifted = np.array(
-        [(0.16, -0.12), (0.1, -0.4), (-0.12, -0.72), (-0.42, -0.8), (-0.36, -0.5), (-0.22, -0.2), (0.0, -0.04)]
-    )
-    return _smooth([tuple(point) for point in folded + raised * (lifted - folded)])
-
-
-def _across(shape: np.ndarray, share: float, width: float) -> np.ndarray:
-    """A band across a wing at a share of the way from its root to its tip."""
-    root, tip = shape[0], shape[np.argmax(((shape - shape[0]) ** 2).sum(1))]
-    along = tip - root
-    middle, normal = root + share * along, np.array([-along[1], along[0]])
-    step = along / np.linalg.norm(along) * width
-    slant = 0.25 * along
-    return np.array([middle - normal + slant, middle + normal, middle + normal + step, middle - normal + slant + step])
-
-
-def _plumage(
-    bird: Species, pose: Pose, canvas: tuple[int, int], rng: np.random.Generator
-) -> tuple[Image.Image, Image.Image]:
-    """The bird alone and its outline."""
-    tone = rng.normal(0, 5, 3)
-
-    def shade(colour: Colour, factor: float = 1.0) -> Colour:
-        red, green, blue = (int(np.clip(v * factor + t, 0, 255)) for v, t in zip(colour, tone, strict=True))
-        return red, green, blue
-
-    brush = _Brush(pose, canvas)
-    body, wing = _body(bird.plump), _wing(pose.wing)
-    if pose.wing:
-        brush.fill(wing + np.array([0.1, 0.02]), shade(bird.wing, 0.7))
-    _legs(brush, bird, shade)
-    tail = _tail(bird)
-    brush.fill(tail, shade(bird.wing, 0.9))
-    if bird.tail_band != "none":
-        band = tail.copy()
-        band[[0, 4]] = tail[[1, 3]] * 0.75 + tail[[0, 4]] * 0.25
-        brush.fill(band, shade(ACCENTS[bird.tail_band]))
-    brush.fill(body, shade(bird.back))
-    _underside(brush, bird, body, pose, canvas, shade, rng)
-    brush.fill(wing, shade(bird.wing))
-    feathers = _Brush(pose, canvas)
-    for share in np.linspace(0.35, 0.95, 6):
-        feathers.fill(_across(wing, float(share), 0.012), shade(bird.wing, 0.72))
-    for bar in range(bird.wing_bars):
-        feathers.fill(_across(wing, 0.24 + 0.14 * bar, 0.045), shade(ACCENTS[bird.wing_bar]))
-    brush.inside(wing, feathers)
-    _head(brush, bird, shade)
-    return _shaded(brush, pose, rng), brush.mask
-
-
-def _legs(brush: _Brush, bird: Species, shade: _Shade) -> None:
-    for offset, factor in ((0.1, 0.75), (-0.02, 1.0)):
-        brush.line([(offset - 0.04, 0.16), (offset, 0.28), (offset - 0.02, 0.36)], 0.022, shade(bird.leg, factor))
-        for toe in (-0.06, 0.05, 0.09):
-            brush.line([(offset - 0.02, 0.36), (offset + toe, 0.375)], 0.016, shade(bird.leg, factor))
-
-
-def _underside(
-    brush: _Brush,
-    bird: Species,
-    body: np.ndarray,
-    pose: Pose,
-    canvas: tuple[int, int],
-    shade: _Shade,
-    rng: np.random.Generator,
-) -> None:
-    """Belly and breast, with the breast's pattern."""
-    paint = _Brush(pose, canvas)
-    paint.fill(
-        _smooth([(0.46, -0.08), (0.2, 0.0), (-0.1, 0.07), (-0.5, 0.08), (-0.2, 0.45), (0.4, 0.3)]), shade(bird.belly)
-    )
-    dark = shade(bird.back, 0.6)
-    if bird.breast == "banded":
-        paint.fill(np.array([(0.16, -0.05), (0.24, -0.06), (0.34, 0.3), (0.22, 0.3)]), dark)
-    elif bird.breast != "plain":
-        for x in np.arange(-0.12, 0.36, 0.065):
-            for y in np.arange(0.0, 0.28, 0.062):
-                at = (float(x + rng.normal(0, 0.01)), float(y + 0.03 * (x > 0.1) + rng.normal(0, 0.01)))
-                if bird.breast == "spotted":
-                    paint.dot(at, 0.017, dark)
-                else:
-                    paint.line([at, (at[0] - 0.045, at[1] + 0.03)], 0.016, dark)
-    brush.inside(body, paint)
-
-
-def _head(brush: _Brush, bird: Species, shade: _Shade) -> None:
-    length, depth = bird.bill_length, bird.bill_depth
-    middle = -0.2
-    bill = [
-        (0.5, middle - depth / 2 - 0.01),
-        (0.53 + 0.6 * length, middle - 0.2 * depth),
-        (0.53 + length, middle + 0.02),
-    ]
-    if bird.bill_hooked:
-        bill.append((0.52 + length, middle + 0.05))
-    bill += [(0.53 + 0.6 * length, middle + 0.3 * depth + 0.01), (0.49, middle + depth / 2 + 0.01)]
-    brush.fill(np.array(bill), shade(bird.bill), head=True)
-    if bird.crest:
-        colour = bird.head if bird.crown == "plain" else ACCENTS[bird.crown]
-        brush.fill(np.array([(0.44, -0.36), (0.3, -0.4), (0.14, -0.5), (0.24, -0.28)]), shade(colour, 0.95), head=True)
-    brush.fill(
-        _smooth(
-            [(0.53, -0.2), (0.48, -0.33), (0.36, -0.38), (0.24, -0.32), (0.18, -0.16), (0.26, -0.03), (0.42, -0.06)]
-        ),
-        shade(bird.head),
-        head=True,
-    )
-    if bird.crown != "plain":
-        brush.fill(
-            _smooth([(0.505, -0.29), (0.46, -0.35), (0.36, -0.385), (0.25, -0.335), (0.21, -0.26), (0.35, -0.315)]),
-            shade(ACCENTS[bird.crown]),
-            head=True,
-        )
-    if bird.throat != "plain":
-        brush.fill(
-            _smooth([(0.5, -0.15), (0.42, -0.145), (0.3, -0.1), (0.27, -0.02), (0.4, -0.03)]),
-            shade(ACCENTS[bird.throat]),
-            head=True,
-        )
-    if bird.brow != "none":
-        stripe = np.array([(0.5, -0.275), (0.4, -0.315), (0.24, -0.27), (0.25, -0.245), (0.4, -0.285), (0.5, -0.255)])
-        brush.fill(stripe, shade(ACCENTS[bird.brow]), head=True)
-    if bird.eye_ring != "none":
-        brush.dot((0.41, -0.235), 0.042, shade(ACCENTS[bird.eye_ring]), head=True)
-    brush.dot((0.41, -0.235), 0.027, (24, 20, 20), head=True)
-    brush.dot((0.418, -0.243), 0.008, (236, 236, 232), head=True)
-
-
-def _shaded(brush: _Brush, pose: Pose, rng: np.random.Generator) -> Image.Image:
-    """Light from above and the fine grain of feathers."""
-    width, height = brush.layer.size
-    y = (np.arange(height)[:, None] - pose.centre[1]) / pose.scale
-    light = 1.08 - 0.38 * np.clip(y, -0.6, 0.6)
-    coarse = rng.normal(0, 0.07, (max(2, height // 6), max(2, width // 6)))
-    grain = Image.fromarray(coarse.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(brush.layer, dtype=np.float32) * (light + np.asarray(grain))[:, :, None]
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-
-
 def _keypoints(bird: Species, pose: Pose, canvas: tuple[int, int], cover: Shape) -> np.ndarray:
     """(15, 3) on the supersampled canvas."""
-    wing = _wing(pose.wing)
+    wing = wing_outline(pose.wing)
     near, far = ("left", "right") if pose.faces_left else ("right", "left")
     low = 0.20 + 0.07 * bird.plump
     body = {
