@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from fgbench.papers import Claim, Paper
-from fgbench.records import Record
+from fgbench.records import Record, by_identity
 from fgbench.report.model import ClaimResult
 
 
@@ -26,12 +26,17 @@ def _check(claim: Claim, records: Sequence[Record]) -> ClaimResult:
         why = f"no record of {', '.join(lacking)}" if lacking else "no protocol that all of them were run under"
         return ClaimResult(claim, None, why, ())
     chosen = max(shared, key=lambda key: (key[0] != "quick", key))
-    same = [[r for r in group if (r.profile, r.protocol_hash) == chosen] for group in groups]
+    same = [_latest([r for r in group if (r.profile, r.protocol_hash) == chosen]) for group in groups]
     means = [float(np.mean([r.values[claim.metric].value for r in group])) for group in same]
     holds = all(a > b for a, b in pairwise(means))
     line = " > " if holds else ", "
     text = line.join(f"{group[0].title} {mean:.1f}" for group, mean in zip(same, means, strict=True))
     return ClaimResult(claim, holds, text, tuple(r for group in same for r in group))
+
+
+def _latest(records: Sequence[Record]) -> Sequence[Record]:
+    """The runs of one identity that were finished last."""
+    return max(by_identity(records), key=lambda group: str(group[-1].provenance.get("finished", "")))
 
 
 def _control(record: Record) -> bool:

@@ -27,7 +27,7 @@ from fgbench.descriptors import batches, embed_all, map_images
 from fgbench.errors import FgbenchError
 from fgbench.files import write_atomic, write_json
 from fgbench.hashing import hash_source
-from fgbench.methods import Method, methods
+from fgbench.methods import Method, methods, options_of
 from fgbench.methods.base import FitContext
 from fgbench.pipeline import Pipeline
 from fgbench.protocol import test_split, train_split
@@ -84,6 +84,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     work.mkdir(parents=True, exist_ok=True)
     journal = Journal(work)
     settings = run.settings
+    tell = {phase: _within(report, phase) for phase in PHASES}
 
     index = _planned_index(run)
     training, test = train_split(index, run.protocol, run.seed), test_split(index, run.protocol)
@@ -92,7 +93,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     batch_size = _batch_size(test_pipeline.cached_size)
 
     def pixels(images: Index, pipeline: Pipeline) -> np.ndarray:
-        return cached_pixels(images, pipeline, lambda done, total: report("decoding images", done / total))
+        return cached_pixels(images, pipeline, lambda done, total: tell["pixels"]("decoding images", done / total))
 
     with journal.phase("pixels"):
         train_pixels, test_pixels = pixels(training.images, test_pipeline), pixels(test.images, test_pipeline)
@@ -107,11 +108,11 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
             seed=run.seed,
             device=device,
             work=work,
-            progress=lambda stage, done, total: report(f"training, stage {stage}", done / total),
+            progress=lambda stage, done, total: tell["training"](f"training, stage {stage}", done / total),
         )
     with journal.phase("fit"):
-        _fit(method, train_pixels, batch_size, run, work, report)
-    scorer = _classifier(method, train_pixels, training.labels, len(index.classes), run, work, journal, report)
+        _fit(method, train_pixels, batch_size, run, work, tell["fit"])
+    scorer = _classifier(method, train_pixels, training.labels, len(index.classes), run, work, journal, tell)
     with journal.phase("test"):
         scores = map_images(
             work / "scores.npy",
@@ -119,7 +120,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
             scorer,
             batch_size=batch_size,
             device=device,
-            progress=lambda done, total: report("test images", done / total),
+            progress=lambda done, total: tell["test"]("test images", done / total),
         )
     labels = index.labels[~index.train]
     return store.write(
@@ -132,6 +133,13 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
         },
         {"ids": index.ids[~index.train], "labels": labels, "scores": np.asarray(scores)},
     )
+
+
+def _within(report: Report, phase: str) -> Report:
+    """A report of a phase's share as one of the whole run's."""
+    names = list(PHASES)
+    before = sum(PHASES[name] for name in names[: names.index(phase)])
+    return lambda what, share: report(what, before + PHASES[phase] * share)
 
 
 def _batch_size(side: int) -> int:
@@ -156,11 +164,10 @@ def _planned_index(run: Run) -> Index:
 
 
 def _build(run: Run, classes: int) -> Method:
-    kind = methods[run.recipe.method]
     loaded = {stream.stream: load_stream(stream) for stream in run.streams}
     backbones = [loaded[stream.stream] for stream in run.streams]
-    options = kind.Options.model_validate(run.settings.options)
-    return kind(backbones, classes, options, generator(run.seed, "initial weights"))
+    options = options_of(run.recipe.method, run.settings.options)
+    return methods[run.recipe.method](backbones, classes, options, generator(run.seed, "initial weights"))
 
 
 def _fit(method: Method, pixels: np.ndarray, batch_size: int, run: Run, work: Path, report: Report) -> None:
@@ -187,7 +194,7 @@ def _classifier(
     run: Run,
     work: Path,
     journal: Journal,
-    report: Report,
+    tell: dict[str, Report],
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """What maps images to scores (B, classes): the softmax layer, or an SVM trained on descriptors."""
     mirror = run.settings.mirror
@@ -201,11 +208,12 @@ def _classifier(
             pixels,
             batch_size=_batch_size(pixels.shape[1]),
             device=torch.device(run.device),
-            progress=lambda done, total: report("descriptors", done / total),
+            progress=lambda done, total: tell["descriptors"]("descriptors", done / total),
             mirror=mirror,
         )
     with journal.phase("svm"):
-        svm = _svm(descriptors, np.tile(labels, 1 + mirror), classes, run, work, report)
+        tell["svm"]("support vector machines", 0.0)
+        svm = _svm(descriptors, np.tile(labels, 1 + mirror), classes, run)
     method.eval()
     return _averaged(lambda images: svm.scores(method.embed(images)), mirror)
 
@@ -215,10 +223,9 @@ def _averaged(scores: Callable[[torch.Tensor], torch.Tensor], mirror: bool) -> C
     return (lambda images: (scores(images) + scores(images.flip(-1))) / 2) if mirror else scores
 
 
-def _svm(descriptors: np.ndarray, labels: np.ndarray, classes: int, run: Run, work: Path, report: Report) -> LinearSvm:
+def _svm(descriptors: np.ndarray, labels: np.ndarray, classes: int, run: Run) -> LinearSvm:
     if run.settings.svm is None:
         raise FgbenchError(f"{run.recipe.key}: classifier is svm, but there are no settings for it", "add [….svm]")
-    report("support vector machines", 0.0)
     return train_svm(descriptors, labels, classes, **run.settings.svm.model_dump())
 
 

@@ -1,6 +1,7 @@
 """What came of a run: one JSON file and one array file, written atomically and never edited."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fgbench.errors import FgbenchError
 from fgbench.files import write_atomic, write_json
-from fgbench.hashing import hash_file
+from fgbench.hashing import hash_file, hash_value
 from fgbench.metrics.accuracy import accuracy, correct, mean_class_accuracy
 from fgbench.statistics import wilson_interval
 
@@ -130,9 +131,24 @@ class Record(Model):
     outputs_sha256: str
 
     @property
+    def identity(self) -> str:
+        """Equal for records that differ in their seed alone, and so may be averaged: same code and settings."""
+        machine = {key: self.provenance.get(key) for key in ("source", "device", "threads", "packages")}
+        weights = [entry.model_dump() for entry in self.weights]
+        return hash_value([self.recipe, self.profile, self.protocol_hash, self.settings, weights, machine])
+
+    @property
     def comparable(self) -> bool:
         """True when nothing about the run keeps its numbers from answering the printed ones."""
         return not self.synthetic and not any(d.changes_experiment for d in self.deviations)
+
+
+def by_identity(records: Iterable[Record]) -> list[list[Record]]:
+    """Records that differ in their seed alone, together, in the order they come."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.identity, []).append(record)
+    return list(groups.values())
 
 
 def measure(scores: np.ndarray, labels: np.ndarray) -> dict[str, Value]:

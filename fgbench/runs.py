@@ -12,7 +12,7 @@ from fgbench.datasets import Dataset, datasets
 from fgbench.datasets.index import Index
 from fgbench.errors import MissingError
 from fgbench.hashing import hash_source, hash_value
-from fgbench.methods import methods
+from fgbench.methods import options_of
 from fgbench.pipeline import Pipeline
 from fgbench.protocol import Protocol
 from fgbench.recipes import Recipe, Settings, flatten
@@ -133,7 +133,7 @@ def _resolve(
     recipe: Recipe, profile: str, changes: Changes
 ) -> tuple[Settings, Protocol, tuple[StreamWeights, ...], tuple[Deviation, ...]]:
     settings = _changed(recipe.resolve(profile), changes)
-    methods[recipe.method].Options.model_validate(settings.options)
+    options_of(recipe.method, settings.options)
     dataset = datasets[settings.data]
     index = _index(settings.data, dataset.find())
     streams = _streams(settings)
@@ -222,10 +222,10 @@ def _weight_deviations(settings: Settings, streams: Sequence[StreamWeights]) -> 
             name = f"weights.{number}"
             found[stream.stream] = Deviation(
                 field=name,
-                recipe=settings.weights[0] if settings.weights else "none named",
+                recipe=next(name for name in settings.weights if name.startswith(f"{stream.network}.")),
                 run=f"{stream.name} for {stream.stream}",
                 origin="ours",
-                changes_experiment=False,
+                changes_experiment=not stream.original,
             )
     return list(found.values())
 

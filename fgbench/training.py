@@ -110,6 +110,8 @@ def _train_stage(
     for epoch in range(first, stage.epochs + 1):
         started = time.monotonic()
         _set_rate(optimizer, stage, epoch)
+        # Dropout draws from the global generator: the same numbers in an epoch however it is reached.
+        torch.manual_seed(generator(seed, "layers", name, epoch).initial_seed())
         loss, accuracy = _train_epoch(method, optimizer, source.batches(epoch))
         if not np.isfinite(loss):
             raise FgbenchError(

@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 
 from fgbench.papers import Cell
-from fgbench.records import Deviation, Record
+from fgbench.records import Deviation, Record, by_identity
 from fgbench.statistics import Interval, mean_interval, tost
 
 ALPHA = 0.05
@@ -100,19 +100,17 @@ def _sees(record: Record) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _best(records: Sequence[Record]) -> tuple[Record, ...]:
-    """The runs of one identity (profile, settings, protocol) that come closest to the printed number's conditions."""
-    groups: dict[tuple[str, ...], list[Record]] = {}
-    for record in records:
-        identity = (record.profile, record.protocol_hash, repr(sorted(record.settings.items())), repr(record.weights))
-        groups.setdefault(identity, []).append(record)
+    """The runs of one identity that come closest to the printed number's conditions; of equals, the latest."""
+    groups = by_identity(records)
 
-    def closeness(group: list[Record]) -> tuple[bool, bool, bool, int, int, str]:
+    def closeness(group: Sequence[Record]) -> tuple[bool, bool, bool, int, int, str]:
         first = group[0]
         control = any(d.field == "control" for d in first.deviations)
-        kept = sum(d.changes_experiment for d in first.deviations)
-        return (first.comparable, not control, not first.synthetic, -kept, len(group), first.run_id)
+        differences = sum(d.changes_experiment for d in first.deviations)
+        latest = max(str(record.provenance.get("finished", "")) for record in group)
+        return (first.comparable, not control, not first.synthetic, -differences, len(group), latest)
 
-    best: list[Record] = max(list(groups.values()), key=closeness)
+    best = max(groups, key=closeness)
     return tuple(best)
 
 

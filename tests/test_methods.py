@@ -4,7 +4,7 @@ import torch
 from fgbench.backbones import load_backbone
 from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import align_maps, bilinear_pool, l2_normalize, signed_sqrt
-from fgbench.methods import methods
+from fgbench.methods import methods, options_of
 from fgbench.methods.base import FitContext
 from fgbench.randomness import generator
 
@@ -91,3 +91,10 @@ def test_misuse_is_told():
         build("fv_sift", []).embed(images())
     with pytest.raises(FgbenchError, match="did you mean 'bcnn'"):
         methods["bccn"]
+
+
+def test_an_option_that_is_none_names_the_nearest():
+    with pytest.raises(FgbenchError, match="unknown key 'wrods'; did you mean 'words'"):
+        options_of("fv_cnn", {"wrods": 3})
+    with pytest.raises(FgbenchError, match="options of fv_sift: 'pca'"):
+        options_of("fv_sift", {"pca": 500})

@@ -67,6 +67,38 @@ def test_a_stage_trains_its_groups_and_nothing_else(tmp_path):
     assert changed == {"classifier.weight", "classifier.bias"}
 
 
+class Noisy(type(bcnn())):
+    """Draws numbers while it trains, as dropout does."""
+
+    def embed(self, images):
+        return torch.nn.functional.dropout(super().embed(images), 0.5, self.training)
+
+
+def test_dropout_draws_the_same_numbers_after_an_interruption(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SAVING_SHARE", 1e9)
+
+    def noisy():
+        method = bcnn()
+        method.__class__ = Noisy
+        return method
+
+    whole = noisy()
+    train(whole, data(), TWO[1:], seed=0, device=CPU, work=tmp_path / "whole")
+    parts, seen = noisy(), []
+
+    def stop(*_):
+        seen.append(_)
+        if len(seen) == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(parts, data(), TWO[1:], seed=0, device=CPU, work=tmp_path / "parts", progress=stop)
+    torch.rand(7)
+    resumed = noisy()
+    train(resumed, data(), TWO[1:], seed=0, device=CPU, work=tmp_path / "parts")
+    assert same(values(whole), values(resumed))
+
+
 class Stop(Exception):
     pass
 

@@ -85,6 +85,14 @@ def test_records_of_two_protocols_are_never_averaged():
     assert len(found.records) == 1
 
 
+def test_the_same_seed_run_twice_by_two_versions_of_the_code_is_not_two_seeds():
+    versions = [{"source": name, "finished": name} for name in ("2025", "2026")]
+    found = verdict([run(84.0 + i, 0, provenance=p, run_id=f"{i}") for i, p in enumerate(versions)])
+    assert len(found.records) == 1
+    assert found.mean == 85.0
+    assert found.outcome == Outcome.INCONCLUSIVE
+
+
 def test_without_records():
     assert verdict([]).outcome == Outcome.NOT_RUN
     assert verdict([]).command.startswith("fgbench run bcnn/bcnn_dd")

@@ -59,6 +59,7 @@ _SPECS = (
         taps=(*_VGG16_MAPS, "relu7"),
         url=f"{_TORCHVISION}/vgg16-397923af.pth",
         sha256="397923af",
+        original=False,
         note="torchvision's VGG16_Weights.IMAGENET1K_V1: trained anew, not the papers' weights",
     ),
     WeightSpec(

@@ -69,6 +69,8 @@ class WeightSpec:
     """MD5 in hex of every published edition, the one at `url` first."""
     size: int | None = None
     """Length in bytes, where it is known."""
+    original: bool = True
+    """The weights of the network's authors, in whatever container; False for another training of the network."""
     note: str = ""
     """What it is, and where it comes from."""
 

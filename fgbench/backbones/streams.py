@@ -22,6 +22,8 @@ class StreamWeights:
     """None for a network trained here."""
     official: bool
     """True when it is the file the recipe names first for this network, or trained here."""
+    original: bool = True
+    """False for another training of the network than its authors'."""
 
     @property
     def network(self) -> str:
@@ -55,7 +57,8 @@ def resolve_stream(stream: str, accepted: tuple[str, ...]) -> StreamWeights:
         return StreamWeights(stream, path.name, remembered_hash(path), path, True)
     found = find_weights(network, tap, accepted)
     first = next((name for name in accepted if name.partition(".")[0] == network), found.spec.name)
-    return StreamWeights(stream, found.spec.name, found.sha256, found.path, found.spec.name == first)
+    spec = found.spec
+    return StreamWeights(stream, spec.name, found.sha256, found.path, spec.name == first, spec.original)
 
 
 def load_stream(weights: StreamWeights) -> Backbone:

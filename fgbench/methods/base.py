@@ -1,13 +1,15 @@
 """What every method offers: descriptors of images, and for deep ones logits, losses and groups of parameters."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
+from fgbench.errors import FgbenchError
+from fgbench.papers import explain
 from fgbench.registry import Registry
 
 Batches = Callable[[], Iterator[Tensor]]
@@ -83,6 +85,19 @@ class Method(nn.Module):
 
 
 methods: Registry[type[Method]] = Registry("method")
+
+
+def options_of(name: str, values: Mapping[str, object]) -> Options:
+    """The options of a method.
+
+    Raises:
+        FgbenchError: an unknown method or option, with the nearest known one, or a value that does not fit.
+    """
+    kind = methods[name].Options
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise FgbenchError(f"options of {name}: {explain(error, kind)}") from error
 
 
 def linear_head(features: int, classes: int, generator: torch.Generator, std: float = 0.001) -> nn.Linear:

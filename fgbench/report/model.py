@@ -175,15 +175,6 @@ def _real(record: Record) -> str:
     return f"{record.data} ({count}; {images})"
 
 
-def by_recipe(records: Sequence[Record]) -> list[list[Record]]:
-    """Records that differ in their seed alone, together."""
-    found: dict[tuple[str, ...], list[Record]] = {}
-    for record in records:
-        key = (record.recipe, record.profile, record.protocol_hash, repr(record.settings), repr(record.weights))
-        found.setdefault(key, []).append(record)
-    return list(found.values())
-
-
 def period(records: Sequence[Record]) -> str:
     """From the first to the last record."""
     times = sorted(str(record.provenance["finished"]) for record in records if record.provenance.get("finished"))

@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fgbench.files import write_text
 from fgbench.papers import Paper
-from fgbench.records import Record
+from fgbench.records import Record, by_identity
 from fgbench.report import model
 from fgbench.report.curve import learning_curve
 from fgbench.report.model import ClaimResult
@@ -46,7 +46,7 @@ def render(
     write_text(
         index,
         pages.get_template("index.html.j2").render(
-            **common, source=model.source(records), claims=claims, records=records, runs=model.by_recipe(records)
+            **common, source=model.source(records), claims=claims, records=records, runs=by_identity(records)
         ),
     )
     return index
