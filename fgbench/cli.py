@@ -27,6 +27,8 @@ app.add_typer(weights_app, name="weights")
 Folder = Annotated[Path, typer.Option("--results", help="Folder that keeps records and unfinished work.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RESULTS = Path("runs")
+INTERRUPTED = 130
+"""The exit code of typer after Ctrl-C."""
 
 
 def main() -> None:
@@ -37,9 +39,10 @@ def main() -> None:
     except FgbenchError as error:
         typer.echo(f"fgbench: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("\nfgbench: interrupted; the same command goes on from here", err=True)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            typer.echo("\nfgbench: interrupted; the same command goes on from here", err=True)
+        raise
 
 
 def _version(value: bool) -> None:
