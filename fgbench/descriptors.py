@@ -1,7 +1,7 @@
-"""Descriptors of many images, written to a memory-mapped file as they come, and taken up where they stopped."""
+"""Rows computed from many images, written to memory-mapped files as they come, and taken up where they stopped."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from fgbench.files import write_json
-from fgbench.methods.base import Method
 
 Progress = Callable[[int, int], object]
 """Called with (images done, images in all)."""
@@ -27,7 +26,7 @@ def to_images(pixels: np.ndarray, device: torch.device) -> Tensor:
 
 
 class RowFile:
-    """A (rows, columns) float32 array on disk that is filled from the top, and knows how far it has got."""
+    """A (rows, ...) float32 array on disk that is filled from the top, and knows how far it has got."""
 
     def __init__(self, path: Path, rows: int) -> None:
         self.path, self.rows = path, rows
@@ -43,7 +42,7 @@ class RowFile:
             mode = "r+" if self.done else "w+"
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._array = np.lib.format.open_memmap(
-                self.path, mode=mode, dtype=np.float32, shape=(self.rows, values.shape[1])
+                self.path, mode=mode, dtype=np.float32, shape=(self.rows, *values.shape[1:])
             )
         self._array[self.done : self.done + len(values)] = values
         self._array.flush()
@@ -56,6 +55,46 @@ class RowFile:
 
 
 @torch.inference_mode()
+def map_outputs(
+    paths: Mapping[str, Path],
+    pixels: np.ndarray,
+    compute: Callable[[Tensor], Mapping[str, Tensor]],
+    *,
+    batch_size: int,
+    device: torch.device,
+    progress: Progress = lambda done, total: None,
+    mirror: bool = False,
+) -> dict[str, np.ndarray]:
+    """Named rows that `compute` gives for every image, each name kept in a file; goes on where it was interrupted.
+
+    Args:
+        paths: file of each name that `compute` gives, with a note of how far it has got beside it.
+        pixels: (N, H, W, 3) uint8.
+        compute: maps images (B, 3, H, W) uint8 to arrays (B, ...).
+        batch_size: images at a time.
+        device: where to compute.
+        progress: called after each batch.
+        mirror: also take every image flipped left to right.
+
+    Returns:
+        (N, ...) float32 by name; with `mirror`, (2N, ...), those of the mirror images after the others.
+    """
+    total = len(pixels) * (1 + mirror)
+    files = {name: RowFile(path, total) for name, path in paths.items()}
+    done = min(file.done for file in files.values())
+    for file in files.values():
+        file.done = done  # an interruption may have come between two files
+    while done < total:
+        flipped, row = divmod(done, len(pixels))
+        images = to_images(pixels[row : row + batch_size], device)
+        rows = compute(images.flip(-1) if flipped else images)
+        for name, file in files.items():
+            file.append(rows[name].float().cpu().numpy())
+        done += len(images)
+        progress(done, total)
+    return {name: file.read() for name, file in files.items()}
+
+
 def map_images(
     path: Path,
     pixels: np.ndarray,
@@ -66,42 +105,13 @@ def map_images(
     progress: Progress = lambda done, total: None,
     mirror: bool = False,
 ) -> np.ndarray:
-    """Rows that `compute` gives for every image, kept at `path`; with `mirror`, those of the mirror images after them.
-
-    Args:
-        path: where the rows are kept, with a note of how far they have got.
-        pixels: (N, H, W, 3) uint8.
-        compute: maps images (B, 3, H, W) uint8 to (B, D).
-        batch_size: images at a time.
-        device: where to compute.
-        progress: called after each batch.
-        mirror: also take every image flipped left to right.
-
-    Returns:
-        (N, D) float32, or (2N, D) with `mirror`.
-    """
-    total = len(pixels) * (1 + mirror)
-    file = RowFile(path, total)
-    while file.done < total:
-        flipped, row = divmod(file.done, len(pixels))
-        images = to_images(pixels[row : row + batch_size], device)
-        file.append(compute(images.flip(-1) if flipped else images).float().cpu().numpy())
-        progress(file.done, total)
-    return file.read()
-
-
-def embed_all(
-    path: Path,
-    method: Method,
-    pixels: np.ndarray,
-    *,
-    batch_size: int,
-    device: torch.device,
-    progress: Progress = lambda done, total: None,
-    mirror: bool = False,
-) -> np.ndarray:
-    """Descriptors of every image by `method` in inference mode; see `map_images`."""
-    method.eval()
-    return map_images(
-        path, pixels, method.embed, batch_size=batch_size, device=device, progress=progress, mirror=mirror
-    )
+    """`map_outputs` for one kind of row, kept at `path`: (N, ...) float32, or (2N, ...) with `mirror`."""
+    return map_outputs(
+        {"rows": path},
+        pixels,
+        lambda images: {"rows": compute(images)},
+        batch_size=batch_size,
+        device=device,
+        progress=progress,
+        mirror=mirror,
+    )["rows"]

@@ -1,41 +1,41 @@
 """One run, from pixels to a record, each phase kept in the run's work folder so that a killed run goes on."""
 
 import json
-import os
-import platform
-import resource
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from fgbench import __version__
 from fgbench.backbones import load_stream
+from fgbench.batches import TrainData
 from fgbench.datasets import datasets
+from fgbench.datasets.geometry import input_geometry, to_input
 from fgbench.datasets.index import Index
 from fgbench.datasets.pixels import cached_pixels
-from fgbench.descriptors import batches, embed_all, map_images
+from fgbench.descriptors import batches, map_images, map_outputs, to_images
+from fgbench.engine import Engine
 from fgbench.errors import FgbenchError
 from fgbench.files import write_atomic, write_json
-from fgbench.hashing import hash_source
+from fgbench.measures import measure
 from fgbench.methods import Method, methods, options_of
 from fgbench.methods.base import FitContext
+from fgbench.pictures import save_pictures, shown_rows
 from fgbench.pipeline import Pipeline
-from fgbench.protocol import test_split, train_split
+from fgbench.protocol import Split, test_split, train_split
+from fgbench.provenance import cost, provenance
 from fgbench.randomness import generator
-from fgbench.records import Record, Store, measure
+from fgbench.records import Record, Store
 from fgbench.runs import Run
+from fgbench.samples import sample_arrays
 from fgbench.svm import LinearSvm, train_svm
-from fgbench.training import TrainData, train
+from fgbench.training import train
 
 PHASES = {"pixels": 0.05, "training": 0.5, "fit": 0.1, "descriptors": 0.2, "svm": 0.05, "test": 0.1}
 """Phases of a run with their rough share of its time, for the progress bar."""
@@ -47,8 +47,8 @@ Report = Callable[[str, float], object]
 class Journal:
     """How long each phase took over all sittings of a run, kept in its work folder."""
 
-    def __init__(self, work: Path) -> None:
-        self._path = work / "journal.json"
+    def __init__(self, work: Path, rank: int) -> None:
+        self._path = work / (f"journal-{rank}.json" if rank else "journal.json")
         stored: dict[str, Any] = {"phase_s": {}, "sittings": 0}
         if self._path.is_file():
             stored = json.loads(self._path.read_text())
@@ -72,18 +72,20 @@ class Journal:
             self.save()
 
 
-def execute(run: Run, store: Store, work: Path, report: Report = lambda what, share: None) -> Record:
+def execute(run: Run, store: Store, work: Path, report: Report = lambda what, share: None) -> Record | None:
     """Do a run and write its record; goes on from what an interrupted sitting left in `work`, which may go afterwards.
+
+    Of several processes the first writes the record and returns it; the others help to train and return None.
 
     Raises:
         FgbenchError: the data are not those that were planned with, or a step fails in a way a user can mend.
     """
     torch.use_deterministic_algorithms(True, warn_only=run.device != "cpu")
     torch.manual_seed(run.seed)
-    device = torch.device(run.device)
-    work.mkdir(parents=True, exist_ok=True)
-    journal = Journal(work)
     settings = run.settings
+    engine = Engine(run.device, settings.precision)
+    work.mkdir(parents=True, exist_ok=True)
+    journal = Journal(work, engine.rank)
     tell = {phase: _within(report, phase) for phase in PHASES}
 
     index = _planned_index(run)
@@ -98,40 +100,80 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     with journal.phase("pixels"):
         train_pixels, test_pixels = pixels(training.images, test_pipeline), pixels(test.images, test_pipeline)
         augmented = pixels(training.images, train_pipeline) if settings.stages else train_pixels
-    method = _build(run, len(index.classes)).to(device)
+    method = _build(run, index).to(engine.device)
 
     with journal.phase("training"):
         curve = train(
             method,
-            TrainData(augmented, training.labels, train_pipeline),
+            _train_data(augmented, training, train_pipeline),
             settings.ordered_stages,
             seed=run.seed,
-            device=device,
+            engine=engine,
             work=work,
             progress=lambda stage, done, total: tell["training"](f"training, stage {stage}", done / total),
         )
+    if engine.rank:
+        return None
     with journal.phase("fit"):
         _fit(method, train_pixels, batch_size, run, work, tell["fit"])
-    scorer = _classifier(method, train_pixels, training.labels, len(index.classes), run, work, journal, tell)
+    predict = _classifier(method, train_pixels, training.labels, len(index.classes), run, work, journal, tell)
     with journal.phase("test"):
-        scores = map_images(
-            work / "scores.npy",
+        outputs = map_outputs(
+            {name: work / f"test-{name}.npy" for name in ("scores", *method.OUTPUTS)},
             test_pixels,
-            scorer,
+            predict,
             batch_size=batch_size,
-            device=device,
+            device=engine.device,
             progress=lambda done, total: tell["test"]("test images", done / total),
         )
-    labels = index.labels[~index.train]
+    truth = index.select(~index.train)
+    _save_pictures(store, run, method, test_pixels, outputs, truth, engine.device)
+    arrays = sample_arrays(outputs, truth, test_pipeline)
     return store.write(
         {
             **_identity(run),
-            "values": measure(np.asarray(scores), labels),
+            "values": measure(arrays),
             "curve": [asdict(point) for point in curve],
-            "cost": _cost(journal, len(labels)),
-            "provenance": _provenance(run, journal),
+            "cost": cost(journal.phase_s, journal.sittings, len(truth)),
+            "provenance": provenance(run.device, journal.started, engine.processes),
         },
-        {"ids": index.ids[~index.train], "labels": labels, "scores": np.asarray(scores)},
+        arrays,
+    )
+
+
+def _train_data(pixels: np.ndarray, training: Split, pipeline: Pipeline) -> TrainData:
+    """What the protocol lets the method see of the training split."""
+    assert training.labels is not None
+    images, keypoints = training.images, None
+    if images.parts is not None:
+        keypoints = to_input(images.parts, *input_geometry(images, pipeline), pipeline.cached_size)
+    return TrainData(pixels, training.labels, pipeline, keypoints, images.part_names)
+
+
+def _save_pictures(
+    store: Store,
+    run: Run,
+    method: Method,
+    pixels: np.ndarray,
+    outputs: Mapping[str, np.ndarray],
+    truth: Index,
+    device: torch.device,
+) -> None:
+    rows = shown_rows(len(pixels))
+    with torch.inference_mode():
+        drawn = method.draw(to_images(pixels[rows], device))
+    points = None
+    if truth.parts is not None:
+        shown, pipeline = truth.select(rows), Pipeline.parse(run.settings.test_pipeline)
+        assert shown.parts is not None
+        points = to_input(shown.parts, *input_geometry(shown, pipeline), pipeline.cached_size)
+    save_pictures(
+        store.folder,
+        run.id,
+        np.array(pixels[rows]),
+        {name: values[rows] for name, values in outputs.items()},
+        points,
+        {name: images.permute(0, 2, 3, 1).cpu().numpy() for name, images in drawn.items()},
     )
 
 
@@ -163,11 +205,13 @@ def _planned_index(run: Run) -> Index:
     return index
 
 
-def _build(run: Run, classes: int) -> Method:
+def _build(run: Run, index: Index) -> Method:
     loaded = {stream.stream: load_stream(stream) for stream in run.streams}
     backbones = [loaded[stream.stream] for stream in run.streams]
     options = options_of(run.recipe.method, run.settings.options)
-    return methods[run.recipe.method](backbones, classes, options, generator(run.seed, "initial weights"))
+    method = methods[run.recipe.method](backbones, len(index.classes), options, generator(run.seed, "initial weights"))
+    method.set_parts(index.part_names if "parts" in run.protocol.train_sees else ())
+    return method
 
 
 def _fit(method: Method, pixels: np.ndarray, batch_size: int, run: Run, work: Path, report: Report) -> None:
@@ -195,17 +239,18 @@ def _classifier(
     work: Path,
     journal: Journal,
     tell: dict[str, Report],
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    """What maps images to scores (B, classes): the softmax layer, or an SVM trained on descriptors."""
+) -> Callable[[Tensor], dict[str, Tensor]]:
+    """What maps images to `scores` (B, classes), and to the other outputs the method has."""
     mirror = run.settings.mirror
     if run.settings.classifier == "softmax":
         method.eval()
-        return _averaged(lambda images: method(images).logits, mirror)
+        return _predict(method, lambda embedding, logits: logits, mirror)
     with journal.phase("descriptors"):
-        descriptors = embed_all(
+        method.eval()
+        descriptors = map_images(
             work / "descriptors.npy",
-            method,
             pixels,
+            method.embed,
             batch_size=_batch_size(pixels.shape[1]),
             device=torch.device(run.device),
             progress=lambda done, total: tell["descriptors"]("descriptors", done / total),
@@ -215,12 +260,24 @@ def _classifier(
         tell["svm"]("support vector machines", 0.0)
         svm = _svm(descriptors, np.tile(labels, 1 + mirror), classes, run)
     method.eval()
-    return _averaged(lambda images: svm.scores(method.embed(images)), mirror)
+    return _predict(method, lambda embedding, logits: svm.scores(embedding), mirror)
 
 
-def _averaged(scores: Callable[[torch.Tensor], torch.Tensor], mirror: bool) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Scores of an image, or the mean of its and its mirror image's."""
-    return (lambda images: (scores(images) + scores(images.flip(-1))) / 2) if mirror else scores
+def _predict(
+    method: Method, scores: Callable[[Tensor, Tensor], Tensor], mirror: bool
+) -> Callable[[Tensor], dict[str, Tensor]]:
+    """The outputs for images; with `mirror`, scores are the mean of those of an image and its mirror image."""
+
+    def predict(images: Tensor) -> dict[str, Tensor]:
+        outputs = method.predict(images)
+        found = {name: getattr(outputs, name) for name in method.OUTPUTS}
+        found["scores"] = scores(outputs.embedding, outputs.logits)
+        if mirror:
+            other = method.predict(images.flip(-1))
+            found["scores"] = (found["scores"] + scores(other.embedding, other.logits)) / 2
+        return found
+
+    return predict
 
 
 def _svm(descriptors: np.ndarray, labels: np.ndarray, classes: int, run: Run) -> LinearSvm:
@@ -247,62 +304,3 @@ def _identity(run: Run) -> dict[str, Any]:
             {"stream": s.stream, "name": s.name, "sha256": s.sha256, "official": s.official} for s in run.streams
         ],
     }
-
-
-def _cost(journal: Journal, test_images: int) -> dict[str, Any]:
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return {
-        "wall_s": sum(journal.phase_s.values()),
-        "phase_s": journal.phase_s,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
-        "test_fps": test_images / journal.phase_s["test"],
-        "energy_note": "no GPU was used",
-        "sittings": journal.sittings,
-    }
-
-
-def _provenance(run: Run, journal: Journal) -> dict[str, Any]:
-    packages = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", "pydantic")
-    return {
-        "command": os.environ.get("FGBENCH_COMMAND", ""),
-        "fgbench": __version__,
-        "source": hash_source(),
-        **git_state(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu": _cpu_name(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if run.device == "cuda" else "cpu",
-        "packages": {name: version(name) for name in packages},
-        "started": journal.started,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def git_state() -> dict[str, Any]:
-    """Commit of the checkout that fgbench is imported from and whether it has changes; None where there is none."""
-    folder = Path(__file__).parent
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
-            )
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stdout.strip()
-
-    if git("ls-files", "--error-unmatch", "__init__.py") is None:
-        return {"commit": None, "dirty": None}
-    status = git("status", "--porcelain", "--untracked-files=no")
-    return {"commit": git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor()

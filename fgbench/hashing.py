@@ -13,6 +13,8 @@ _PRESENTATION = {
     "console.py",
     "doctor.py",
     "papers.py",
+    "pictures.py",
+    "provenance.py",
     "records.py",
     "statistics.py",
     "verdict.py",

@@ -10,15 +10,17 @@ from filelock import FileLock
 from safetensors.torch import save_file
 
 from fgbench.backbones import load_backbone
+from fgbench.batches import TrainData
 from fgbench.datasets import cub, synthetic
 from fgbench.datasets.pixels import cached_pixels
+from fgbench.engine import Engine
 from fgbench.files import cache_folder, write_atomic
 from fgbench.hashing import hash_source, hash_value
 from fgbench.methods import methods
 from fgbench.pipeline import Pipeline
 from fgbench.randomness import generator
 from fgbench.recipes import Stage
-from fgbench.training import TrainData, train
+from fgbench.training import train
 
 BIRDS = synthetic.SyntheticBirds(classes=40, train_per_class=30, test_per_class=1, first_class=1000, seed=1)
 PIPELINE = "resize_short(96, bilinear) | center_crop(96) | flip"
@@ -91,7 +93,7 @@ def _train(network: str, path: Path, progress: Callable[[str, float], object]) -
         TrainData(np.asarray(cached_pixels(index, pipeline)), index.labels, pipeline),
         [("pretraining", STAGE)],
         seed=0,
-        device=torch.device("cpu"),
+        engine=Engine(),
         work=work,
         progress=lambda stage, done, total: progress(f"training {network}", done / total),
     )

@@ -32,14 +32,18 @@ class Stage(Model):
 
     step: int
     """Order among the stages, from 1."""
-    train: tuple[Literal["classifier", "backbone"], ...]
-    """Groups of parameters that are trained; the others are fixed."""
+    train: tuple[str, ...] = Field(min_length=1)
+    """Groups of parameters that are trained, of those the method has; the others are fixed."""
+    losses: tuple[str, ...] = ()
+    """Losses whose sum is minimised, of those the method has; empty for all of them."""
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)
     lr: float = Field(gt=0)
     """Learning rate of the backbone, and of the classifier times `classifier_lr_scale`."""
     classifier_lr_scale: float = Field(default=1.0, gt=0)
     momentum: float = Field(ge=0, lt=1)
+    """Of SGD; the first moment's decay for Adam."""
+    optimizer: Literal["sgd", "adam"] = "sgd"
     weight_decay: float = Field(ge=0)
     """On the backbone, and on the classifier times `classifier_decay_scale`."""
     classifier_decay_scale: float = Field(default=1.0, ge=0)
@@ -67,7 +71,8 @@ class Settings(Model):
     data: str
     """Data set."""
     backbones: tuple[str, ...]
-    """Streams as `network:tap`, such as `vgg16:relu5_3`; two equal ones share their weights. Empty for SIFT."""
+    """Streams as `network:tap`, such as `vgg16:relu5_3`; two equal ones share their weights, and two that differ in a
+    label, as `vgg16:relu5_3#head`, do not. Empty for SIFT."""
     weights: tuple[str, ...] = ()
     """Weight files by name, the paper's own first; any of them that fits a stream will do, the rest are deviations."""
     train_pipeline: str
@@ -78,6 +83,8 @@ class Settings(Model):
     """Train the SVM on the descriptors of image and mirror image, and average their scores in test."""
     options: dict[str, bool | int | float | str] = {}
     """Options of the method."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    """Numbers of a training's matrix products and convolutions; descriptors and scores are always of float32."""
     stages: dict[str, Stage] = {}
     """Stages of training by name."""
     classifier: Literal["svm", "softmax"]
@@ -128,8 +135,10 @@ class RecipeFile(Model):
     """`reproductions/<paper>/<data>.toml`."""
 
     data: str
+    like: str = ""
+    """Another file of the folder, without `.toml`, whose recipes hold for this data set too."""
     defaults: Origins = Origins()
-    recipes: dict[str, Origins]
+    recipes: dict[str, Origins] = {}
     profiles: dict[Literal["quick", "frozen"], Profile] = {}
 
 
@@ -170,11 +179,17 @@ class Recipe(Model):
             raise FgbenchError(f"no profile named {profile!r}; {nearest(profile, PROFILES)}")
         values = self.settings.model_dump()
         for change in self.profiles.get(profile, ()):
-            values["backbones"] = tuple(change.streams.get(stream, stream) for stream in values["backbones"])
+            values["backbones"] = tuple(_exchanged(stream, change.streams) for stream in values["backbones"])
             for field, value in change.set.items():
                 merges = isinstance(value, dict) and isinstance(values.get(field), dict) and field != "stages"
                 values[field] = {**values[field], **value} if merges else value
         return _settings(values, f"profile {profile} of {self.key}")
+
+
+def _exchanged(stream: str, others: dict[str, str]) -> str:
+    """The stream that stands for another, which keeps its label."""
+    plain, mark, label = stream.partition("#")
+    return others.get(stream) or others.get(plain, plain) + mark + label
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -202,15 +217,25 @@ def load_recipes(root: Path | None = None) -> dict[str, Recipe]:
 
 
 def _load(path: Path) -> list[Recipe]:
+    file = _read(path)
+    if file.like:
+        model = path.with_name(f"{file.like}.toml")
+        if not model.is_file() or file.like in {path.stem, "paper"}:
+            others = {other.stem for other in path.parent.glob("*.toml")} - {path.stem, "paper"}
+            raise FgbenchError(f"{path}: it cannot be like {file.like!r}; {nearest(file.like, others)}")
+        file = _read(model).model_copy(update={"data": file.data, "recipes": {**_read(model).recipes, **file.recipes}})
+    return [_recipe(path, name, file) for name in file.recipes]
+
+
+def _read(path: Path) -> RecipeFile:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FgbenchError(f"{path}: {error}") from error
     try:
-        file = RecipeFile.model_validate(content)
+        return RecipeFile.model_validate(content)
     except ValidationError as error:
         raise FgbenchError(f"{path}: {explain(error, RecipeFile)}") from error
-    return [_recipe(path, name, file) for name in file.recipes]
 
 
 def _recipe(path: Path, name: str, file: RecipeFile) -> Recipe:

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fgbench.errors import FgbenchError
 from fgbench.files import write_atomic, write_json
 from fgbench.hashing import hash_file, hash_value
-from fgbench.metrics.accuracy import accuracy, correct, mean_class_accuracy
-from fgbench.statistics import wilson_interval
+from fgbench.measures import Value, measure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,22 +38,6 @@ class Deviation(Model):
     """Where the recipe's value comes from: `paper`, `code`, `ours`; `data` for the data set."""
     changes_experiment: bool
     """True when a number got with it does not answer the printed one; False for what is only to be kept in mind."""
-
-
-class Value(Model):
-    """One measured value."""
-
-    value: float
-    """In `unit`."""
-    unit: str
-    n: int
-    """Samples it was measured on."""
-    low: float | None = None
-    """Lower end of the 95 % interval for another test set of n samples, in `unit`."""
-    high: float | None = None
-    """Upper end of that interval."""
-    definition: str = ""
-    """The metric's definition."""
 
 
 class Point(Model):
@@ -151,25 +134,6 @@ def by_identity(records: Iterable[Record]) -> list[list[Record]]:
     return list(groups.values())
 
 
-def measure(scores: np.ndarray, labels: np.ndarray) -> dict[str, Value]:
-    """The values of a classification protocol from its per-sample outputs: scores (N, C) and labels (N,)."""
-    n, hits = len(labels), int(correct(scores, labels).sum())
-    interval = wilson_interval(hits, n)
-    return {
-        "accuracy": Value(
-            value=accuracy(scores, labels),
-            unit="%",
-            n=n,
-            low=100 * interval.low,
-            high=100 * interval.high,
-            definition="per-image top-1",
-        ),
-        "mean_class_accuracy": Value(
-            value=mean_class_accuracy(scores, labels), unit="%", n=n, definition="mean of the classes' top-1"
-        ),
-    }
-
-
 class Store:
     """A folder of records: `<run id>.json` with `<run id>.npz` beside it."""
 
@@ -218,6 +182,11 @@ class Store:
         except (OSError, ValueError, EOFError) as error:
             raise FgbenchError(f"{path}: cannot read the per-sample outputs: {error}") from error
 
+    def pictures(self, run_id: str) -> dict[str, Path]:
+        """Pictures that a run left beside its record, in their order: kind -> JPEG file. They are not part of it."""
+        found = sorted(self.folder.glob(f"{run_id}-*.jpg"))
+        return {path.stem.removeprefix(f"{run_id}-").partition(" ")[2]: path for path in found}
+
     def records(self) -> list[Record]:
         """Every record, by recipe, profile and seed."""
         ids = sorted(path.stem for path in self.folder.glob("*.json")) if self.folder.is_dir() else []
@@ -231,7 +200,7 @@ class Store:
         if hash_file(path) != record.outputs_sha256:
             return [f"{record.outputs} is not the file that was written with the record"]
         arrays = self.outputs(record)
-        again = measure(arrays["scores"], arrays["labels"])
+        again = measure(arrays)
         wrong = [f"{name} is not a value of this protocol" for name in record.values if name not in again]
         for name, value in again.items():
             stored = record.values.get(name)

@@ -1,12 +1,15 @@
 """A plan of runs, done: finished runs are not done again, interrupted ones go on, failed ones do not stop the rest."""
 
 import shutil
+import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
 
+from fgbench.engine import processes, rank
+from fgbench.errors import FgbenchError
 from fgbench.execute import execute
 from fgbench.pool import Failure, Report, Task, Watcher, run_tasks
 from fgbench.pretrain import pretrained_tiny, pretraining_birds
@@ -58,10 +61,27 @@ def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Re
     )
     if failures:
         return Result(0, len(plan.runs) - len(todo), tuple(failures))
+    if processes() > 1:
+        return _together(todo, len(plan.runs) - len(todo), folder, watcher)
     failures = run_tasks(
         [Task(run.title, partial(_execute, run, folder), run.threads) for run in todo], watcher, jobs=jobs
     )
     return Result(len(todo) - len(failures), len(plan.runs) - len(todo), tuple(failures))
+
+
+def _together(todo: list[Run], kept: int, folder: Path, watcher: Watcher) -> Result:
+    """Runs one after the other in this process, which is one of several that `torchrun` started; all do the same."""
+    failures = []
+    for run in todo:
+        started = time.monotonic()
+        failure = None
+        try:
+            _execute(run, folder, partial(watcher.progress, run.title))
+        except FgbenchError as error:
+            failure = Failure(run.title, str(error))
+            failures.append(failure)
+        watcher.finished(run.title, failure, time.monotonic() - started)
+    return Result(len(todo) - len(failures), kept, tuple(failures))
 
 
 def _pretrain(network: str, report: Report) -> None:
@@ -71,6 +91,9 @@ def _pretrain(network: str, report: Report) -> None:
 def _execute(run: Run, folder: Path, report: Report) -> None:
     store, work = store_of(folder), folder / WORK / run.id
     work.parent.mkdir(parents=True, exist_ok=True)
+    if rank():
+        execute(run, store, work, report)
+        return
     # A second start of the same plan waits here for a first one that is still alive.
     with FileLock(f"{work}.lock"):
         if not store.has(run.id):

@@ -10,9 +10,10 @@ from typing import Any
 from fgbench.backbones import StreamWeights, resolve_stream
 from fgbench.datasets import Dataset, datasets
 from fgbench.datasets.index import Index
-from fgbench.errors import MissingError
+from fgbench.engine import processes
+from fgbench.errors import FgbenchError, MissingError, nearest
 from fgbench.hashing import hash_source, hash_value
-from fgbench.methods import options_of
+from fgbench.methods import methods, options_of
 from fgbench.pipeline import Pipeline
 from fgbench.protocol import Protocol
 from fgbench.recipes import Recipe, Settings, flatten
@@ -22,6 +23,10 @@ from fgbench.verdict import Obstacle
 SHUFFLED = "shuffled training labels"
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow", "scipy")
 """Packages whose version can change a value."""
+
+
+ROUNDING = {"precision"}
+"""Settings that change how numbers are rounded, not what is computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Changes:
     """The control experiment: training labels permuted, accuracy must fall to chance."""
     backbone: str | None = None
     """A network that replaces every convolutional stream, as `network:tap`."""
+    precision: str | None = None
+    """Precision of the training."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ class Run:
                 "streams": [[stream.stream, stream.sha256] for stream in self.streams],
                 "device": self.device,
                 "threads": self.threads,
+                "processes": processes(),
                 "source": _source(),
                 "libraries": _libraries(),
             }
@@ -134,6 +142,7 @@ def _resolve(
 ) -> tuple[Settings, Protocol, tuple[StreamWeights, ...], tuple[Deviation, ...]]:
     settings = _changed(recipe.resolve(profile), changes)
     options_of(recipe.method, settings.options)
+    _check(recipe, settings)
     dataset = datasets[settings.data]
     index = _index(settings.data, dataset.find())
     streams = _streams(settings)
@@ -149,14 +158,37 @@ def _resolve(
     return settings, protocol, streams, deviations
 
 
+def _check(recipe: Recipe, settings: Settings) -> None:
+    """What a method needs and a stage names must be there, before hours are spent."""
+    kind = methods[recipe.method]
+    if lacking := [need for need in kind.NEEDS if need not in recipe.train]:
+        raise FgbenchError(
+            f"{recipe.key}: {recipe.method} is trained with {lacking[0]}, which the recipe withholds",
+            f'add "{lacking[0]}" to its train',
+        )
+    for name, stage in settings.stages.items():
+        for key, said, known in (
+            ("train", stage.train, (*kind.HEAD, *kind.TRUNK)),
+            ("losses", stage.losses, kind.LOSSES),
+        ):
+            if unknown := [each for each in said if each not in known]:
+                raise FgbenchError(
+                    f"{recipe.key}: stage {name!r}: {key} has no {unknown[0]!r}; {nearest(unknown[0], known)}"
+                )
+
+
 def _changed(settings: Settings, changes: Changes) -> Settings:
     update: dict[str, Any] = {}
     if changes.size:
         for name in ("train_pipeline", "test_pipeline"):
             update[name] = str(Pipeline.parse(getattr(settings, name)).resized(changes.size))
     if changes.backbone and settings.backbones:
-        update["backbones"] = tuple(changes.backbone for _ in settings.backbones)
+        update["backbones"] = tuple(
+            changes.backbone + "".join(stream.partition("#")[1:]) for stream in settings.backbones
+        )
         update["weights"] = ()
+    if changes.precision:
+        update["precision"] = changes.precision
     return settings.model_copy(update=update)
 
 
@@ -184,7 +216,7 @@ def _setting_deviations(recipe: Recipe, settings: Settings) -> list[Deviation]:
             recipe=said.get(name),
             run=done.get(name),
             origin=recipe.origins.get(name, "ours"),
-            changes_experiment=True,
+            changes_experiment=name not in ROUNDING,
         )
         for name in sorted(set(said) | set(done))
         if said.get(name) != done.get(name)

@@ -1,4 +1,4 @@
-"""Stages of training from a recipe, with a checkpoint after each epoch; an interrupted stage goes on from the last."""
+"""Stages of training from a recipe, with checkpoints after epochs; an interrupted stage goes on from the last."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,28 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fgbench.descriptors import embed_all, to_images
-from fgbench.errors import FgbenchError
+from fgbench.batches import Batch, Source, TrainData
+from fgbench.engine import Engine
+from fgbench.errors import FgbenchError, nearest
 from fgbench.files import write_atomic
-from fgbench.methods.base import Method, Outputs
-from fgbench.pipeline import Pipeline
+from fgbench.methods.base import Method, parameters_of
 from fgbench.randomness import generator
 from fgbench.recipes import Stage
 
 SAVING_SHARE = 0.2
 """Checkpoints may take this share of the time; they are put off when epochs are shorter than that allows."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainData:
-    """Training images and labels; nothing of the test split."""
-
-    pixels: np.ndarray
-    """(N, H, W, 3) uint8, after the deterministic steps of `pipeline`."""
-    labels: np.ndarray
-    """(N,) int64."""
-    pipeline: Pipeline
-    """Its random steps are applied to each batch when the stage augments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +41,18 @@ def train(
     stages: list[tuple[str, Stage]],
     *,
     seed: int,
-    device: torch.device,
+    engine: Engine,
     work: Path,
     progress: Callable[[str, int, int], object] = lambda stage, done, total: None,
 ) -> list[Epoch]:
     """Train `method` in place through the stages.
 
     Args:
-        method: already on `device`.
+        method: already on the engine's device.
         data: what to train on.
         stages: names and stages in order.
         seed: decides order and augmentation of every epoch, each independent of the others.
-        device: where to compute.
+        engine: where to compute.
         work: folder for checkpoints; when it holds some of the same run, training goes on from there.
         progress: called with (stage, epochs done, epochs in all) after each epoch.
 
@@ -72,19 +60,19 @@ def train(
         The learning curve.
 
     Raises:
-        FgbenchError: the loss is not finite; names stage and epoch.
+        FgbenchError: the loss is not finite; names stage and epoch. Or a stage names a loss the method does not have.
     """
     checkpoint = work / "checkpoint.pt"
     state: dict[str, Any] = {"stage": 0, "epoch": 0, "curve": []}
     if checkpoint.is_file():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        state = torch.load(checkpoint, map_location=engine.device, weights_only=True)
         method.load_state_dict(state["method"])
     curve = [Epoch(**point) for point in state["curve"]]
     for number, (name, stage) in enumerate(stages):
         if number < state["stage"]:
             continue
         resumed = state if number == state["stage"] and state["epoch"] else None
-        _train_stage(method, data, (number, name, stage), seed, device, work, progress, curve, resumed)
+        _train_stage(method, data, (number, name, stage), seed, engine, work, progress, curve, resumed)
     return curve
 
 
@@ -93,7 +81,7 @@ def _train_stage(
     data: TrainData,
     numbered: tuple[int, str, Stage],
     seed: int,
-    device: torch.device,
+    engine: Engine,
     work: Path,
     progress: Callable[[str, int, int], object],
     curve: list[Epoch],
@@ -105,14 +93,14 @@ def _train_stage(
     if resumed:
         optimizer.load_state_dict(resumed["optimizer"])
         first = resumed["epoch"] + 1
-    source = _Source(method, data, stage, seed, name, device, work / f"embeddings-{number}.npy")
+    source = Source(method, data, stage, seed, name, engine, work / f"features-{number}.npy")
     saved_at, cost = time.monotonic(), 0.0
     for epoch in range(first, stage.epochs + 1):
         started = time.monotonic()
         _set_rate(optimizer, stage, epoch)
         # Dropout draws from the global generator: the same numbers in an epoch however it is reached.
-        torch.manual_seed(generator(seed, "layers", name, epoch).initial_seed())
-        loss, accuracy = _train_epoch(method, optimizer, source.batches(epoch))
+        torch.manual_seed(generator(seed, "layers", name, epoch, engine.rank).initial_seed())
+        loss, accuracy = _train_epoch(method, stage, optimizer, source.batches(epoch), engine)
         if not np.isfinite(loss):
             raise FgbenchError(
                 f"the loss of stage {name!r} is {loss} in epoch {epoch}", "lower the learning rate of the stage"
@@ -120,66 +108,51 @@ def _train_stage(
         curve.append(Epoch(name, epoch, loss, accuracy, time.monotonic() - started))
         progress(name, epoch, stage.epochs)
         last = epoch == stage.epochs
-        if last or time.monotonic() - saved_at >= cost / SAVING_SHARE:
+        if engine.rank == 0 and (last or time.monotonic() - saved_at >= cost / SAVING_SHARE):
             started = time.monotonic()
             _save(work / "checkpoint.pt", method, optimizer, (number, epoch, last), curve)
             saved_at, cost = time.monotonic(), time.monotonic() - started
+    source.drop()
 
 
 def _train_epoch(
-    method: Method, optimizer: torch.optim.Optimizer, batches: Iterator[tuple[Outputs, Tensor]]
+    method: Method, stage: Stage, optimizer: torch.optim.Optimizer, batches: Iterator[Batch], engine: Engine
 ) -> tuple[float, float]:
     """One pass; returns the mean loss and the share classified right in percent."""
-    loss_sum, hits, count = 0.0, 0, 0
-    for outputs, target in batches:
-        loss = torch.stack(list(method.losses(outputs, target).values())).sum()
+    method.eval()
+    for group in stage.train:
+        for module in method.modules_of(group):
+            module.train()
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    sums = torch.zeros(3, dtype=torch.float64, device=engine.device)
+    for batch in batches:
+        with engine.autocast():
+            target = batch.target
+            outputs = method(batch.images, target) if batch.features is None else method.head(batch.features, target)
+            loss = _minimised(method.losses(outputs, target), stage)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        engine.backward(loss, batch.share, trained)
         optimizer.step()
-        loss_sum += loss.item() * len(target)
-        hits += int((outputs.logits.argmax(1) == target).sum())
-        count += len(target)
-    return loss_sum / count, 100 * hits / count
+        right = (outputs.logits.argmax(1) == target.labels).double().mean()
+        sums += batch.share * batch.whole * torch.stack([loss.detach().double(), right, torch.ones_like(right)])
+    engine.share_buffers(method)
+    loss_sum, hits, images = engine.sum(sums).tolist()
+    return loss_sum / images, 100 * hits / images
 
 
-class _Source:
-    """Batches of outputs and targets for a stage.
-
-    When only the classifier is trained, on images that are not augmented, every embedding is computed once.
-    """
-
-    def __init__(
-        self, method: Method, data: TrainData, stage: Stage, seed: int, name: str, device: torch.device, path: Path
-    ) -> None:
-        self.method, self.data, self.stage, self.device = method, data, stage, device
-        self.seed, self.name = seed, name
-        self.labels = torch.from_numpy(data.labels).to(device)
-        self.embeddings: np.ndarray | None = None
-        if stage.train == ("classifier",) and not stage.augment and method.classifies_embedding:
-            self.embeddings = embed_all(path, method, data.pixels, batch_size=stage.batch_size, device=device)
-
-    def batches(self, epoch: int) -> Iterator[tuple[Outputs, Tensor]]:
-        self.method.train("backbone" in self.stage.train)
-        draw = generator(self.seed, "order", self.name, epoch)
-        augment = generator(self.seed, "augment", self.name, epoch)
-        order = torch.randperm(len(self.data.labels), generator=draw).numpy()
-        for start in range(0, len(order), self.stage.batch_size):
-            rows = np.sort(order[start : start + self.stage.batch_size])
-            target = self.labels[torch.from_numpy(rows).to(self.device)]
-            if self.embeddings is not None:
-                embedding = torch.from_numpy(self.embeddings[rows]).to(self.device)
-                yield Outputs(self.method.classifier(embedding), embedding), target
-                continue
-            images = to_images(self.data.pixels[rows], self.device)
-            yield self.method(self.data.pipeline.augment(images, augment) if self.stage.augment else images), target
+def _minimised(losses: dict[str, Tensor], stage: Stage) -> Tensor:
+    """The sum of the losses that a stage names, or of all of them."""
+    chosen = stage.losses or tuple(losses)
+    if lacking := [name for name in chosen if name not in losses]:
+        raise FgbenchError(f"no loss {lacking[0]!r}; {nearest(lacking[0], losses)}", "correct losses in the stage")
+    return torch.stack([losses[name] for name in chosen]).sum()
 
 
-def _optimizer(method: Method, stage: Stage) -> torch.optim.SGD:
+def _optimizer(method: Method, stage: Stage) -> torch.optim.Optimizer:
+    method.requires_grad_(False)
     groups = []
-    for name, parameters in method.groups().items():
-        for parameter in parameters:
-            parameter.requires_grad_(name in stage.train)
-        if name in stage.train and parameters:
+    for name in stage.train:
+        if parameters := parameters_of(method, name):
             head = name == "classifier"
             groups.append(
                 {
@@ -188,6 +161,10 @@ def _optimizer(method: Method, stage: Stage) -> torch.optim.SGD:
                     "weight_decay": stage.weight_decay * (stage.classifier_decay_scale if head else 1.0),
                 }
             )
+            for parameter in parameters:
+                parameter.requires_grad_()
+    if stage.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=stage.lr, betas=(stage.momentum, 0.999))
     return torch.optim.SGD(groups, lr=stage.lr, momentum=stage.momentum)
 
 

@@ -6,12 +6,17 @@ from enum import StrEnum
 
 import numpy as np
 
+from fgbench.measures import value_name
 from fgbench.papers import Cell
 from fgbench.records import Deviation, Record, by_identity
 from fgbench.statistics import Interval, mean_interval, tost
 
 ALPHA = 0.05
 """Level of every test behind a verdict."""
+
+
+MEASURED = {"accuracy", "pck", "pcp"}
+"""Metrics of cells that records have values of."""
 
 
 class Outcome(StrEnum):
@@ -83,16 +88,21 @@ def judge(
     key = f"{cell.recipe}@{cell.data}"
     if not cell.recipe or key not in recipes:
         return Verdict(cell, Outcome.NOT_RUN, "this version of fgbench has no recipe")
-    if cell.metric != "accuracy":
+    if cell.metric not in MEASURED:
         return Verdict(cell, Outcome.NOT_RUN, f"this version of fgbench does not measure {cell.metric} for a cell")
-    protocol = (tuple(cell.train), tuple(cell.test))
-    fitting = [r for r in records if r.recipe == key and cell.metric in r.values and _sees(r) == protocol]
+    protocol, name = (tuple(cell.train), tuple(cell.test)), name_of(cell)
+    fitting = [r for r in records if r.recipe == key and name in r.values and _sees(r) == protocol]
     if not fitting:
         command = f"fgbench run {cell.recipe} --data {cell.data} --profile paper"
         if obstacle := obstacles.get(key):
             return Verdict(cell, Outcome.BLOCKED, obstacle.reason, obstacle.command)
         return Verdict(cell, Outcome.NOT_RUN, "no record of it", command)
     return _weigh(cell, _best(fitting), recipes[key], obstacles.get(key))
+
+
+def name_of(cell: Cell) -> str:
+    """The name of a cell's value in a record."""
+    return value_name(cell.metric, dict(cell.params))
 
 
 def _sees(record: Record) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -115,7 +125,7 @@ def _best(records: Sequence[Record]) -> tuple[Record, ...]:
 
 
 def _weigh(cell: Cell, records: tuple[Record, ...], deterministic: bool, obstacle: Obstacle | None) -> Verdict:
-    values = [record.values[cell.metric].value for record in records]
+    values = [record.values[name_of(cell)].value for record in records]
     mean = float(np.mean(values))
     measured = {
         "cell": cell,
@@ -141,7 +151,7 @@ def _weigh(cell: Cell, records: tuple[Record, ...], deterministic: bool, obstacl
 
 def _sampling(cell: Cell, records: tuple[Record, ...]) -> Interval | None:
     """The first run's interval, moved to the mean: the test images are the same for every seed."""
-    values = [record.values[cell.metric] for record in records]
+    values = [record.values[name_of(cell)] for record in records]
     low, high = values[0].low, values[0].high
     if low is None or high is None:
         return None

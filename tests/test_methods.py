@@ -5,7 +5,7 @@ from fgbench.backbones import load_backbone
 from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import align_maps, bilinear_pool, l2_normalize, signed_sqrt
 from fgbench.methods import methods, options_of
-from fgbench.methods.base import FitContext
+from fgbench.methods.base import FitContext, Target, parameters_of
 from fgbench.randomness import generator
 
 
@@ -58,11 +58,11 @@ def test_fv_cnn_shares_its_layers_with_the_network_that_is_fine_tuned():
     tuned = dict(method.finetuned.named_parameters())
     assert own
     assert all(own[name] is tuned[name] for name in own)
-    loss = method.losses(method(images()), torch.tensor([0, 1, 2]))["cross_entropy"]
+    loss = method.losses(method(images()), Target(torch.tensor([0, 1, 2])))["cross_entropy"]
     loss.backward()
     assert next(iter(own.values())).grad is not None
-    names = [p for group in method.groups().values() for p in group]
-    assert len(names) == len({id(p) for p in names})
+    names = [p for group in ("classifier", "backbone") for p in parameters_of(method, group)]
+    assert len(names) == len({id(p) for p in names}) == len(tuned) + 2
 
 
 def test_fisher_methods_fit_encode_and_survive_a_checkpoint(tmp_path):

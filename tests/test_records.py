@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fgbench.errors import FgbenchError
-from fgbench.records import Store, load, measure
+from fgbench.measures import measure
+from fgbench.records import Store, load
 
 PROTOCOL = {
     "train_sees": [], "test_sees": [], "classes": 4, "train_images": 40, "test_images": 40, "images": "i",
@@ -18,7 +19,8 @@ def record(run_id="a" * 16, **fields):
     base = {
         "run_id": run_id, "recipe": "bcnn/fv_sift@cub", "title": "FV-SIFT", "method": "fv_sift", "profile": "quick",
         "seed": 0, "settings": {}, "protocol": PROTOCOL, "protocol_hash": "p", "data": "cub",
-        "synthetic": True, "deviations": [], "weights": [], "values": measure(scores, labels), "curve": [],
+        "synthetic": True, "deviations": [], "weights": [], "curve": [],
+        "values": measure({"scores": scores, "labels": labels}),
         "cost": {"wall_s": 1.0, "phase_s": {}, "peak_mib": 2.0}, "provenance": {},
     }  # fmt: skip
     return {**base, **fields}, {"ids": np.arange(40), "labels": labels, "scores": scores}
@@ -79,6 +81,6 @@ def test_load_gives_full_precision(tmp_path):
 
 
 def test_interval_is_wilsons():
-    value = measure(*[record()[1][k] for k in ("scores", "labels")])["accuracy"]
+    value = measure(record()[1])["accuracy"]
     assert value.low < value.value < value.high
     assert value.n == 40

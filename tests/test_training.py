@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,14 +6,14 @@ import torch
 
 from fgbench import training
 from fgbench.backbones import load_backbone
+from fgbench.batches import TrainData
+from fgbench.engine import Engine
 from fgbench.errors import FgbenchError
 from fgbench.methods import methods
 from fgbench.pipeline import Pipeline
 from fgbench.randomness import generator
 from fgbench.recipes import Stage
-from fgbench.training import TrainData, train
-
-CPU = torch.device("cpu")
+from fgbench.training import train
 
 
 def data(n=24, classes=3, seed=0):
@@ -50,7 +49,7 @@ def same(a, b):
 
 def test_learns_and_gives_a_curve(tmp_path):
     method = bcnn()
-    curve = train(method, data(), TWO, seed=0, device=CPU, work=tmp_path)
+    curve = train(method, data(), TWO, seed=0, engine=Engine(), work=tmp_path)
     assert [(p.stage, p.epoch) for p in curve] == [("first", e) for e in (1, 2, 3)] + [
         ("second", e) for e in (1, 2, 3, 4)
     ]
@@ -61,7 +60,7 @@ def test_learns_and_gives_a_curve(tmp_path):
 def test_a_stage_trains_its_groups_and_nothing_else(tmp_path):
     method = bcnn()
     before = values(method)
-    train(method, data(), TWO[:1], seed=0, device=CPU, work=tmp_path)
+    train(method, data(), TWO[:1], seed=0, engine=Engine(), work=tmp_path)
     after = values(method)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"classifier.weight", "classifier.bias"}
@@ -70,8 +69,8 @@ def test_a_stage_trains_its_groups_and_nothing_else(tmp_path):
 class Noisy(type(bcnn())):
     """Draws numbers while it trains, as dropout does."""
 
-    def embed(self, images):
-        return torch.nn.functional.dropout(super().embed(images), 0.5, self.training)
+    def trunk(self, images):
+        return torch.nn.functional.dropout(super().trunk(images), 0.5, self.streams.training)
 
 
 def test_dropout_draws_the_same_numbers_after_an_interruption(tmp_path, monkeypatch):
@@ -83,7 +82,7 @@ def test_dropout_draws_the_same_numbers_after_an_interruption(tmp_path, monkeypa
         return method
 
     whole = noisy()
-    train(whole, data(), TWO[1:], seed=0, device=CPU, work=tmp_path / "whole")
+    train(whole, data(), TWO[1:], seed=0, engine=Engine(), work=tmp_path / "whole")
     parts, seen = noisy(), []
 
     def stop(*_):
@@ -92,10 +91,10 @@ def test_dropout_draws_the_same_numbers_after_an_interruption(tmp_path, monkeypa
             raise Stop
 
     with pytest.raises(Stop):
-        train(parts, data(), TWO[1:], seed=0, device=CPU, work=tmp_path / "parts", progress=stop)
+        train(parts, data(), TWO[1:], seed=0, engine=Engine(), work=tmp_path / "parts", progress=stop)
     torch.rand(7)
     resumed = noisy()
-    train(resumed, data(), TWO[1:], seed=0, device=CPU, work=tmp_path / "parts")
+    train(resumed, data(), TWO[1:], seed=0, engine=Engine(), work=tmp_path / "parts")
     assert same(values(whole), values(resumed))
 
 
@@ -107,7 +106,7 @@ class Stop(Exception):
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path: Path, stop_at, monkeypatch):
     monkeypatch.setattr(training, "SAVING_SHARE", 1e9)
     whole = bcnn()
-    train(whole, data(), TWO, seed=0, device=CPU, work=tmp_path / "whole")
+    train(whole, data(), TWO, seed=0, engine=Engine(), work=tmp_path / "whole")
     count = [0]
 
     def stop(*_):
@@ -116,19 +115,21 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path: 
             raise Stop
 
     with pytest.raises(Stop):
-        train(bcnn(), data(), TWO, seed=0, device=CPU, work=tmp_path / "parts", progress=stop)
+        train(bcnn(), data(), TWO, seed=0, engine=Engine(), work=tmp_path / "parts", progress=stop)
     resumed = bcnn()
     seen = []
-    curve = train(resumed, data(), TWO, seed=0, device=CPU, work=tmp_path / "parts", progress=lambda *a: seen.append(a))
+    curve = train(
+        resumed, data(), TWO, seed=0, engine=Engine(), work=tmp_path / "parts", progress=lambda *a: seen.append(a)
+    )
     assert same(values(whole), values(resumed))
     assert len(curve) == 7
     assert len(seen) == 7 - stop_at
 
 
 def test_finished_training_is_not_done_again(tmp_path):
-    train(bcnn(), data(), TWO, seed=0, device=CPU, work=tmp_path)
+    train(bcnn(), data(), TWO, seed=0, engine=Engine(), work=tmp_path)
     seen = []
-    train(bcnn(), data(), TWO, seed=0, device=CPU, work=tmp_path, progress=lambda *a: seen.append(a))
+    train(bcnn(), data(), TWO, seed=0, engine=Engine(), work=tmp_path, progress=lambda *a: seen.append(a))
     assert seen == []
 
 
@@ -136,7 +137,7 @@ def test_seed_decides_order_and_augmentation(tmp_path):
     runs = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         method = bcnn()
-        train(method, data(), TWO[1:], seed=seed, device=CPU, work=tmp_path / name)
+        train(method, data(), TWO[1:], seed=seed, engine=Engine(), work=tmp_path / name)
         runs.append(values(method))
     assert same(runs[0], runs[1])
     assert not same(runs[0], runs[2])
@@ -155,15 +156,25 @@ def test_rates_of_groups_and_drops():
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     with pytest.raises(FgbenchError, match=r"stage .wild. is (nan|inf)"):
-        train(bcnn(), data(), [("wild", stage(lr=1e30, epochs=9))], seed=0, device=CPU, work=tmp_path)
+        train(bcnn(), data(), [("wild", stage(lr=1e30, epochs=9))], seed=0, engine=Engine(), work=tmp_path)
 
 
-def test_kept_embeddings_train_the_same_classifier_as_fresh_ones(tmp_path, monkeypatch):
+def test_kept_features_train_the_same_classifier_as_fresh_ones(tmp_path, monkeypatch):
     plan = [("first", stage(train=("classifier",), augment=False))]
-    kept, fresh = bcnn(), bcnn()
-    train(kept, data(), plan, seed=0, device=CPU, work=tmp_path / "kept")
-    assert list((tmp_path / "kept").glob("embeddings*.npy"))
-    monkeypatch.setattr(type(fresh), "classifies_embedding", False)
-    train(fresh, replace(data()), plan, seed=0, device=CPU, work=tmp_path / "fresh")
-    assert not list((tmp_path / "fresh").glob("embeddings*.npy"))
+    kept, fresh, calls = bcnn(), bcnn(), []
+    monkeypatch.setattr(type(kept), "trunk", counting(type(kept).trunk, calls))
+    train(kept, data(), plan, seed=0, engine=Engine(), work=tmp_path / "kept")
+    assert sum(calls) == len(data().labels)
+    monkeypatch.setattr(type(fresh), "HEAD", ())
+    train(fresh, data(), plan, seed=0, engine=Engine(), work=tmp_path / "fresh")
+    assert sum(calls) == 4 * len(data().labels)
     assert torch.allclose(kept.classifier.weight, fresh.classifier.weight, atol=1e-5)
+    assert not list((tmp_path / "kept").glob("features*"))
+
+
+def counting(trunk, calls):
+    def counted(self, images):
+        calls.append(len(images))
+        return trunk(self, images)
+
+    return counted

@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from fgbench.backbones.dense import DenseVgg, dense_vgg
 from fgbench.backbones.matconvnet import read_matconvnet
-from fgbench.backbones.networks import FC_PX, VECTOR_TAPS, Network, build_network, split_stream
+from fgbench.backbones.networks import DENSE_TAPS, FC_PX, VECTOR_TAPS, Network, build_network, split_stream
 from fgbench.backbones.spec import FoundWeights, InputSpec, WeightSpec
 from fgbench.backbones.state import load_into, read_state
 from fgbench.backbones.weights import find_file, find_weights, remembered_hash
@@ -69,6 +70,23 @@ class Backbone(nn.Module):
         out: Tensor = self.layers(pixels).float()
         return out.flatten(1) if self.tap in VECTOR_TAPS else out
 
+    def with_map(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The last convolutional map (B, D, h, w), and what `forward` gives; for other than dense taps both are that.
+
+        D is `map_channels`.
+        """
+        if not isinstance(self.layers, DenseVgg):
+            out = self(images)
+            return out, out
+        pixels = self.input.apply(images, self._factor, self._offset).contiguous(memory_format=torch.channels_last)
+        maps: Tensor = self.layers.maps(pixels)
+        return maps.float(), self.layers.top(maps).float()
+
+    @property
+    def map_channels(self) -> int:
+        """Channels of the map that `with_map` gives first."""
+        return 512 if isinstance(self.layers, DenseVgg) else self.channels
+
     def _count(self) -> int:
         training = self.layers.training
         self.layers.eval()
@@ -99,6 +117,10 @@ def load_backbone(
     """
     split_stream(f"{network}:{tap}")
     path = Path(weights) if weights is not None else None
+    if tap in DENSE_TAPS:
+        whole = load_backbone(network, "relu7", weights=weights, name=name, pretrained=pretrained, seed=seed)
+        dense = dense_vgg(whole.layers, same=tap == "fcn7_same")
+        return Backbone(network, tap, dense, whole.input, whole.channels, whole.weights).eval()
     if not pretrained:
         built = _random(network, tap, seed)
         return Backbone(network, tap, built.layers, built.input, built.channels).eval()

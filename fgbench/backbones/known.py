@@ -6,6 +6,7 @@ from fgbench.registry import Registry
 weight_specs: Registry[WeightSpec] = Registry("weight file")
 
 _VGG16_MAPS = ("relu5_3", "conv5_3")
+_VGG16_FC = ("relu7", "fcn7", "fcn7_same")
 _MATCONVNET = "https://www.vlfeat.org/matconvnet/models"
 _TORCHVISION = "https://download.pytorch.org/models"
 # MD5: MatConvNet's own list (doc/site/docs/pretrained.md) as of its betas 23 to 25, 19 to 22, 17 and 18, and of
@@ -18,7 +19,7 @@ _SPECS = (
         files=("imagenet-vgg-verydeep-16.mat",),
         format="matconvnet",
         input=None,
-        taps=(*_VGG16_MAPS, "relu7"),
+        taps=(*_VGG16_MAPS, *_VGG16_FC),
         url=f"{_MATCONVNET}/imagenet-vgg-verydeep-16.mat",
         md5=(
             "f72d927587ca4c97fbd165ec9cb9997f",
@@ -56,7 +57,7 @@ _SPECS = (
         files=("vgg16-397923af.pth",),
         format="pth",
         input=IMAGENET,
-        taps=(*_VGG16_MAPS, "relu7"),
+        taps=(*_VGG16_MAPS, *_VGG16_FC),
         url=f"{_TORCHVISION}/vgg16-397923af.pth",
         sha256="397923af",
         original=False,

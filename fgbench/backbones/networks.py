@@ -14,14 +14,17 @@ from fgbench.backbones.spec import IMAGENET, InputSpec
 from fgbench.errors import FgbenchError, nearest
 
 TAPS = {
-    "vgg16": ("relu5_3", "conv5_3", "relu7"),
+    "vgg16": ("relu5_3", "conv5_3", "relu7", "fcn7", "fcn7_same"),
     "vggm": ("relu5", "conv5", "relu7"),
     "squeezenet1_1": ("features", "pool"),
     "tiny_d": ("conv", "pool"),
     "tiny_m": ("conv", "pool"),
 }
 """Layers whose output a network gives; a model of timm has `TIMM_TAPS`."""
-TIMM_TAPS = ("features", "pool")
+TIMM_TAPS = ("features", "features8", "pool")
+DENSE_TAPS = {"fcn7", "fcn7_same"}
+"""fc7 of VGG-16 at every place where fc6 fits inside the last map (`fcn7`), or at every cell of it, zeros around it
+(`fcn7_same`)."""
 VECTOR_TAPS = {"relu7", "pool"}
 """Taps that give a vector an image; the others give a map."""
 FC_PX = 224
@@ -42,12 +45,12 @@ class Network:
 
 
 def split_stream(stream: str) -> tuple[str, str]:
-    """`network:tap` in two.
+    """`network:tap` in two; a label, as in `network:tap#head`, sets streams with weights of their own apart.
 
     Raises:
         FgbenchError: an unknown network or tap, with the nearest known one.
     """
-    network, _, tap = stream.partition(":")
+    network, _, tap = stream.partition("#")[0].partition(":")
     if network.startswith("timm/"):
         taps: tuple[str, ...] = TIMM_TAPS
     elif network in TAPS:
@@ -75,14 +78,14 @@ def _vgg16(network: str, tap: str) -> Network:
             inputs = outputs
         features.append(nn.MaxPool2d(2))
     if tap == "relu7":
-        return Network(_FullyConnected(features), 4096, IMAGENET)
+        return Network(FullyConnected(features), 4096, IMAGENET)
     maps = nn.Sequential(*list(features)[:29])
     if tap == "relu5_3":
         maps.append(nn.ReLU())  # not in place, as what is handed out is nobody else's
     return Network(nn.Sequential(OrderedDict(features=maps)), 512, IMAGENET)
 
 
-class _FullyConnected(nn.Module):
+class FullyConnected(nn.Module):
     """VGG-16 up to fc7; torchvision's pooling to 7 x 7 has nothing to do at 224 px."""
 
     def __init__(self, features: nn.Sequential) -> None:
@@ -181,9 +184,13 @@ def _timm(network: str, tap: str) -> Network:
     name = network.removeprefix("timm/")
     if not timm.is_model(name):
         raise FgbenchError(f"timm has no model {name!r}; {nearest(name, timm.list_models())}")
-    model: Any = timm.create_model(name, pretrained=False, num_classes=0)
+    stride: dict[str, Any] = {"output_stride": 8} if tap == "features8" else {}
+    try:
+        model: Any = timm.create_model(name, pretrained=False, num_classes=0, **stride)
+    except (TypeError, AssertionError, NotImplementedError) as error:
+        raise FgbenchError(f"{network} cannot give maps of stride 8", "use its tap features") from error
     config = model.pretrained_cfg
-    channels = model.num_features if tap == "features" else getattr(model, "head_hidden_size", model.num_features)
+    channels = model.num_features if tap != "pool" else getattr(model, "head_hidden_size", model.num_features)
     spec = InputSpec("rgb", 1.0, tuple(config["mean"]), tuple(config["std"]))
     return Network(_Timm(model, network, tap == "pool"), int(channels), spec)
 

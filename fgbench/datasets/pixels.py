@@ -22,8 +22,10 @@ CHUNK = 256
 
 
 def pixel_key(index: Index, pipeline: Pipeline) -> str:
-    """The cache key: content of the images, deterministic steps, and the decoder."""
-    return hash_value([index.image_hash, [str(step) for step in pipeline.fixed], PIL.__version__])
+    """The cache key: content of the images, deterministic steps with the boxes they cut out, and the decoder."""
+    steps = [str(step) for step in pipeline.fixed]
+    boxes = index.boxes.tolist() if "crop_box" in steps and index.boxes is not None else None
+    return hash_value([index.image_hash, steps, PIL.__version__, *([boxes] if boxes else [])])
 
 
 def cached_pixels(
@@ -42,7 +44,7 @@ def cached_pixels(
         (N, H, W, 3) uint8 RGB, memory-mapped and read-only.
 
     Raises:
-        FgbenchError: an image does not decode (by name), or the disk has no room.
+        FgbenchError: an image does not decode or a step does not fit it (by name), or the disk has no room.
     """
     size = pipeline.cached_size
     shape = (len(index), size, size, 3)
@@ -85,6 +87,8 @@ def _decode(index: Index, row: int, pipeline: Pipeline) -> np.ndarray:
     file = index.root / index.files[row]
     try:
         with Image.open(file) as image:
-            return pipeline.decode(image)
+            return pipeline.decode(image, None if index.boxes is None else index.boxes[row])
+    except FgbenchError as error:
+        raise FgbenchError(f"{file}: {error.args[0]}", error.hint) from error
     except (OSError, SyntaxError, ValueError) as error:
         raise FgbenchError(f"{file} does not decode: {error}", f"fgbench data check {index.name}") from error

@@ -1,6 +1,7 @@
 """Bilinear pooling and its normalisation (Lin, RoyChowdhury and Maji, ICCV 2015, section 3)."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,20 +13,27 @@ SQRT_EPSILON = 1e-8
 """Added to |x| under the root in the gradient of `signed_sqrt`, and to the squared length in `l2_normalize`."""
 
 
-def align_maps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Bring two maps to the smaller height and width by dropping rows and columns, spread evenly.
+Dropped = Literal["middle", "border"]
 
-    The official code keeps the rows `round(linspace(1, n, m))`: of 28 rows to 27 it drops one in the middle, not at
-    the border. The gradient reaches only what is kept.
+
+def align_maps(a: Tensor, b: Tensor, dropped: Dropped = "middle") -> tuple[Tensor, Tensor]:
+    """Bring two maps to the smaller height and width by dropping rows and columns.
+
+    The gradient reaches only what is kept.
 
     Args:
         a: (B, C, H, W).
         b: (B, D, h, w).
+        dropped: `middle` keeps the rows `round(linspace(1, n, m))` as the official code does, so that of 28 rows the
+            14th is dropped; `border` drops the last rows and columns, the plain reading of "dropping a row and a
+            column" (Where to Focus, section 4.1).
 
     Returns:
         The two maps with equal height and width.
     """
     height, width = min(a.shape[2], b.shape[2]), min(a.shape[3], b.shape[3])
+    if dropped == "border":
+        return a[:, :, :height, :width], b[:, :, :height, :width]
     return _keep(a, height, width), _keep(b, height, width)
 
 
@@ -55,12 +63,48 @@ def bilinear_pool(a: Tensor, b: Tensor) -> Tensor:
     Raises:
         FgbenchError: the maps differ in batch, height or width.
     """
+    check_maps(a, b)
+    locations = a.shape[2] * a.shape[3]
+    return (a.flatten(2) @ b.flatten(2).transpose(1, 2)).flatten(1) / locations
+
+
+def bilinear_pyramid(a: Tensor, b: Tensor, pool: Callable[[Tensor, Tensor], Tensor], levels: tuple[int, ...]) -> Tensor:
+    """Spatial pyramid pooling (He et al. 2014; section 4.1 of Where to Focus): `pool` in each cell of each level.
+
+    Args:
+        a: (B, C, H, W).
+        b: (B, D, H, W).
+        pool: maps two maps to (B, E), such as `bilinear_pool`.
+        levels: cells along a side, as (1, 2) for the whole and its quarters; cells overlap where a side does not
+            divide, as in adaptive pooling.
+
+    Returns:
+        (B, E * number of cells), level by level, row by row.
+
+    Raises:
+        FgbenchError: the maps do not fit each other, or have fewer cells than a level.
+    """
+    check_maps(a, b)
+    if max(levels) > min(a.shape[2:]):
+        raise FgbenchError(f"a pyramid of {levels} on maps of {a.shape[2]} x {a.shape[3]}")
+    cells = []
+    for level in levels:
+        for top, bottom in _cells(a.shape[2], level):
+            for left, right in _cells(a.shape[3], level):
+                cells.append(pool(a[:, :, top:bottom, left:right], b[:, :, top:bottom, left:right]))
+    return torch.cat(cells, dim=1)
+
+
+def _cells(size: int, count: int) -> list[tuple[int, int]]:
+    return [(size * k // count, -(-size * (k + 1) // count)) for k in range(count)]
+
+
+def check_maps(a: Tensor, b: Tensor) -> None:
+    """Raise FgbenchError unless two maps agree in batch, height and width."""
     if a.shape[0] != b.shape[0] or a.shape[2:] != b.shape[2:]:
         raise FgbenchError(
             f"bilinear pooling of maps of {tuple(a.shape)} and {tuple(b.shape)}", "align them with align_maps first"
         )
-    locations = a.shape[2] * a.shape[3]
-    return (a.flatten(2) @ b.flatten(2).transpose(1, 2)).flatten(1) / locations
 
 
 class _SignedSqrt(torch.autograd.Function):

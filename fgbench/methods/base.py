@@ -1,4 +1,4 @@
-"""What every method offers: descriptors of images, and for deep ones logits, losses and groups of parameters."""
+"""What every method offers: descriptors of images, and for deep ones outputs, losses and groups of parameters."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +22,15 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Target(NamedTuple):
+    """What a training image is, as far as the protocol lets the method see it."""
+
+    labels: Tensor
+    """(B,) int64"""
+    keypoints: Tensor | None = None
+    """(B, P, 3): x, y in pixels of the images given, and 1 where the keypoint is visible; None if withheld."""
+
+
 class Outputs(NamedTuple):
     """Named outputs of a deep method."""
 
@@ -29,6 +38,12 @@ class Outputs(NamedTuple):
     """(B, classes)"""
     embedding: Tensor
     """(B, D)"""
+    keypoints: Tensor | None = None
+    """(B, P, 3): x, y in pixels of the images given, and confidence; None for a method that finds none."""
+    attention: Tensor | None = None
+    """(B, h, w), not negative: where the method looks, the map spread over the whole image; None if it does not say."""
+    extra: Mapping[str, Tensor] = {}
+    """What the method's own losses need beside these."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,9 @@ class FitContext:
 class Method(nn.Module):
     """A method for fine-grained recognition.
 
+    `forward` is `head` after `trunk`: what a stage that trains parts of the head alone needs to compute but once is the
+    trunk.
+
     Args:
         backbones: the streams of the recipe; equal ones are the same object.
         classes: number of classes.
@@ -54,34 +72,64 @@ class Method(nn.Module):
     """
 
     Options: ClassVar[type[Options]] = Options
+    HEAD: ClassVar[tuple[str, ...]] = ("classifier",)
+    """Groups of parameters that `head` has."""
+    TRUNK: ClassVar[tuple[str, ...]] = ("backbone",)
+    """Groups of parameters that `trunk` has."""
+    LOSSES: ClassVar[tuple[str, ...]] = ("cross_entropy",)
+    """Names of the losses, any of which a stage may minimise alone."""
+    NEEDS: ClassVar[tuple[str, ...]] = ()
+    """Annotations beyond class labels that the method cannot be trained without."""
+    OUTPUTS: ClassVar[tuple[str, ...]] = ()
+    """Fields of `Outputs` that are measured beside the scores: `keypoints`, `attention`."""
     classifier: nn.Linear
-    """The softmax layer, which stages call the group `classifier`; everything else is `backbone`."""
-    classifies_embedding: ClassVar[bool] = True
-    """True when the logits are the classifier on what `embed` gives, so that embeddings may be kept."""
+    """The softmax layer."""
+
+    def trunk(self, images: Tensor) -> Tensor:
+        """(B, ...) features of images (B, 3, H, W) uint8 RGB."""
+        raise TypeError(f"{type(self).__name__} has no trunk")
+
+    def head(self, features: Tensor, target: Target | None = None) -> Outputs:
+        """Outputs from what `trunk` gives; by default the features are the embedding."""
+        return Outputs(self.classifier(features), features)
+
+    def forward(self, images: Tensor, target: Target | None = None) -> Outputs:
+        """Outputs for images (B, 3, H, W) uint8 RGB.
+
+        Args:
+            images: what to recognise.
+            target: in training, for methods that are led by annotations; None in test.
+        """
+        return self.head(self.trunk(images), target)
 
     def embed(self, images: Tensor) -> Tensor:
         """Descriptors (B, D) float32 of images (B, 3, H, W) uint8 RGB."""
-        raise TypeError(f"{type(self).__name__} has no embed")
+        return self(images).embedding  # type: ignore[no-any-return]
 
-    def forward(self, images: Tensor) -> Outputs:
-        """Logits and embedding of images (B, 3, H, W) uint8 RGB."""
-        embedding = self.embed(images)
-        return Outputs(self.classifier(embedding), embedding)
+    def predict(self, images: Tensor) -> Outputs:
+        """Outputs for test images; methods without a trained softmax layer have none to give for logits."""
+        return self(images)  # type: ignore[no-any-return]
 
-    def losses(self, outputs: Outputs, target: Tensor) -> dict[str, Tensor]:
-        """Named losses, whose sum is minimised; `target` is (B,) int64."""
-        return {"cross_entropy": nn.functional.cross_entropy(outputs.logits, target)}
+    def set_parts(self, names: tuple[str, ...]) -> None:
+        """Told before training which keypoints there are; nothing to most methods."""
+
+    def losses(self, outputs: Outputs, target: Target) -> dict[str, Tensor]:
+        """The losses by name; a stage minimises the sum of those it names."""
+        return {"cross_entropy": nn.functional.cross_entropy(outputs.logits, target.labels)}
 
     def fit(self, batches: Batches, context: FitContext) -> None:
         """Learn what needs no labels (PCA, Gaussian mixture) from training images. Nothing by default."""
 
-    def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by the names that stages use."""
-        head = {id(parameter) for parameter in self.classifier.parameters()} if hasattr(self, "classifier") else set()
-        return {
-            "classifier": [p for p in self.parameters() if id(p) in head],
-            "backbone": [p for p in self.parameters() if id(p) not in head],
-        }
+    def draw(self, images: Tensor) -> dict[str, Tensor]:
+        """More pictures of what the method does with each image, (B, 3, h, w) uint8, by name. None by default."""
+        return {}
+
+    def modules_of(self, group: str) -> list[nn.Module]:
+        """The modules of one group of `HEAD` or `TRUNK`; by default the backbone is all but the classifier."""
+        classifier = getattr(self, "classifier", None)
+        if group == "classifier":
+            return [classifier] if classifier is not None else []
+        return [module for module in self.children() if module is not classifier]
 
 
 methods: Registry[type[Method]] = Registry("method")
@@ -98,6 +146,12 @@ def options_of(name: str, values: Mapping[str, object]) -> Options:
         return kind.model_validate(values)
     except ValidationError as error:
         raise FgbenchError(f"options of {name}: {explain(error, kind)}") from error
+
+
+def parameters_of(method: Method, group: str) -> list[nn.Parameter]:
+    """The parameters of a group, each once."""
+    found = {id(p): p for module in method.modules_of(group) for p in module.parameters()}
+    return list(found.values())
 
 
 def linear_head(features: int, classes: int, generator: torch.Generator, std: float = 0.001) -> nn.Linear:

@@ -1,23 +1,48 @@
-"""B-CNN: the outer product of two convolutional streams, pooled over the image (Lin et al., ICCV 2015)."""
+"""B-CNN: the outer product of two convolutional streams, pooled over the image (Lin et al., ICCV 2015).
 
-from typing import ClassVar
+With options for its two descendants: B-CNN + SPP (section 4.1 of Where to Focus) and compact bilinear pooling (Gao et
+al., CVPR 2016).
+"""
+
+from collections.abc import Callable
+from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from fgbench.backbones import Backbone
 from fgbench.errors import FgbenchError
-from fgbench.layers.bilinear import align_maps, bilinear_pool, l2_normalize, signed_sqrt
+from fgbench.layers.bilinear import (
+    SQRT_EPSILON,
+    Dropped,
+    align_maps,
+    bilinear_pool,
+    bilinear_pyramid,
+    l2_normalize,
+    signed_sqrt,
+)
+from fgbench.layers.compact_bilinear import projection
 from fgbench.methods.base import Method, Options, linear_head, methods
+
+Pooling = Literal["full", "tensor_sketch", "random_maclaurin"]
 
 
 class BcnnOptions(Options):
     """Options of B-CNN."""
 
-    epsilon: float = 1e-8
+    epsilon: float = SQRT_EPSILON
     """Keeps the gradients of the signed square root and of the l2 norm finite at zero."""
     classifier_std: float = 0.001
     """Standard deviation of the initial weights of the softmax layer."""
+    dropped: Dropped = "middle"
+    """Which rows and columns of the larger map are dropped where two streams differ in size."""
+    pooling: Pooling = "full"
+    """The outer product itself, or a random projection of it."""
+    dims: int = Field(default=8192, gt=0)
+    """Dimensions of the random projection."""
+    pyramid: int = Field(default=1, ge=1, le=4)
+    """Levels of a spatial pyramid: level k cuts the map into k x k cells, each pooled for itself."""
 
 
 @methods("bcnn")
@@ -37,13 +62,29 @@ class Bcnn(Method):
             raise FgbenchError(f"bcnn takes two streams, not {len(backbones)}")
         self.symmetric = backbones[0] is backbones[1]
         self.streams = nn.ModuleList(backbones[:1] if self.symmetric else backbones)
-        self.epsilon = options.epsilon
-        features = backbones[0].channels * backbones[1].channels
+        self.options = options
+        channels = backbones[0].channels, backbones[1].channels
+        self.pool = pooling(options.pooling, channels, options.dims, generator)
+        self.levels = tuple(range(1, options.pyramid + 1))
+        features = channels[0] * channels[1] if options.pooling == "full" else options.dims
+        features *= sum(level**2 for level in self.levels)
         self.classifier = linear_head(features, classes, generator, options.classifier_std)
 
-    def embed(self, images: Tensor) -> Tensor:
-        """(B, C * D): the normalised bilinear descriptor."""
+    def trunk(self, images: Tensor) -> Tensor:
+        """(B, D): the normalised bilinear descriptor."""
         first = self.streams[0](images)
         second = first if self.symmetric else self.streams[1](images)
-        pooled = bilinear_pool(*align_maps(first, second))
-        return l2_normalize(signed_sqrt(pooled, self.epsilon), self.epsilon)
+        first, second = align_maps(first, second, self.options.dropped)
+        pooled = bilinear_pyramid(first, second, self.pool, self.levels)
+        return l2_normalize(signed_sqrt(pooled, self.options.epsilon), self.options.epsilon)
+
+    def modules_of(self, group: str) -> list[nn.Module]:
+        """The streams are the backbone; a projection is never trained."""
+        return [self.classifier] if group == "classifier" else list(self.streams)
+
+
+def pooling(
+    kind: Pooling, channels: tuple[int, int], dims: int, generator: torch.Generator
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """What pools two maps to one vector an image; a module where it has random hashes or vectors."""
+    return bilinear_pool if kind == "full" else projection(kind, channels, dims, generator)

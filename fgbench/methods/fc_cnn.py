@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fgbench.backbones import Backbone
 from fgbench.layers.bilinear import l2_normalize
-from fgbench.methods.base import Method, Options, Outputs, linear_head, methods
+from fgbench.methods.base import Method, Options, Outputs, Target, linear_head, methods
 
 
 class FcCnnOptions(Options):
@@ -22,7 +22,6 @@ class FcCnn(Method):
     """Softmax on fc7 in training; the descriptor is fc7 divided by its length."""
 
     Options: ClassVar[type[Options]] = FcCnnOptions
-    classifies_embedding: ClassVar[bool] = False
 
     def __init__(
         self, backbones: list[Backbone], classes: int, options: FcCnnOptions, generator: torch.Generator
@@ -31,11 +30,10 @@ class FcCnn(Method):
         (self.backbone,) = backbones
         self.classifier = linear_head(self.backbone.channels, classes, generator, options.classifier_std)
 
-    def embed(self, images: Tensor) -> Tensor:
-        """(B, D): fc7, l2-normalised."""
-        return l2_normalize(self.backbone(images))
+    def trunk(self, images: Tensor) -> Tensor:
+        """(B, D): fc7."""
+        return self.backbone(images)  # type: ignore[no-any-return]
 
-    def forward(self, images: Tensor) -> Outputs:
-        """Logits are taken from fc7 itself, as in the network that is fine-tuned."""
-        features = self.backbone(images)
+    def head(self, features: Tensor, target: Target | None = None) -> Outputs:
+        """Logits are taken from fc7 itself, as in the network that is fine-tuned; the embedding is l2-normalised."""
         return Outputs(self.classifier(features), l2_normalize(features))

@@ -29,7 +29,6 @@ class FisherOptions(Options):
 class FisherMethod(Method):
     """Fits PCA (if asked) and a Gaussian mixture on local descriptors, then encodes each image."""
 
-    classifies_embedding: ClassVar[bool] = False
     pca: Pca | None = None
     gmm: Gmm | None = None
     options: FisherOptions
@@ -44,6 +43,11 @@ class FisherMethod(Method):
             raise FgbenchError("the Gaussian mixture has not been fitted", "call fit before embed")
         local = self.describe(images)
         return fisher_vector(self.pca.project(local) if self.pca else local, self.gmm)
+
+    def predict(self, images: Tensor) -> Outputs:
+        """Embeddings; the network that is fine-tuned has no part in them."""
+        embedding = self.embed(images)
+        return Outputs(embedding.new_empty(len(embedding), 0), embedding)
 
     def _sample(self, batches: Batches, context: FitContext) -> Tensor:
         """(words * samples_per_word, D) local descriptors, an equal share from every image."""
@@ -108,10 +112,9 @@ class FvCnn(FisherMethod):
         maps: Tensor = self.backbone(images)
         return maps.flatten(2).transpose(1, 2)
 
-    def forward(self, images: Tensor) -> Outputs:
-        """The network that is fine-tuned, as FC-CNN."""
-        features = self.finetuned(images)
-        return Outputs(self.classifier(features), features)
+    def trunk(self, images: Tensor) -> Tensor:
+        """(B, D): fc7 of the network that is fine-tuned, as FC-CNN."""
+        return self.finetuned(images)  # type: ignore[no-any-return]
 
     def fit(self, batches: Batches, context: FitContext) -> None:
         """Fit the mixture on map columns."""

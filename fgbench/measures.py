@@ -1,0 +1,113 @@
+"""Every value of a record from its per-sample arrays, so that anybody can compute it again."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from fgbench.metrics.accuracy import accuracy, correct, mean_class_accuracy
+from fgbench.metrics.keypoints import pck, pck_hits
+from fgbench.metrics.parts import PARTS, part_boxes, pcp
+from fgbench.statistics import wilson_interval
+
+ALPHAS = (0.02, 0.05, 0.08, 0.10)
+"""Reaches of PCK as shares of the longer side of the box (keypoint FCN, table 2)."""
+
+
+class Value(BaseModel):
+    """One measured value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float
+    """In `unit`."""
+    unit: str
+    n: int
+    """Samples it was measured on."""
+    low: float | None = None
+    """Lower end of the 95 % interval for another test set of n samples, in `unit`."""
+    high: float | None = None
+    """Upper end of that interval."""
+    definition: str = ""
+    """The metric's definition."""
+
+
+def measure(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
+    """The values that per-sample arrays give, by name.
+
+    Args:
+        arrays: as `fgbench.samples.sample_arrays` makes them: always `scores` and `labels`, which give the accuracies;
+            `keypoints` give `pck@<alpha>/<part>` and their mean `pck@<alpha>`, and where the parts are a bird's
+            `pcp/head` and `pcp/body`; attention gives `attention/<part>`, `attention/parts` and `attention/box`.
+    """
+    values = _accuracies(arrays["scores"], arrays["labels"])
+    if "keypoints" in arrays:
+        values |= _keypoints(arrays)
+    if "attention_at_parts" in arrays:
+        values |= _attention(arrays)
+    return values
+
+
+def value_name(metric: str, params: Mapping[str, object]) -> str:
+    """The name under which `measure` gives what a printed cell's metric and parameters ask for."""
+    if metric == "pck":
+        return f"pck@{float(str(params['alpha'])):.2f}/{params['part']}"
+    return f"pcp/{params['part']}" if metric == "pcp" else metric
+
+
+def _accuracies(scores: np.ndarray, labels: np.ndarray) -> dict[str, Value]:
+    n = len(labels)
+    return {
+        "accuracy": _share(accuracy(scores, labels), int(correct(scores, labels).sum()), n, "per-image top-1"),
+        "mean_class_accuracy": Value(
+            value=mean_class_accuracy(scores, labels), unit="%", n=n, definition="mean of the classes' top-1"
+        ),
+    }
+
+
+def _share(percent: float, hits: int, n: int, definition: str) -> Value:
+    interval = wilson_interval(hits, n)
+    return Value(value=percent, unit="%", n=n, low=100 * interval.low, high=100 * interval.high, definition=definition)
+
+
+def _keypoints(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
+    found, truth, boxes = arrays["keypoints"], arrays["true_keypoints"], arrays["boxes"]
+    names = [str(name) for name in arrays["part_names"]]
+    visible = (truth[..., 2] > 0).sum(axis=0)
+    values = {}
+    for alpha in ALPHAS:
+        reach = f"within {alpha:g} of the box's longer side, visible keypoints"
+        each = pck(found[..., :2], truth, boxes, alpha)
+        hits = pck_hits(found[..., :2], truth, boxes, alpha).sum(axis=0)
+        shown = [part for part in range(len(names)) if visible[part]]
+        values[f"pck@{alpha:.2f}"] = Value(
+            value=float(each[shown].mean()), unit="%", n=int(visible.sum()), definition=f"{reach}; mean of the parts"
+        )
+        for part in shown:
+            values[f"pck@{alpha:.2f}/{names[part]}"] = _share(
+                float(each[part]), int(hits[part]), int(visible[part]), reach
+            )
+    if set().union(*PARTS.values()) <= set(names):
+        for region in PARTS:
+            true = part_boxes(truth[..., :2], truth[..., 2] > 0, names, region)  # type: ignore[arg-type]
+            ours = part_boxes(found[..., :2], found[..., 2] > 0, names, region)  # type: ignore[arg-type]
+            result = pcp(ours, true)
+            if result.total:
+                hits = round(result.percent / 100 * result.total)
+                values[f"pcp/{region}"] = _share(result.percent, hits, result.total, "IoU over 0.5 with the true box")
+    return values
+
+
+def _attention(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
+    at_parts, in_box = arrays["attention_at_parts"], arrays["attention_in_box"]
+    what = "times the map's mean"
+
+    def mean(values: np.ndarray, where: str) -> Value:
+        kept = values[~np.isnan(values)]
+        return Value(value=float(kept.mean()), unit="x", n=len(kept), definition=f"attention {where}, {what}")
+
+    values = {"attention/parts": mean(at_parts, "at visible keypoints"), "attention/box": mean(in_box, "in the box")}
+    for name, column in zip(arrays["part_names"], at_parts.T, strict=True):
+        if not np.isnan(column).all():
+            values[f"attention/{name}"] = mean(column, "at this keypoint")
+    return values

@@ -1,0 +1,79 @@
+"""What a run took and where it was done."""
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fgbench import __version__
+from fgbench.hashing import hash_source
+
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", "pydantic")
+
+
+def cost(phase_s: dict[str, float], sittings: int, test_images: int) -> dict[str, Any]:
+    """The fields of a record's cost, from the seconds of each phase over all sittings."""
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return {
+        "wall_s": sum(phase_s.values()),
+        "phase_s": phase_s,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
+        "test_fps": test_images / phase_s["test"],
+        "energy_note": "no GPU was used",
+        "sittings": sittings,
+    }
+
+
+def provenance(device: str, started: str, processes: int) -> dict[str, Any]:
+    """The fields of a record's provenance."""
+    return {
+        "command": os.environ.get("FGBENCH_COMMAND", ""),
+        "fgbench": __version__,
+        "source": hash_source(),
+        **git_state(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "processes": processes,
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "packages": {name: version(name) for name in PACKAGES},
+        "started": started,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def git_state() -> dict[str, Any]:
+    """Commit of the checkout that fgbench is imported from and whether it has changes; None where there is none."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout.strip()
+
+    if git("ls-files", "--error-unmatch", "__init__.py") is None:
+        return {"commit": None, "dirty": None}
+    status = git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()
