@@ -115,10 +115,9 @@ def sampling_coordinates(
             magnification below 1; an unknown reading.
     """
     _check(attention, size, height, width, reading, magnification)
-    # Only ratios count. Dividing by the peak keeps the square within the range of the type.
-    peak = attention.amax((1, 2), keepdim=True)
     attention = attention.to(torch.promote_types(attention.dtype, torch.float32))
-    attention = attention / torch.where(peak > 0, peak, 1)
+    # Only ratios count. Dividing by the peak keeps the square within the range of the type.
+    attention = attention / attention.amax((1, 2), keepdim=True).clamp(min=torch.finfo(attention.dtype).tiny)
     if reading == "code":
         attention = F.interpolate(attention[:, None], (height, width), mode="bilinear", align_corners=True)[:, 0]
     if squared:

@@ -198,6 +198,13 @@ def test_samples_concentrate_on_a_hot_cell():
         assert float(at.diff().min()) < 64 / 32 / 3
 
 
+def test_where_the_integral_stands_still_a_sample_stands_where_it_was_first_reached():
+    attention = torch.tensor([[[1.0, 0.0, 0.0, 1.0]]])
+    where = sampling_coordinates(attention, 1, 12, 12)
+    assert close(where.x[0], naive_paper(attention[0], 1, 12, 12)[0])
+    assert where.x.item() == 2.5
+
+
 def test_squared_attention_of_three_to_one_is_nine_to_one():
     attention = torch.tensor([[[1.0, 3.0]]])
     for squared, right in ((False, 15), (True, 18)):
