@@ -1,4 +1,4 @@
-"""Attention-based sampling of an image (TASN: Zheng, Fu, Zha and Luo, CVPR 2019, section 3.2).
+"""Attention-based sampling of an image (TASN: Zheng, Fu, Zha and Luo, CVPR 2019).
 
 Rows and columns are drawn apart. An axis has a density, the largest attention of each of its rows or columns; the
 samples stand where the integral of the density passes equal steps, so that they are dense where attention is large.

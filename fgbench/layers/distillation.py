@@ -1,4 +1,4 @@
-"""Soft-target distillation from part to master net (TASN: Zheng, Fu, Zha and Luo, CVPR 2019, section 3.3)."""
+"""Soft-target distillation from part to master net (TASN: Zheng, Fu, Zha and Luo, CVPR 2019)."""
 
 import torch
 from torch import Tensor

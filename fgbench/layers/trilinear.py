@@ -1,4 +1,4 @@
-"""Trilinear attention and the maps drawn from it (TASN: Zheng, Fu, Zha and Luo, CVPR 2019, section 3.1).
+"""Trilinear attention and the maps drawn from it (TASN: Zheng, Fu, Zha and Luo, CVPR 2019).
 
 Where the paper and the official MXNet code (researchmm/tasn) differ, both are here under a name. The code lets no
 gradient through the attention: callers that follow it detach the features first.
