@@ -25,7 +25,7 @@ from fgbench.errors import FgbenchError
 from fgbench.files import write_atomic, write_json
 from fgbench.measures import measure
 from fgbench.methods import Method, methods, options_of
-from fgbench.methods.base import FitContext
+from fgbench.methods.base import FitContext, Task
 from fgbench.pictures import save_pictures, shown_rows
 from fgbench.pipeline import Pipeline
 from fgbench.protocol import Split, test_split, train_split
@@ -209,9 +209,9 @@ def _build(run: Run, index: Index) -> Method:
     loaded = {stream.stream: load_stream(stream) for stream in run.streams}
     backbones = [loaded[stream.stream] for stream in run.streams]
     options = options_of(run.recipe.method, run.settings.options)
-    method = methods[run.recipe.method](backbones, len(index.classes), options, generator(run.seed, "initial weights"))
-    method.set_parts(index.part_names if "parts" in run.protocol.train_sees else ())
-    return method
+    size = Pipeline.parse(run.settings.test_pipeline).output_size
+    task = Task(len(index.classes), size, index.part_names if "parts" in run.protocol.train_sees else ())
+    return methods[run.recipe.method](backbones, task, options, generator(run.seed, "initial weights"))
 
 
 def _fit(method: Method, pixels: np.ndarray, batch_size: int, run: Run, work: Path, report: Report) -> None:

@@ -16,7 +16,7 @@ from fgbench.datasets.pixels import cached_pixels
 from fgbench.engine import Engine
 from fgbench.files import cache_folder, write_atomic
 from fgbench.hashing import hash_source, hash_value
-from fgbench.methods import methods
+from fgbench.methods import Task, methods
 from fgbench.pipeline import Pipeline
 from fgbench.randomness import generator
 from fgbench.recipes import Stage
@@ -85,7 +85,7 @@ def _train(network: str, path: Path, progress: Callable[[str, float], object]) -
     pipeline = Pipeline.parse(PIPELINE)
     backbone = load_backbone(network, "pool", pretrained=False)
     kind = methods["fc_cnn"]
-    method = kind([backbone], len(index.classes), kind.Options(), generator(0, network))
+    method = kind([backbone], Task(len(index.classes), pipeline.output_size), kind.Options(), generator(0, network))
     work = path.with_suffix(".work")
     work.mkdir(exist_ok=True)
     train(

@@ -5,14 +5,14 @@ from fgbench.backbones import load_backbone
 from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import align_maps, bilinear_pool, l2_normalize, signed_sqrt
 from fgbench.methods import methods, options_of
-from fgbench.methods.base import FitContext, Target, parameters_of
+from fgbench.methods.base import FitContext, Target, Task, parameters_of
 from fgbench.randomness import generator
 
 
 def build(name, streams, **options):
     kind = methods[name]
     loaded = {stream: load_backbone(*stream.split(":"), pretrained=False) for stream in streams}
-    return kind([loaded[s] for s in streams], 4, kind.Options(**options), generator(0, "w")).eval()
+    return kind([loaded[s] for s in streams], Task(4, 64), kind.Options(**options), generator(0, "w")).eval()
 
 
 def images(n=3, size=64):
@@ -75,7 +75,7 @@ def test_fisher_methods_fit_encode_and_survive_a_checkpoint(tmp_path):
             assert embedding.shape == (3, dims)
             torch.save(method.state_dict(), tmp_path / "m.pt")
             again = type(method)(
-                [load_backbone("tiny_d", "conv", pretrained=False)] if dims == 256 else [], 4, method.options,
+                [load_backbone("tiny_d", "conv", pretrained=False)] if dims == 256 else [], Task(4, 64), method.options,
                 generator(5, "w"),
             ).eval()  # fmt: skip
             again.load_state_dict(torch.load(tmp_path / "m.pt", weights_only=True))

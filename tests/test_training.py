@@ -9,7 +9,7 @@ from fgbench.backbones import load_backbone
 from fgbench.batches import TrainData
 from fgbench.engine import Engine
 from fgbench.errors import FgbenchError
-from fgbench.methods import methods
+from fgbench.methods import Task, methods
 from fgbench.pipeline import Pipeline
 from fgbench.randomness import generator
 from fgbench.recipes import Stage
@@ -27,7 +27,7 @@ def data(n=24, classes=3, seed=0):
 def bcnn(seed=0):
     streams = [load_backbone("tiny_m", "conv", pretrained=False)] * 2
     kind = methods["bcnn"]
-    return kind(streams, 3, kind.Options(), generator(seed, "w"))
+    return kind(streams, Task(3, 32), kind.Options(), generator(seed, "w"))
 
 
 def stage(**fields):

@@ -1,5 +1,6 @@
 """Networks cut at a tap, that take uint8 RGB images whatever their weight file expects."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -7,11 +8,12 @@ from torch import Tensor, nn
 
 from fgbench.backbones.dense import DenseVgg, dense_vgg
 from fgbench.backbones.matconvnet import read_matconvnet
-from fgbench.backbones.networks import DENSE_TAPS, FC_PX, VECTOR_TAPS, Network, build_network, split_stream
+from fgbench.backbones.networks import DENSE_TAPS, FC_PX, GRIDS, VECTOR_TAPS, Network, build_network, split_stream
 from fgbench.backbones.spec import FoundWeights, InputSpec, WeightSpec
 from fgbench.backbones.state import load_into, read_state
 from fgbench.backbones.weights import find_file, find_weights, remembered_hash
 from fgbench.errors import FgbenchError, MissingError
+from fgbench.layers.keypoint_maps import Grid
 
 
 class Backbone(nn.Module):
@@ -87,6 +89,23 @@ class Backbone(nn.Module):
         """Channels of the map that `with_map` gives first."""
         return 512 if isinstance(self.layers, DenseVgg) else self.channels
 
+    def cells(self, size: int) -> tuple[int, int]:
+        """Height and width of the map that an image of `size` px gives."""
+        return _cells(self, size)
+
+    def map_cells(self, size: int) -> tuple[int, int]:
+        """The same of the map that `with_map` gives first."""
+        return (-(-size // 16),) * 2 if isinstance(self.layers, DenseVgg) else self.cells(size)
+
+    def grid(self, size: int) -> Grid:
+        """Where the cells of the map lie in an image of `size` px."""
+        stride = size / self.cells(size)[1]
+        return GRIDS.get((self.name, self.tap)) or Grid(stride / 2, stride)
+
+    def map_grid(self, size: int) -> Grid:
+        """The same of the map that `with_map` gives first."""
+        return GRIDS[self.name, "relu5_3"] if isinstance(self.layers, DenseVgg) else self.grid(size)
+
     def _count(self) -> int:
         training = self.layers.training
         self.layers.eval()
@@ -95,6 +114,18 @@ class Backbone(nn.Module):
             count = int(self(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1])
         self.layers.train(training)
         return count
+
+
+@lru_cache(maxsize=64)
+def _cells(backbone: Backbone, size: int) -> tuple[int, int]:
+    training = backbone.training
+    backbone.eval()
+    with torch.inference_mode():
+        shape = backbone(torch.zeros(1, 3, size, size, dtype=torch.uint8, device=backbone._factor.device)).shape
+    backbone.train(training)
+    if len(shape) != 4:
+        raise FgbenchError(f"{backbone.name}:{backbone.tap} gives a vector, not a map")
+    return int(shape[2]), int(shape[3])
 
 
 def load_backbone(

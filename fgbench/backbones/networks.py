@@ -12,6 +12,7 @@ from fgbench.backbones import tiny
 from fgbench.backbones.padded import Pool, ResponseNorm
 from fgbench.backbones.spec import IMAGENET, InputSpec
 from fgbench.errors import FgbenchError, nearest
+from fgbench.layers.keypoint_maps import Grid
 
 TAPS = {
     "vgg16": ("relu5_3", "conv5_3", "relu7", "fcn7", "fcn7_same"),
@@ -30,6 +31,17 @@ VECTOR_TAPS = {"relu7", "pool"}
 FC_PX = 224
 """Side of the only images that VGG's fully connected layers take."""
 TINY_INPUT = InputSpec("rgb", 1.0, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))
+
+
+GRIDS = {
+    ("vgg16", "relu5_3"): Grid(8.0, 16.0),
+    ("vgg16", "conv5_3"): Grid(8.0, 16.0),
+    ("vgg16", "fcn7"): Grid(112.0, 32.0),
+    ("vgg16", "fcn7_same"): Grid(16.0, 32.0),
+    ("tiny_d", "conv"): Grid(3.5, 8.0),
+    ("tiny_m", "conv"): Grid(3.5, 8.0),
+}
+"""Centres of the receptive fields of a map's cells; other maps are taken to be spread evenly over the image."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,18 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a method is built for."""
+
+    classes: int
+    """Number of classes."""
+    size: int
+    """Side in pixels of the images it is given."""
+    part_names: tuple[str, ...] = ()
+    """Names of the keypoints that training images come with; none where the protocol withholds them."""
+
+
 class Target(NamedTuple):
     """What a training image is, as far as the protocol lets the method see it."""
 
@@ -66,7 +78,7 @@ class Method(nn.Module):
 
     Args:
         backbones: the streams of the recipe; equal ones are the same object.
-        classes: number of classes.
+        task: what it is built for.
         options: an instance of the class's `Options`.
         generator: source of the initial weights.
     """
@@ -109,9 +121,6 @@ class Method(nn.Module):
     def predict(self, images: Tensor) -> Outputs:
         """Outputs for test images; methods without a trained softmax layer have none to give for logits."""
         return self(images)  # type: ignore[no-any-return]
-
-    def set_parts(self, names: tuple[str, ...]) -> None:
-        """Told before training which keypoints there are; nothing to most methods."""
 
     def losses(self, outputs: Outputs, target: Target) -> dict[str, Tensor]:
         """The losses by name; a stage minimises the sum of those it names."""

@@ -23,7 +23,7 @@ from fgbench.layers.bilinear import (
     signed_sqrt,
 )
 from fgbench.layers.compact_bilinear import projection
-from fgbench.methods.base import Method, Options, linear_head, methods
+from fgbench.methods.base import Method, Options, Task, linear_head, methods
 
 Pooling = Literal["full", "tensor_sketch", "random_maclaurin"]
 
@@ -55,7 +55,7 @@ class Bcnn(Method):
     Options: ClassVar[type[Options]] = BcnnOptions
 
     def __init__(
-        self, backbones: list[Backbone], classes: int, options: BcnnOptions, generator: torch.Generator
+        self, backbones: list[Backbone], task: Task, options: BcnnOptions, generator: torch.Generator
     ) -> None:
         super().__init__()
         if len(backbones) != 2:
@@ -68,7 +68,7 @@ class Bcnn(Method):
         self.levels = tuple(range(1, options.pyramid + 1))
         features = channels[0] * channels[1] if options.pooling == "full" else options.dims
         features *= sum(level**2 for level in self.levels)
-        self.classifier = linear_head(features, classes, generator, options.classifier_std)
+        self.classifier = linear_head(features, task.classes, generator, options.classifier_std)
 
     def trunk(self, images: Tensor) -> Tensor:
         """(B, D): the normalised bilinear descriptor."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fgbench.backbones import Backbone
 from fgbench.layers.bilinear import l2_normalize
-from fgbench.methods.base import Method, Options, Outputs, Target, linear_head, methods
+from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
 
 
 class FcCnnOptions(Options):
@@ -24,11 +24,11 @@ class FcCnn(Method):
     Options: ClassVar[type[Options]] = FcCnnOptions
 
     def __init__(
-        self, backbones: list[Backbone], classes: int, options: FcCnnOptions, generator: torch.Generator
+        self, backbones: list[Backbone], task: Task, options: FcCnnOptions, generator: torch.Generator
     ) -> None:
         super().__init__()
         (self.backbone,) = backbones
-        self.classifier = linear_head(self.backbone.channels, classes, generator, options.classifier_std)
+        self.classifier = linear_head(self.backbone.channels, task.classes, generator, options.classifier_std)
 
     def trunk(self, images: Tensor) -> Tensor:
         """(B, D): fc7."""

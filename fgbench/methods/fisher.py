@@ -12,7 +12,7 @@ from fgbench.layers.dense_sift import dense_sift
 from fgbench.layers.fisher import fisher_vector
 from fgbench.layers.gmm import Gmm, fit_gmm
 from fgbench.layers.pca import Pca, fit_pca
-from fgbench.methods.base import Batches, FitContext, Method, Options, Outputs, linear_head, methods
+from fgbench.methods.base import Batches, FitContext, Method, Options, Outputs, Task, linear_head, methods
 
 
 class FisherOptions(Options):
@@ -97,7 +97,7 @@ class FvCnn(FisherMethod):
     Options: ClassVar[type[Options]] = FvCnnOptions
 
     def __init__(
-        self, backbones: list[Backbone], classes: int, options: FvCnnOptions, generator: torch.Generator
+        self, backbones: list[Backbone], task: Task, options: FvCnnOptions, generator: torch.Generator
     ) -> None:
         super().__init__()
         self.options = options
@@ -105,7 +105,7 @@ class FvCnn(FisherMethod):
         if len(backbones) > 1:
             self.finetuned = backbones[1]
             share_parameters(self.backbone, self.finetuned)
-            self.classifier = linear_head(self.finetuned.channels, classes, generator, 0.01)
+            self.classifier = linear_head(self.finetuned.channels, task.classes, generator, 0.01)
 
     def describe(self, images: Tensor) -> Tensor:
         """(B, h * w, C): the map's columns."""
@@ -141,7 +141,7 @@ class FvSift(FisherMethod):
     Options: ClassVar[type[Options]] = FvSiftOptions
 
     def __init__(
-        self, backbones: list[Backbone], classes: int, options: FvSiftOptions, generator: torch.Generator
+        self, backbones: list[Backbone], task: Task, options: FvSiftOptions, generator: torch.Generator
     ) -> None:
         super().__init__()
         if backbones:
