@@ -56,11 +56,9 @@ class SpatialLstm(nn.Module):
         def draw(rows: int, columns: int) -> nn.Parameter:
             return nn.Parameter(torch.empty(rows, columns).uniform_(-scale, scale, generator=generator))
 
-        self.weight_x, self.weight_up, self.weight_left = (
-            draw(5 * hidden, inputs),
-            draw(read, hidden),
-            draw(read, hidden),
-        )
+        self.weight_x = draw(5 * hidden, inputs)
+        self.weight_up = draw(read, hidden)
+        self.weight_left = draw(read, hidden)
         self.bias = nn.Parameter(torch.zeros(5 * hidden)) if bias else None
 
     def extra_repr(self) -> str:

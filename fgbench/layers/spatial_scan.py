@@ -42,7 +42,11 @@ def spatial_scan(
     Returns:
         (H, W, B, hidden), h of every cell.
     """
-    return _Scan.apply(x, weight_x, weight_up, weight_left, bias, h0, c0, tanh_last)  # type: ignore[no-any-return,no-untyped-call]
+    height, width = x.shape[:2]
+    h: Tensor = _Scan.apply(  # type: ignore[no-untyped-call]
+        x.flatten(0, 1), weight_x, weight_up, weight_left, bias, h0, c0, (height, width), tanh_last
+    )
+    return h.view(height, width, *h0.shape)
 
 
 class _Scan(torch.autograd.Function):
@@ -62,13 +66,13 @@ class _Scan(torch.autograd.Function):
         bias: Tensor | None,
         h0: Tensor,
         c0: Tensor,
+        size: tuple[int, int],
         tanh_last: bool,
     ) -> Tensor:
-        height, width, batch, _ = x.shape
-        gates = F.linear(_by_diagonal(x), weight_x, bias)
-        h, c = (state.repeat(_stored(height, width), 1) for state in (h0, c0))
+        gates = F.linear(_by_diagonal(x, size), weight_x, bias)
+        h, c = (state.repeat(_stored(size), 1) for state in (h0, c0))
         up, left = _readers(weight_up)
-        hs, cs = _diagonals(h, height, width), _diagonals(c, height, width)
+        hs, cs = _diagonals(h, size), _diagonals(c, size)
         for gate, (h_up, h_left, h_here), (c_up, c_left, c_here) in zip(_split(gates, hs), hs, cs, strict=True):
             gate[:, up].addmm_(h_up, weight_up.T)
             gate[:, left].addmm_(h_left, weight_left.T)
@@ -82,18 +86,18 @@ class _Scan(torch.autograd.Function):
             else:
                 torch.tanh(c_here, out=h_here).mul_(o)
         ctx.save_for_backward(x, weight_x, weight_up, weight_left, gates, h, c)
-        ctx.tanh_last, ctx.biased = tanh_last, bias is not None
-        return _as_grid(torch.cat([here for _, _, here in hs]), height, width, batch)
+        ctx.size, ctx.tanh_last, ctx.biased = size, tanh_last, bias is not None
+        return _by_row(torch.cat([here for _, _, here in hs]), size)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight_x, weight_up, weight_left, gates, h, c = ctx.saved_tensors
-        height, width, batch, _ = x.shape
+        size = ctx.size
         dgates, dh, dc = torch.empty_like(gates), torch.zeros_like(h), torch.zeros_like(c)
         up, left = _readers(weight_up)
-        hs, cs, dhs, dcs = (_diagonals(state, height, width) for state in (h, c, dh, dc))
-        given, gate_parts, dgate_parts = (_split(part, hs) for part in (_by_diagonal(gradient), gates, dgates))
+        hs, cs, dhs, dcs = (_diagonals(state, size) for state in (h, c, dh, dc))
+        given, gate_parts, dgate_parts = (_split(part, hs) for part in (_by_diagonal(gradient, size), gates, dgates))
         for step in reversed(range(len(hs))):
             gate, dgate = gate_parts[step], dgate_parts[step]
             f_l, i, o, g, f_r = gate.chunk(5, dim=1)
@@ -121,13 +125,14 @@ class _Scan(torch.autograd.Function):
             for done in (dh_here, dc_here):  # only the cells outside the grid are left for the sums below
                 done.zero_()
         return (
-            _as_grid(dgates @ weight_x, height, width, batch) if ctx.needs_input_grad[0] else None,
-            dgates.T @ _by_diagonal(x),
+            _by_row(dgates @ weight_x, size) if ctx.needs_input_grad[0] else None,
+            dgates.T @ _by_diagonal(x, size),
             dgates[:, up].T @ torch.cat([above for above, _, _ in hs]),
             dgates[:, left].T @ torch.cat([before for _, before, _ in hs]),
             dgates.sum(dim=0) if ctx.biased else None,
-            dh.view(_stored(height, width), batch, h.shape[1]).sum(dim=0),
-            dc.view(_stored(height, width), batch, h.shape[1]).sum(dim=0),
+            dh.view(_stored(size), x.shape[1], h.shape[1]).sum(dim=0),
+            dc.view(_stored(size), x.shape[1], h.shape[1]).sum(dim=0),
+            None,
             None,
         )
 
@@ -138,19 +143,21 @@ def _readers(weight: Tensor) -> tuple[slice, slice]:
     return slice(0, read), slice(5 * hidden - read, 5 * hidden)
 
 
-def _stored(height: int, width: int) -> int:
+def _stored(size: tuple[int, int]) -> int:
     """The cells of a grid with the row above it and the column to the left of it, without the corner."""
+    height, width = size
     return (height + 1) * (width + 1) - 1
 
 
-def _diagonals(states: Tensor, height: int, width: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+def _diagonals(states: Tensor, size: tuple[int, int]) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Views of stored states (cells * B, hidden), for every diagonal: the cells above, those to the left, its own."""
-    batch = len(states) // _stored(height, width)
+    height, width = size
+    batch = len(states) // _stored(size)
     counts = [min(d, height - 1) - max(d - width + 1, 0) + 1 for d in range(height + width - 1)]
     stored = torch.split(states, [batch * (count + 1) for count in counts] + [batch])
     views = []
     for d, count in enumerate(counts):
-        first = batch if d < width - 1 else 0  # the cell above the grid, while the next diagonal still starts under it
+        first = batch if d < width - 1 else 0  # after the cell above the grid, if the next diagonal reads it
         views.append((stored[d][:-batch], stored[d][batch:], stored[d + 1][first : first + batch * count]))
     return views
 
@@ -159,18 +166,20 @@ def _split(cells: Tensor, diagonals: list[tuple[Tensor, Tensor, Tensor]]) -> tup
     return torch.split(cells, [len(here) for _, _, here in diagonals])
 
 
-def _order(height: int, width: int, device: torch.device) -> Tensor:
+def _order(size: tuple[int, int], device: torch.device) -> Tensor:
     """The cells of a grid, numbered row by row, in the order of the diagonals and from top to bottom in each."""
+    height, width = size
     rows, columns = torch.arange(height, device=device)[:, None], torch.arange(width, device=device)
     return ((rows + columns) * height + rows).flatten().argsort()
 
 
-def _by_diagonal(grid: Tensor) -> Tensor:
-    """(H, W, B, D) as (H * W * B, D), diagonal by diagonal."""
-    return grid.flatten(0, 1)[_order(grid.shape[0], grid.shape[1], grid.device)].flatten(0, 1)
+def _by_diagonal(cells: Tensor, size: tuple[int, int]) -> Tensor:
+    """(H * W, B, D), row by row, as (H * W * B, D), diagonal by diagonal."""
+    return cells.index_select(0, _order(size, cells.device)).flatten(0, 1)
 
 
-def _as_grid(cells: Tensor, height: int, width: int, batch: int) -> Tensor:
-    """The inverse of `_by_diagonal`; new memory, never a view, so that the caller may change it in place."""
-    back = _order(height, width, cells.device).argsort().view(height, width)
-    return cells.view(height * width, batch, cells.shape[1])[back]
+def _by_row(cells: Tensor, size: tuple[int, int]) -> Tensor:
+    """The inverse of `_by_diagonal`."""
+    height, width = size
+    cells = cells.view(height * width, -1, cells.shape[1])
+    return cells.index_select(0, _order(size, cells.device).argsort())
