@@ -1,4 +1,8 @@
-"""The spatial LSTM forward and backward at the paper's size, beside a loop over the cells."""
+"""The spatial LSTM forward and backward at the paper's size, beside a loop over the cells.
+
+Both need the same 128 GFLOP of matrix products (13 products of 512 x 512 for each of 6272 cells, three times with the
+gradients), which bounds the ratio by what one thread's BLAS can do: at 90 GFLOP/s no layout is under 1.4 s.
+"""
 
 import torch
 
