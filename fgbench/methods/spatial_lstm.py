@@ -1,0 +1,178 @@
+"""Where to Focus: bilinear features at every location, soft attention, a spatial LSTM (Wu and Wang, arXiv 1709.05769)."""
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from fgbench.backbones import Backbone
+from fgbench.errors import FgbenchError
+from fgbench.layers.bilinear import SQRT_EPSILON, Dropped, align_maps, l2_normalize, signed_sqrt
+from fgbench.layers.compact_bilinear import projection
+from fgbench.layers.location_attention import LocationSoftmax, attention_penalty, printed_expectation
+from fgbench.layers.spatial_lstm import Gates, Output, SpatialLstm, causal_neighbourhood
+from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
+
+
+class SpatialLstmOptions(Options):
+    """Options of Where to Focus, most of them readings of what the paper leaves open."""
+
+    projection: Literal["none", "tensor_sketch", "random_maclaurin"] = "tensor_sketch"
+    """`none` feeds the outer product itself (262,144 channels for two of 512), as printed; else a random projection."""
+    dims: int = Field(default=512, gt=0)
+    """Channels after the projection."""
+    normalize: bool = True
+    """Signed square root and l2 norm at every location, without which the LSTM's gates saturate."""
+    attention: Literal["recurrent", "initial", "printed"] = "recurrent"
+    """Where the location softmax stands. `initial`: its logits are U h0, and the features are weighted by it, as after
+    equation 7. `printed`: the same logits, with the sums of equations 3 and 4 up to (i, j) only. `recurrent`: the logit
+    at (u, v) is U_uv times the first layer's state there, and weights what the second layer reads."""
+    input: Literal["cell", "causal"] = "cell"
+    """What a cell of the LSTM reads: its own location, or the four before it, as the printed I_<ij."""
+    gates: Gates = "printed"
+    output: Output = "tanh(c*o)"
+    bias: bool = False
+    hidden: int = Field(default=512, gt=0)
+    """Size of the hidden and of the cell state."""
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    """On the connections that are not recurrent."""
+    penalty: float = Field(default=1.0, ge=0)
+    """Lambda, the weight of the attention penalty."""
+    tau: float = Field(default=0.0, ge=0)
+    """Tau of the penalty; 0 for the least the paper allows, K^2 over the channels of the outer product."""
+    dropped: Dropped = "middle"
+    """Which rows and columns of the larger map are dropped where two streams differ in size."""
+    classifier_std: float = 0.001
+    """Standard deviation of the initial weights of the softmax layer."""
+
+
+@methods("spatial_lstm")
+class SpatialLstmNet(Method):
+    """Two streams, their outer product at every location, location attention, a two-layer spatial LSTM, softmax.
+
+    The embedding is the flattened grid of the second layer's states.
+    """
+
+    Options: ClassVar[type[Options]] = SpatialLstmOptions
+    HEAD: ClassVar[tuple[str, ...]] = ("classifier", "recurrence")
+    LOSSES: ClassVar[tuple[str, ...]] = ("cross_entropy", "attention_penalty")
+    OUTPUTS: ClassVar[tuple[str, ...]] = ("attention",)
+
+    def __init__(
+        self, backbones: list[Backbone], task: Task, options: SpatialLstmOptions, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        if len(backbones) != 2:
+            raise FgbenchError(f"spatial_lstm takes two streams, not {len(backbones)}")
+        self.symmetric = backbones[0] is backbones[1]
+        self.streams = nn.ModuleList(backbones[:1] if self.symmetric else backbones)
+        self.options, self.channels = options, (backbones[0].channels, backbones[1].channels)
+        wide = self.channels[0] * self.channels[1]
+        self.project = (
+            None
+            if options.projection == "none"
+            else projection(options.projection, self.channels, options.dims, generator)
+        )
+        features = wide if self.project is None else options.dims
+        (height, width), other = (backbone.cells(task.size) for backbone in backbones)
+        self.cells = min(height, other[0]), min(width, other[1])
+        self.tau = options.tau or self.cells[0] * self.cells[1] / wide
+        hidden = options.hidden
+        self.recurrence = nn.ModuleDict(
+            {
+                "start_h": _perceptron(features, hidden, generator),
+                "start_c": _perceptron(features, hidden, generator),
+                "locations": LocationSoftmax(
+                    height=self.cells[0], width=self.cells[1], hidden=hidden, generator=generator
+                ),
+                "first": self._layer(features, generator),
+                "second": self._layer(hidden, generator),
+            }
+        )
+        self.dropout = nn.Dropout(options.dropout)
+        self.classifier = linear_head(
+            hidden * self.cells[0] * self.cells[1], task.classes, generator, options.classifier_std
+        )
+
+    def _layer(self, inputs: int, generator: torch.Generator) -> SpatialLstm:
+        o = self.options
+        inputs *= 4 if o.input == "causal" else 1
+        return SpatialLstm(
+            inputs=inputs, hidden=o.hidden, gates=o.gates, output=o.output, bias=o.bias, generator=generator
+        )
+
+    def modules_of(self, group: str) -> list[nn.Module]:
+        """`recurrence` is everything between the streams and the softmax layer."""
+        if group == "recurrence":
+            return [self.recurrence, self.dropout]
+        return [self.classifier] if group == "classifier" else list(self.streams)
+
+    def trunk(self, images: Tensor) -> Tensor:
+        """(B, C + D, K, K): the aligned maps of both streams, one after the other."""
+        first = self.streams[0](images)
+        second = first if self.symmetric else self.streams[1](images)
+        return torch.cat(align_maps(first, second, self.options.dropped), dim=1)
+
+    def features(self, maps: Tensor) -> Tensor:
+        """(B, F, K, K): the bilinear features of equation 1 at every location, projected and normalised."""
+        a, b = maps.split(self.channels, dim=1)
+        if self.project is None:
+            cube = (a[:, :, None] * b[:, None]).flatten(1, 2)
+        else:
+            cube = self.project.at_each(a, b)
+        if self.options.normalize:
+            rows = signed_sqrt(cube, SQRT_EPSILON).permute(0, 2, 3, 1)
+            cube = l2_normalize(rows.flatten(0, 2)).view(rows.shape).permute(0, 3, 1, 2)
+        return cube
+
+    def head(self, features: Tensor, target: Target | None = None) -> Outputs:
+        """Attention, recurrence and softmax on the maps that `trunk` gives."""
+        cube = self.features(features)
+        r, mean = self.recurrence, cube.mean(dim=(2, 3))
+        h0, c0 = torch.tanh(r["start_h"](mean)), r["start_c"](mean)
+        if self.options.attention == "recurrent":
+            first = self._run("first", cube, h0, c0)
+            attention = self._at_own_location(first)
+            second = self._run("second", self._weighted(first, attention), h0, c0)
+        else:
+            attention = r["locations"](h0)
+            if self.options.attention == "initial":
+                cube = self._weighted(cube, attention)
+            else:
+                cube = printed_expectation(cube, attention.log())
+            second = self._run("second", self._run("first", cube, h0, c0), h0, c0)
+        embedding = second.flatten(1)
+        return Outputs(self.classifier(self.dropout(embedding)), embedding, attention=attention)
+
+    def _run(self, name: str, x: Tensor, h0: Tensor, c0: Tensor) -> Tensor:
+        x = self.dropout(x)
+        states: Tensor = self.recurrence[name](causal_neighbourhood(x) if self.options.input == "causal" else x, h0, c0)
+        return states
+
+    def _at_own_location(self, states: Tensor) -> Tensor:
+        """Softmax over all locations of U_uv times the state at (u, v): (B, K, K)."""
+        locations = self.recurrence["locations"]
+        assert isinstance(locations, LocationSoftmax)
+        logits = torch.einsum("bnk,kn->bk", states.flatten(2), locations.weight)
+        return logits.softmax(dim=1).view(-1, *self.cells)
+
+    def _weighted(self, x: Tensor, attention: Tensor) -> Tensor:
+        """x times its attention, in multiples of the even one, so that even attention changes nothing."""
+        return x * (attention * self.cells[0] * self.cells[1])[:, None]
+
+    def losses(self, outputs: Outputs, target: Target) -> dict[str, Tensor]:
+        """Equation 5: cross-entropy, and lambda times the attention penalty."""
+        assert outputs.attention is not None
+        penalty = self.options.penalty * attention_penalty(outputs.attention, self.tau)
+        return {**super().losses(outputs, target), "attention_penalty": penalty}
+
+
+def _perceptron(features: int, hidden: int, generator: torch.Generator) -> nn.Sequential:
+    """A hidden layer and an output layer of the state's size, for equation 7."""
+    layers = nn.Sequential(nn.Linear(features, hidden), nn.Tanh(), nn.Linear(hidden, hidden))
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+            nn.init.zeros_(layer.bias)
+    return layers
