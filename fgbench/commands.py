@@ -102,6 +102,8 @@ def get_data(name: str) -> Path:
     first = os.environ.get("FGBENCH_DATA", "").split(os.pathsep)[0]
     place = Path(first) if first else cache_folder() / "data"
     url = os.environ.get(f"FGBENCH_URL_{name.upper()}") or dataset.archive.url
+    if not url:
+        raise dataset.by_hand(place / dataset.folder)
     archive = fetch(url, place / Path(url).name, md5=dataset.archive.md5)
     unpacked = place / f".{dataset.folder}.unpacked"
     shutil.rmtree(unpacked, ignore_errors=True)  # what an interrupted call left
@@ -125,7 +127,7 @@ def check_data(name: str, *, as_json: bool = False) -> bool:
     index = dataset.index()
     with Progress(quiet=as_json) as progress:
         task = progress.add(f"decoding {name}", len(index))
-        health = check(index, dataset.official, dataset.tables, lambda: progress.advance(task))
+        health = check(index, dataset.official, dataset.tables, dataset.counts, lambda: progress.advance(task))
     if as_json:
         out(json.dumps(asdict(health), indent=1, ensure_ascii=False))
         return not health.problems
@@ -137,7 +139,7 @@ def check_data(name: str, *, as_json: bool = False) -> bool:
             table(f"{title}: {kind} ({len(same)})", [{"file": f.file, "what": f.what} for f in shown])
             if len(shown) < len(same):
                 out(f"  and {len(same) - len(shown)} more (--json lists all)")
-    counts = f"{health.images} images, {int(index.train.sum())} for training"
+    counts = f"{health.images} images of {len(index.classes)} classes, {int(index.train.sum())} for training"
     out(f"{dataset.title}: {counts}, {len(health.problems)} problems")
     if not health.problems:
         out(f"annotations {index.annotation_hashes['split']}, fingerprint {index.fingerprint}")

@@ -233,11 +233,14 @@ def _data_deviations(dataset: Dataset, index: Index, recipe: Recipe, control: st
 
     if dataset.name != recipe.settings.data:
         add("data", recipe.settings.data, dataset.name, True)
-    elif dataset.official:
+    elif not dataset.synthetic:
         whole = _index(dataset.name, dataset.find())
         for kind, expected in dataset.official.items():
             if whole.annotation_hashes.get(kind) != expected:
                 add(f"data.annotations.{kind}", "the official file", "another", True)
+        for kind, number in dataset.counts.items():
+            if whole.counts[kind] != number:
+                add(f"data.counts.{kind}", number, whole.counts[kind], True)
         if len(index.classes) != len(whole.classes):
             add("data.classes", len(whole.classes), f"the first {len(index.classes)}", True)
         if odd := index.not_jpeg():

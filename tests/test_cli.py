@@ -1,11 +1,8 @@
-import functools
 import hashlib
-import http.server
 import json
 import subprocess
 import sys
 import tarfile
-import threading
 from dataclasses import replace
 
 import pytest
@@ -77,6 +74,8 @@ def test_doctor_says_what_is_missing_and_what_gets_it():
         (("list", "cels"), "did you mean 'cells'"),
         (("data", "check", "cup"), "did you mean 'cub'"),
         (("data", "check", "cub"), "fgbench data get cub"),
+        (("data", "check", "aircraft"), "fgbench data get aircraft"),
+        (("data", "get", "cars"), "cars_test_annos_withlabels.mat"),
         (("weights", "get", "vgg16.mat"), "did you mean 'vgg16.matconvnet'"),
         (("verify", "nowhere"), "no records in nowhere"),
     ],
@@ -127,18 +126,15 @@ def test_report_and_verify_of_records(tmp_path):
     assert "accuracy: n is stored as 41" in text
 
 
-def test_data_get_downloads_verifies_and_unpacks_the_official_archive(birds_folder, tmp_path, monkeypatch):
+def test_data_get_downloads_verifies_and_unpacks_the_official_archive(birds_folder, tmp_path, monkeypatch, serve):
     site = tmp_path / "site"
     site.mkdir()
     archive = site / "CUB_200_2011.tgz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(birds_folder, "CUB_200_2011", filter=lambda m: None if m.name.endswith("2011/attributes.txt") else m)
         tar.add(birds_folder / "attributes.txt", "attributes.txt")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("FGBENCH_DATA", str(tmp_path / "data"))
-    address = f"http://127.0.0.1:{server.server_port}/CUB_200_2011.tgz"
+    address = f"{serve(site)}/CUB_200_2011.tgz"
     md5 = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
     official = datasets["cub"]
     served = replace(official, archive=replace(official.archive, url=address, md5=md5))
@@ -147,5 +143,5 @@ def test_data_get_downloads_verifies_and_unpacks_the_official_archive(birds_fold
     assert len(served.index()) == 30
     assert sorted(p.name for p in (tmp_path / "data").iterdir() if p.suffix != ".lock") == ["CUB_200_2011"]
     assert (tmp_path / "data/CUB_200_2011/attributes.txt").is_file()
-    server.shutdown()
+    monkeypatch.setitem(datasets._things, "cub", official)
     assert commands.get_data("cub") == tmp_path / "data/CUB_200_2011"

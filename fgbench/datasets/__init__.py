@@ -7,9 +7,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from fgbench.datasets import cub, synthetic
+from fgbench.datasets import aircraft, cars, cub, synthetic
 from fgbench.datasets.index import Index
-from fgbench.errors import MissingError
+from fgbench.errors import FgbenchError, MissingError
 from fgbench.files import cache_folder
 from fgbench.registry import Registry
 
@@ -21,11 +21,15 @@ class Archive:
     """Where the official files are to be had."""
 
     url: str
-    """The official archive; empty when it must be asked for at `page`."""
+    """The official archive; empty when there is none to download."""
     md5: str
     """Published checksum of the archive in hex."""
     page: str
     """The page a person would go to."""
+    absent: str = ""
+    """Why there is no url."""
+    files: dict[str, str] = field(default_factory=dict)
+    """Where there is no url: each file or folder that belongs into the data set's folder, and what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,11 @@ class Dataset:
     load: Callable[[Path, str], Index]
     """Reads the annotations under a folder."""
     official: dict[str, str] = field(default_factory=dict)
-    """Hash of each official annotation; empty for data made here."""
+    """Hash of each official annotation; empty where it is not known, and for data made here."""
     tables: dict[str, str] = field(default_factory=dict)
-    """The file each annotation stands in."""
+    """The file each annotation, and each of the counts, stands in."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """What `Index.counts` is for the official data, where it is known."""
     archive: Archive | None = None
     """None for data made here."""
     make: Callable[[Path], object] | None = None
@@ -79,6 +85,16 @@ class Dataset:
                     make(place)
         return place
 
+    def by_hand(self, place: Path) -> FgbenchError:
+        """What to tell when the data set cannot be downloaded, and would belong into `place`."""
+        assert self.archive is not None
+        lines = [f"{name:<34}{what}" for name, what in self.archive.files.items()]
+        return FgbenchError(
+            f"{self.title} cannot be downloaded: {self.archive.absent} (its page: {self.archive.page})",
+            "\n    ".join([f"get a copy in another way and put it into {place}, which then holds", *lines])
+            + f"\n  then: fgbench data check {self.name}",
+        )
+
     def index(self) -> Index:
         """The data set as read from where it is; raises MissingError or FgbenchError."""
         return self.load(self.find(), self.name)
@@ -93,6 +109,31 @@ datasets("cub")(
         official=cub.OFFICIAL,
         tables=cub.TABLES,
         archive=Archive(cub.URL, cub.MD5, cub.PAGE),
+    )
+)
+
+datasets("aircraft")(
+    Dataset(
+        name="aircraft",
+        title="FGVC-Aircraft 2013b",
+        folder=aircraft.FOLDER,
+        load=aircraft.load,
+        tables=aircraft.TABLES,
+        counts=aircraft.COUNTS,
+        archive=Archive(aircraft.URL, aircraft.MD5, aircraft.PAGE),
+    )
+)
+
+datasets("cars")(
+    Dataset(
+        name="cars",
+        title="Stanford Cars",
+        folder=cars.FOLDER,
+        load=cars.load,
+        official=cars.OFFICIAL,
+        tables=cars.TABLES,
+        counts=cars.COUNTS,
+        archive=Archive("", "", cars.PAGE, cars.ABSENT, cars.FILES),
     )
 )
 

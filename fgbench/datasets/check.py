@@ -13,6 +13,7 @@ from fgbench.datasets.index import Index
 from fgbench.hashing import hash_file
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
+COUNTED = {"train": "training images", "test": "test images", "classes": "classes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +44,31 @@ def check(
     index: Index,
     official: dict[str, str] | None = None,
     tables: dict[str, str] | None = None,
+    counts: dict[str, int] | None = None,
     on_image: Callable[[], object] = lambda: None,
 ) -> Health:
-    """Decode every image of `index` and compare its annotations with the `official` hashes.
+    """Decode every image of `index` and compare its annotations with the `official` hashes and counts.
 
     Args:
         index: the data set as read.
         official: hash of each kind of annotation as `Index.annotation_hashes` computes it; None to skip.
         tables: the file each kind of annotation stands in, for the findings.
+        counts: what `Index.counts` is for the official data; None to skip.
         on_image: called after each image, for a progress bar.
     """
-    health = Health(images=len(index))
+    health, tables = Health(images=len(index)), tables or {}
     for kind, expected in (official or {}).items():
         if index.annotation_hashes.get(kind) != expected:
-            file = (tables or {}).get(kind, kind)
             what = _split_counts(index) if kind == "split" else "differs from the official file"
-            health.problems.append(Finding("annotation", file, what))
+            health.problems.append(Finding("annotation", tables.get(kind, kind), what))
+    for kind, number in (counts or {}).items():
+        if index.counts[kind] != number:
+            what = f"{index.counts[kind]} {COUNTED[kind]}, the official data have {number}"
+            health.problems.append(Finding("annotation", tables.get(kind, kind), what))
     present = [file for file in index.files if (index.root / file).is_file()]
-    health.problems += [
-        Finding("missing", file, "named in images.txt, not on disk") for file in sorted(set(index.files) - set(present))
-    ]
-    health.problems += [Finding("extra", file, "on disk, not in images.txt") for file in _extra(index)]
+    missing = sorted(set(index.files) - set(present))
+    health.problems += [Finding("missing", file, "named in the annotations, not on disk") for file in missing]
+    health.problems += [Finding("extra", file, "on disk, not in the annotations") for file in _extra(index)]
     sizes: dict[str, tuple[int, int]] = {}
     with ThreadPoolExecutor() as pool:
         for file, (size, finding) in zip(
@@ -78,13 +83,14 @@ def check(
 
 
 def _split_counts(index: Index) -> str:
-    train = int(index.train.sum())
-    return f"differs from the official split: {train} training and {len(index) - train} test images"
+    counts = index.counts
+    return f"differs from the official split: {counts['train']} training and {counts['test']} test images"
 
 
 def _extra(index: Index) -> list[str]:
     known = set(index.files)
-    found = (path for path in (index.root / "images").rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    folders = sorted({file.split("/")[0] for file in index.files})
+    found = (p for folder in folders for p in (index.root / folder).rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     return sorted(name for path in found if (name := path.relative_to(index.root).as_posix()) not in known)
 
 

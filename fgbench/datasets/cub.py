@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from fgbench.datasets.index import Index
+from fgbench.datasets.tables import read_lines, read_rows, read_table
 from fgbench.errors import FgbenchError
 
 FOLDER = "CUB_200_2011"
@@ -43,15 +44,15 @@ def load(root: Path, name: str = "cub") -> Index:
     Raises:
         FgbenchError: a file is missing, malformed or does not fit the others; names the file and the line.
     """
-    images = _table(root / TABLES["images"], 2, lambda row: row[1])
+    images = read_table(root / TABLES["images"], 2, lambda row: row[1])
     ids = np.array(list(images), dtype=np.int64)
-    classes = _table(root / TABLES["classes"], 2, lambda row: row[1])
+    classes = read_table(root / TABLES["classes"], 2, lambda row: row[1])
     labels = _for_images(root / TABLES["labels"], images, 2, lambda row: int(row[1]))
     if set(labels) != set(classes):
         odd = sorted(set(labels) ^ set(classes))
         raise FgbenchError(f"{root / TABLES['labels']}: classes {odd[:5]} do not agree with {TABLES['classes']}")
     position = {number: index for index, number in enumerate(classes)}
-    part_names = _table(root / "parts/parts.txt", 2, lambda row: " ".join(row[1:]), at_least=True)
+    part_names = read_table(root / "parts/parts.txt", 2, lambda row: " ".join(row[1:]), at_least=True)
     return Index(
         name=name,
         root=root,
@@ -72,9 +73,9 @@ def attributes(root: Path) -> tuple[tuple[str, ...], np.ndarray]:
     Raises:
         FgbenchError: a file is missing or malformed.
     """
-    names = _table(root / "attributes.txt", 2, lambda row: row[1])
+    names = read_table(root / "attributes.txt", 2, lambda row: row[1])
     path = root / "attributes/class_attribute_labels_continuous.txt"
-    rows = [[float(value) for value in line.split()] for line in _lines(path)]
+    rows = [[float(value) for value in line.split()] for line in read_lines(path)]
     if {len(row) for row in rows} != {len(names)}:
         raise FgbenchError(f"{path}: every row must have the {len(names)} values that attributes.txt names")
     return tuple(names.values()), np.array(rows)
@@ -86,43 +87,9 @@ def _split_flag(row: list[str]) -> bool:
     return row[1] == "1"
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise FgbenchError(f"cannot read {path}: {error.strerror}", "fgbench data get cub") from error
-    except UnicodeDecodeError as error:
-        raise FgbenchError(f"{path} is not a text file: {error.reason} at byte {error.start}") from error
-
-
-def _rows(path: Path, columns: int, *, at_least: bool = False) -> list[tuple[int, list[str]]]:
-    """(line number, fields) of every line that is not blank."""
-    rows = [(number, line.split()) for number, line in enumerate(_lines(path), 1) if line.strip()]
-    for number, row in rows:
-        if len(row) < columns or (len(row) > columns and not at_least):
-            raise FgbenchError(f"{path}, line {number}: {len(row)} fields, expected {columns}")
-    if not rows:
-        raise FgbenchError(f"{path} is empty")
-    return rows
-
-
-def _table(path: Path, columns: int, parse: Callable[[list[str]], T], *, at_least: bool = False) -> dict[int, T]:
-    """A file of lines `id value...` as a dictionary in file order."""
-    table: dict[int, T] = {}
-    for number, row in _rows(path, columns, at_least=at_least):
-        try:
-            key, value = int(row[0]), parse(row)
-        except ValueError as error:
-            raise FgbenchError(f"{path}, line {number}: {error}") from error
-        if key in table:
-            raise FgbenchError(f"{path}, line {number}: id {key} stands twice")
-        table[key] = value
-    return table
-
-
 def _for_images(path: Path, images: dict[int, str], columns: int, parse: Callable[[list[str]], T]) -> list[T]:
     """A file with one line an image, in the order of `images`."""
-    table = _table(path, columns, parse)
+    table = read_table(path, columns, parse)
     if odd := sorted(set(table) ^ set(images)):
         side = "no line for" if odd[0] in images else "a line for an unknown"
         raise FgbenchError(f"{path}: {side} image {odd[0]} ({len(odd)} ids disagree with images.txt)")
@@ -131,7 +98,7 @@ def _for_images(path: Path, images: dict[int, str], columns: int, parse: Callabl
 
 def _parts(path: Path, ids: np.ndarray, part_ids: list[int]) -> np.ndarray:
     """(N, P, 3) keypoints from lines `image part x y visible`."""
-    rows = _rows(path, 5)
+    rows = read_rows(path, 5)
     try:
         values = np.array([row for _, row in rows], dtype=np.float64)
     except ValueError as error:

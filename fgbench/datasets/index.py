@@ -61,6 +61,12 @@ class Index:
             raise FgbenchError(f"{self.name} has {len(self.classes)} classes; asked for the first {count}")
         return replace(self.select(self.labels < count), classes=self.classes[:count])
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many training images, test images and classes there are."""
+        train = int(self.train.sum())
+        return {"train": train, "test": len(self) - train, "classes": len(self.classes)}
+
     @cached_property
     def annotation_hashes(self) -> dict[str, str]:
         """A hash of each kind of annotation as parsed, so that line endings and number formats do not matter."""

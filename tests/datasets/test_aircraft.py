@@ -1,0 +1,236 @@
+import hashlib
+import shutil
+import tarfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pictures import photo
+from PIL import Image
+
+from fgbench import commands
+from fgbench.datasets import aircraft, datasets
+from fgbench.datasets.check import check
+from fgbench.errors import FgbenchError, MissingError
+from fgbench.recipes import load_recipes
+from fgbench.runs import _data_deviations
+
+VARIANTS = ("737-200", "BAE 146-200", "F-16A/B", "Gulfstream IV", "DHC-8-100")
+SIZE = (48, 40)
+SPLITS = {"train": 2, "val": 1, "test": 2}
+"""Images of each variant."""
+
+
+@pytest.fixture(scope="session")
+def official(tmp_path_factory):
+    """The official layout: ids with leading zeros and in no order, all names of the real files."""
+    root = tmp_path_factory.mktemp("aircraft") / "fgvc-aircraft-2013b"
+    data = root / "data"
+    ids = np.random.default_rng(0).permutation(np.arange(34309, 34309 + 5 * len(VARIANTS)))
+    rows = [
+        (f"{ids[5 * label + n]:07d}", variant, split)
+        for label, variant in enumerate(VARIANTS)
+        for n, split in enumerate(split for split, count in SPLITS.items() for _ in range(count))
+    ]
+    for seed, (number, _, _) in enumerate(rows):
+        photo(data / f"images/{number}.jpg", SIZE, seed)
+    (data / "variants.txt").write_text("".join(f"{variant}\n" for variant in VARIANTS))
+    for name, splits in {**{s: {s} for s in SPLITS}, "trainval": {"train", "val"}}.items():
+        lines = [f"{number} {variant}\n" for number, variant, split in rows if split in splits]
+        (data / f"images_variant_{name}.txt").write_text("".join(lines))
+    boxes = [f"{number} {1 + n % 3} {2 + n % 2} {30 + n % 5} 39\n" for n, (number, _, _) in enumerate(rows)]
+    (data / "images_box.txt").write_text("".join(boxes))
+    return root
+
+
+@pytest.fixture
+def copy(official, tmp_path):
+    return shutil.copytree(official, tmp_path / official.name)
+
+
+def first(copy, file="data/images_variant_train.txt"):
+    """The first id and the rest of its line."""
+    return (copy / file).read_text().splitlines()[0].split(" ", 1)
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_reads_labels_split_and_boxes(official):
+    index = aircraft.load(official)
+    assert index.counts == {"train": 15, "test": 10, "classes": 5}
+    assert index.classes == VARIANTS
+    assert np.bincount(index.labels).tolist() == [5] * 5
+    assert np.bincount(index.labels[index.train]).tolist() == [3] * 5
+    assert index.parts is None
+    said = dict(line.split(" ", 1) for line in (official / "data/images_variant_test.txt").read_text().splitlines())
+    for file, label, train in zip(index.files, index.labels, index.train, strict=True):
+        name = file.removeprefix("data/images/").removesuffix(".jpg")
+        assert len(name) == 7
+        assert train == (name not in said)
+        assert train or VARIANTS[label] == said[name]
+    corners = {
+        int(number): [float(value) for value in values]
+        for number, *values in map(str.split, (official / "data/images_box.txt").read_text().splitlines())
+    }
+    for number, (x, y, width, height) in zip(index.ids.tolist(), index.boxes.tolist(), strict=True):
+        assert [x + 1, y + 1, x + width, y + height] == corners[number]
+
+
+def test_the_box_of_a_whole_image_is_its_size(copy):
+    number, box = first(copy, "data/images_box.txt")
+    edit(copy / "data/images_box.txt", f"{number} {box}", f"{number} 1 1 {SIZE[0]} {SIZE[1]}")
+    index = aircraft.load(copy)
+    assert index.boxes[index.ids == int(number)].tolist() == [[0, 0, *SIZE]]
+
+
+def test_agrees_with_torchvision(official):
+    import fgbench.torch_compat  # noqa: F401, I001 - before torchvision
+    from torchvision.datasets import FGVCAircraft
+
+    index = aircraft.load(official)
+    for split, rows in (("trainval", index.train), ("test", ~index.train)):
+        theirs = FGVCAircraft(official.parent, split=split)
+        ours = index.select(rows)
+        assert tuple(theirs.classes) == ours.classes
+        assert theirs._labels == ours.labels.tolist()
+        assert theirs._image_files == [str(official / file) for file in ours.files]
+
+
+def test_a_whole_data_set_has_no_problem(official):
+    health = check(aircraft.load(official), tables=aircraft.TABLES)
+    assert health.problems == []
+    assert health.notes == []
+
+
+@pytest.mark.parametrize(
+    "file", ["variants.txt", "images_box.txt", *(f"images_variant_{s}.txt" for s in (*SPLITS, "trainval"))]
+)
+def test_a_missing_or_empty_file_is_named(copy, file):
+    path = copy / "data" / file
+    path.write_text("")
+    with pytest.raises(FgbenchError, match=file):
+        aircraft.load(copy)
+    path.unlink()
+    with pytest.raises(FgbenchError, match=rf"cannot read \S*/data/{file}: No such file"):
+        aircraft.load(copy)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(FgbenchError, match=f"{file} is not a text file"):
+        aircraft.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("images_variant_trainval.txt", "{id} {rest}", "{id}", "trainval.txt, line 1: 1 fields"),
+        ("images_variant_trainval.txt", "{id}", "x", "trainval.txt, line 1: .*'x'"),
+        (
+            "images_variant_trainval.txt",
+            "{rest}",
+            "737-20",
+            "trainval.txt, line 1: the variant '737-20' is not in",
+        ),
+        ("images_variant_trainval.txt", "{id} {rest}\n", "", "variant_train.txt: image {id} is not in .*trainval.txt"),
+        ("images_variant_train.txt", "{id} {rest}\n", "", "trainval.txt: image {id} is in neither"),
+        ("images_variant_train.txt", "{rest}", "F-16A/B", "train.txt: image {id} has another variant"),
+        ("images_variant_val.txt", "", "{id} {rest}\n", "val.txt: image {id} is in images_variant_train.txt, too"),
+        ("images_variant_test.txt", "", "{id} {rest}\n", "test.txt: image {id} is in data/\\S*trainval.txt, too"),
+        ("images_variant_trainval.txt", "", "{id} {rest}\n", "trainval.txt, line 2: id {number} stands twice"),
+        ("variants.txt", "", "737-200\n", "variants.txt: the variant '737-200' stands twice"),
+        ("variants.txt", "", "A340-300\n", "variants.txt: the variant 'A340-300' has no image"),
+        ("images_box.txt", "{id} 1", "{id} 31", "images_box.txt, line 1: the box 31 .* ends before it begins"),
+        ("images_box.txt", "{id} 1", "{id} one", "images_box.txt, line 1: .*'one'"),
+        ("images_box.txt", "{id} 1", "{id}", "images_box.txt, line 1: 4 fields, expected 5"),
+        ("images_box.txt", "{id} 1", "99 1", "images_box.txt: no line for image {id} "),
+    ],
+)
+def test_a_wrong_annotation_is_named(copy, file, old, new, says):
+    number, rest = first(copy)
+    words = {"id": number, "rest": rest, "number": str(int(number))}
+    edit(copy / "data" / file, old.format(**words), new.format(**words))
+    with pytest.raises(FgbenchError, match=says.format(**words)):
+        aircraft.load(copy)
+
+
+def test_missing_extra_and_corrupt_images_and_boxes_outside_are_named(copy):
+    files = aircraft.load(copy).files
+    (copy / files[0]).unlink()
+    (copy / files[1]).write_bytes(b"not an image")
+    (copy / files[2]).write_bytes((copy / files[2]).read_bytes()[:-300])
+    photo(copy / "data/images/9999999.jpg", SIZE, 99)
+    Image.new("RGB", (20, 20)).save(copy / files[3])
+    health = check(aircraft.load(copy))
+    assert {(f.kind, f.file) for f in health.problems} == {
+        ("missing", files[0]),
+        ("corrupt", files[1]),
+        ("corrupt", files[2]),
+        ("extra", "data/images/9999999.jpg"),
+    }
+    assert [(f.kind, f.file) for f in health.notes] == [("outside", files[3])]
+    assert all("images.txt" not in f.what for f in health.problems)
+
+
+def test_a_split_file_that_was_cut_short_is_a_problem(copy, monkeypatch, capsys):
+    whole = datasets["aircraft"]
+    small = replace(whole, counts={"train": 15, "test": 10, "classes": 5})
+    monkeypatch.setitem(datasets._things, "aircraft", small)
+    monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))
+    assert commands.check_data("aircraft")
+    path = copy / "data/images_variant_test.txt"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    assert not commands.check_data("aircraft", as_json=True)
+    assert "9 test images, the official data have 10" in capsys.readouterr().out
+    found = check(small.index(), small.official, small.tables, small.counts).problems
+    assert {(f.kind, f.file) for f in found if f.kind == "annotation"} == {
+        ("annotation", "data/images_variant_test.txt")
+    }
+    assert whole.counts == {"train": 6667, "test": 3333, "classes": 100}
+
+
+def test_a_subset_and_other_counts_are_deviations(copy, monkeypatch):
+    monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))
+    recipe = load_recipes()["bcnn/bcnn_dm@cub"]
+    recipe = recipe.model_copy(update={"settings": recipe.settings.model_copy(update={"data": "aircraft"})})
+    index = aircraft.load(copy)
+
+    def deviations(dataset, index):
+        return {d.field: (d.recipe, d.run) for d in _data_deviations(dataset, index, recipe, "none")}
+
+    small = replace(datasets["aircraft"], counts=index.counts)
+    monkeypatch.setitem(datasets._things, "aircraft", small)
+    assert deviations(small, index) == {}
+    assert deviations(small, index.first_classes(3)) == {"data.classes": (5, "the first 3")}
+    assert deviations(replace(small, counts=aircraft.COUNTS), index) == {
+        "data.counts.train": (6667, 15),
+        "data.counts.test": (3333, 10),
+        "data.counts.classes": (100, 5),
+    }
+    with Image.open(copy / index.files[0]) as image:
+        image.save(copy / index.files[0], format="PNG")
+    assert set(deviations(small, index)) == {"data.images"}
+
+
+def test_get_downloads_verifies_and_unpacks_the_archive(official, tmp_path, monkeypatch, serve):
+    site = tmp_path / "site"
+    site.mkdir()
+    archive = site / "fgvc-aircraft-2013b.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(official, official.name)
+    place = tmp_path / "data"
+    monkeypatch.setenv("FGBENCH_DATA", str(place))
+    monkeypatch.setenv("FGBENCH_URL_AIRCRAFT", f"{serve(site)}/{archive.name}")
+    with pytest.raises(MissingError, match="fgbench data get aircraft"):
+        datasets["aircraft"].find()
+    with pytest.raises(FgbenchError, match=f"is not the published file: its MD5 is .* not {aircraft.MD5}"):
+        commands.get_data("aircraft")
+    assert not (place / official.name).exists()
+    md5 = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
+    known = datasets["aircraft"]
+    monkeypatch.setitem(datasets._things, "aircraft", replace(known, archive=replace(known.archive, md5=md5)))
+    assert commands.get_data("aircraft") == place / official.name
+    assert sorted(p.name for p in place.iterdir() if p.suffix != ".lock") == [official.name]
+    index = datasets["aircraft"].index()
+    assert index.fingerprint == aircraft.load(official).fingerprint

@@ -1,0 +1,221 @@
+import shutil
+
+import numpy as np
+import pytest
+from pictures import photo
+from PIL import Image
+from scipy.io import savemat
+
+from fgbench import commands
+from fgbench.datasets import cars, datasets
+from fgbench.datasets.check import check
+from fgbench.errors import FgbenchError
+
+NAMES = ("AM General Hummer SUV 2000", "Ram C/V Cargo Van Minivan 2012", "BMW 3-Series Wagon 2012", "smart fortwo 2012")
+SIZE = (48, 40)
+FIELDS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname")
+"""In the order of the official files."""
+TRAIN = ("devkit/cars_train_annos.mat", "cars_train")
+TEST = ("cars_test_annos_withlabels.mat", "cars_test")
+
+
+def write(path, rows, *, fields=FIELDS):
+    """Annotations as in the official files: a 1 x N struct array of names and of the smallest integers that do."""
+    table = np.empty((1, len(rows)), dtype=[(field, object) for field in fields])
+    for n, row in enumerate(rows):
+        for field in fields:
+            value = row[field]
+            number = isinstance(value, int) and value >= 0
+            table[field][0, n] = np.array([[value]], dtype=np.min_scalar_type(value)) if number else value
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(path, {"annotations": table}, do_compression=True)
+
+
+def write_names(path, names):
+    cell = np.empty((1, len(names)), dtype=object)
+    cell[0] = names
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(path, {"class_names": cell}, do_compression=True)
+
+
+def annotations(split):
+    """Rows of a split; classes in no order."""
+    labels = np.random.default_rng(len(split)).permutation(np.repeat(np.arange(1, 5), 3 if split == "train" else 2))
+    corners = [(1 + n % 3, 2 + n % 2, 30 + n % 5, 39) for n in range(len(labels))]
+    return [
+        dict(zip(FIELDS, (*box, int(label), f"{n:05d}.jpg"), strict=True))
+        for n, (box, label) in enumerate(zip(corners, labels, strict=True), 1)
+    ]
+
+
+@pytest.fixture(scope="session")
+def official(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cars") / "stanford_cars"
+    write_names(root / "devkit/cars_meta.mat", NAMES)
+    for seed, (split, (file, folder)) in enumerate({"train": TRAIN, "test": TEST}.items()):
+        rows = annotations(split)
+        write(root / file, rows)
+        for n, row in enumerate(rows):
+            photo(root / folder / row["fname"], SIZE, 100 * seed + n)
+    unlabelled = [f for f in FIELDS if f != "class"]
+    write(root / "devkit/cars_test_annos.mat", annotations("test"), fields=unlabelled)
+    return root
+
+
+@pytest.fixture
+def copy(official, tmp_path):
+    return shutil.copytree(official, tmp_path / official.name)
+
+
+def test_reads_labels_split_and_boxes(official):
+    index = cars.load(official)
+    assert index.counts == {"train": 12, "test": 8, "classes": 4}
+    assert index.classes == NAMES
+    assert index.parts is None
+    assert index.ids.tolist() == list(range(1, 21))
+    rows = annotations("train") + annotations("test")
+    assert index.labels.tolist() == [row["class"] - 1 for row in rows]
+    assert index.train.tolist() == [True] * 12 + [False] * 8
+    assert index.files == tuple(f"cars_{'train' if n < 12 else 'test'}/{row['fname']}" for n, row in enumerate(rows))
+    for row, (x, y, width, height) in zip(rows, index.boxes.tolist(), strict=True):
+        assert [x + 1, y + 1, x + width, y + height] == [row[field] for field in FIELDS[:4]]
+
+
+def test_agrees_with_torchvision(official):
+    import fgbench.torch_compat  # noqa: F401, I001 - before torchvision
+    from torchvision.datasets import StanfordCars
+
+    index = cars.load(official)
+    for split, rows in (("train", index.train), ("test", ~index.train)):
+        theirs = StanfordCars(official.parent, split=split)
+        ours = index.select(rows)
+        assert tuple(theirs.classes) == ours.classes
+        files = [str(official / file) for file in ours.files]
+        assert theirs._samples == list(zip(files, ours.labels.tolist(), strict=True))
+
+
+def test_one_image_a_split_is_read_like_many(copy):
+    for file, _ in (TRAIN, TEST):
+        write(copy / file, annotations("train")[:1])
+    write_names(copy / "devkit/cars_meta.mat", [NAMES[annotations("train")[0]["class"] - 1]])
+    with pytest.raises(FgbenchError, match="annotation 1"):
+        cars.load(copy)
+    row = {**annotations("train")[0], "class": 1}
+    for file, _ in (TRAIN, TEST):
+        write(copy / file, [row])
+    assert cars.load(copy).counts == {"train": 1, "test": 1, "classes": 1}
+
+
+def test_a_whole_data_set_has_no_problem_but_that_it_is_not_the_official_one(official):
+    index = cars.load(official)
+    health = check(index, tables=cars.TABLES)
+    assert health.problems == []
+    assert health.notes == []
+    found = check(index, cars.OFFICIAL, cars.TABLES, cars.COUNTS).problems
+    assert {f.file for f in found} == {cars.TABLES[kind] for kind in (*cars.OFFICIAL, *cars.COUNTS)}
+    assert "8 test images, the official data have 8041" in {f.what for f in found}
+
+
+@pytest.mark.parametrize("file", ["devkit/cars_meta.mat", TRAIN[0], TEST[0]])
+def test_a_missing_or_damaged_file_is_named(copy, file):
+    path = copy / file
+    whole = path.read_bytes()
+    path.unlink()
+    with pytest.raises(FgbenchError, match=file):
+        cars.load(copy)
+    random = np.random.default_rng(0)
+    for length in random.integers(0, len(whole), 20):
+        path.write_bytes(whole[:length])
+        with pytest.raises(FgbenchError, match=file):
+            cars.load(copy)
+    for content in (b"<html>" * 50, b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM" + bytes(400)):
+        path.write_bytes(content)
+        with pytest.raises(FgbenchError, match=f"{file} is damaged or not a MATLAB file"):
+            cars.load(copy)
+    for place in random.integers(0, len(whole), 60):
+        changed = bytearray(whole)
+        changed[place] ^= 0xFF
+        path.write_bytes(changed)
+        try:
+            cars.load(copy)
+        except FgbenchError as error:
+            assert file in str(error)  # noqa: PT017 - some bytes stand for nothing
+    savemat(path, {"something": np.arange(3)})
+    with pytest.raises(FgbenchError, match=f"{file} holds no "):
+        cars.load(copy)
+
+
+@pytest.mark.parametrize("kept", ["devkit/cars_test_annos.mat", "cars_test_annos.mat"])
+def test_test_annotations_without_classes_are_told_from_those_with(copy, kept):
+    (copy / "devkit/cars_test_annos.mat").rename(copy / kept)
+    labelled = copy / "cars_test_annos_withlabels.mat"
+    labelled.unlink()
+    with pytest.raises(FgbenchError, match=f"withlabels.mat is missing; {kept} does not do, it lacks the classes"):
+        cars.load(copy)
+    shutil.copy(copy / kept, labelled)
+    with pytest.raises(FgbenchError, match=r"withlabels.mat: the annotations have no class\n.* cars_test_annos_with"):
+        cars.load(copy)
+
+
+@pytest.mark.parametrize("file", [TRAIN[0], TEST[0]])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"class": 5}, r"annotation 2 \(of 00002.jpg\): class 5 is not one of the 4"),
+        ({"class": 0}, r"annotation 2 \(of 00002.jpg\): class 0 is not one of the 4"),
+        ({"class": "car"}, r"annotation 2 \(of 00002.jpg\): .*'car'"),
+        ({"bbox_x1": 33}, r"annotation 2 \(of 00002.jpg\): the box 33 .* ends before it begins"),
+        ({"bbox_y2": "low"}, r"annotation 2 \(of 00002.jpg\): .*'low'"),
+        ({"fname": "../00002.jpg"}, "annotation 2 .* is not the name of a file"),
+        ({"fname": 2}, "annotation 2 .* is not the name of a file"),
+        ({"fname": "00001.jpg"}, "annotation 2: 00001.jpg stands twice"),
+    ],
+)
+def test_a_wrong_annotation_is_named(copy, file, change, says):
+    rows = annotations("train" if file == TRAIN[0] else "test")
+    rows[1] |= change
+    write(copy / file, rows)
+    with pytest.raises(FgbenchError, match=f"{file}, {says}"):
+        cars.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ((*NAMES, "Audi TT 2011"), "the class 'Audi TT 2011' has no image"),
+        ((*NAMES[:3], NAMES[0]), "a class name stands twice"),
+    ],
+)
+def test_wrong_class_names_are_named(copy, names, says):
+    write_names(copy / "devkit/cars_meta.mat", names)
+    with pytest.raises(FgbenchError, match=f"devkit/cars_meta.mat: {says}"):
+        cars.load(copy)
+
+
+def test_missing_extra_and_corrupt_images_and_boxes_outside_are_named(copy):
+    files = cars.load(copy).files
+    (copy / files[0]).unlink()
+    (copy / files[-1]).write_bytes(b"not an image")
+    photo(copy / "cars_test/99999.jpg", SIZE, 99)
+    Image.new("RGB", (20, 20)).save(copy / files[3])
+    health = check(cars.load(copy))
+    assert {(f.kind, f.file) for f in health.problems} == {
+        ("missing", files[0]),
+        ("corrupt", files[-1]),
+        ("extra", "cars_test/99999.jpg"),
+    }
+    assert [(f.kind, f.file) for f in health.notes] == [("outside", files[3])]
+
+
+def test_get_says_that_there_is_nothing_to_download_and_what_to_put_where(copy, tmp_path, monkeypatch):
+    place = tmp_path / "elsewhere"
+    monkeypatch.setenv("FGBENCH_DATA", str(place))
+    with pytest.raises(FgbenchError) as caught:
+        commands.get_data("cars")
+    text = str(caught.value)
+    for part in ("offline for years", cars.PAGE, str(place / "stanford_cars"), "fgbench data check cars", *cars.FILES):
+        assert part in text
+    assert not place.exists()
+    monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))
+    assert commands.get_data("cars") == copy
+    assert datasets["cars"].index().classes == NAMES
