@@ -54,9 +54,7 @@ class Bcnn(Method):
 
     Options: ClassVar[type[Options]] = BcnnOptions
 
-    def __init__(
-        self, backbones: list[Backbone], task: Task, options: BcnnOptions, generator: torch.Generator
-    ) -> None:
+    def __init__(self, backbones: list[Backbone], task: Task, options: BcnnOptions, generator: torch.Generator) -> None:
         super().__init__()
         if len(backbones) != 2:
             raise FgbenchError(f"bcnn takes two streams, not {len(backbones)}")

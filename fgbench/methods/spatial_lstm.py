@@ -1,4 +1,4 @@
-"""Where to Focus: bilinear features at every location, soft attention, a spatial LSTM (Wu and Wang, arXiv 1709.05769)."""
+"""Where to Focus: bilinear features, soft attention and a spatial LSTM (Wu and Wang, arXiv 1709.05769)."""
 
 from typing import ClassVar, Literal
 
@@ -116,11 +116,8 @@ class SpatialLstmNet(Method):
 
     def features(self, maps: Tensor) -> Tensor:
         """(B, F, K, K): the bilinear features of equation 1 at every location, projected and normalised."""
-        a, b = maps.split(self.channels, dim=1)
-        if self.project is None:
-            cube = (a[:, :, None] * b[:, None]).flatten(1, 2)
-        else:
-            cube = self.project.at_each(a, b)
+        a, b = torch.split(maps, list(self.channels), dim=1)
+        cube = (a[:, :, None] * b[:, None]).flatten(1, 2) if self.project is None else self.project.at_each(a, b)
         if self.options.normalize:
             rows = signed_sqrt(cube, SQRT_EPSILON).permute(0, 2, 3, 1)
             cube = l2_normalize(rows.flatten(0, 2)).view(rows.shape).permute(0, 3, 1, 2)
@@ -158,7 +155,7 @@ class SpatialLstmNet(Method):
         return logits.softmax(dim=1).view(-1, *self.cells)
 
     def _weighted(self, x: Tensor, attention: Tensor) -> Tensor:
-        """x times its attention, in multiples of the even one, so that even attention changes nothing."""
+        """X times its attention, in multiples of the even one, so that even attention changes nothing."""
         return x * (attention * self.cells[0] * self.cells[1])[:, None]
 
     def losses(self, outputs: Outputs, target: Target) -> dict[str, Tensor]:

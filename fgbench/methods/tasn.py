@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from fgbench.backbones import Backbone
 from fgbench.errors import FgbenchError
-from fgbench.layers.attention_sampler import Coordinates, Reading, attention_sample, sampling_coordinates
+from fgbench.layers.attention_sampler import Reading, attention_sample, sampling_coordinates
 from fgbench.layers.distillation import distill
 from fgbench.layers.trilinear import (
     Normalisation,
@@ -67,9 +67,7 @@ class Tasn(Method):
     LOSSES: ClassVar[tuple[str, ...]] = ("cross_entropy", "part", "attention", "distillation", "shared")
     OUTPUTS: ClassVar[tuple[str, ...]] = ("attention",)
 
-    def __init__(
-        self, backbones: list[Backbone], task: Task, options: TasnOptions, generator: torch.Generator
-    ) -> None:
+    def __init__(self, backbones: list[Backbone], task: Task, options: TasnOptions, generator: torch.Generator) -> None:
         super().__init__()
         if len(backbones) != 2:
             raise FgbenchError(f"tasn takes two streams, one for attention and one for features, not {len(backbones)}")
@@ -94,11 +92,12 @@ class Tasn(Method):
 
     def modules_of(self, group: str) -> list[nn.Module]:
         """`attention` is the network that looks, `backbone` the one that both nets share."""
-        return {
+        groups: dict[str, list[nn.Module]] = {
             "classifier": [self.heads],
             "backbone": [self.backbone],
             "attention": [self.attention_net, self.dilated],
-        }[group]
+        }
+        return groups[group]
 
     def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The map that is looked at (B, C, h, w) and the trilinear attention of it, which no gradient passes."""
@@ -145,8 +144,7 @@ class Tasn(Method):
             "cross_entropy": half * entropy("master"),
             "part": half * entropy("part"),
             "attention": entropy("attention"),
-            "distillation": o.distillation
-            * distill(extra["master"], extra["part"], o.temperature, detach=o.detach),
+            "distillation": o.distillation * distill(extra["master"], extra["part"], o.temperature, detach=o.detach),
         }
         if o.shared_head:
             losses["shared"] = half * (entropy("shared") + entropy("shared_part"))
@@ -167,9 +165,9 @@ class Tasn(Method):
         where = sampling_coordinates(
             structure, self.options.size, size, size, reading=self.options.reading, squared=self.options.squared
         )
-        rows, columns = (_counts(axis, cells, size) for axis, cells in zip(
-            (where.y, where.x), structure.shape[1:], strict=True
-        ))
+        rows, columns = (
+            _counts(axis, cells, size) for axis, cells in zip((where.y, where.x), structure.shape[1:], strict=True)
+        )
         return rows[:, :, None] * columns[:, None, :]
 
 
