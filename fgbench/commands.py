@@ -194,6 +194,7 @@ def run_recipes(request: Request, results: Path) -> int:
     """Run what was asked for and print how it came out; returns the exit code."""
     import torch
 
+    from fgbench.measures import headline
     from fgbench.runner import run_plan, store_of
     from fgbench.runs import Changes, plan
 
@@ -218,12 +219,14 @@ def run_recipes(request: Request, results: Path) -> int:
     for run in planned.runs:
         if store.has(run.id):
             record = store.read(run.id)
-            value = record.values["accuracy"]
+            name = headline(record.values)
+            value = record.values[name]
             rows.append(
                 {
                     "run": run.title,
-                    "accuracy, %": f"{value.value:.1f}",
-                    "95 %": f"{value.low:.1f} to {value.high:.1f}",
+                    "measured": name,
+                    value.unit: f"{value.value:.1f}",
+                    "95 %": "" if value.low is None else f"{value.low:.1f} to {value.high:.1f}",
                     "time, s": f"{record.cost.wall_s:.0f}",
                     "peak, MiB": f"{record.cost.peak_mib:.0f}",
                     "images/s": f"{record.cost.test_fps or 0:.1f}",

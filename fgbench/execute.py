@@ -31,6 +31,7 @@ from fgbench.pipeline import Pipeline
 from fgbench.protocol import Split, test_split, train_split
 from fgbench.provenance import cost, provenance
 from fgbench.randomness import generator
+from fgbench.recipes import Settings
 from fgbench.records import Record, Store
 from fgbench.runs import Run
 from fgbench.samples import sample_arrays
@@ -119,7 +120,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     predict = _classifier(method, train_pixels, training.labels, len(index.classes), run, work, journal, tell)
     with journal.phase("test"):
         outputs = map_outputs(
-            {name: work / f"test-{name}.npy" for name in ("scores", *method.OUTPUTS)},
+            {name: work / f"test-{name}.npy" for name in _measured(method, settings)},
             test_pixels,
             predict,
             batch_size=batch_size,
@@ -139,6 +140,11 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
         },
         arrays,
     )
+
+
+def _measured(method: Method, settings: Settings) -> tuple[str, ...]:
+    """The outputs that are measured."""
+    return method.OUTPUTS if settings.classifier == "none" else ("scores", *method.OUTPUTS)
 
 
 def _train_data(pixels: np.ndarray, training: Split, pipeline: Pipeline) -> TrainData:
@@ -242,7 +248,7 @@ def _classifier(
 ) -> Callable[[Tensor], dict[str, Tensor]]:
     """What maps images to `scores` (B, classes), and to the other outputs the method has."""
     mirror = run.settings.mirror
-    if run.settings.classifier == "softmax":
+    if run.settings.classifier in {"softmax", "none"}:
         method.eval()
         return _predict(method, lambda embedding, logits: logits, mirror)
     with journal.phase("descriptors"):

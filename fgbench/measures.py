@@ -36,16 +36,21 @@ def measure(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
     """The values that per-sample arrays give, by name.
 
     Args:
-        arrays: as `fgbench.samples.sample_arrays` makes them: always `scores` and `labels`, which give the accuracies;
-            `keypoints` give `pck@<alpha>/<part>` and their mean `pck@<alpha>`, and where the parts are a bird's
-            `pcp/head` and `pcp/body`; attention gives `attention/<part>`, `attention/parts` and `attention/box`.
+        arrays: as `fgbench.samples.sample_arrays` makes them. `scores` and `labels` give the accuracies; `keypoints`
+            give `pck@<alpha>/<part>` and their mean `pck@<alpha>`, and where the parts are a bird's `pcp/head` and
+            `pcp/body`; attention gives `attention/<part>`, `attention/parts` and `attention/box`.
     """
-    values = _accuracies(arrays["scores"], arrays["labels"])
+    values = _accuracies(arrays["scores"], arrays["labels"]) if "scores" in arrays else {}
     if "keypoints" in arrays:
         values |= _keypoints(arrays)
     if "attention_at_parts" in arrays:
         values |= _attention(arrays)
     return values
+
+
+def headline(values: Mapping[str, Value]) -> str:
+    """The name of the value that says most of a run."""
+    return next((name for name in ("accuracy", "pck@0.10") if name in values), next(iter(values)))
 
 
 def value_name(metric: str, params: Mapping[str, object]) -> str:

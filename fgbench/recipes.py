@@ -47,6 +47,8 @@ class Stage(Model):
     weight_decay: float = Field(ge=0)
     """On the backbone, and on the classifier times `classifier_decay_scale`."""
     classifier_decay_scale: float = Field(default=1.0, ge=0)
+    lr_scales: dict[str, float] = {}
+    """Factors on the learning rate of other groups than the classifier."""
     lr_drops: tuple[int, ...] = ()
     """Epochs (from 1) before which the rate is divided by ten."""
     augment: bool = True
@@ -87,8 +89,8 @@ class Settings(Model):
     """Numbers of a training's matrix products and convolutions; descriptors and scores are always of float32."""
     stages: dict[str, Stage] = {}
     """Stages of training by name."""
-    classifier: Literal["svm", "softmax"]
-    """What the accuracy is measured of."""
+    classifier: Literal["svm", "softmax", "none"]
+    """What the accuracy is measured of; `none` for a run that only finds keypoints."""
     svm: Svm | None = None
     """Settings of the SVM, when it is the classifier."""
 

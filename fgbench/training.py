@@ -157,7 +157,7 @@ def _optimizer(method: Method, stage: Stage) -> torch.optim.Optimizer:
             groups.append(
                 {
                     "params": parameters,
-                    "scale": stage.classifier_lr_scale if head else 1.0,
+                    "scale": stage.classifier_lr_scale if head else stage.lr_scales.get(name, 1.0),
                     "weight_decay": stage.weight_decay * (stage.classifier_decay_scale if head else 1.0),
                 }
             )

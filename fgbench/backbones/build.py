@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fgbench.backbones.dense import DenseVgg, dense_vgg
 from fgbench.backbones.matconvnet import read_matconvnet
-from fgbench.backbones.networks import DENSE_TAPS, FC_PX, GRIDS, VECTOR_TAPS, Network, build_network, split_stream
+from fgbench.backbones.networks import DENSE_TAPS, FC_PX, GRIDS, TAPS, VECTOR_TAPS, Network, build_network, split_stream
 from fgbench.backbones.spec import FoundWeights, InputSpec, WeightSpec
 from fgbench.backbones.state import load_into, read_state
 from fgbench.backbones.weights import find_file, find_weights, remembered_hash
@@ -159,7 +159,9 @@ def load_backbone(
         return _plain(network, tap, path).eval()
     found = find_weights(network, tap, (name,) if name else (), path)
     if found.spec.format == "matconvnet":
-        layers, spec, channels = read_matconvnet(found.path, tap)
+        layers, spec, channels = read_matconvnet(found.path, TAPS[network][0] if tap == "pool" else tap)
+        if tap == "pool":
+            layers.add_module("pool", nn.AdaptiveAvgPool2d(1))
         return Backbone(network, tap, layers, spec, channels, found).eval()
     state = read_state(found.path)
     built = _empty(network, tap)

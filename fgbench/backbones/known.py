@@ -6,6 +6,7 @@ from fgbench.registry import Registry
 weight_specs: Registry[WeightSpec] = Registry("weight file")
 
 _VGG16_MAPS = ("relu5_3", "conv5_3")
+_VGG19 = ("relu5_4", "conv5_4", "pool", "relu7")
 _VGG16_FC = ("relu7", "fcn7", "fcn7_same")
 _MATCONVNET = "https://www.vlfeat.org/matconvnet/models"
 _TORCHVISION = "https://download.pytorch.org/models"
@@ -62,6 +63,29 @@ _SPECS = (
         sha256="397923af",
         original=False,
         note="torchvision's VGG16_Weights.IMAGENET1K_V1: trained anew, not the papers' weights",
+    ),
+    WeightSpec(
+        name="vgg19.matconvnet",
+        network="vgg19",
+        files=("imagenet-vgg-verydeep-19.mat",),
+        format="matconvnet",
+        input=None,
+        taps=_VGG19,
+        url=f"{_MATCONVNET}/imagenet-vgg-verydeep-19.mat",
+        md5=("106118b7cf60435e6d8e04f6a6dc3657", "49e623de543b207d57fab0f6eaf79a7e"),
+        note="configuration E of the papers' D-Net; terms at www.robots.ox.ac.uk/~vgg/research/very_deep",
+    ),
+    WeightSpec(
+        name="vgg19.torchvision",
+        network="vgg19",
+        files=("vgg19-dcbb9e9d.pth",),
+        format="pth",
+        input=IMAGENET,
+        taps=_VGG19,
+        url=f"{_TORCHVISION}/vgg19-dcbb9e9d.pth",
+        sha256="dcbb9e9d",
+        original=False,
+        note="torchvision's VGG19_Weights.IMAGENET1K_V1: trained anew, not the papers' weights",
     ),
     WeightSpec(
         name="vggm.matconvnet",

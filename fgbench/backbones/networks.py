@@ -16,12 +16,13 @@ from fgbench.layers.keypoint_maps import Grid
 
 TAPS = {
     "vgg16": ("relu5_3", "conv5_3", "relu7", "fcn7", "fcn7_same"),
+    "vgg19": ("relu5_4", "conv5_4", "pool", "relu7"),
     "vggm": ("relu5", "conv5", "relu7"),
     "squeezenet1_1": ("features", "pool"),
     "tiny_d": ("conv", "pool"),
     "tiny_m": ("conv", "pool"),
 }
-"""Layers whose output a network gives; a model of timm has `TIMM_TAPS`."""
+"""Layers whose output a network gives, its last map first; a model of timm has `TIMM_TAPS`."""
 TIMM_TAPS = ("features", "features8", "pool")
 DENSE_TAPS = {"fcn7", "fcn7_same"}
 """fc7 of VGG-16 at every place where fc6 fits inside the last map (`fcn7`), or at every cell of it, zeros around it
@@ -36,6 +37,7 @@ TINY_INPUT = InputSpec("rgb", 1.0, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))
 GRIDS = {
     ("vgg16", "relu5_3"): Grid(8.0, 16.0),
     ("vgg16", "conv5_3"): Grid(8.0, 16.0),
+    ("vgg19", "relu5_4"): Grid(8.0, 16.0),
     ("vgg16", "fcn7"): Grid(112.0, 32.0),
     ("vgg16", "fcn7_same"): Grid(16.0, 32.0),
     ("tiny_d", "conv"): Grid(3.5, 8.0),
@@ -79,11 +81,11 @@ def build_network(network: str, tap: str) -> Network:
     return _timm(network, tap) if network.startswith("timm/") else _BUILDERS[network](network, tap)
 
 
-def _vgg16(network: str, tap: str) -> Network:
-    """D-Net (Simonyan and Zisserman 2014, configuration D), its layers named as torchvision names them."""
-    features, inputs = nn.Sequential(), 3
+def _vgg(network: str, tap: str) -> Network:
+    """D-Net (Simonyan and Zisserman 2014, configuration D or E), its layers named as torchvision names them."""
+    features, inputs, deep = nn.Sequential(), 3, 4 if network == "vgg19" else 3
     for block, outputs in enumerate((64, 128, 256, 512, 512)):
-        for _ in range(2 if block < 2 else 3):
+        for _ in range(2 if block < 2 else deep):
             convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
             nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
             features.extend((convolution, nn.ReLU(inplace=True)))
@@ -91,14 +93,17 @@ def _vgg16(network: str, tap: str) -> Network:
         features.append(nn.MaxPool2d(2))
     if tap == "relu7":
         return Network(FullyConnected(features), 4096, IMAGENET)
-    maps = nn.Sequential(*list(features)[:29])
-    if tap == "relu5_3":
+    maps = nn.Sequential(*list(features)[:-2])
+    if not tap.startswith("conv"):
         maps.append(nn.ReLU())  # not in place, as what is handed out is nobody else's
-    return Network(nn.Sequential(OrderedDict(features=maps)), 512, IMAGENET)
+    layers = nn.Sequential(OrderedDict(features=maps))
+    if tap == "pool":
+        layers.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    return Network(layers, 512, IMAGENET)
 
 
 class FullyConnected(nn.Module):
-    """VGG-16 up to fc7; torchvision's pooling to 7 x 7 has nothing to do at 224 px."""
+    """VGG-16 or VGG-19 up to fc7; torchvision's pooling to 7 x 7 has nothing to do at 224 px."""
 
     def __init__(self, features: nn.Sequential) -> None:
         super().__init__()
@@ -208,7 +213,8 @@ def _timm(network: str, tap: str) -> Network:
 
 
 _BUILDERS: dict[str, Callable[[str, str], Network]] = {
-    "vgg16": _vgg16,
+    "vgg16": _vgg,
+    "vgg19": _vgg,
     "vggm": _vggm,
     "squeezenet1_1": _squeezenet,
     "tiny_d": _tiny,

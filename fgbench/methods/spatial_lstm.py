@@ -10,6 +10,7 @@ from fgbench.backbones import Backbone
 from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import SQRT_EPSILON, Dropped, align_maps, l2_normalize, signed_sqrt
 from fgbench.layers.compact_bilinear import projection
+from fgbench.layers.glimpse import glimpse_lstm
 from fgbench.layers.location_attention import LocationSoftmax, attention_penalty, printed_expectation
 from fgbench.layers.spatial_lstm import Gates, Output, SpatialLstm, causal_neighbourhood
 from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
@@ -24,10 +25,10 @@ class SpatialLstmOptions(Options):
     """Channels after the projection."""
     normalize: bool = True
     """Signed square root and l2 norm at every location, without which the LSTM's gates saturate."""
-    attention: Literal["recurrent", "initial", "printed"] = "recurrent"
-    """Where the location softmax stands. `initial`: its logits are U h0, and the features are weighted by it, as after
-    equation 7. `printed`: the same logits, with the sums of equations 3 and 4 up to (i, j) only. `recurrent`: the logit
-    at (u, v) is U_uv times the first layer's state there, and weights what the second layer reads."""
+    attention: Literal["glimpse", "initial", "printed"] = "glimpse"
+    """Where the location softmax stands. `glimpse`: every cell of the first layer reads the expectation of the features
+    under a softmax that its neighbours' states give. `initial`: one softmax an image, of U h0 as after equation 7,
+    weights the features. `printed`: the same softmax, its sums up to (i, j) only as in equations 3 and 4."""
     input: Literal["cell", "causal"] = "cell"
     """What a cell of the LSTM reads: its own location, or the four before it, as the printed I_<ij."""
     gates: Gates = "printed"
@@ -55,7 +56,7 @@ class SpatialLstmNet(Method):
     """
 
     Options: ClassVar[type[Options]] = SpatialLstmOptions
-    HEAD: ClassVar[tuple[str, ...]] = ("classifier", "recurrence")
+    HEAD: ClassVar[tuple[str, ...]] = ("classifier", "recurrence", "attention")
     LOSSES: ClassVar[tuple[str, ...]] = ("cross_entropy", "attention_penalty")
     OUTPUTS: ClassVar[tuple[str, ...]] = ("attention",)
 
@@ -63,6 +64,8 @@ class SpatialLstmNet(Method):
         self, backbones: list[Backbone], task: Task, options: SpatialLstmOptions, generator: torch.Generator
     ) -> None:
         super().__init__()
+        if options.attention == "glimpse" and options.input == "causal":
+            raise FgbenchError("a glimpse sees all locations: it has no causal neighbourhood", "set input to cell")
         if len(backbones) != 2:
             raise FgbenchError(f"spatial_lstm takes two streams, not {len(backbones)}")
         self.symmetric = backbones[0] is backbones[1]
@@ -103,9 +106,11 @@ class SpatialLstmNet(Method):
         )
 
     def modules_of(self, group: str) -> list[nn.Module]:
-        """`recurrence` is everything between the streams and the softmax layer."""
+        """`recurrence` is everything between the streams and the softmax layer but `attention`, the location softmax."""
         if group == "recurrence":
-            return [self.recurrence, self.dropout]
+            return [module for name, module in self.recurrence.items() if name != "locations"] + [self.dropout]
+        if group == "attention":
+            return [self.recurrence["locations"]]
         return [self.classifier] if group == "classifier" else list(self.streams)
 
     def trunk(self, images: Tensor) -> Tensor:
@@ -128,17 +133,17 @@ class SpatialLstmNet(Method):
         cube = self.features(features)
         r, mean = self.recurrence, cube.mean(dim=(2, 3))
         h0, c0 = torch.tanh(r["start_h"](mean)), r["start_c"](mean)
-        if self.options.attention == "recurrent":
-            first = self._run("first", cube, h0, c0)
-            attention = self._at_own_location(first)
-            second = self._run("second", self._weighted(first, attention), h0, c0)
+        if self.options.attention == "glimpse":
+            first, attention = glimpse_lstm(self.dropout(cube), r["first"], r["locations"], h0, c0)
         else:
             attention = r["locations"](h0)
             if self.options.attention == "initial":
-                cube = self._weighted(cube, attention)
+                # In multiples of the even attention, so that it changes nothing.
+                cube = cube * (attention * self.cells[0] * self.cells[1])[:, None]
             else:
                 cube = printed_expectation(cube, attention.log())
-            second = self._run("second", self._run("first", cube, h0, c0), h0, c0)
+            first = self._run("first", cube, h0, c0)
+        second = self._run("second", first, h0, c0)
         embedding = second.flatten(1)
         return Outputs(self.classifier(self.dropout(embedding)), embedding, attention=attention)
 
@@ -146,17 +151,6 @@ class SpatialLstmNet(Method):
         x = self.dropout(x)
         states: Tensor = self.recurrence[name](causal_neighbourhood(x) if self.options.input == "causal" else x, h0, c0)
         return states
-
-    def _at_own_location(self, states: Tensor) -> Tensor:
-        """Softmax over all locations of U_uv times the state at (u, v): (B, K, K)."""
-        locations = self.recurrence["locations"]
-        assert isinstance(locations, LocationSoftmax)
-        logits = torch.einsum("bnk,kn->bk", states.flatten(2), locations.weight)
-        return logits.softmax(dim=1).view(-1, *self.cells)
-
-    def _weighted(self, x: Tensor, attention: Tensor) -> Tensor:
-        """X times its attention, in multiples of the even one, so that even attention changes nothing."""
-        return x * (attention * self.cells[0] * self.cells[1])[:, None]
 
     def losses(self, outputs: Outputs, target: Target) -> dict[str, Tensor]:
         """Equation 5: cross-entropy, and lambda times the attention penalty."""
