@@ -14,15 +14,15 @@ def sample_arrays(outputs: Mapping[str, np.ndarray], truth: Index, pipeline: Pip
     """Arrays by name, each with a row a test image.
 
     Args:
-        outputs: `scores` (N, C) of a method that classifies, and where the method gives them `keypoints` (N, P, 3) in pixels of its images with
-            confidences, and `attention` (N, h, w).
+        outputs: `scores` (N, C) of a method that classifies, and where the method gives them `keypoints` (N, P, 3) in
+            pixels of its images with confidences, and `attention` (N, h, w).
         truth: the test images with everything that is known of them.
         pipeline: from the original images to those the method saw.
 
     Returns:
-        `ids`, `labels` and, if there are any, `scores`; with keypoints, `keypoints` (N, P, 3) in pixels of the original images beside
-        `true_keypoints`, `boxes` and `part_names`; with attention, `attention_at_parts` (N, P) and
-        `attention_in_box` (N,) as multiples of the map's mean, beside `part_names`.
+        `ids`, `labels` and, of a method that classifies, `scores`; with keypoints, `keypoints` (N, P, 3) in pixels of
+        the original images beside `true_keypoints`, `boxes` and `part_names`; with attention, `attention_at_parts`
+        (N, P) and `attention_in_box` (N,) as multiples of the map's mean, beside `part_names`.
     """
     arrays = {"ids": truth.ids, "labels": truth.labels}
     if "scores" in outputs:

@@ -106,7 +106,7 @@ class SpatialLstmNet(Method):
         )
 
     def modules_of(self, group: str) -> list[nn.Module]:
-        """`recurrence` is everything between the streams and the softmax layer but `attention`, the location softmax."""
+        """`recurrence` is all between the streams and the softmax layer, but for `attention`, the location softmax."""
         if group == "recurrence":
             return [module for name, module in self.recurrence.items() if name != "locations"] + [self.dropout]
         if group == "attention":
@@ -134,7 +134,10 @@ class SpatialLstmNet(Method):
         r, mean = self.recurrence, cube.mean(dim=(2, 3))
         h0, c0 = torch.tanh(r["start_h"](mean)), r["start_c"](mean)
         if self.options.attention == "glimpse":
-            first, attention = glimpse_lstm(self.dropout(cube), r["first"], r["locations"], h0, c0)
+            layer, locations = r["first"], r["locations"]
+            assert isinstance(layer, SpatialLstm)
+            assert isinstance(locations, LocationSoftmax)
+            first, attention = glimpse_lstm(self.dropout(cube), layer, locations, h0, c0)
         else:
             attention = r["locations"](h0)
             if self.options.attention == "initial":
