@@ -62,10 +62,10 @@ def options(
 
 @app.command("list")
 def list_(
-    kind: Annotated[str, typer.Argument(help="papers, cells, recipes, methods, data, or all.")] = "all",
+    kind: Annotated[str, typer.Argument(help="papers, rows, cells, recipes, methods, data, or all.")] = "all",
     as_json: AsJson = False,
 ) -> None:
-    """Papers, their cells, recipes, methods and data sets."""
+    """Papers, the rows and cells of their tables, recipes, methods and data sets."""
     from fgbench.commands import catalogue, show_catalogue
 
     found = catalogue(kind)

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from fgbench.datasets import Dataset, datasets
 from fgbench.datasets.check import check
 from fgbench.errors import FgbenchError, nearest
 from fgbench.files import cache_folder
-from fgbench.papers import load_papers
+from fgbench.papers import Paper, load_papers
 from fgbench.recipes import Recipe, load_recipes
 
-KINDS = ("papers", "cells", "recipes", "methods", "data")
+KINDS = ("papers", "rows", "cells", "recipes", "methods", "data")
 DEFAULT_SEEDS = {"quick": 3, "frozen": 1, "paper": 3}
 
 
@@ -49,6 +49,8 @@ def catalogue(kind: str) -> dict[str, list[dict[str, Any]]]:
             {"id": p.id, "version": p.version, "title": p.title, "year": p.year, "cells": len(p.cells())}
             for p in papers.values()
         ]
+    if kind in {"rows", "all"}:
+        found["rows"] = _rows(papers)
     if kind == "cells":
         found["cells"] = [asdict(cell) | {"params": dict(cell.params)} for p in papers.values() for cell in p.cells()]
     if kind in {"recipes", "all"}:
@@ -63,6 +65,24 @@ def catalogue(kind: str) -> dict[str, list[dict[str, Any]]]:
     if kind in {"data", "all"}:
         found["data"] = [{"data": name, "title": datasets[name].title, "here": _is_here(name)} for name in datasets]
     return found
+
+
+def _rows(papers: Mapping[str, Paper]) -> list[dict[str, Any]]:
+    """Every row of every paper's tables, once a data set, with its recipe or why it does not run here."""
+    from fgbench.runs import obstacles
+    from fgbench.verdict import judge
+
+    recipes = load_recipes()
+    missing, known = obstacles(list(recipes.values())), {key: r.deterministic for key, r in recipes.items()}
+    rows: dict[tuple[str, ...], dict[str, Any]] = {}
+    for paper in papers.values():
+        for cell in paper.cells():
+            verdict = judge(cell, [], missing, known)
+            reason = verdict.reason.partition(" (")[0]  # without the folders that were searched
+            runs = "runs here" if verdict.command.startswith("fgbench run") else reason
+            row = {"paper": paper.id, "table": cell.table, "row": cell.row, "data": cell.data, "recipe": cell.recipe}
+            rows.setdefault((*row.values(), runs), row | {"runs": runs, "get it by": verdict.command})
+    return list(rows.values())
 
 
 def _first_line(text: str | None) -> str:
@@ -248,19 +268,26 @@ def run_recipes(request: Request, results: Path) -> int:
 def write_report(results: Path, folder: Path) -> Path:
     """Judge every cell by the records in `results` and render the pages into `folder`; returns the index page."""
     from fgbench.claims import check_claims
+    from fgbench.records import by_identity
     from fgbench.report.render import render
     from fgbench.runner import store_of
     from fgbench.runs import obstacles
     from fgbench.verdict import judge
 
     papers, recipes = load_papers(), load_recipes()
-    records = store_of(results).records()
+    store = store_of(results)
+    records = store.records()
     missing = obstacles(list(recipes.values()))
     known = {key: recipe.deterministic for key, recipe in recipes.items()}
     verdicts = {
         name: [judge(cell, records, missing, known) for cell in paper.cells()] for name, paper in papers.items()
     }
-    return render(papers, verdicts, check_claims(papers, records), records, folder)
+    pictures = {
+        record.run_id: {name: path.read_bytes() for name, path in store.pictures(record.run_id).items()}
+        for group in by_identity(records)
+        for record in group[:1]
+    }
+    return render(papers, verdicts, check_claims(papers, records), records, folder, pictures)
 
 
 def verify_records(results: Path) -> bool:

@@ -121,6 +121,11 @@ class Record(Model):
         return hash_value([self.recipe, self.profile, self.protocol_hash, self.settings, weights, machine])
 
     @property
+    def recipe_paper(self) -> str:
+        """The paper its recipe belongs to."""
+        return self.recipe.split("/")[0]
+
+    @property
     def comparable(self) -> bool:
         """True when nothing about the run keeps its numbers from answering the printed ones."""
         return not self.synthetic and not any(d.changes_experiment for d in self.deviations)

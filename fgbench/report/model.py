@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fgbench.measures import headline as main_value
 from fgbench.papers import Cell, Claim, Paper, Table
-from fgbench.records import Record
+from fgbench.records import Deviation, Record
 from fgbench.statistics import Interval
 from fgbench.verdict import Outcome, Verdict
 
@@ -138,6 +139,50 @@ def groups(verdicts: Sequence[Verdict]) -> list[Group]:
     return [
         Group(BADGES[outcome], reason, command, tuple(cells)) for (outcome, reason, command), cells in found.items()
     ]
+
+
+def all_deviations(records: Sequence[Record]) -> list[Deviation]:
+    """Every deviation of some runs, once."""
+    found: dict[str, Deviation] = {}
+    for record in records:
+        for deviation in record.deviations:
+            found.setdefault(deviation.field, deviation)
+    return list(found.values())
+
+
+def headline(records: Sequence[Record]) -> str:
+    """The value that says most of some runs: name, mean over them, unit."""
+    name = main_value(records[0].values)
+    unit = records[0].values[name].unit
+    return f"{name} {mean_of(records, name):.1f} {unit}"
+
+
+def mean_of(records: Sequence[Record], name: str) -> float | None:
+    """The mean over some runs of a value; None where one lacks it."""
+    values = [record.values[name].value for record in records if name in record.values]
+    return sum(values) / len(values) if len(values) == len(records) else None
+
+
+Grid = tuple[str, list[str], list[tuple[str, list[float | None]]]]
+"""Caption, column heads, and rows of a name and its values."""
+
+
+def value_table(records: Sequence[Record]) -> list[Grid]:
+    """The values of some runs beside the accuracy, means over them, as tables: PCK by part, PCP, attention."""
+    names = list(records[0].values)
+    found: list[Grid] = []
+    reaches = sorted({name.partition("/")[0] for name in names if name.startswith("pck@")})
+    if reaches:
+        parts = [name.partition("/")[2] for name in names if name.startswith(f"{reaches[0]}/")]
+        rows = [("mean of the parts", [mean_of(records, reach) for reach in reaches])]
+        rows += [(part, [mean_of(records, f"{reach}/{part}") for reach in reaches]) for part in parts]
+        found.append(("Keypoints within reach of the true ones, %", reaches, rows))
+    for kind, caption in (("pcp", "Parts with IoU over 0.5, %"), ("attention", "Attention, times the image's mean")):
+        own = [name for name in names if name.startswith(f"{kind}/")]
+        if own:
+            row = [mean_of(records, name) for name in own]
+            found.append((caption, [name.partition("/")[2] for name in own], [("mean over seeds", row)]))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The pages: an index, and one a paper. A pure function of papers, verdicts and records."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from fgbench.records import Record, by_identity
 from fgbench.report import model
 from fgbench.report.curve import learning_curve
 from fgbench.report.model import ClaimResult
-from fgbench.verdict import Verdict
+from fgbench.verdict import Verdict, name_of
 
 
 def render(
@@ -20,6 +21,7 @@ def render(
     claims: Sequence[ClaimResult],
     records: Sequence[Record],
     out: Path,
+    pictures: Mapping[str, Mapping[str, bytes]] | None = None,
 ) -> Path:
     """Write `index.html` and `<paper>.html` into a folder.
 
@@ -29,17 +31,26 @@ def render(
         claims: of all papers.
         records: every record at hand.
         out: the folder; made if need be.
+        pictures: run id -> kind -> JPEG, for the runs that left some.
 
     Returns:
         The index page.
     """
     pages = _environment()
-    common = {"papers": papers, "verdicts": verdicts, "m": model, "curve": learning_curve}
+    common = {
+        "papers": papers,
+        "verdicts": verdicts,
+        "m": model,
+        "curve": learning_curve,
+        "name_of": name_of,
+        "pictures": pictures or {},
+    }
     for name, paper in papers.items():
         used = {record.run_id: record for verdict in verdicts[name] for record in verdict.records}
         own = [result for result in claims if any(result.claim is claim for claim in paper.claims)]
+        runs = [group for group in by_identity(records) if group[0].run_id in used or group[0].recipe_paper == name]
         text = pages.get_template("paper.html.j2").render(
-            **common, paper=paper, source=model.source(list(used.values())), claims=own
+            **common, paper=paper, source=model.source(list(used.values())), claims=own, own_runs=runs
         )
         write_text(out / f"{name}.html", text)
     index = out / "index.html"
@@ -52,6 +63,10 @@ def render(
     return index
 
 
+def _data_address(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
 def _environment() -> Environment:
     pages = Environment(
         loader=PackageLoader("fgbench.report"),
@@ -60,5 +75,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters |= {"number": model.number, "printed": model.printed}
+    pages.filters |= {"number": model.number, "printed": model.printed, "jpeg": _data_address}
     return pages
