@@ -192,7 +192,7 @@ def choose_profile(profile: str, data: str) -> str:
 
 
 def choose_recipes(data: str, names: Sequence[str]) -> list[Recipe]:
-    """Recipes of a data set by name, or all of them.
+    """Recipes of a data set by name, or all of them but variants.
 
     Raises:
         FgbenchError: an unknown recipe, or a data set without recipes.
@@ -207,7 +207,7 @@ def choose_recipes(data: str, names: Sequence[str]) -> list[Recipe]:
     for name in names:
         if name not in recipes:
             raise FgbenchError(f"no recipe {name!r} for {data}; {nearest(name, recipes)}", "fgbench list recipes")
-    return [recipes[name] for name in names] if names else list(recipes.values())
+    return [recipes[name] for name in names or recipes if names or not recipes[name].variant]
 
 
 def run_recipes(request: Request, results: Path) -> int:

@@ -123,6 +123,8 @@ class Origins(Model):
     """Another recipe of the file, whose method and values hold where this one is silent."""
     deterministic: bool = False
     """True when no random number enters: one seed says all."""
+    variant: bool = False
+    """Another reading than the one that answers a printed row: run when asked for by name."""
     train: tuple[Literal["boxes", "parts"], ...] = ()
     """Annotations beyond class labels used in training."""
     test: tuple[Literal["boxes", "parts"], ...] = ()
@@ -152,6 +154,8 @@ class Recipe(Model):
     title: str
     method: str
     deterministic: bool
+    variant: bool
+    """True when it is run only by name."""
     train: tuple[str, ...]
     test: tuple[str, ...]
     settings: Settings
@@ -261,6 +265,7 @@ def _recipe(path: Path, name: str, file: RecipeFile) -> Recipe:
         title=own.title or name,
         method=next((table.method for table in reversed(tables) if table.method), ""),
         deterministic=own.deterministic,
+        variant=own.variant,
         train=own.train,
         test=own.test,
         settings=_settings(values, where),

@@ -28,7 +28,7 @@ def test_every_recipe_resolves_under_every_profile_with_options_its_method_knows
         for profile in PROFILES:
             settings = recipe.resolve(profile)
             methods[recipe.method].Options.model_validate(settings.options)
-            assert settings.data == ("synthetic_birds" if profile == "quick" else "cub")
+            assert settings.data == ("synthetic_birds" if profile == "quick" else recipe.key.partition("@")[2])
 
 
 def test_every_value_has_an_origin():
