@@ -51,10 +51,10 @@ def augment(
     draw = _Draws(generator, len(images) if batch is None else batch, rows)
     for step in pipeline.random:
         images, points = _STEPS[step.name](step, images, points, mirror_order, draw)
-    if points is not None and pipeline.random:
-        size = images.shape[-1]
-        inside = ((points[..., :2] >= 0) & (points[..., :2] <= size)).all(-1)
-        points = torch.cat([points[..., :2], (points[..., 2] * inside)[..., None]], dim=-1)
+        if points is not None:
+            # After each step: what one cut away, the next may turn back into the image, but not its pixels.
+            inside = ((points[..., :2] >= 0) & (points[..., :2] <= images.shape[-1])).all(-1)
+            points = torch.cat([points[..., :2], (points[..., 2] * inside)[..., None]], dim=-1)
     return images, points
 
 

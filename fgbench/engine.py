@@ -53,11 +53,8 @@ class Engine:
             self.fabric.backward(loss)
             return
         self.fabric.backward(loss * share)
-        trained = list(parameters)
-        for parameter in trained:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
+        # The same parameters everywhere: which have a gradient depends on the losses, not on the images.
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         flat = self.sum(torch.cat([gradient.flatten() for gradient in gradients]))
         pieces = torch.split(flat, [gradient.numel() for gradient in gradients])
         for gradient, piece in zip(gradients, pieces, strict=True):
@@ -87,6 +84,12 @@ def processes() -> int:
 def rank() -> int:
     """Which of them this is."""
     return int(os.environ.get("RANK", "0"))
+
+
+def stand_alone() -> None:
+    """Make this process one by itself, where `torchrun` started the process that it was started by."""
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "RANK", "LOCAL_RANK", "GROUP_RANK", "TORCHELASTIC_RUN_ID"):
+        os.environ.pop(name, None)
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ steps (`fgbench.augment`) follow and are applied to batches in training.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -120,8 +121,10 @@ class Pipeline:
         fixed = [step.name in FIXED for step in steps]
         if fixed != sorted(fixed, reverse=True):
             raise FgbenchError(f"in {text!r}: put the random steps ({', '.join(RANDOM)}) after the others")
+        if any(step.name == "crop_box" for step in steps[1:]):
+            raise FgbenchError(f"in {text!r}: crop_box cuts the image as it was decoded", "put it first")
         pipeline = cls(steps)
-        if not any(step.name in {"resize", "center_crop"} for step in pipeline.fixed):
+        if not pipeline.fixed or pipeline.fixed[-1].name not in {"resize", "center_crop"}:
             raise FgbenchError(
                 f"in {text!r}: the steps before the random ones must end in one size", "add resize(n) or center_crop(n)"
             )
@@ -145,7 +148,7 @@ class Pipeline:
     @property
     def cached_size(self) -> int:
         """Side in pixels of the square image after the deterministic steps."""
-        return next(step.size for step in reversed(self.fixed) if step.name in {"resize", "center_crop"})
+        return self.fixed[-1].size
 
     @property
     def output_size(self) -> int:
@@ -161,9 +164,14 @@ class Pipeline:
     def resized(self, size: int) -> "Pipeline":
         """The same pipeline for another final size: every length in pixels scales with it."""
         factor = size / self.output_size
+        scaled = self._with_lengths(lambda step, n: round(n * factor))
+        lacking = size - scaled.output_size  # a pixel or two where shifts were rounded
+        return scaled._with_lengths(lambda step, n: n if step.name == "shift" else n + lacking)
+
+    def _with_lengths(self, length: Callable[[Step, float], int]) -> "Pipeline":
         return Pipeline(
             tuple(
-                replace(step, numbers=tuple(round(n * factor) for n in step.numbers)) if step.name in PIXELS else step
+                replace(step, numbers=tuple(length(step, n) for n in step.numbers)) if step.name in PIXELS else step
                 for step in self.steps
             )
         )
@@ -216,7 +224,7 @@ def _parse_step(part: str, text: str) -> Step:
     filter_name = (arguments.pop() if len(arguments) == 2 else "bicubic") if name in _RESIZES else None
     if filter_name is not None and filter_name not in FILTERS:
         raise FgbenchError(f"in {text!r}: no filter {filter_name!r}; {nearest(filter_name, FILTERS)}")
-    if len(arguments) != PIXELS[name] or not all(value.isdigit() for value in arguments):
+    if len(arguments) != PIXELS[name] or not all(value.isdecimal() for value in arguments):
         raise FgbenchError(f"in {text!r}: {_usage(name)}")
     numbers = tuple(map(int, arguments))
     if name != "shift" and not numbers[0]:

@@ -113,6 +113,9 @@ def _serve(task: Task, connection: Connection) -> None:
     import torch
     from threadpoolctl import threadpool_limits
 
+    from fgbench.engine import stand_alone
+
+    stand_alone()
     torch.set_num_threads(task.threads)
     threadpool_limits(task.threads)
     sent = [0.0]

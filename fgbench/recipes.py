@@ -225,11 +225,16 @@ def load_recipes(root: Path | None = None) -> dict[str, Recipe]:
 def _load(path: Path) -> list[Recipe]:
     file = _read(path)
     if file.like:
-        model = path.with_name(f"{file.like}.toml")
-        if not model.is_file() or file.like in {path.stem, "paper"}:
-            others = {other.stem for other in path.parent.glob("*.toml")} - {path.stem, "paper"}
+        others = {other.stem for other in path.parent.glob("*.toml")} - {path.stem, "paper"}
+        if file.like not in others:
             raise FgbenchError(f"{path}: it cannot be like {file.like!r}; {nearest(file.like, others)}")
-        file = _read(model).model_copy(update={"data": file.data, "recipes": {**_read(model).recipes, **file.recipes}})
+        model = _read(path.with_name(f"{file.like}.toml"))
+        if model.like or file.model_fields_set & {"defaults", "profiles"}:
+            raise FgbenchError(
+                f"{path}: a file that is like another has recipes of its own, but the other's defaults and profiles",
+                "set what differs in the recipes, and be like the file that has them all",
+            )
+        file = model.model_copy(update={"data": file.data, "recipes": {**model.recipes, **file.recipes}})
     return [_recipe(path, name, file) for name in file.recipes]
 
 

@@ -27,6 +27,38 @@ def test_canonical_form_says_every_argument():
         ("center_crop(32, bicubic)", "takes a size"),
         ("flip(2) ", "must end in one size|no argument"),
         ("", "not a step"),
+        ("resize(8))", "not a step"),
+        ("Resize(8)", "not a step"),
+        ("center_crop(-3)", "takes a size"),
+        ("center_crop(3.5)", "takes a size"),
+        ("center_crop(\u00b2)", "takes a size"),
+        ("resize(8, bicubic, 3)", "takes a size in pixels and a filter"),
+        ("center_crop(3, 4)", "takes a size in pixels$"),
+        ("resize(8) | random_crop(0)", "random_crop takes a size"),
+        ("resize(8) | random_crop", "random_crop takes a size"),
+        ("resize(8) | shift(2)", "shift takes two lengths"),
+        ("resize(8) | shift(2, 1, 1)", "shift takes two lengths"),
+        ("resize(8) | shift(2, x)", "shift takes two lengths"),
+        ("resize(8) | shift(4, 1)", "leaves nothing"),
+        ("resize(8) | shift(1, 2) | shift(2, 0)", "leaves nothing"),
+        ("resize(8) | rotate", "rotate takes degrees"),
+        ("resize(8) | rotate(0)", "rotate takes degrees"),
+        ("resize(8) | rotate(181)", "rotate takes degrees"),
+        ("resize(8) | rotate(a)", "rotate takes degrees"),
+        ("resize(8) | rotate(nan)", "rotate takes degrees"),
+        ("resize(8) | rotate(3, 4)", "rotate takes degrees"),
+        ("resize(8) | color_jitter(1.5)", "color_jitter takes a strength"),
+        ("resize(8) | color_jitter", "color_jitter takes a strength"),
+        ("resize(8) | pca_noise(-0.1)", "pca_noise takes a standard deviation"),
+        ("resize(8) | flip(1)", "flip takes no argument"),
+        ("crop_box(3) | resize(8)", "crop_box takes no argument"),
+        ("crop_box", "must end in one size"),
+        ("crop_box | resize_short(8)", "must end in one size"),
+        ("resize(8) | resize_short(9)", "must end in one size"),
+        ("resize(8) | crop_box | center_crop(4)", "put it first"),
+        ("crop_box | crop_box | resize(8)", "put it first"),
+        ("resize(8) | rotat(3)", "did you mean 'rotate'"),
+        ("resize(8) | flip | resize(8)", "after the others"),
     ],
 )
 def test_mistakes_are_named(text, says):
@@ -59,21 +91,141 @@ def test_resized_scales_every_size():
     assert pipeline.cached_size == 224
 
 
-def test_flip_mirrors_about_half_and_depends_on_the_generator_alone():
-    images = torch.arange(1000 * 12).reshape(1000, 1, 3, 4)
-    pipeline = Pipeline.parse("resize(4) | flip")
-    one = augment(pipeline, images, torch.Generator().manual_seed(1))[0]
-    torch.rand(5)
-    assert torch.equal(one, augment(pipeline, images, torch.Generator().manual_seed(1))[0])
-    same = (one == images).flatten(1).all(1)
-    mirrored = (one == images.flip(-1)).flatten(1).all(1)
-    assert (same ^ mirrored).all()
-    assert 420 < int(mirrored.sum()) < 580
+
+def test_canonical_form_reads_back_and_says_the_same():
+    text = (
+        "crop_box | resize_short(52, lanczos) | resize(50, bilinear) | center_crop(48) | random_crop(44) | "
+        "shift(3, 2) | flip | rotate(7.5) | color_jitter(0.4) | pca_noise(0.1)"
+    )
+    pipeline = Pipeline.parse(text)
+    assert str(pipeline) == text
+    assert Pipeline.parse(str(pipeline)) == pipeline
+    assert " | ".join(map(str, pipeline.fixed + pipeline.random)) == text
+    assert len(pipeline.fixed) == 4
+    assert [step.name for step in pipeline.random][:2] == ["random_crop", "shift"]
+    assert str(Pipeline.parse("resize(8, lanczos) | rotate(30.0)")) == "resize(8, lanczos) | rotate(30)"
 
 
-def test_random_crop_cuts_windows_of_the_image():
-    images = torch.arange(36).reshape(1, 1, 6, 6).expand(50, 3, 6, 6)
-    out = augment(Pipeline.parse("resize(6) | random_crop(4)"), images, torch.Generator().manual_seed(0))[0]
-    assert out.shape == (50, 3, 4, 4)
-    assert (out[:, :, 1:, 0] - out[:, :, :-1, 0] == 6).all()
-    assert len({int(corner) for corner in out[:, 0, 0, 0]}) == 9
+@pytest.mark.parametrize(
+    ("text", "cached", "output"),
+    [
+        ("resize(50) | flip", 50, 50),
+        ("resize_short(60) | center_crop(50) | random_crop(44)", 50, 44),
+        ("resize(50) | shift(3, 5)", 50, 40),
+        ("resize(50) | shift(5, 3) | flip", 50, 40),
+        ("resize(50) | random_crop(44) | shift(2, 0)", 50, 40),
+        ("resize(50) | shift(2, 0) | random_crop(44)", 50, 44),
+        ("center_crop(30) | resize(20)", 20, 20),
+        ("resize(30) | center_crop(20) | rotate(9)", 20, 20),
+    ],
+)
+def test_sizes(text, cached, output):
+    pipeline = Pipeline.parse(text)
+    assert (pipeline.cached_size, pipeline.output_size) == (cached, output)
+    pixels = pipeline.decode(Image.new("RGB", (70, 61)))
+    assert pixels.shape == (cached, cached, 3)
+    assert pixels.dtype == np.uint8
+    images = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
+    assert augment(pipeline, images, torch.Generator().manual_seed(0))[0].shape == (1, 3, output, output)
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "result"),
+    [
+        ("resize_short(512) | center_crop(448) | random_crop(400)", 200, "256|224|200"),
+        ("resize(250, bilinear) | shift(13, 6)", 448, "500|26, 12"),
+        ("resize(448) | rotate(10) | color_jitter(0.4) | pca_noise(0.1) | flip", 112, "112|10|0.4|0.1"),
+    ],
+)
+def test_resized_scales_lengths_and_nothing_else(text, size, result):
+    pipeline = Pipeline.parse(text)
+    resized = pipeline.resized(size)
+    assert resized.output_size == size
+    assert "|".join(", ".join(f"{n:g}" for n in step.numbers) for step in resized.steps if step.numbers) == result
+    assert [step.name for step in resized.steps] == [step.name for step in pipeline.steps]
+    assert [step.filter_name for step in resized.steps] == [step.filter_name for step in pipeline.steps]
+
+
+@pytest.mark.parametrize("text", ["resize(250) | shift(13, 7)", "resize_short(250) | center_crop(250) | shift(5, 13)"])
+def test_resized_gives_the_size_it_is_asked_for(text):
+    for size in range(20, 300):
+        resized = Pipeline.parse(text).resized(size)
+        assert resized.output_size == size
+        assert resized.decode(Image.new("RGB", (400, 333))).shape[0] == resized.cached_size
+
+
+BOX = np.array([10.4, 5.0, 20.2, 30.0])
+
+
+def test_crop_box_cuts_the_pixels_that_the_box_touches():
+    step = Pipeline.parse("crop_box | resize(8)").steps[0]
+    assert step.window((100, 80), BOX) == ((10, 5, 31, 35), (21, 30))
+    assert step.window((25, 20), BOX) == ((10, 5, 25, 20), (15, 15))
+    assert step.window((100, 80), np.array([-4.5, -3.0, 10.0, 10.0])) == ((0, 0, 6, 7), (6, 7))
+    pixels = np.zeros((80, 100, 3), np.uint8)
+    pixels[5:35, 10:31] = 255
+    out = Pipeline.parse("crop_box | resize(8)").decode(Image.fromarray(pixels), BOX)
+    assert out.shape == (8, 8, 3)
+    assert (out == 255).all()
+
+
+@pytest.mark.parametrize("box", [None, [100, 5, 20, 20], [-30, 5, 30, 20], [5, 80, 3, 3], [5, -20, 3, 20], [5, 5, 0, 9]])
+def test_crop_box_without_a_part_of_the_image_is_refused(box):
+    pipeline = Pipeline.parse("crop_box | resize(8)")
+    box = None if box is None else np.array(box, dtype=float)
+    says = "does not let the method see" if box is None else "outside the image of 100 x 80"
+    with pytest.raises(FgbenchError, match=says):
+        pipeline.decode(Image.new("RGB", (100, 80)), box)
+    with pytest.raises(FgbenchError, match=says):
+        pipeline.geometry((100, 80), box)
+
+
+def dot(width, height, x, y):
+    """A black image with a bright square of 5 px around the pixel x, y."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[y - 2 : y + 3, x - 2 : x + 3] = 255
+    return Image.fromarray(pixels)
+
+
+def centre_of_light(pixels):
+    """x, y of the bright dot, the origin being the corner of the first pixel."""
+    light = pixels.astype(float).sum(-1)
+    light[light < light.max() / 3] = 0
+    rows, columns = np.indices(light.shape) + 0.5
+    return np.array([(columns * light).sum(), (rows * light).sum()]) / light.sum()
+
+
+FIXED = [
+    "resize(90)",
+    "resize(61, bilinear)",
+    "resize_short(70) | center_crop(61)",
+    "resize_short(33, lanczos) | center_crop(32)",
+    "center_crop(75)",
+    "resize(150) | center_crop(101) | resize(60)",
+    "resize_short(200) | center_crop(150) | resize(140)",
+    "crop_box | resize(64)",
+    "crop_box | resize_short(70) | center_crop(64)",
+]
+
+
+@pytest.mark.parametrize("size", [(140, 81), (80, 133), (100, 100)], ids=["landscape", "portrait", "square"])
+@pytest.mark.parametrize("text", FIXED)
+def test_geometry_is_where_the_pixels_go(text, size):
+    pipeline, box = Pipeline.parse(text), np.array([size[0] / 2 - 28.7, size[1] / 2 - 30.2, 55.9, 62.1])
+    scale, offset = pipeline.geometry(size, box)
+    for aside, down in ((-7, -9), (6, 10), (0, 1)):
+        x, y = size[0] // 2 + aside, size[1] // 2 + down
+        found = centre_of_light(pipeline.decode(dot(*size, x, y), box))
+        expected = np.array([x + 0.5, y + 0.5]) * scale + offset
+        assert ((expected > 0) & (expected < pipeline.cached_size)).all()
+        np.testing.assert_allclose(found, expected, atol=0.35)
+
+
+def test_geometry_of_known_cases():
+    assert Pipeline.parse("resize(50)").geometry((100, 200)) == ((0.5, 0.25), (0.0, 0.0))
+    assert Pipeline.parse("center_crop(50)").geometry((100, 201)) == ((1.0, 1.0), (-25.0, -75.0))
+    assert Pipeline.parse("resize_short(50) | center_crop(40)").geometry((200, 100)) == ((0.5, 0.5), (-30.0, -5.0))
+    assert Pipeline.parse("crop_box | resize(60)").geometry((100, 80), BOX) == (
+        (60 / 21, 2.0),
+        (pytest.approx(-10 * 60 / 21), -10.0),
+    )

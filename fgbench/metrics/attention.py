@@ -24,10 +24,12 @@ def attention_at_points(attention: np.ndarray, points: np.ndarray, size: int) ->
     if points.ndim != 3 or points.shape[0] != len(attention) or points.shape[2] != 3:
         raise FgbenchError(f"keypoints {points.shape} for attention maps {attention.shape}")
     height, width = attention.shape[1:]
-    column = np.clip(points[..., 0] / size * width, 0, width - 1).astype(int)
-    row = np.clip(points[..., 1] / size * height, 0, height - 1).astype(int)
+    visible = points[..., 2] > 0
+    x, y = (np.where(visible, points[..., axis], 0) for axis in (0, 1))  # an invisible keypoint may lie nowhere
+    column = np.clip(x / size * width, 0, width - 1).astype(int)
+    row = np.clip(y / size * height, 0, height - 1).astype(int)
     found = density[np.arange(len(density))[:, None], row, column]
-    return np.where(points[..., 2] > 0, found, np.nan)
+    return np.where(visible, found, np.nan)
 
 
 def attention_in_boxes(attention: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:

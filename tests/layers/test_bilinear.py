@@ -6,7 +6,7 @@ import torch
 from torch.autograd import gradcheck
 
 from fgbench.errors import FgbenchError
-from fgbench.layers.bilinear import align_maps, bilinear_pool, l2_normalize, signed_sqrt
+from fgbench.layers.bilinear import align_maps, bilinear_pool, bilinear_pyramid, l2_normalize, signed_sqrt
 
 
 def maps(channels, size, seed=0):
@@ -66,3 +66,66 @@ def test_l2_norm_is_one_and_zero_stays_zero_with_a_finite_gradient():
     y.sum().backward()
     assert torch.isfinite(x.grad).all()
     assert gradcheck(l2_normalize, (maps(3, 2, 3).flatten(1).requires_grad_(),))
+
+
+@pytest.mark.parametrize(("one", "other"), [((28, 27), (27, 28)), ((5, 7), (4, 3)), ((4, 4), (4, 4)), ((1, 9), (6, 2))])
+def test_border_drops_the_last_rows_and_columns(one, other):
+    a, b = (torch.randn(2, c, *size, generator=torch.Generator().manual_seed(c)) for c, size in ((3, one), (2, other)))
+    first, second = align_maps(a, b, "border")
+    height, width = min(one[0], other[0]), min(one[1], other[1])
+    assert first.shape == (2, 3, height, width)
+    assert second.shape == (2, 2, height, width)
+    for i in range(height):
+        for j in range(width):
+            assert torch.equal(first[:, :, i, j], a[:, :, i, j])
+            assert torch.equal(second[:, :, i, j], b[:, :, i, j])
+
+
+def test_border_and_middle_differ_in_what_they_drop_and_its_gradient():
+    big, small = maps(1, 5).requires_grad_(), maps(1, 4)
+    for dropped, row in (("border", 4), ("middle", 2)):
+        big.grad = None
+        align_maps(big, small, dropped)[0].sum().backward()
+        lost = torch.zeros(5, 5, dtype=torch.bool)
+        lost[row], lost[:, row] = True, True
+        assert torch.equal(big.grad[0, 0] == 0, lost)
+
+
+def naive_pyramid(a, b, levels):
+    """Cell k of n covers the rows from floor(k H / n) to ceil((k + 1) H / n)."""
+    height, width = a.shape[2:]
+    result = []
+    for n in levels:
+        for k in range(n):
+            for m in range(n):
+                rows = range(math.floor(Fraction(k * height, n)), math.ceil(Fraction((k + 1) * height, n)))
+                columns = range(math.floor(Fraction(m * width, n)), math.ceil(Fraction((m + 1) * width, n)))
+                total = sum(a[:, :, None, i, j] * b[:, None, :, i, j] for i in rows for j in columns)
+                result.append((total / (len(rows) * len(columns))).flatten(1))
+    return torch.cat(result, dim=1)
+
+
+@pytest.mark.parametrize("levels", [(1,), (1, 2), (1, 2, 3), (3, 1), (4,)])
+@pytest.mark.parametrize("size", [(4, 4), (5, 7), (6, 4)])
+def test_pyramid_pools_each_cell_of_each_level(levels, size):
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(2, c, *size, dtype=torch.float64, generator=generator) for c in (3, 2))
+    found = bilinear_pyramid(a, b, bilinear_pool, levels)
+    assert found.shape == (2, 6 * sum(n * n for n in levels))
+    torch.testing.assert_close(found, naive_pyramid(a, b, levels), atol=1e-12, rtol=0)
+
+
+def test_pyramid_cells_are_those_of_adaptive_pooling():
+    a, ones = maps(4, 7), torch.ones(2, 1, 7, 7, dtype=torch.float64)
+    found = bilinear_pyramid(a, ones, bilinear_pool, (3,)).view(2, 9, 4)
+    expected = torch.nn.functional.adaptive_avg_pool2d(a, 3).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(found, expected)
+
+
+def test_pyramids_gradient_and_errors():
+    a, b = (torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    assert gradcheck(lambda a, b: bilinear_pyramid(a, b, bilinear_pool, (1, 2)), (a, b))
+    with pytest.raises(FgbenchError, match=r"a pyramid of \(1, 4\) on maps of 3 x 3"):
+        bilinear_pyramid(a, b, bilinear_pool, (1, 4))
+    with pytest.raises(FgbenchError, match="align_maps"):
+        bilinear_pyramid(a, b[..., :2], bilinear_pool, (1,))

@@ -1,0 +1,235 @@
+"""VGG-16 as a network for whole images: values, sizes, and where its cells lie."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from test_matconvnet import Layer, conv, write
+from torch import Tensor, nn
+
+from fgbench.backbones import Backbone, load_backbone
+from fgbench.backbones.dense import DenseVgg, dense_vgg
+from fgbench.backbones.matconvnet import read_matconvnet
+from fgbench.backbones.networks import GRIDS, FullyConnected, build_network
+from fgbench.backbones.padded import Pool
+from fgbench.backbones.spec import IMAGENET
+from fgbench.errors import FgbenchError
+
+CHANNELS = (2, 3, 3, 4, 5)
+WIDE = 6
+
+
+def small_vgg() -> FullyConnected:
+    """VGG-16 with few channels, random weights and biases."""
+    torch.manual_seed(0)
+    features, inputs = nn.Sequential(), 3
+    for block, outputs in enumerate(CHANNELS):
+        for _ in range(2 if block < 2 else 3):
+            convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+            features.extend((convolution, nn.ReLU(inplace=True)))
+            inputs = outputs
+        features.append(nn.MaxPool2d(2))
+    with torch.device("meta"):
+        network = FullyConnected(features)
+    network.features = features
+    network.classifier = nn.Sequential(
+        *(nn.Linear(CHANNELS[-1] * 49, WIDE), nn.ReLU(inplace=True), nn.Dropout()),
+        *(nn.Linear(WIDE, WIDE), nn.ReLU()),
+    )
+    return network.eval()
+
+
+def small_matconvnet() -> list[Layer]:
+    """The same structure as MatConvNet writes it."""
+    layers, inputs = [], 3
+    for block, outputs in enumerate(CHANNELS, start=1):
+        for number in range(1, 3 if block < 3 else 4):
+            layers += [
+                conv(f"conv{block}_{number}", (3, 3, inputs, outputs), pad=[1, 1, 1, 1]),
+                {"type": "relu", "name": f"relu{block}_{number}"},
+            ]
+            layers[-2]["weights"][0, 0] *= 6
+            inputs = outputs
+        layers.append({"type": "pool", "name": f"pool{block}", "method": "max", "pool": [2, 2], "stride": 2, "pad": 0})
+    return [
+        *layers,
+        conv("fc6", (7, 7, inputs, WIDE)),
+        {"type": "relu", "name": "relu6"},
+        conv("fc7", (1, 1, WIDE, WIDE)),
+        {"type": "relu", "name": "relu7"},
+    ]
+
+
+def pictures(size: int, count: int = 2) -> Tensor:
+    return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(1))
+
+
+def test_on_224_px_it_is_the_fully_connected_network() -> None:
+    network, x = small_vgg(), pictures(224)
+    with torch.inference_mode():
+        expected = network(x)
+        dense = dense_vgg(network, same=False).eval()
+        out = dense(x)
+    assert out.shape == (2, WIDE, 1, 1)
+    assert expected.std() > 0
+    torch.testing.assert_close(out.flatten(1), expected)
+
+
+@pytest.mark.parametrize(("same", "cells"), [(False, 10), (True, 16)])
+def test_500_px_give_the_cells_of_the_paper(same: bool, cells: int) -> None:
+    with torch.inference_mode():
+        dense = dense_vgg(small_vgg(), same=same).eval()
+        assert dense.maps(pictures(500)).shape[2:] == (32, 32)
+        assert dense(pictures(500)).shape == (2, WIDE, cells, cells)
+        assert dense(pictures(481)).shape[2:] == (cells, cells)
+
+
+def test_every_cell_is_the_network_on_the_window_that_it_sees() -> None:
+    """Where no window meets the border of the image: relu7 from 7 x 7 cells of pool5."""
+    network, x = small_vgg(), pictures(320, 1)
+    with torch.inference_mode():
+        pooled = network.features(x)
+        unpadded, padded = (dense_vgg(small_vgg(), same=same).eval()(x) for same in (False, True))
+        assert unpadded.shape[2:] == (4, 4)
+        for i in range(4):
+            for j in range(4):
+                expected = network.classifier(pooled[:, :, i : i + 7, j : j + 7].flatten(1))
+                torch.testing.assert_close(unpadded[:, :, i, j], expected)
+        torch.testing.assert_close(padded[:, :, 3:-3, 3:-3], unpadded)
+        around = nn.functional.pad(pooled, (3, 3, 3, 3))
+        torch.testing.assert_close(padded[:, :, 0, 9], network.classifier(around[:, :, :7, 9:16].flatten(1)))
+
+
+def test_the_map_is_handed_out_as_it_is() -> None:
+    dense = dense_vgg(small_vgg(), same=True).eval()
+    with torch.inference_mode():
+        maps = dense.maps(pictures(224))
+        kept = maps.clone()
+        dense.top(maps)
+        assert torch.equal(maps, kept)
+        assert maps.min() == 0
+        torch.testing.assert_close(maps, small_vgg().features[:30](pictures(224)))
+
+
+def test_from_matconvnet(tmp_path: Path) -> None:
+    path = write(tmp_path / "vgg.mat", small_matconvnet())
+    layers, spec, channels = read_matconvnet(path, "relu7")
+    assert any(isinstance(layer, Pool) for layer in layers)
+    x = 20 * pictures(224)
+    with torch.inference_mode():
+        expected = layers.eval()(x)
+        maps = read_matconvnet(path, "relu5_3")[0].eval()(x)
+        dense = dense_vgg(layers, same=False).eval()
+        assert expected.std() > 0
+        torch.testing.assert_close(dense(x), expected)
+        torch.testing.assert_close(dense.maps(x), maps)
+        assert dense(pictures(500)).shape == (2, WIDE, 10, 10)
+        assert dense_vgg(layers, same=True)(pictures(500)).shape == (2, WIDE, 16, 16)
+    assert channels == WIDE
+    assert spec.scale == 255.0
+
+
+def test_pooling_at_the_border_sees_what_is_there() -> None:
+    """An odd side: the last cell is the maximum of one row, not of a pad."""
+    x = -1 - torch.rand(1, 5, 31, 31)
+    theirs, ours = nn.MaxPool2d(2, ceil_mode=True), Pool("max", (2, 2), (2, 2), (0, 1, 0, 1))
+    assert torch.equal(theirs(x), ours(x))
+
+
+class _Dense(Backbone):
+    """A dense backbone of few channels."""
+
+    @property
+    def map_channels(self) -> int:
+        return CHANNELS[-1]
+
+
+@pytest.mark.parametrize(("tap", "size", "cells"), [("fcn7", 500, 10), ("fcn7", 224, 1), ("fcn7_same", 300, 10)])
+def test_with_map(tap: str, size: int, cells: int) -> None:
+    backbone = _Dense("vgg16", tap, dense_vgg(small_vgg(), same=tap == "fcn7_same"), IMAGENET, WIDE).eval()
+    images = torch.randint(0, 256, (1, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        maps, out = backbone.with_map(images)
+        torch.testing.assert_close(out, backbone(images))
+    assert tuple(out.shape[2:]) == backbone.cells(size) == (cells, cells)
+    assert tuple(maps.shape[2:]) == backbone.map_cells(size)
+    assert maps.shape[1] == backbone.map_channels
+    assert backbone.grid(size) == GRIDS["vgg16", tap]
+    assert backbone.map_grid(size) == GRIDS["vgg16", "relu5_3"]
+
+
+def test_other_backbones_have_one_map() -> None:
+    backbone = load_backbone("tiny_d", "conv", pretrained=False)
+    images = torch.zeros(1, 3, 72, 72, dtype=torch.uint8)
+    with torch.inference_mode():
+        maps, out = backbone.with_map(images)
+    assert maps is out
+    assert backbone.cells(72) == backbone.map_cells(72) == tuple(out.shape[2:]) == (9, 9)
+    assert backbone.grid(72) == backbone.map_grid(72) == GRIDS["tiny_d", "conv"]
+    assert backbone.map_channels == backbone.channels == 64
+    spread = load_backbone("squeezenet1_1", "features", pretrained=False)
+    assert spread.cells(64) == (3, 3)
+    assert spread.grid(64).offset == pytest.approx(64 / 6)
+    assert spread.grid(64).stride == pytest.approx(64 / 3)
+    with pytest.raises(FgbenchError, match="gives a vector"):
+        load_backbone("tiny_d", "pool", pretrained=False).cells(64)
+
+
+def evened(layers: nn.Module) -> nn.Module:
+    """The same layers, in which every pixel of a window counts alike."""
+    for name, child in list(layers.named_children()):
+        if isinstance(child, nn.MaxPool2d):
+            setattr(layers, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding, child.ceil_mode))
+        elif isinstance(child, nn.Conv2d):
+            nn.init.constant_(child.weight, 1 / child.weight[0].numel())
+            if child.bias is not None:
+                nn.init.zeros_(child.bias)
+        else:
+            evened(child)
+    return layers
+
+
+def small(network: str, tap: str) -> nn.Module:
+    """The layers that the tap names, for VGG-16 with few channels."""
+    if network != "vgg16":
+        return build_network(network, tap).layers
+    if tap.startswith("fcn7"):
+        return dense_vgg(small_vgg(), same=tap == "fcn7_same")
+    return small_vgg().features[: 30 if tap == "relu5_3" else 29]
+
+
+@pytest.mark.parametrize(("network", "tap"), GRIDS, ids=[":".join(pair) for pair in GRIDS])
+def test_cells_lie_where_the_grid_says(network: str, tap: str) -> None:
+    """The middle of the pixels that a cell's gradient reaches; the origin is the corner of the first pixel."""
+    grid, size = GRIDS[network, tap], 500 if network == "vgg16" else 128
+    layers = evened(small(network, tap)).double().eval()
+    x = torch.ones(1, 3, size, size, dtype=torch.float64, requires_grad=True)
+    out = layers(x)
+    row = round((size / 2 - grid.offset) / grid.stride)
+    column = row + 1
+    out[0, :, row, column].sum().backward()
+    reached = x.grad[0].sum(0)
+    assert not reached[[0, -1]].any(), "its field meets the border"
+    assert not reached[:, [0, -1]].any(), "its field meets the border"
+    weight = reached / reached.sum()
+    pixels = torch.arange(size, dtype=torch.float64) + 0.5
+    found = float((weight.sum(0) * pixels).sum()), float((weight.sum(1) * pixels).sum())
+    centre = grid.offset + grid.stride * column, grid.offset + grid.stride * row
+    assert found == pytest.approx(centre, abs=0.5)
+
+
+def test_the_whole_network_on_224_px(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both taps as they are loaded; drawing their numbers by a distribution would take most of the time."""
+    monkeypatch.setattr(nn.init, "kaiming_normal_", lambda weight, **_: weight)
+    images = torch.randint(0, 256, (1, 3, 224, 224), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = load_backbone("vgg16", "relu7", pretrained=False)(images)
+        dense = load_backbone("vgg16", "fcn7", pretrained=False)
+        maps, out = dense.with_map(images)
+    assert isinstance(dense.layers, DenseVgg)
+    assert out.shape == (1, dense.channels, 1, 1) == (1, 4096, 1, 1)
+    assert maps.shape == (1, dense.map_channels, 14, 14) == (1, 512, 14, 14)
+    assert expected.std() > 0
+    torch.testing.assert_close(out.flatten(1), expected, rtol=1e-4, atol=1e-6)
+    assert [name for name, _ in dense.layers.top.named_children()] == ["pool5", "fc6", "relu6", "drop6", "fc7", "relu7"]

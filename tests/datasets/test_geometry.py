@@ -1,0 +1,97 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fgbench.datasets.geometry import image_sizes, input_geometry, to_input, to_original
+from fgbench.datasets.index import Index
+from fgbench.datasets.pixels import cached_pixels, pixel_key
+from fgbench.errors import FgbenchError
+from fgbench.pipeline import Pipeline
+
+SIZES = [(90, 60), (64, 100), (80, 80)]
+PLACES = [(50, 33), (30, 41), (44, 52)]
+
+
+@pytest.fixture
+def index(tmp_path):
+    """Three images with a bright dot each, whose middle is their only keypoint."""
+    for number, ((width, height), (x, y)) in enumerate(zip(SIZES, PLACES, strict=True)):
+        pixels = np.zeros((height, width, 3), np.uint8)
+        pixels[y - 3 : y + 4, x - 3 : x + 4] = 255
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    return Index(
+        name="dots",
+        root=tmp_path,
+        ids=np.arange(3),
+        files=tuple(f"{n}.png" for n in range(3)),
+        labels=np.zeros(3, np.int64),
+        train=np.ones(3, bool),
+        classes=("dot",),
+        boxes=np.array([[x - 20.5, y - 15.5, 41, 33] for x, y in PLACES]),
+        parts=np.array([[[x + 0.5, y + 0.5, 1]] for x, y in PLACES]),
+        part_names=("middle",),
+    )
+
+
+def test_sizes_are_width_and_height(index):
+    assert image_sizes(index).tolist() == [list(size) for size in SIZES]
+    assert image_sizes(index).dtype == np.int64
+
+
+def test_a_file_that_is_no_image_is_named(index):
+    (index.root / "1.png").write_bytes(b"nothing")
+    with pytest.raises(FgbenchError, match=r"1.png does not decode"):
+        image_sizes(index)
+    (index.root / "1.png").unlink()
+    with pytest.raises(FgbenchError, match=r"1.png does not decode"):
+        image_sizes(index)
+
+
+@pytest.mark.parametrize("text", ["resize(48)", "resize_short(56) | center_crop(48)", "crop_box | resize(48)"])
+def test_keypoints_lie_on_the_pixels_and_go_back(index, text, tmp_path, monkeypatch):
+    monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
+    pipeline = Pipeline.parse(text)
+    scale, offset = input_geometry(index, pipeline)
+    assert scale.shape == offset.shape == (3, 2)
+    moved = to_input(index.parts, scale, offset, pipeline.cached_size)
+    assert moved.shape == (3, 1, 3)
+    assert (moved[..., 2] == 1).all()
+    rows, columns = np.indices((48, 48)) + 0.5
+    for pixels, (x, y, _) in zip(cached_pixels(index, pipeline), moved[:, 0], strict=True):
+        light = pixels.sum(-1, dtype=float)
+        light[light < light.max() / 3] = 0
+        assert abs((columns * light).sum() / light.sum() - x) < 0.5
+        assert abs((rows * light).sum() / light.sum() - y) < 0.5
+    np.testing.assert_allclose(to_original(moved[..., :2], scale, offset), index.parts[..., :2], atol=1e-9)
+
+
+def test_to_input_hides_what_the_image_does_not_show():
+    points = np.array([[[10.0, 20, 1], [0, 20, 1], [10, 90, 1], [10, 20, 0], [5, 35, 1]]])
+    moved = to_input(points, np.array([[2.0, 0.5]]), np.array([[-5.0, -1.0]]), 30)
+    np.testing.assert_allclose(moved[0, :, 0], [15, -5, 15, 15, 5])
+    np.testing.assert_allclose(moved[0, :, 1], [9, 9, 44, 9, 16.5])
+    assert moved[0, :, 2].tolist() == [1, 0, 0, 0, 1]
+
+
+def test_boxes_are_part_of_the_pixels_key_only_where_they_are_cut_out(index):
+    moved, none = replace(index, boxes=index.boxes + 1), replace(index, boxes=None)
+    plain, cut = Pipeline.parse("resize(48)"), Pipeline.parse("crop_box | resize(48)")
+    assert pixel_key(index, plain) == pixel_key(moved, plain) == pixel_key(none, plain)
+    assert pixel_key(index, cut) != pixel_key(moved, cut)
+    assert pixel_key(index, cut) != pixel_key(index, plain)
+    assert pixel_key(index, cut) == pixel_key(replace(index, parts=None), cut)
+
+
+def test_pixels_are_cut_by_the_boxes_and_errors_name_the_image(index, tmp_path, monkeypatch):
+    monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
+    cut = Pipeline.parse("crop_box | resize(40)")
+    with Image.open(index.root / "1.png") as image:
+        np.testing.assert_array_equal(cached_pixels(index, cut)[1], cut.decode(image, index.boxes[1]))
+    with pytest.raises(FgbenchError, match=r"0.png: crop_box needs the object's box"):
+        cached_pixels(replace(index, boxes=None), cut)
+    outside = index.boxes.copy()
+    outside[2, 0] = 500
+    with pytest.raises(FgbenchError, match=r"2.png: the box .* outside the image of 80 x 80"):
+        cached_pixels(replace(index, boxes=outside), cut)

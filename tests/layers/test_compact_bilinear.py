@@ -1,0 +1,181 @@
+import numpy as np
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from fgbench.backbones import load_backbone
+from fgbench.errors import FgbenchError
+from fgbench.layers.bilinear import bilinear_pool
+from fgbench.layers.compact_bilinear import RandomMaclaurin, TensorSketch, projection
+from fgbench.methods import Task, methods
+from fgbench.randomness import generator
+
+KINDS = ("tensor_sketch", "random_maclaurin")
+DIMS = (1, 7, 5000, 8192)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def maps(channels, size=(3, 4), seed=0, count=2):
+    return torch.randn(count, channels, *size, dtype=torch.float64, generator=seeded(seed))
+
+
+def made(kind, channels=(5, 6), dims=7, seed=0):
+    return projection(kind, channels, dims, seeded(seed)).double()
+
+
+def count_sketch(x, bins, signs, dims):
+    """Algorithm 2, steps 1 and 2: every channel is added, with its sign, to its bin."""
+    sketch = np.zeros(dims)
+    for value, place, sign in zip(x, bins, signs, strict=True):
+        sketch[place] += sign * value
+    return sketch
+
+
+def circular(a, b):
+    """Circular convolution by its definition."""
+    result = np.zeros(len(a))
+    for k in np.flatnonzero(a):
+        result += a[k] * np.roll(b, k)
+    return result
+
+
+def naive_sketch(layer, x, y):
+    hashes = {name: getattr(layer, name).numpy() for name in ("bins_a", "bins_b", "signs_a", "signs_b")}
+    sketches = (
+        count_sketch(v, hashes[f"bins_{s}"], hashes[f"signs_{s}"], layer.dims) for v, s in ((x, "a"), (y, "b"))
+    )
+    return circular(*sketches)
+
+
+def naive_maclaurin(layer, x, y):
+    """Algorithm 1: (W1 x) o (W2 y) / sqrt(d)."""
+    first, second = layer.rows_a.numpy(), layer.rows_b.numpy()
+    return np.array([
+        sum(w * v for w, v in zip(first[k], x, strict=True)) * sum(w * v for w, v in zip(second[k], y, strict=True))
+        for k in range(layer.dims)
+    ]) / layer.dims**0.5  # fmt: skip
+
+
+NAIVE = {"tensor_sketch": naive_sketch, "random_maclaurin": naive_maclaurin}
+
+
+@pytest.mark.parametrize("dims", DIMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_is_the_mean_over_locations_of_the_projections_by_definition(kind, dims):
+    layer, a, b = made(kind, dims=dims), maps(5), maps(6, seed=1)
+    each = np.empty((2, dims, 3, 4))
+    for n, i, j in np.ndindex(2, 3, 4):
+        each[n, :, i, j] = NAIVE[kind](layer, a[n, :, i, j].numpy(), b[n, :, i, j].numpy())
+    assert each.any()
+    np.testing.assert_allclose(layer.at_each(a, b).numpy(), each, atol=1e-9, rtol=0)
+    np.testing.assert_allclose(layer(a, b).numpy(), each.mean(axis=(2, 3)), atol=1e-9, rtol=0)
+    assert layer.at_each(a, b).shape == (2, dims, 3, 4)
+
+
+@pytest.mark.parametrize("dims", [1, 6, 7])
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients(kind, dims):
+    layer = made(kind, channels=(3, 2), dims=dims)
+    a, b = maps(3, (2, 2)).requires_grad_(), maps(2, (2, 2), 1).requires_grad_()
+    assert gradcheck(layer, (a, b))
+    assert gradcheck(layer.at_each, (a, b))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_inner_product_is_in_the_mean_that_of_the_outer_products(kind):
+    """Over 4000 seeds the mean is within four standard errors of the truth, which is many of them from zero."""
+    a, b = maps(5, (2, 2), seed=2), maps(4, (2, 2), seed=3)
+    outer = bilinear_pool(a, b)
+    products = []
+    for seed in range(4000):
+        pooled = made(kind, (5, 4), 16, seed)(a, b)
+        products.append([float(pooled[0] @ pooled[1]), float(pooled[0] @ pooled[0])])
+    found = np.array(products)
+    truth = np.array([float(outer[0] @ outer[1]), float(outer[0] @ outer[0])])
+    error = found.std(axis=0) / len(found) ** 0.5
+    assert (np.abs(found.mean(axis=0) - truth) < 4 * error).all()
+    assert abs(truth[1]) > 20 * error[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_dimensions_come_closer(kind):
+    a, b = maps(8, seed=2), maps(8, seed=3)
+    outer = bilinear_pool(a, b)
+    truth = float(outer[0] @ outer[1])
+
+    def spread(dims):
+        pooled = [made(kind, (8, 8), dims, seed)(a, b) for seed in range(60)]
+        return np.mean([(float(p[0] @ p[1]) - truth) ** 2 for p in pooled]) ** 0.5
+
+    assert spread(1024) < spread(64) / 2 < spread(4) / 4
+
+
+def test_hashes_come_from_the_generator_and_take_all_values():
+    sketch = TensorSketch((500, 400), 10, seeded())
+    again, other = TensorSketch((500, 400), 10, seeded()), TensorSketch((500, 400), 10, seeded(1))
+    for name, buffer in sketch.named_buffers():
+        assert torch.equal(buffer, again.get_buffer(name))
+        assert not torch.equal(buffer, other.get_buffer(name))
+    assert set(sketch.bins_a.tolist()) == set(sketch.bins_b.tolist()) == set(range(10))
+    assert not torch.equal(sketch.bins_a[:400], sketch.bins_b)
+    assert not torch.equal(sketch.signs_a[:400], sketch.signs_b)
+    rows = RandomMaclaurin((50, 40), 30, seeded())
+    assert rows.rows_a.shape == (30, 50)
+    assert rows.rows_b.shape == (30, 40)
+    for signs in (sketch.signs_a, sketch.signs_b, rows.rows_a, rows.rows_b):
+        assert set(signs.flatten().tolist()) == {-1.0, 1.0}
+        assert abs(float(signs.mean())) < 0.2
+    assert not list(sketch.parameters())
+    assert not list(rows.parameters())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_single_precision_on_maps_as_large_as_a_networks(kind):
+    layer = projection(kind, (64, 48), 512, seeded())
+    a, b = maps(64, (14, 14)).float().relu(), maps(48, (14, 14), 1).float().relu()
+    each = layer.at_each(a, b)
+    assert each.dtype == torch.float32
+    torch.testing.assert_close(each.mean(dim=(2, 3)), layer(a, b), rtol=1e-4, atol=1e-4 * float(layer(a, b).abs().max()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_misuse_is_told(kind):
+    with pytest.raises(FgbenchError, match="to 0 dimensions"):
+        made(kind, dims=0)
+    with pytest.raises(FgbenchError, match=r"\(5, 0\) channels"):
+        made(kind, channels=(5, 0))
+    layer = made(kind)
+    for call in (layer, layer.at_each):
+        with pytest.raises(FgbenchError, match=r"of \(5, 6\) channels, not 6 and 5"):
+            call(maps(6), maps(5))
+        with pytest.raises(FgbenchError, match="align_maps"):
+            call(maps(5), maps(6, (4, 3)))
+
+
+@pytest.mark.parametrize(("options", "features"), [
+    ({"pooling": "tensor_sketch", "dims": 33}, 33),
+    ({"pooling": "random_maclaurin", "dims": 20, "pyramid": 2}, 100),
+    ({"pyramid": 3}, 48 * 48 * 14),
+])  # fmt: skip
+def test_bcnn_takes_it_and_keeps_it_in_its_state(options, features):
+    kind = methods["bcnn"]
+
+    def build(seed):
+        stream = load_backbone("tiny_m", "conv", pretrained=False)
+        return kind([stream, stream], Task(3, 32), kind.Options(**options), generator(seed, "w")).eval()
+
+    method, other = build(0), build(1)
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=seeded())
+    with torch.inference_mode():
+        embedding = method.embed(images)
+        assert embedding.shape == (2, features)
+        torch.testing.assert_close(embedding.norm(dim=1), torch.ones(2), rtol=1e-4, atol=1e-4)
+        assert torch.equal(build(0).embed(images), embedding)
+        assert torch.equal(other.embed(images), embedding) == ("pooling" not in options)
+        other.load_state_dict(method.state_dict())
+        assert torch.equal(other.embed(images), embedding)
+        trained = {id(p) for group in ("classifier", "backbone") for m in method.modules_of(group) for p in m.parameters()}
+        assert trained == {id(p) for p in method.parameters()}
