@@ -91,7 +91,6 @@ def test_resized_scales_every_size():
     assert pipeline.cached_size == 224
 
 
-
 def test_canonical_form_reads_back_and_says_the_same():
     text = (
         "crop_box | resize_short(52, lanczos) | resize(50, bilinear) | center_crop(48) | random_crop(44) | "
@@ -169,7 +168,9 @@ def test_crop_box_cuts_the_pixels_that_the_box_touches():
     assert (out == 255).all()
 
 
-@pytest.mark.parametrize("box", [None, [100, 5, 20, 20], [-30, 5, 30, 20], [5, 80, 3, 3], [5, -20, 3, 20], [5, 5, 0, 9]])
+@pytest.mark.parametrize(
+    "box", [None, [100, 5, 20, 20], [-30, 5, 30, 20], [5, 80, 3, 3], [5, -20, 3, 20], [5, 5, 0, 9]]
+)
 def test_crop_box_without_a_part_of_the_image_is_refused(box):
     pipeline = Pipeline.parse("crop_box | resize(8)")
     box = None if box is None else np.array(box, dtype=float)

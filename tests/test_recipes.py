@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from fgbench import runs
+from fgbench.backbones import resolve_stream, split_stream
 from fgbench.errors import FgbenchError
 from fgbench.methods import methods
 from fgbench.papers import load_papers, reproductions_root
-from fgbench.recipes import PROFILES, load_recipes
+from fgbench.recipes import PROFILES, Profile, load_recipes
 
 
 @pytest.fixture
@@ -86,3 +88,172 @@ def test_mistakes_name_the_file_and_the_nearest_word(root, old, new, says):
 def test_unknown_profile():
     with pytest.raises(FgbenchError, match="did you mean 'quick'"):
         load_recipes()["bcnn/fv_sift@cub"].resolve("quik")
+
+
+def other(root: Path, text: str, name: str = "aircraft") -> None:
+    (root / f"bcnn/{name}.toml").write_text(text)
+
+
+def test_a_file_may_be_like_another_for_other_data(root):
+    other(root, 'data = "aircraft"\nlike = "cub"\n')
+    recipes = load_recipes(root)
+    theirs = {name: recipe for name, recipe in recipes.items() if name.startswith("bcnn/") and name.endswith("@cub")}
+    ours = {name: recipe for name, recipe in recipes.items() if name.endswith("@aircraft")}
+    assert {name.replace("@cub", "@aircraft") for name in theirs} == set(ours)
+    assert len(ours) > 3
+    for key, recipe in ours.items():
+        model = theirs[key.replace("@aircraft", "@cub")]
+        assert recipe.settings == model.settings.model_copy(update={"data": "aircraft"})
+        assert (recipe.method, recipe.origins, recipe.profiles, recipe.title) == (
+            model.method, model.origins, model.profiles, model.title
+        )  # fmt: skip
+        assert recipe.resolve("paper").data == "aircraft"
+        assert recipe.resolve("quick").data == "synthetic_birds"
+
+
+def test_it_may_add_recipes_and_replace_them(root):
+    added = """
+    data = "aircraft"
+    like = "cub"
+    [recipes.own]
+    title = "Ours"
+    like = "bcnn_dm"
+    [recipes.own.paper]
+    options.pyramid = 2
+    [recipes.fv_sift]
+    method = "fv_sift"
+    like = "fc_cnn_d"
+    """
+    before = load_recipes(root)
+    other(root, added)
+    recipes = load_recipes(root)
+    own, model = recipes["bcnn/own@aircraft"], recipes["bcnn/bcnn_dm@cub"]
+    assert own.title == "Ours"
+    assert own.method == "bcnn"
+    assert own.settings.options == {**model.settings.options, "pyramid": 2}
+    assert own.settings.stages == model.settings.stages
+    assert recipes["bcnn/fv_sift@aircraft"].settings.backbones == recipes["bcnn/fc_cnn_d@cub"].settings.backbones
+    assert "bcnn/own@cub" not in recipes
+    assert {name: recipes[name] for name in before} == before
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('like = "cubs"', r"aircraft.toml: it cannot be like 'cubs'; did you mean 'cub'"),
+        ('like = "aircraft"', r"aircraft.toml: it cannot be like 'aircraft'"),
+        ('like = "paper"', r"aircraft.toml: it cannot be like 'paper'"),
+        ('like = "../bcnn/cub"', r"cannot be like '../bcnn/cub'"),
+        ('like = "cub"\n[defaults.ours]\nmirror = false', "the other's defaults and profiles"),
+        ('like = "cub"\n[profiles.quick]\nset.mirror = false', "the other's defaults and profiles"),
+        ('like = "cub"\n[recipes.own]\nlike = "bcnn_d"', "cannot be like 'bcnn_d'; did you mean 'bcnn_d"),
+    ],
+)
+def test_a_file_that_cannot_be_like_another_is_named(root, text, says):
+    other(root, f'data = "aircraft"\n{text}\n')
+    with pytest.raises(FgbenchError, match=says):
+        load_recipes(root)
+
+
+def test_a_file_is_not_like_one_that_is_like_another(root):
+    other(root, 'data = "aircraft"\nlike = "cub"\n')
+    other(root, 'data = "cars"\nlike = "aircraft"\n', "cars")
+    with pytest.raises(FgbenchError, match="cars.toml"):
+        load_recipes(root)
+
+
+def made(streams=("vgg16:relu5_3", "vgg16:relu5_3#head"), method="bcnn", train=(), set_=None, exchanged=None):
+    """A recipe on the small networks."""
+    found = load_recipes()["bcnn/bcnn_dm@cub"]
+    profile = Profile(
+        set={"data": "synthetic_birds", **(set_ or {})},
+        streams=exchanged or {"vgg16:relu5_3": "tiny_d:conv", "vggm:relu5": "tiny_m:conv"},
+    )
+    settings = found.settings.model_copy(update={"backbones": streams})
+    return found.model_copy(
+        update={"settings": settings, "method": method, "train": train, "profiles": {"quick": (profile,)}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("streams", "exchanged", "result"),
+    [
+        (("vgg16:relu5_3", "vgg16:relu5_3"), None, ("tiny_d:conv", "tiny_d:conv")),
+        (("vgg16:relu5_3#a", "vgg16:relu5_3#b"), None, ("tiny_d:conv#a", "tiny_d:conv#b")),
+        (("vgg16:relu5_3", "vggm:relu5#head"), None, ("tiny_d:conv", "tiny_m:conv#head")),
+        (("vgg16:relu7#x", "vgg16:relu7"), None, ("vgg16:relu7#x", "vgg16:relu7")),
+        (
+            ("vgg16:relu5_3", "vgg16:relu5_3#b"),
+            {"vgg16:relu5_3": "tiny_d:conv", "vgg16:relu5_3#b": "tiny_m:conv#c"},
+            ("tiny_d:conv", "tiny_m:conv#c"),
+        ),
+    ],
+)
+def test_streams_keep_their_labels_when_a_profile_exchanges_them(streams, exchanged, result):
+    assert made(streams, exchanged=exchanged).resolve("quick").backbones == result
+
+
+def test_labelled_streams_have_weights_of_their_own_and_another_network_keeps_them_apart():
+    assert split_stream("tiny_d:conv#head") == ("tiny_d", "conv")
+    one, other = (resolve_stream(f"tiny_d:conv{label}", ()) for label in ("", "#head"))
+    assert (one.sha256, one.network) == (other.sha256, "tiny_d")
+    changed = runs._changed(made().resolve("quick"), runs.Changes(backbone="tiny_m:conv"))
+    assert changed.backbones == ("tiny_m:conv", "tiny_m:conv#head")
+
+
+def stage(**fields):
+    base = {"step": 1, "train": ["classifier"], "epochs": 1, "batch_size": 8, "lr": 0.1, "momentum": 0.9,
+            "weight_decay": 0.0}  # fmt: skip
+    return {"stages": {"only": {**base, **fields}}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"train": ["clasifier"]}, "stage 'only': train has no 'clasifier'; did you mean 'classifier'"),
+        ({"train": ["classifier", "recurrence"]}, "train has no 'recurrence'"),
+        ({"losses": ["cross_entropi"]}, "stage 'only': losses has no 'cross_entropi'; did you mean 'cross_entropy'"),
+        ({"losses": ["cross_entropy", "part"]}, "losses has no 'part'"),
+    ],
+)
+def test_a_stage_that_names_what_the_method_has_not_is_refused_before_anything_is_done(fields, says, monkeypatch):
+    recipe = made(set_=stage(**fields))
+    monkeypatch.setattr(runs, "_index", None)
+    with pytest.raises(FgbenchError, match=says) as caught:
+        runs.plan([recipe], "quick", [0])
+    assert recipe.key in str(caught.value)
+
+
+def test_a_method_that_needs_parts_must_be_let_see_them(monkeypatch):
+    monkeypatch.setattr(methods["bcnn"], "NEEDS", ("parts",))
+    settings = made().resolve("quick")
+    with pytest.raises(FgbenchError, match="bcnn is trained with parts, which the recipe withholds") as caught:
+        runs._check(made(), settings)
+    assert caught.value.hint == 'add "parts" to its train'
+    runs._check(made(train=("parts",)), settings)
+
+
+def test_stages_of_the_repositorys_recipes_pass():
+    for recipe in load_recipes().values():
+        for profile in PROFILES:
+            runs._check(recipe, recipe.resolve(profile))
+
+
+def test_precision_is_a_setting_that_only_rounds():
+    recipe = made(set_=stage())
+    settings = runs._changed(recipe.resolve("quick"), runs.Changes(precision="bf16-mixed"))
+    assert settings.precision == "bf16-mixed"
+    found = {d.field: d.changes_experiment for d in runs._setting_deviations(recipe, settings)}
+    assert found["precision"] is False
+    assert found["backbones"] is True
+    assert "precision" not in {d.field for d in runs._setting_deviations(recipe, recipe.resolve("quick"))}
+    with pytest.raises(FgbenchError, match="precision"):
+        made(set_={"precision": "16-true"}).resolve("quick")
+
+
+def test_stages_are_done_in_the_order_of_their_steps():
+    both = {"stages": {"late": stage(step=2)["stages"]["only"], "early": stage(optimizer="adam")["stages"]["only"]}}
+    ordered = made(set_=both).resolve("quick").ordered_stages
+    assert [(name, each.optimizer) for name, each in ordered] == [("early", "adam"), ("late", "sgd")]
+    with pytest.raises(FgbenchError, match="optimizer"):
+        made(set_=stage(optimizer="rmsprop")).resolve("quick")

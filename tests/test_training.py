@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,10 +7,10 @@ import torch
 
 from fgbench import training
 from fgbench.backbones import load_backbone
-from fgbench.batches import TrainData
+from fgbench.batches import Source, TrainData
 from fgbench.engine import Engine
 from fgbench.errors import FgbenchError
-from fgbench.methods import Task, methods
+from fgbench.methods import Target, Task, methods
 from fgbench.pipeline import Pipeline
 from fgbench.randomness import generator
 from fgbench.recipes import Stage
@@ -178,3 +179,144 @@ def counting(trunk, calls):
         return trunk(self, images)
 
     return counted
+
+
+class Losses(type(bcnn())):
+    """Two losses, of which the second only moves the bias."""
+
+    LOSSES = ("cross_entropy", "bias")
+
+    def losses(self, outputs, target):
+        return {**super().losses(outputs, target), "bias": (self.classifier.bias - 3).square().sum()}
+
+
+def with_losses():
+    method = bcnn()
+    method.__class__ = Losses
+    return method
+
+
+def changed(method, before):
+    after = values(method)
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+@pytest.mark.parametrize(
+    ("losses", "moved"),
+    [
+        (("bias",), {"classifier.bias"}),
+        (("cross_entropy",), {"classifier.weight", "classifier.bias"}),
+        ((), {"classifier.weight", "classifier.bias"}),
+    ],
+)
+def test_a_stage_minimises_the_losses_it_names(tmp_path, losses, moved):
+    method = with_losses()
+    before = values(method)
+    plan = stage(train=("classifier",), augment=False, losses=losses, lr=0.05, weight_decay=0.0, momentum=0.0)
+    curve = train(method, data(), [("one", plan)], seed=0, engine=Engine(), work=tmp_path)
+    assert changed(method, before) == moved
+    pulled = method.classifier.bias.mean() > 0.5
+    assert bool(pulled) == (losses != ("cross_entropy",))
+    if losses == ("bias",):
+        assert curve[-1].loss == pytest.approx(27 * 0.9**16, rel=0.5)
+    first = with_losses().eval()
+    given = data()
+    with torch.no_grad():
+        outputs = first(torch.from_numpy(given.pixels).permute(0, 3, 1, 2))
+        each = first.losses(outputs, Target(torch.from_numpy(given.labels)))
+        total = training._minimised(each, plan)
+    assert total == pytest.approx(float(sum(each[name] for name in losses or each)))
+
+
+def test_an_unknown_loss_is_named(tmp_path):
+    with pytest.raises(FgbenchError, match="no loss 'entropy'; did you mean 'cross_entropy'"):
+        plan = [("one", stage(losses=("entropy",)))]
+        train(bcnn(), data(), plan, seed=0, engine=Engine(), work=tmp_path)
+
+
+def test_adam_does_what_adam_does(tmp_path):
+    plan = stage(train=("classifier",), augment=False, optimizer="adam", lr=0.01, momentum=0.8, weight_decay=0.1,
+                 classifier_lr_scale=2.0, classifier_decay_scale=0.5, lr_drops=(3,))  # fmt: skip
+    method = bcnn()
+    train(method, data(), [("one", plan)], seed=0, engine=Engine(), work=tmp_path / "a")
+    theirs = bcnn().eval()
+    optimizer = torch.optim.Adam(theirs.classifier.parameters(), lr=0.02, betas=(0.8, 0.999), weight_decay=0.05)
+    source = Source(theirs, data(), plan, 0, "one", Engine(), tmp_path / "features.npy")
+    for epoch in (1, 2, 3):
+        optimizer.param_groups[0]["lr"] = 0.02 if epoch < 3 else 0.002
+        for batch in source.batches(epoch):
+            loss = torch.nn.functional.cross_entropy(theirs.classifier(batch.features), batch.target.labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert not same(values(method), values(bcnn()))
+    torch.testing.assert_close(method.classifier.weight, theirs.classifier.weight)
+    torch.testing.assert_close(method.classifier.bias, theirs.classifier.bias)
+
+
+def test_adam_goes_on_after_an_interruption(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SAVING_SHARE", 1e9)
+    plan = [("one", stage(train=("classifier",), optimizer="adam", epochs=4, lr=0.01))]
+    whole, parts = bcnn(), bcnn()
+    train(whole, data(), plan, seed=0, engine=Engine(), work=tmp_path / "whole")
+
+    def stop(stage, done, total):
+        if done == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(parts, data(), plan, seed=0, engine=Engine(), work=tmp_path / "parts", progress=stop)
+    resumed = bcnn()
+    train(resumed, data(), plan, seed=0, engine=Engine(), work=tmp_path / "parts")
+    assert same(values(whole), values(resumed))
+
+
+@pytest.mark.parametrize(
+    ("groups", "augmented"), [(("classifier",), False), (("classifier",), True), (("backbone",), True)]
+)
+def test_only_what_a_stage_names_is_trained_or_gathers_statistics(tmp_path, groups, augmented):
+    method = bcnn()
+    before = values(method)
+    plan = stage(train=groups, augment=augmented, lr=0.1)
+    train(method, data(), [("one", plan)], seed=0, engine=Engine(), work=tmp_path)
+    names = changed(method, before)
+    if groups == ("classifier",):
+        assert names == {"classifier.weight", "classifier.bias"}
+    else:
+        assert names == {name for name in before if name.startswith("streams.")}
+        assert any("running_mean" in name for name in names)
+
+
+def test_a_method_is_told_the_keypoints_and_sees_them_move(tmp_path):
+    seen = []
+
+    class Looks(type(bcnn())):
+        def head(self, features, target=None):
+            seen.append(target.keypoints)
+            return super().head(features, target)
+
+    method, given = bcnn(), data()
+    method.__class__ = Looks
+    keypoints = np.tile([[[4.0, 9.0, 1.0], [20.0, 9.0, 0.0]]], (24, 1, 1))
+    given = replace(given, keypoints=keypoints, part_names=("left eye", "right eye"))
+    plan = stage(epochs=1, batch_size=24)
+    train(method, given, [("one", plan)], seed=0, engine=Engine(), work=tmp_path)
+    (points,) = seen
+    assert points.shape == (24, 2, 3)
+    mirrored = points[:, 1, 2] == 1
+    assert 3 < mirrored.sum() < 21
+    assert (points[~mirrored, 0] == torch.tensor([4.0, 9.0, 1.0])).all()
+    assert (points[mirrored, 1] == torch.tensor([28.0, 9.0, 1.0])).all()
+    assert (points[mirrored, 0] == torch.tensor([12.0, 9.0, 0.0])).all()
+
+
+def test_what_no_loss_reaches_is_left_alone():
+    method = bcnn()
+    method.idle = torch.nn.Parameter(torch.ones(3))
+    engine = Engine()
+    engine.processes = 2
+    engine.sum = lambda flat: flat + 1
+    loss = method.classifier.bias.square().sum() + 2 * method.classifier.bias.sum()
+    engine.backward(loss, 0.5, [method.classifier.bias, method.idle])
+    assert method.idle.grad is None
+    assert torch.equal(method.classifier.bias.grad, torch.full((3,), 2.0))

@@ -44,9 +44,7 @@ def circular(a, b):
 
 def naive_sketch(layer, x, y):
     hashes = {name: getattr(layer, name).numpy() for name in ("bins_a", "bins_b", "signs_a", "signs_b")}
-    sketches = (
-        count_sketch(v, hashes[f"bins_{s}"], hashes[f"signs_{s}"], layer.dims) for v, s in ((x, "a"), (y, "b"))
-    )
+    sketches = (count_sketch(v, hashes[f"bins_{s}"], hashes[f"signs_{s}"], layer.dims) for v, s in ((x, "a"), (y, "b")))
     return circular(*sketches)
 
 
@@ -138,7 +136,9 @@ def test_in_single_precision_on_maps_as_large_as_a_networks(kind):
     a, b = maps(64, (14, 14)).float().relu(), maps(48, (14, 14), 1).float().relu()
     each = layer.at_each(a, b)
     assert each.dtype == torch.float32
-    torch.testing.assert_close(each.mean(dim=(2, 3)), layer(a, b), rtol=1e-4, atol=1e-4 * float(layer(a, b).abs().max()))
+    torch.testing.assert_close(
+        each.mean(dim=(2, 3)), layer(a, b), rtol=1e-4, atol=1e-4 * float(layer(a, b).abs().max())
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -177,5 +177,7 @@ def test_bcnn_takes_it_and_keeps_it_in_its_state(options, features):
         assert torch.equal(other.embed(images), embedding) == ("pooling" not in options)
         other.load_state_dict(method.state_dict())
         assert torch.equal(other.embed(images), embedding)
-        trained = {id(p) for group in ("classifier", "backbone") for m in method.modules_of(group) for p in m.parameters()}
+        trained = {
+            id(p) for group in ("classifier", "backbone") for m in method.modules_of(group) for p in m.parameters()
+        }
         assert trained == {id(p) for p in method.parameters()}

@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+from test_records import record
+
+from fgbench.datasets.birds import PARTS as BIRD_PARTS
+from fgbench.hashing import hash_file
+from fgbench.measures import ALPHAS, measure, value_name
+from fgbench.metrics.accuracy import accuracy, mean_class_accuracy
+from fgbench.metrics.keypoints import mean_pck, pck, pck_hits
+from fgbench.metrics.parts import part_boxes, pcp
+from fgbench.papers import load_papers
+from fgbench.records import Store
+from fgbench.statistics import wilson_interval
+
+N = 40
+HIDDEN = "left leg"
+
+
+def arrays(names=BIRD_PARTS, keypoints=True, attention=True):
+    """Per-sample arrays of a method that finds keypoints and says where it looks."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(N) % 4
+    found = {"ids": np.arange(N), "labels": labels, "scores": rng.normal(size=(N, 4)) + 2 * np.eye(4)[labels]}
+    visible = rng.random((N, len(names))) < 0.7
+    if HIDDEN in names:
+        visible[:, names.index(HIDDEN)] = False
+    truth = np.dstack([rng.uniform(20, 280, (N, len(names), 2)), visible])
+    found["part_names"] = np.array(names)
+    if keypoints:
+        guess = truth[..., :2] + rng.normal(scale=12, size=(N, len(names), 2))
+        found["keypoints"] = np.dstack([guess, rng.normal(size=visible.shape) + 1])
+        found["true_keypoints"] = truth
+        found["boxes"] = np.hstack([rng.uniform(0, 20, (N, 2)), rng.uniform(100, 280, (N, 2))])
+    if attention:
+        found["attention_at_parts"] = np.where(visible, rng.random(visible.shape) * 3, np.nan)
+        found["attention_in_box"] = np.where(np.arange(N) == 3, np.nan, rng.random(N) * 2)
+    return found
+
+
+def test_accuracies_are_always_there():
+    given = arrays(keypoints=False, attention=False)
+    values = measure(given)
+    assert set(values) == {"accuracy", "mean_class_accuracy"}
+    assert values["accuracy"].value == accuracy(given["scores"], given["labels"])
+    assert values["mean_class_accuracy"].value == mean_class_accuracy(given["scores"], given["labels"])
+    assert {(v.unit, v.n) for v in values.values()} == {("%", N)}
+
+
+def test_keypoints():
+    given = arrays(attention=False)
+    values = measure(given)
+    predicted, truth, boxes = given["keypoints"][..., :2], given["true_keypoints"], given["boxes"]
+    shown = [name for name in BIRD_PARTS if name != HIDDEN]
+    expected = {"accuracy", "mean_class_accuracy", "pcp/head", "pcp/body"}
+    for alpha in ("0.02", "0.05", "0.08", "0.10"):
+        expected |= {f"pck@{alpha}", *(f"pck@{alpha}/{name}" for name in shown)}
+    assert set(values) == expected
+    for alpha in ALPHAS:
+        each, hits = pck(predicted, truth, boxes, alpha), pck_hits(predicted, truth, boxes, alpha).sum(axis=0)
+        for part, name in enumerate(BIRD_PARTS):
+            if name != HIDDEN:
+                value, n = values[f"pck@{alpha:.2f}/{name}"], int(truth[:, part, 2].sum())
+                interval = wilson_interval(int(hits[part]), n)
+                assert (value.value, value.n, value.unit) == (each[part], n, "%")
+                assert (value.low, value.high) == (100 * interval.low, 100 * interval.high)
+                assert value.low < value.value < value.high or value.value in {0, 100}
+        mean = values[f"pck@{alpha:.2f}"]
+        assert mean.value == pytest.approx(mean_pck(predicted, truth, boxes, alpha, average="parts"))
+        assert mean.n == truth[..., 2].sum()
+    assert 0 < values["pck@0.02"].value < values["pck@0.05"].value < values["pck@0.10"].value < 100
+    for region in ("head", "body"):
+        result = pcp(
+            part_boxes(predicted, given["keypoints"][..., 2] > 0, BIRD_PARTS, region),
+            part_boxes(truth[..., :2], truth[..., 2] > 0, BIRD_PARTS, region),
+        )
+        value = values[f"pcp/{region}"]
+        assert (value.value, value.n) == (result.percent, result.total)
+        assert 0 < value.low < value.value < value.high < 100
+
+
+def test_parts_of_other_things_have_no_pcp():
+    values = measure(arrays(("wheel", "door"), attention=False))
+    assert "pck@0.10/wheel" in values
+    assert not [name for name in values if name.startswith("pcp")]
+
+
+def test_attention():
+    given = arrays(keypoints=False)
+    values = measure(given)
+    parts, box = given["attention_at_parts"], given["attention_in_box"]
+    shown = [name for name in BIRD_PARTS if name != HIDDEN]
+    assert set(values) == {
+        "accuracy", "mean_class_accuracy", "attention/parts", "attention/box", *(f"attention/{n}" for n in shown)
+    }  # fmt: skip
+    assert values["attention/parts"].value == pytest.approx(np.nanmean(parts))
+    assert values["attention/parts"].n == (~np.isnan(parts)).sum()
+    assert values["attention/box"].value == pytest.approx(np.nanmean(box))
+    assert values["attention/box"].n == N - 1
+    for name in shown:
+        column = parts[:, BIRD_PARTS.index(name)]
+        assert values[f"attention/{name}"].value == pytest.approx(np.nanmean(column))
+        assert values[f"attention/{name}"].n == (~np.isnan(column)).sum()
+        assert values[f"attention/{name}"].unit == "x"
+
+
+def test_value_name():
+    assert value_name("accuracy", {}) == "accuracy"
+    assert value_name("pcp", {"part": "head"}) == "pcp/head"
+    for alpha in (0.1, "0.1", "0.10", 0.10):
+        assert value_name("pck", {"alpha": alpha, "part": "left eye"}) == "pck@0.10/left eye"
+    assert value_name("pck", {"alpha": 0.02, "part": "tail"}) == "pck@0.02/tail"
+
+
+def test_every_printed_cell_of_keypoints_and_parts_has_a_value():
+    names = tuple(name for name in BIRD_PARTS if name != HIDDEN)
+    values = set(measure(arrays())) | {f"pck@{alpha:.2f}/{HIDDEN}" for alpha in ALPHAS}
+    asked = {
+        value_name(cell.metric, dict(cell.params))
+        for paper in load_papers().values()
+        for cell in paper.cells()
+        if cell.metric in {"pck", "pcp"}
+    }
+    assert len(asked) > len(names)
+    assert asked <= values
+
+
+def write(store, given):
+    fields, _ = record(values=measure(given))
+    return store.write(fields, given)
+
+
+def test_records_with_keypoints_and_attention_verify(tmp_path):
+    store = Store(tmp_path)
+    written = write(store, arrays())
+    assert store.verify(written) == []
+    assert store.read(written.run_id) == written
+    assert set(store.outputs(written)) == set(arrays())
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("keypoints", lambda a: a + 40, "pck@0.05"),
+        ("true_keypoints", lambda a: np.roll(a, 1, axis=0), "pck@0.10/tail"),
+        ("boxes", lambda a: a * 2, "pck@0.02"),
+        ("part_names", lambda a: a[::-1], "pck@0.05/tail"),
+        ("attention_at_parts", lambda a: a + 1, "attention/parts"),
+        ("attention_in_box", lambda a: a + 1, "attention/box"),
+    ],
+)
+def test_tampered_arrays_are_found(tmp_path, name, change, says):
+    store = Store(tmp_path)
+    written = write(store, arrays())
+    np.savez_compressed(tmp_path / written.outputs, **{**arrays(), name: change(arrays()[name])})
+    assert "not the file that was written" in store.verify(written)[0]
+    # Even when the hash is forged as well, the values tell.
+    forged = written.model_copy(update={"outputs_sha256": hash_file(tmp_path / written.outputs)})
+    assert any(line.startswith(f"{says}:") for line in store.verify(forged))
+
+
+def test_keypoints_that_are_gone_are_found(tmp_path):
+    store = Store(tmp_path)
+    written = write(store, arrays())
+    np.savez_compressed(tmp_path / written.outputs, **arrays(keypoints=False))
+    forged = written.model_copy(update={"outputs_sha256": hash_file(tmp_path / written.outputs)})
+    assert "pck@0.10 is not a value of this protocol" in store.verify(forged)
