@@ -168,10 +168,12 @@ class Pipeline:
         lacking = size - scaled.output_size  # a pixel or two where shifts were rounded
         return scaled._with_lengths(lambda step, n: n if step.name == "shift" else n + lacking)
 
-    def _with_lengths(self, length: Callable[[Step, float], int]) -> "Pipeline":
+    def _with_lengths(self, length: Callable[[Step, int], int]) -> "Pipeline":
         return Pipeline(
             tuple(
-                replace(step, numbers=tuple(length(step, n) for n in step.numbers)) if step.name in PIXELS else step
+                replace(step, numbers=tuple(length(step, int(n)) for n in step.numbers))
+                if step.name in PIXELS
+                else step
                 for step in self.steps
             )
         )

@@ -31,14 +31,14 @@ data = "mini_birds"
 title = "B-CNN"
 method = "bcnn"
 [recipes.bcnn.ours]
-backbones = ["tiny_d:conv", "tiny_m:conv"]
+backbones = ["tiny_m:conv", "tiny_m:conv"]
 train_pipeline = "resize_short(52, bilinear) | center_crop(52) | random_crop(48) | flip | rotate(10)"
 test_pipeline = "resize_short(48, bilinear) | center_crop(48)"
 mirror = false
 classifier = "softmax"
-stages.first = { step = 1, train = ["classifier"], epochs = 3, batch_size = 16, lr = 1.0, momentum = 0.9, \
+stages.first = { step = 1, train = ["classifier"], epochs = 2, batch_size = 16, lr = 1.0, momentum = 0.9, \
 weight_decay = 5e-4, augment = false }
-stages.second = { step = 2, train = ["classifier"], epochs = 3, batch_size = 33, lr = 0.5, momentum = 0.9, \
+stages.second = { step = 2, train = ["classifier"], epochs = 2, batch_size = 33, lr = 0.5, momentum = 0.9, \
 weight_decay = 5e-4 }
 """
 """Trains classifiers alone: batch normalisation would take the statistics of each process's own images."""

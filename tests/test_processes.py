@@ -13,6 +13,7 @@ import pair
 import pytest
 import torch
 
+from fgbench.files import cache_folder
 from fgbench.recipes import load_recipes
 from fgbench.records import Store
 from fgbench.runs import plan
@@ -83,11 +84,14 @@ def test_no_features_are_left(together: Path) -> None:
 
 
 def test_a_run_of_two_processes_ends_with_the_scores_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`fgbench run`, with nothing in the cache: data and small networks are made on the way."""
+    """`fgbench run`, which trains the small network on the way, in one process that the others wait for."""
     recipes = tmp_path / "recipes/pair"
     recipes.mkdir(parents=True)
     (recipes / "mini_birds.toml").write_text(pair.RECIPE)
     monkeypatch.setenv("FGBENCH_REPRODUCTIONS", str(recipes.parent))
+    (cache_folder() / "data").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/data").symlink_to(cache_folder() / "data")  # where other tests have drawn the birds
     monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
     arguments = ("pair/bcnn", "--data", "mini_birds", "--profile", "quick", "--seeds", 1, "--results")
     output = start("run", *arguments, tmp_path / "both", processes=2)
@@ -108,6 +112,6 @@ def test_a_run_of_two_processes_ends_with_the_scores_of_one(tmp_path: Path, monk
     ))  # fmt: skip
     np.testing.assert_allclose(theirs, scores, atol=1e-4)
     assert scores.std() > 0.1
-    assert [point.epoch for point in both.curve] == [1, 2, 3, 1, 2, 3]
+    assert [point.epoch for point in both.curve] == [1, 2, 1, 2]
     for one, other in zip(alone.curve, both.curve, strict=True):
         assert other.loss == pytest.approx(one.loss, abs=1e-4)

@@ -229,8 +229,8 @@ def test_a_stage_minimises_the_losses_it_names(tmp_path, losses, moved):
 
 
 def test_an_unknown_loss_is_named(tmp_path):
+    plan = [("one", stage(losses=("entropy",)))]
     with pytest.raises(FgbenchError, match="no loss 'entropy'; did you mean 'cross_entropy'"):
-        plan = [("one", stage(losses=("entropy",)))]
         train(bcnn(), data(), plan, seed=0, engine=Engine(), work=tmp_path)
 
 
