@@ -320,3 +320,14 @@ def test_what_no_loss_reaches_is_left_alone():
     engine.backward(loss, 0.5, [method.classifier.bias, method.idle])
     assert method.idle.grad is None
     assert torch.equal(method.classifier.bias.grad, torch.full((3,), 2.0))
+
+
+def test_gradients_are_taken_of_what_a_stage_trains_and_of_nothing_that_an_earlier_one_did():
+    method = bcnn()
+    for groups in (("classifier", "backbone"), ("classifier",), ("backbone",)):
+        optimizer = training._optimizer(method, stage(train=groups))
+        given = {name for name, parameter in method.named_parameters() if parameter.requires_grad}
+        assert len(given) == sum(len(group["params"]) for group in optimizer.param_groups)
+        assert {name.partition(".")[0] for name in given} == {
+            {"classifier": "classifier", "backbone": "streams"}[group] for group in groups
+        }
