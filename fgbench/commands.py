@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fgbench import datasets
 from fgbench.console import Progress, out, table
-from fgbench.datasets import Dataset, datasets
-from fgbench.datasets.check import check
+from fgbench.datasets.check import COUNTED, check
+from fgbench.datasets.reid import ReidIndex
+from fgbench.datasets.source import Source
 from fgbench.errors import FgbenchError, nearest
 from fgbench.files import cache_folder
 from fgbench.papers import Paper, load_papers
@@ -63,7 +65,9 @@ def catalogue(kind: str) -> dict[str, list[dict[str, Any]]]:
 
         found["methods"] = [{"method": name, "what": _first_line(methods[name].__doc__)} for name in methods]
     if kind in {"data", "all"}:
-        found["data"] = [{"data": name, "title": datasets[name].title, "here": _is_here(name)} for name in datasets]
+        found["data"] = [
+            {"data": name, "title": datasets.find(name).title, "here": _is_here(name)} for name in datasets.names()
+        ]
     return found
 
 
@@ -90,10 +94,11 @@ def _first_line(text: str | None) -> str:
 
 
 def _is_here(name: str) -> bool:
-    return datasets[name].synthetic or _folder(datasets[name]) is not None
+    dataset = datasets.find(name)
+    return dataset.synthetic or _folder(dataset) is not None
 
 
-def _folder(dataset: Dataset) -> Path | None:
+def _folder(dataset: Source[Any]) -> Path | None:
     try:
         return dataset.find()
     except FgbenchError:
@@ -114,7 +119,7 @@ def get_data(name: str) -> Path:
     """
     from fgbench.download import extract, fetch
 
-    dataset = datasets[name]
+    dataset = datasets.find(name)
     if dataset.archive is None:
         return dataset.find()
     if here := _folder(dataset):
@@ -143,7 +148,7 @@ def get_data(name: str) -> Path:
 
 def check_data(name: str, *, as_json: bool = False) -> bool:
     """Check a data set and print what was found; True when nothing is wrong."""
-    dataset = datasets[name]
+    dataset = datasets.find(name)
     index = dataset.index()
     with Progress(quiet=as_json) as progress:
         task = progress.add(f"decoding {name}", len(index))
@@ -159,7 +164,10 @@ def check_data(name: str, *, as_json: bool = False) -> bool:
             table(f"{title}: {kind} ({len(same)})", [{"file": f.file, "what": f.what} for f in shown])
             if len(shown) < len(same):
                 out(f"  and {len(same) - len(shown)} more (--json lists all)")
-    counts = f"{health.images} images of {len(index.classes)} classes, {int(index.train.sum())} for training"
+    if isinstance(index, ReidIndex):
+        counts = ", ".join(f"{count} {COUNTED[kind]}" for kind, count in index.counts.items())
+    else:
+        counts = f"{health.images} images of {len(index.classes)} classes, {int(index.train.sum())} for training"
     out(f"{dataset.title}: {counts}, {len(health.problems)} problems")
     if not health.problems:
         out(f"annotations {index.annotation_hashes['split']}, fingerprint {index.fingerprint}")

@@ -19,7 +19,7 @@ def examine() -> dict[str, Any]:
     """The machine, the packages, and every recipe with what it lacks, as plain values."""
     import torch
 
-    from fgbench.datasets import datasets
+    from fgbench.datasets import find, names
     from fgbench.errors import FgbenchError
     from fgbench.recipes import load_recipes
     from fgbench.runs import obstacles
@@ -29,9 +29,9 @@ def examine() -> dict[str, Any]:
     folder = cache_folder()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     places = {}
-    for name in datasets:
+    for name in names():
         try:
-            places[name] = "made at first use" if datasets[name].synthetic else str(datasets[name].find())
+            places[name] = "made at first use" if find(name).synthetic else str(find(name).find())
         except FgbenchError as error:
             places[name] = f"missing: {error.hint}"
     return {

@@ -1,103 +1,44 @@
-"""Data sets by name: where they are, how they are read, and what their official annotations hash to."""
+"""Data sets by name: where they are, how they are read, and what their official annotations hash to.
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+`datasets` are those for classification, `reid_datasets` those for re-identification; `find` knows both.
+"""
 
-from filelock import FileLock
-
-from fgbench.datasets import aircraft, cars, cub, synthetic
+from fgbench.datasets import aircraft, cars, cub, cuhk03, market1501, pedestrians, synthetic, viper
 from fgbench.datasets.index import Index
-from fgbench.errors import FgbenchError, MissingError
-from fgbench.files import cache_folder
+from fgbench.datasets.reid import ReidIndex
+from fgbench.datasets.source import Archive, Source
+from fgbench.errors import FgbenchError, nearest
 from fgbench.registry import Registry
 
-datasets: Registry["Dataset"] = Registry("dataset")
+
+class Dataset(Source[Index]):
+    """A data set for classification."""
+
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """Where the official files are to be had."""
+class ReidDataset(Source[ReidIndex]):
+    """A data set for re-identification."""
 
-    url: str
-    """The official archive; empty when there is none to download."""
-    md5: str
-    """Published checksum of the archive in hex."""
-    page: str
-    """The page a person would go to."""
-    absent: str = ""
-    """Why there is no url."""
-    files: dict[str, str] = field(default_factory=dict)
-    """Where there is no url: each file or folder that belongs into the data set's folder, and what it is."""
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """One data set that fgbench knows."""
+datasets: Registry[Dataset] = Registry("dataset")
+reid_datasets: Registry[ReidDataset] = Registry("reid_dataset")
 
-    name: str
-    """Its name in recipes and on the command line."""
-    title: str
-    """Its name in print."""
-    folder: str
-    """The folder it is kept in, under FGBENCH_DATA."""
-    load: Callable[[Path, str], Index]
-    """Reads the annotations under a folder."""
-    official: dict[str, str] = field(default_factory=dict)
-    """Hash of each official annotation; empty where it is not known, and for data made here."""
-    tables: dict[str, str] = field(default_factory=dict)
-    """The file each annotation, and each of the counts, stands in."""
-    counts: dict[str, int] = field(default_factory=dict)
-    """What `Index.counts` is for the official data, where it is known."""
-    archive: Archive | None = None
-    """None for data made here."""
-    make: Callable[[Path], object] | None = None
-    """Writes the data set into a folder that does not exist, for data made by code."""
 
-    @property
-    def synthetic(self) -> bool:
-        """True for data made by code, whose numbers answer no printed one."""
-        return self.make is not None
+def names() -> list[str]:
+    """Names of all data sets, those for classification first."""
+    return [*datasets, *reid_datasets]
 
-    def find(self) -> Path:
-        """The folder of this data set; data made by code is made at the first call.
 
-        Raises:
-            MissingError: it is in neither FGBENCH_DATA nor the download cache.
-        """
-        if self.make is not None:
-            return self._made(self.make)
-        roots = [Path(part) for part in os.environ.get("FGBENCH_DATA", "").split(os.pathsep) if part]
-        places = [place for root in [*roots, cache_folder() / "data"] for place in (root / self.folder, root)]
-        for place in places:
-            if place.name == self.folder and place.is_dir():
-                return place
-        looked = ", ".join(str(root / self.folder) for root in [*roots, cache_folder() / "data"])
-        raise MissingError("data", f"{self.title} is not here (looked for {looked})", f"fgbench data get {self.name}")
-
-    def _made(self, make: Callable[[Path], object]) -> Path:
-        place = cache_folder() / "data" / self.folder
-        if not place.is_dir():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{place}.lock"):
-                if not place.is_dir():
-                    make(place)
-        return place
-
-    def by_hand(self, place: Path) -> FgbenchError:
-        """What to tell when the data set cannot be downloaded, and would belong into `place`."""
-        assert self.archive is not None
-        lines = [f"{name:<34}{what}" for name, what in self.archive.files.items()]
-        return FgbenchError(
-            f"{self.title} cannot be downloaded: {self.archive.absent} (its page: {self.archive.page})",
-            "\n    ".join([f"get a copy in another way and put it into {place}, which then holds", *lines])
-            + f"\n  then: fgbench data check {self.name}",
-        )
-
-    def index(self) -> Index:
-        """The data set as read from where it is; raises MissingError or FgbenchError."""
-        return self.load(self.find(), self.name)
+def find(name: str) -> Dataset | ReidDataset:
+    """The data set called `name`, of either kind; raises FgbenchError that names the nearest one."""
+    if name in reid_datasets:
+        return reid_datasets[name]
+    if name in datasets:
+        return datasets[name]
+    raise FgbenchError(f"no dataset named {name!r}; {nearest(name, names())}")
 
 
 datasets("cub")(
@@ -146,5 +87,65 @@ datasets("synthetic_birds")(
         folder=f"synthetic_birds-{synthetic.settings_hash(QUICK_BIRDS)}",
         load=cub.load,
         make=lambda root: synthetic.generate(root, QUICK_BIRDS),
+    )
+)
+
+reid_datasets("market1501")(
+    ReidDataset(
+        name="market1501",
+        title="Market-1501",
+        folder=market1501.FOLDER,
+        load=market1501.load,
+        tables=market1501.TABLES,
+        counts=market1501.COUNTS,
+        archive=Archive("", "", market1501.PAGE, market1501.ABSENT, market1501.FILES),
+    )
+)
+
+reid_datasets("viper")(
+    ReidDataset(
+        name="viper",
+        title="VIPeR",
+        folder=viper.FOLDER,
+        load=viper.load,
+        tables=viper.TABLES,
+        counts=viper.COUNTS,
+        archive=Archive(viper.URL, viper.MD5, viper.PAGE),
+    )
+)
+
+reid_datasets("cuhk03")(
+    ReidDataset(
+        name="cuhk03",
+        title="CUHK03, labelled boxes",
+        folder=cuhk03.FOLDER,
+        load=cuhk03.load,
+        tables=cuhk03.TABLES["labeled"],
+        counts=cuhk03.COUNTS["labeled"],
+        archive=Archive("", "", cuhk03.PAGE, cuhk03.ABSENT, cuhk03.FILES),
+    )
+)
+
+reid_datasets("cuhk03_detected")(
+    ReidDataset(
+        name="cuhk03_detected",
+        title="CUHK03, detected boxes",
+        folder=cuhk03.FOLDER,
+        load=cuhk03.load_detected,
+        tables=cuhk03.TABLES["detected"],
+        counts=cuhk03.COUNTS["detected"],
+        archive=Archive("", "", cuhk03.PAGE, cuhk03.ABSENT, cuhk03.FILES),
+    )
+)
+
+QUICK_PEDESTRIANS = pedestrians.SyntheticPedestrians()
+
+reid_datasets("synthetic_pedestrians")(
+    ReidDataset(
+        name="synthetic_pedestrians",
+        title="synthetic pedestrians",
+        folder=f"synthetic_pedestrians-{pedestrians.settings_hash(QUICK_PEDESTRIANS)}",
+        load=market1501.load,
+        make=lambda root: pedestrians.generate(root, QUICK_PEDESTRIANS),
     )
 )

@@ -1,14 +1,12 @@
 """Stanford Cars (Krause et al., 3dRR 2013): 196 classes, in its official layout."""
 
-import struct
-import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fgbench.datasets.index import Index
-from fgbench.datasets.tables import box_of_corners, cannot_read
+from fgbench.datasets.matlab import read_matlab
+from fgbench.datasets.tables import box_of_corners
 from fgbench.errors import FgbenchError
 
 FOLDER = "stanford_cars"
@@ -67,7 +65,7 @@ def load(root: Path, name: str = "cars") -> Index:
     Raises:
         FgbenchError: a file is missing, malformed or does not fit the others; names the file and the image.
     """
-    names = _read(root / TABLES["classes"], "class_names")
+    names = read_matlab(root / TABLES["classes"], "class_names")
     classes = tuple(str(item) for item in names.tolist())
     if len(set(classes)) != len(classes):
         raise FgbenchError(f"{root / TABLES['classes']}: a class name stands twice")
@@ -102,7 +100,7 @@ def _check_labelled(root: Path) -> None:
 
 def _annotations(path: Path, folder: str, classes: int) -> list[tuple[str, int, list[float]]]:
     """File, label and box of each image of one annotation file."""
-    table = _read(path, "annotations")
+    table = read_matlab(path, "annotations")
     wanted = (*CORNERS, "class", "fname")
     if lacking := [field for field in wanted if field not in (table.dtype.names or ())]:
         hint = f"the annotations of the test images with their classes are {LABELLED}" if lacking == ["class"] else ""
@@ -127,22 +125,3 @@ def _file_name(value: object) -> str:
     if not isinstance(value, str) or Path(value).name != value:
         raise ValueError(f"{value!r} is not the name of a file")
     return value
-
-
-def _read(path: Path, variable: str) -> np.ndarray:
-    """One variable of a MATLAB file, as an array of one dimension."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    # What scipy raises for bytes that are no MATLAB file, or not whole.
-    damaged = (MatReadError, zlib.error, struct.error, EOFError, LookupError, RuntimeError, TypeError, ValueError)
-    try:
-        with path.open("rb") as file:
-            content: dict[str, Any] = loadmat(file, squeeze_me=True, variable_names=[variable])
-    except damaged as error:
-        raise FgbenchError(f"{path} is damaged or not a MATLAB file: {error}") from error
-    except OSError as error:
-        raise cannot_read(path, error) from error
-    if variable not in content or np.size(content[variable]) == 0:
-        raise FgbenchError(f"{path} holds no {variable}")
-    return np.atleast_1d(content[variable])

@@ -10,10 +10,22 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from fgbench.datasets.index import Index
+from fgbench.datasets.reid import IMAGE_SUFFIXES, ReidIndex
 from fgbench.hashing import hash_file
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
-COUNTED = {"train": "training images", "test": "test images", "classes": "classes"}
+COUNTED = {
+    "images": "images",
+    "train": "training images",
+    "test": "test images",
+    "classes": "classes",
+    "query": "queries",
+    "gallery": "gallery images",
+    "junk": "junk images",
+    "train_identities": "persons for training",
+    "test_identities": "persons for test",
+    "cameras": "cameras",
+    "splits": "splits",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +33,8 @@ class Finding:
     """One thing found in one file."""
 
     kind: str
-    """`missing`, `corrupt`, `extra`, `annotation` (problems); `grey`, `format`, `duplicate`, `outside` (notes)."""
+    """`missing`, `corrupt`, `extra`, `annotation` (problems); `grey`, `format`, `duplicate`, `outside`,
+    `unmatched` (notes)."""
     file: str
     """The file, relative to the data set's folder."""
     what: str
@@ -41,7 +54,7 @@ class Health:
 
 
 def check(
-    index: Index,
+    index: Index | ReidIndex,
     official: dict[str, str] | None = None,
     tables: dict[str, str] | None = None,
     counts: dict[str, int] | None = None,
@@ -51,9 +64,9 @@ def check(
 
     Args:
         index: the data set as read.
-        official: hash of each kind of annotation as `Index.annotation_hashes` computes it; None to skip.
+        official: hash of each kind of annotation as `annotation_hashes` of the index computes it; None to skip.
         tables: the file each kind of annotation stands in, for the findings.
-        counts: what `Index.counts` is for the official data; None to skip.
+        counts: what the `counts` of the index are for the official data; None to skip.
         on_image: called after each image, for a progress bar.
     """
     health, tables = Health(images=len(index)), tables or {}
@@ -78,16 +91,17 @@ def check(
             if finding:
                 (health.problems if finding.kind == "corrupt" else health.notes).append(finding)
     health.notes += _duplicates(index.root, present)
-    health.notes += _outside(index, sizes)
+    health.notes += _unmatched(index) if isinstance(index, ReidIndex) else _outside(index, sizes)
     return health
 
 
-def _split_counts(index: Index) -> str:
+def _split_counts(index: Index | ReidIndex) -> str:
     counts = index.counts
-    return f"differs from the official split: {counts['train']} training and {counts['test']} test images"
+    images = " and ".join(f"{counts[kind]} {COUNTED[kind]}" for kind in ("train", "test", "query") if kind in counts)
+    return f"differs from the official split: {images}"
 
 
-def _extra(index: Index) -> list[str]:
+def _extra(index: Index | ReidIndex) -> list[str]:
     known = set(index.files)
     folders = sorted({file.split("/")[0] for file in index.files})
     found = (p for folder in folders for p in (index.root / folder).rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
@@ -143,3 +157,10 @@ def _outside(index: Index, sizes: dict[str, tuple[int, int]]) -> list[Finding]:
             if (corner < -1).any() or (corner + extent > limit + 1).any():
                 findings.append(Finding("outside", file, "the box leaves the image by more than a pixel"))
     return findings
+
+
+def _unmatched(index: ReidIndex) -> list[Finding]:
+    """Queries of any split whose person only their own camera shows in its gallery."""
+    rows = sorted({int(row) for split in index.splits for row in index.unmatched(split)})
+    what = "no other camera shows this person in the gallery: the query counts for nothing"
+    return [Finding("unmatched", index.files[row], what) for row in rows]

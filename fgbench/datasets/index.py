@@ -1,16 +1,14 @@
 """What the files of a data set say, without the pixels, and its fingerprint."""
 
-import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from fgbench.datasets.images import count_not_jpeg, hash_images
 from fgbench.errors import FgbenchError
-from fgbench.files import cache_folder, write_atomic
-from fgbench.hashing import hash_file, hash_value
+from fgbench.hashing import hash_value
 
 
 @dataclass(frozen=True)
@@ -89,61 +87,13 @@ class Index:
         Raises:
             FgbenchError: images are missing; names the first of them.
         """
-        missing = [file for file in self.files if not (self.root / file).is_file()]
-        if missing:
-            raise FgbenchError(
-                f"{len(missing)} of {len(self)} images of {self.name} are missing under {self.root}, "
-                f"the first is {missing[0]}",
-                f"fgbench data check {self.name}",
-            )
-        digests = _file_hashes(self.root, self.files)
-        return hash_value([[file, digests[file]] for file in self.files])
+        return hash_images(self.name, self.root, self.files)
 
     def not_jpeg(self) -> int:
         """How many of the images do not begin as a JPEG file does."""
-
-        def starts(file: str) -> bytes:
-            with (self.root / file).open("rb") as image:
-                return image.read(len(JPEG_START))
-
-        with ThreadPoolExecutor() as pool:
-            return sum(start != JPEG_START for start in pool.map(starts, self.files))
+        return count_not_jpeg(self.root, self.files)
 
     @property
     def fingerprint(self) -> str:
         """One hash of all that was read: annotations and image bytes."""
         return hash_value([self.annotation_hashes, self.image_hash])
-
-
-JPEG_START = b"\xff\xd8\xff"
-
-
-def _file_hashes(root: Path, files: tuple[str, ...]) -> dict[str, str]:
-    """SHA-256 of each file, remembered by path, size and modification time."""
-    place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
-    memory = cache_folder() / "hashes" / f"{place}.npz"
-    known: dict[str, tuple[str, str]] = {}
-    if memory.is_file():
-        with np.load(memory) as stored:
-            known = {f: (s, d) for f, s, d in zip(stored["files"], stored["stamps"], stored["digests"], strict=True)}
-
-    def digest(file: str) -> tuple[str, str]:
-        status = (root / file).stat()
-        stamp = f"{status.st_size}:{status.st_mtime_ns}"
-        remembered = known.get(file)
-        return remembered if remembered and remembered[0] == stamp else (stamp, hash_file(root / file))
-
-    with ThreadPoolExecutor() as pool:
-        found = dict(zip(files, pool.map(digest, files), strict=True))
-    if any(known.get(file) != entry for file, entry in found.items()):
-        _remember(memory, known | found)
-    return {file: entry[1] for file, entry in found.items()}
-
-
-def _remember(memory: Path, entries: dict[str, tuple[str, str]]) -> None:
-    columns = {
-        "files": np.array(list(entries)),
-        "stamps": np.array([stamp for stamp, _ in entries.values()]),
-        "digests": np.array([digest for _, digest in entries.values()]),
-    }
-    write_atomic(memory, lambda path: np.savez_compressed(path, allow_pickle=False, **columns))
