@@ -54,6 +54,19 @@ def test_list_as_json_has_every_cell():
         assert word in text
 
 
+def test_data_sets_of_both_kinds_are_listed():
+    code, text = run("list", "data", "--json")
+    assert code == 0
+    listed = {row["data"]: row["here"] for row in json.loads(text)["data"]}
+    assert listed == {
+        "aircraft": False, "cars": False, "cub": False, "cuhk03": False, "cuhk03_detected": False,
+        "market1501": False, "synthetic_birds": True, "synthetic_pedestrians": True, "viper": False,
+    } | {name: True for name in listed if name.startswith("mini")}  # fmt: skip
+    found = json.loads(run("doctor", "--json")[1])["data"]
+    assert found["viper"] == "missing: fgbench data get viper"
+    assert found["synthetic_pedestrians"] == "made at first use"
+
+
 def test_doctor_says_what_is_missing_and_what_gets_it():
     code, text = run("doctor", "--json")
     found = json.loads(text)
@@ -76,6 +89,10 @@ def test_doctor_says_what_is_missing_and_what_gets_it():
         (("data", "check", "cub"), "fgbench data get cub"),
         (("data", "check", "aircraft"), "fgbench data get aircraft"),
         (("data", "get", "cars"), "cars_test_annos_withlabels.mat"),
+        (("data", "get", "market1501"), "bounding_box_train/"),
+        (("data", "get", "cuhk03"), "cuhk03_new_protocol_config_labeled.mat"),
+        (("data", "check", "viper"), "fgbench data get viper"),
+        (("data", "check", "marke1501"), "did you mean 'market1501'"),
         (("weights", "get", "vgg16.mat"), "did you mean 'vgg16.matconvnet'"),
         (("verify", "nowhere"), "no records in nowhere"),
     ],

@@ -78,6 +78,10 @@ def _extract(path: Path, folder: Path) -> None:
         write_json(temporary / "content.json", asdict(content))
         temporary.chmod(0o755)
         temporary.replace(folder)
+    except OSError as error:
+        raise FgbenchError(
+            f"cannot extract {path} into {folder}: {error.strerror or error}", "point FGBENCH_CACHE at a larger disk"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -44,7 +44,7 @@ class SyntheticPedestrians:
     distractors: int = 60
     """Gallery images of no one: streets, and people of whom next to nothing is in the picture."""
     junk: int = 60
-    """Images of persons of the test that show half of them at most."""
+    """Gallery images of persons of the test whose boxes are half beside them."""
     seed: int = 0
     """Of persons, cameras and images."""
 

@@ -1,0 +1,139 @@
+import hashlib
+import shutil
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from reid_folders import VIPER_PERSONS, image, viper
+
+from fgbench import commands
+from fgbench.datasets import reid_datasets
+from fgbench.datasets import viper as data
+from fgbench.datasets.check import check
+from fgbench.errors import FgbenchError
+
+
+@pytest.fixture(scope="session")
+def official(tmp_path_factory):
+    return viper(tmp_path_factory.mktemp("viper") / "VIPeR")
+
+
+@pytest.fixture
+def copy(official, tmp_path):
+    return shutil.copytree(official, tmp_path / "VIPeR")
+
+
+def test_reads_persons_and_cameras(official):
+    index = data.load(official)
+    assert index.identities.tolist() == [*VIPER_PERSONS, *VIPER_PERSONS]
+    assert index.cameras.tolist() == [1] * 8 + [2] * 8
+    assert index.files[:2] == ("cam_a/000_0.bmp", "cam_a/001_45.bmp")
+    assert index.files[8:10] == ("cam_b/000_90.bmp", "cam_b/001_135.bmp")
+
+
+def test_halves_are_disjoint_and_both_directions_are_there(official):
+    index = data.load(official)
+    assert [split.name for split in index.splits] == [f"{n}{way}" for n in range(1, 11) for way in "ab"]
+    for split in index.splits:
+        learned, searched = (set(index.identities[rows].tolist()) for rows in (split.train, split.query))
+        assert len(learned) == len(searched) == 4
+        assert learned | searched == set(VIPER_PERSONS)
+        assert len(split.train) == 8
+        assert set(index.cameras[split.train].tolist()) == {1, 2}
+        assert index.identities[split.gallery].tolist() == index.identities[split.query].tolist()
+        ways = (1, 2) if split.name.endswith("a") else (2, 1)
+        assert set(index.cameras[split.query].tolist()) == {ways[0]}
+        assert set(index.cameras[split.gallery].tolist()) == {ways[1]}
+        assert len(index.unmatched(split)) == 0
+    for first, second in zip(index.splits[::2], index.splits[1::2], strict=True):
+        assert first.number == second.number
+        assert first.train.tolist() == second.train.tolist()
+        assert first.query.tolist() == second.gallery.tolist()
+        assert first.gallery.tolist() == second.query.tolist()
+
+
+def test_splits_differ_between_numbers_and_are_equal_between_calls(official, copy):
+    one, two = data.load(official), data.load(copy)
+    np.random.default_rng(1).random(3)
+    assert [s.train.tolist() for s in one.splits] == [s.train.tolist() for s in two.splits]
+    assert one.annotation_hashes == two.annotation_hashes
+    assert len({tuple(split.train.tolist()) for split in one.splits}) > 7
+
+
+def test_halves_stay_what_they_were():
+    """A change here would change every published number."""
+    split, _ = data._both_ways(list(range(632)), 1)
+    assert len(split.query) == 316
+    assert split.query[:6].tolist() == FIRST_OF_THE_FIRST
+    counts = np.zeros(632)
+    for number in range(1, 11):
+        counts[data._both_ways(list(range(632)), number)[0].query] += 1
+    assert abs(counts.std() - np.sqrt(10 / 4)) < 0.2
+
+
+FIRST_OF_THE_FIRST = [1, 2, 6, 10, 11, 12]
+
+
+@pytest.mark.parametrize("camera", ["cam_a", "cam_b"])
+def test_a_missing_camera_is_named(copy, camera):
+    other = {"cam_a": "cam_b", "cam_b": "cam_a"}[camera]
+    lost = next((copy / camera).glob("246_*.bmp"))
+    kept = next((copy / other).glob("246_*.bmp"))
+    lost.unlink()
+    with pytest.raises(FgbenchError, match=f"{other}/{kept.name}: {camera} has no image of person 246"):
+        data.load(copy)
+    shutil.rmtree(copy / camera)
+    with pytest.raises(FgbenchError, match=f"cannot read .*{camera}"):
+        data.load(copy)
+
+
+@pytest.mark.parametrize("name", ["01_90.bmp", "0001_90.bmp", "001.bmp", "001_90.jpg", "x001_90.bmp", "001_.bmp"])
+def test_a_name_that_does_not_fit_is_told(copy, name):
+    image(copy / "cam_b" / name, 1)
+    with pytest.raises(FgbenchError, match=f"cam_b/{name}: the name is not like 000_45.bmp"):
+        data.load(copy)
+
+
+def test_two_images_of_a_person_in_a_camera_are_named(copy):
+    image(copy / "cam_b/001_180.bmp", 1)
+    with pytest.raises(FgbenchError, match=r"cam_b/001_180.bmp: person 001 has 001_135.bmp, too"):
+        data.load(copy)
+
+
+def test_too_few_persons_are_refused(copy):
+    for path in copy.rglob("*.bmp"):
+        if int(path.name[:3]) > 2:
+            path.unlink()
+    with pytest.raises(FgbenchError, match="3 persons are too few"):
+        data.load(copy)
+
+
+def test_check_names_corrupt_and_missing_images_and_wrong_counts(copy):
+    index = data.load(copy)
+    assert check(index).problems == []
+    (copy / index.files[2]).write_bytes(b"BM")
+    (copy / index.files[9]).unlink()
+    assert {(f.kind, f.file) for f in check(index).problems} == {
+        ("corrupt", index.files[2]),
+        ("missing", index.files[9]),
+    }
+    found = check(data.load(viper(copy)), None, data.TABLES, data.COUNTS).problems
+    assert ("cam_a and cam_b", "16 images, the official data have 1264") in {(f.file, f.what) for f in found}
+    assert not any("splits" in f.what or "cameras" in f.what for f in found)
+
+
+def test_get_downloads_the_official_archive(official, tmp_path, monkeypatch, serve):
+    site = tmp_path / "site"
+    site.mkdir()
+    with zipfile.ZipFile(site / "VIPeR.v1.0.zip", "w") as archive:
+        for path in official.rglob("*"):
+            archive.write(path, path.relative_to(official.parent))
+    known = reid_datasets["viper"]
+    assert known.archive.url == "http://users.soe.ucsc.edu/~manduchi/VIPeR.v1.0.zip"
+    md5 = hashlib.md5((site / "VIPeR.v1.0.zip").read_bytes(), usedforsecurity=False).hexdigest()
+    served = replace(known, archive=replace(known.archive, url=f"{serve(site)}/VIPeR.v1.0.zip", md5=md5))
+    monkeypatch.setitem(reid_datasets._things, "viper", served)
+    monkeypatch.setenv("FGBENCH_DATA", str(tmp_path / "data"))
+    assert commands.get_data("viper") == tmp_path / "data/VIPeR"
+    assert len(served.index()) == 16
