@@ -5,7 +5,7 @@ import pytest
 from reid_folders import MARKET, image, market
 
 from fgbench import commands
-from fgbench.datasets import find, market1501, reid_datasets
+from fgbench.datasets import find, images, market1501, reid_datasets
 from fgbench.datasets.check import check
 from fgbench.errors import FgbenchError
 
@@ -87,6 +87,18 @@ def test_the_fingerprint_is_of_names_roles_and_bytes(official, copy):
     )
     changed = market1501.load(copy).annotation_hashes
     assert {kind for kind in changed if changed[kind] != index.annotation_hashes[kind]} == {"images", "cameras"}
+
+
+def test_unchanged_images_are_not_read_again(copy, monkeypatch):
+    first = market1501.load(copy).image_hash
+    read = []
+    hash_file = images.hash_file
+    monkeypatch.setattr(images, "hash_file", lambda path: read.append(path.name) or hash_file(path))
+    assert market1501.load(copy).image_hash == first
+    assert read == []
+    image(copy / "query" / MARKET["query"][1], 998)
+    assert market1501.load(copy).image_hash != first
+    assert read == [MARKET["query"][1]]
 
 
 def test_a_missing_image_is_named(copy):

@@ -110,10 +110,20 @@ def test_colours_match_persons_across_cameras_above_chance_and_far_from_always(m
     assert found < 0.9
 
 
-def test_the_place_tells_the_camera_and_not_the_person(medium):
-    border = pixels(medium, np.arange(len(medium)))[:, :, [0, 1, 2, 61, 62, 63]].mean((1, 2))
-    found, chance = rank_1(medium, border)
-    assert found < chance + 4 * np.sqrt(chance * (1 - chance) / len(medium.split().query))
+def test_the_place_does_not_tell_the_person(medium):
+    """Of the images of a camera, those with the most similar borders show the same person by chance alone."""
+    right, expected, images = 0.0, 0.0, 0
+    for number in (1, 2, 3):
+        rows = np.flatnonzero((medium.cameras == number) & (medium.identities > 0))
+        border = pixels(medium, rows)[:, :, [0, 1, 2, 61, 62, 63]].reshape(len(rows), 8, 16, 2, 3, 3).mean((2, 4))
+        border = border.reshape(len(rows), -1)
+        distance = ((border[:, None] - border[None]) ** 2).sum(-1) + np.diag(np.full(len(rows), np.inf))
+        same = medium.identities[rows][:, None] == medium.identities[rows][None]
+        right += same[np.arange(len(rows)), distance.argmin(1)].sum()
+        expected += ((same.sum(1) - 1) / (len(rows) - 1)).sum()
+        images += len(rows)
+    assert right < expected + 4 * np.sqrt(expected)
+    assert images > 200
 
 
 def test_junk_and_distractors_show_less_of_a_person():
@@ -130,7 +140,7 @@ def test_junk_and_distractors_show_less_of_a_person():
     good, junk, nobody = (np.mean([shown(identity) for _ in range(20)]) for identity in (1, -1, 0))
     assert good > 0.85
     assert 0.2 < junk < 0.75
-    assert nobody < 0.1
+    assert nobody < 0.25
 
 
 def stance(turn):

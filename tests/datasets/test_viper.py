@@ -61,6 +61,15 @@ def test_splits_differ_between_numbers_and_are_equal_between_calls(official, cop
     assert len({tuple(split.train.tolist()) for split in one.splits}) > 7
 
 
+def test_the_roles_are_part_of_the_fingerprint(official):
+    index = data.load(official)
+    first, second, *rest = index.splits
+    other = replace(index, splits=(replace(first, query=first.gallery, gallery=first.query), second, *rest))
+    assert other.fingerprint != index.fingerprint
+    hashes = index.annotation_hashes
+    assert {kind for kind in hashes if other.annotation_hashes[kind] != hashes[kind]} == {"split"}
+
+
 def test_halves_stay_what_they_were():
     """A change here would change every published number."""
     split, _ = data._both_ways(list(range(632)), 1)
