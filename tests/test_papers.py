@@ -33,7 +33,7 @@ RECIPES = (
             *("fc7", "fc7_ft", "keypoint_baseline", "fc7_model", "compact_bilinear", "part_nets", "localizer"),
         )
     }
-    | {"where_to_focus/spatial_lstm_dm", "tasn/tasn_r50", "tasn/tasn_r50_336"}
+    | {"where_to_focus/spatial_lstm_dm", "tasn/tasn_r50", "tasn/tasn_r50_code", "tasn/tasn_r50_336"}
 )
 
 MINIMAL = """

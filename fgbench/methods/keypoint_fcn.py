@@ -34,6 +34,8 @@ class KeypointOptions(Options):
 class KeypointFcnOptions(KeypointOptions):
     """Options of the one-network models of table 1."""
 
+    pose: bool = True
+    """Describe the parts by features pooled at the keypoints. Without it only the image as a whole is described."""
     holistic: Literal["none", "fc7", Pooling] = "none"
     """What describes the whole image beside the parts: nothing, the mean of fc7 over the image, or bilinear features
     (`full`, `tensor_sketch`, `random_maclaurin`) of the last convolutional map."""
@@ -46,7 +48,7 @@ class KeypointFcn(Method):
     """A localisation network, and a classification network whose features are pooled at the keypoints.
 
     The coordinate transfer layer pools at the true keypoints in training and at the predicted ones in test. With one
-    stream both networks are one, as in the paper's keypoint baseline.
+    stream both networks are one: with its mean fc7 and no pose, the paper's keypoint baseline.
     """
 
     Options: ClassVar[type[Options]] = KeypointFcnOptions
@@ -60,19 +62,22 @@ class KeypointFcn(Method):
         self, backbones: list[Backbone], task: Task, options: KeypointFcnOptions, generator: torch.Generator
     ) -> None:
         super().__init__()
+        if options.holistic == "none" and not options.pose:
+            raise FgbenchError("keypoint_fcn without pose and without holistic has nothing to describe", "set either")
         if len(backbones) not in {1, 2} or not task.part_names:
             raise FgbenchError("keypoint_fcn takes one or two streams, and images with keypoints")
         self.options = options
         self.localizer = Localizer(backbones[0], task.part_names, task.size, options.mode, options.visible, generator)
         self.own = backbones[1] if len(backbones) > 1 else None
         described = backbones[-1]
-        self.grid, channels = described.map_grid(task.size), described.map_channels
+        self.grid, channels = self.localizer.grid, described.channels
         # What the trunk gives, one after the other in one row: the map for the scores, the map for the features, fc7.
         self.shapes = [(described.channels, *described.cells(task.size))]
         if self.own is not None:
+            self.grid, channels = described.map_grid(task.size), described.map_channels
             self.shapes.insert(0, (channels, *described.map_cells(task.size)))
             self.shapes.insert(0, (self.localizer.backbone.channels, *self.localizer.cells))
-        features = len(task.part_names) * (channels if self.own is not None else described.channels)
+        features = len(task.part_names) * channels if options.pose else 0
         if options.holistic == "fc7":
             features += described.channels
         elif options.holistic != "none":
@@ -108,7 +113,10 @@ class KeypointFcn(Method):
         found = self.localizer.find(scores)
         true = None if target is None else target.keypoints
         points = found if true is None else true
-        described = [l2_normalize(coordinate_transfer(maps, points, self.grid, self.options.window, self.options.pool))]
+        described = []
+        if self.options.pose:
+            pooled = coordinate_transfer(maps, points, self.grid, self.options.window, self.options.pool)
+            described.append(l2_normalize(pooled))
         if self.options.holistic == "fc7":
             described.append(l2_normalize(top.mean(dim=(2, 3))))
         elif self.options.holistic != "none":
