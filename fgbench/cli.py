@@ -129,6 +129,9 @@ def run(
     classes: Annotated[int | None, typer.Option(help="Only the first classes: a deviation.")] = None,
     size: Annotated[int | None, typer.Option(help="Input size in pixels: a deviation.")] = None,
     backbone: Annotated[str | None, typer.Option(help="Network for every stream, as network:tap: a deviation.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="32-true or bf16-mixed, for training: a deviation in rounding.")
+    ] = None,
     shuffle_labels: Annotated[
         bool, typer.Option(help="Control: permute training labels; must fall to chance.")
     ] = False,
@@ -139,7 +142,7 @@ def run(
     from fgbench.commands import Request, run_recipes
     from fgbench.runs import Changes
 
-    changes = Changes(classes=classes, size=size, shuffle_labels=shuffle_labels, backbone=backbone)
+    changes = Changes(classes=classes, size=size, shuffle_labels=shuffle_labels, backbone=backbone, precision=precision)
     raise typer.Exit(run_recipes(Request(data, tuple(recipes), profile, seeds, jobs, changes), results))
 
 

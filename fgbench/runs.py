@@ -25,6 +25,7 @@ LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow", "scipy")
 """Packages whose version can change a value."""
 
 
+PRECISIONS = ("32-true", "bf16-mixed")
 ROUNDING = {"precision"}
 """Settings that change how numbers are rounded, not what is computed."""
 
@@ -188,6 +189,8 @@ def _changed(settings: Settings, changes: Changes) -> Settings:
         )
         update["weights"] = ()
     if changes.precision:
+        if changes.precision not in PRECISIONS:
+            raise FgbenchError(f"no precision {changes.precision!r}; {nearest(changes.precision, PRECISIONS)}")
         update["precision"] = changes.precision
     return settings.model_copy(update=update)
 
