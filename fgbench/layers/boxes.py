@@ -1,5 +1,7 @@
 """Boxes around keypoints, and what they cut out of images."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -29,7 +31,7 @@ def keypoint_boxes(points: Tensor) -> tuple[Tensor, Tensor]:
 def crop_boxes(images: Tensor, boxes: Tensor, size: int, context: float) -> Tensor:
     """The square around each box, with some context, resampled; outside the image the border is repeated.
 
-    Pixels of the result are means over the area they cover where the box is larger than the result is.
+    Pixels of the result are means over the area they cover.
 
     Args:
         images: (B, 3, H, W) uint8.
@@ -47,8 +49,9 @@ def crop_boxes(images: Tensor, boxes: Tensor, size: int, context: float) -> Tens
         raise FgbenchError(f"crops of images {tuple(images.shape)} by boxes {tuple(boxes.shape)}")
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     side = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1).clamp(min=1.0) / (1 - 2 * context)
-    # As many samples along a pixel's side as it covers pixels of the image, so that nothing is skipped.
-    fine = max(1, min(4, int((side.max() / size).ceil())))
+    # As many samples along a pixel's side as the largest box would have it cover pixels, so that nothing is skipped; no
+    # fewer for smaller boxes, as a crop must not depend on the others of its batch.
+    fine = min(4, math.ceil(max(images.shape[2:]) / (1 - 2 * context) / size))
     steps = (torch.arange(size * fine, device=images.device) + 0.5) / (size * fine) - 0.5
     extent = torch.tensor([images.shape[3], images.shape[2]], device=images.device)
     places = (centre[:, None] + steps[None, :, None] * side[:, None, None]) / extent * 2 - 1

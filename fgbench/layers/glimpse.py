@@ -35,10 +35,11 @@ def glimpse_lstm(
         FgbenchError: the layers do not fit the grid or the channels.
     """
     batch, channels, height, width = x.shape
-    if channels != lstm.inputs or locations.weight.shape != (height * width, lstm.hidden):
+    fits = (locations.height, locations.width) == (height, width) and locations.weight.shape[1] == lstm.hidden
+    if channels != lstm.inputs or not fits:
         raise FgbenchError(
-            f"glimpses of {tuple(x.shape)} by an LSTM of {lstm.inputs} inputs and a softmax over "
-            f"{locations.height} x {locations.width} locations"
+            f"glimpses of {tuple(x.shape)} by an LSTM of {lstm.inputs} inputs and {lstm.hidden} channels, and "
+            f"a softmax of {locations.weight.shape[1]} channels over {locations.height} x {locations.width} locations"
         )
     items = x.flatten(2).transpose(1, 2)
     # Row i of these holds the last cell of row i that is done; before the first, the state outside the grid.

@@ -30,20 +30,25 @@ class LocationSoftmax(nn.Module):
         return f"height={self.height}, width={self.width}, hidden={self.weight.shape[1]}"
 
     def forward(self, h: Tensor) -> Tensor:
-        """The attention L of a state.
+        """The attention L of a state: (B, H, W), which sums to one over the locations; argument as for `logits`."""
+        logits = self.logits(h)
+        return logits.flatten(1).softmax(dim=1).view_as(logits)
+
+    def logits(self, h: Tensor) -> Tensor:
+        """What the attention is the softmax of, U^T h.
 
         Args:
             h: (B, hidden).
 
         Returns:
-            (B, H, W), which sums to one over the locations.
+            (B, H, W).
 
         Raises:
             FgbenchError: `h` has other channels than the layer's.
         """
         if h.ndim != 2 or h.shape[1] != self.weight.shape[1]:
             raise FgbenchError(f"a location softmax over (B, {self.weight.shape[1]}) was given {tuple(h.shape)}")
-        return (h @ self.weight.T).softmax(dim=1).view(-1, self.height, self.width)
+        return (h @ self.weight.T).view(-1, self.height, self.width)
 
 
 def printed_expectation(x: Tensor, logits: Tensor) -> Tensor:

@@ -43,9 +43,12 @@ def spatial_scan(
         (H, W, B, hidden), h of every cell.
     """
     height, width = x.shape[:2]
-    h: Tensor = _Scan.apply(  # type: ignore[no-untyped-call]
-        x.flatten(0, 1), weight_x, weight_up, weight_left, bias, h0, c0, (height, width), tanh_last
-    )
+    # Under autocast x and the states may be of half precision; a long recurrence keeps to that of its weights.
+    x, h0, c0 = (given.to(weight_x.dtype) for given in (x, h0, c0))
+    with torch.autocast(x.device.type, enabled=False):
+        h: Tensor = _Scan.apply(  # type: ignore[no-untyped-call]
+            x.flatten(0, 1), weight_x, weight_up, weight_left, bias, h0, c0, (height, width), tanh_last
+        )
     return h.view(height, width, *h0.shape)
 
 

@@ -70,9 +70,9 @@ class KeypointFcn(Method):
         self.localizer = Localizer(backbones[0], task.part_names, task.size, options.mode, options.visible, generator)
         self.own = backbones[1] if len(backbones) > 1 else None
         described = backbones[-1]
-        self.grid, channels = self.localizer.grid, described.channels
+        self.grid, channels = described.grid(task.size), described.channels
         # What the trunk gives, one after the other in one row: the map for the scores, the map for the features, fc7.
-        self.shapes = [(described.channels, *described.cells(task.size))]
+        self.shapes = [(channels, *described.cells(task.size))]
         if self.own is not None:
             self.grid, channels = described.map_grid(task.size), described.map_channels
             self.shapes.insert(0, (channels, *described.map_cells(task.size)))

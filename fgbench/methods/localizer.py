@@ -52,7 +52,8 @@ class Localizer(nn.Module):
         three most confident keypoints are visible always.
         """
         found = decode(scores, self.grid, self.mode)
-        confidence = found[..., 2]
+        # A sigmoid can underflow to zero, which would hide a keypoint that is visible always.
+        confidence = found[..., 2].clamp(min=torch.finfo(found.dtype).tiny)
         shown = confidence >= self.visible
         for region in self.regions:
             if len(region) >= FEWEST:

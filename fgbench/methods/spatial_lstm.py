@@ -139,12 +139,14 @@ class SpatialLstmNet(Method):
             assert isinstance(locations, LocationSoftmax)
             first, attention = glimpse_lstm(self.dropout(cube), layer, locations, h0, c0)
         else:
-            attention = r["locations"](h0)
+            locations = r["locations"]
+            assert isinstance(locations, LocationSoftmax)
+            attention = locations(h0)
             if self.options.attention == "initial":
                 # In multiples of the even attention, so that it changes nothing.
                 cube = cube * (attention * self.cells[0] * self.cells[1])[:, None]
             else:
-                cube = printed_expectation(cube, attention.log())
+                cube = printed_expectation(cube, locations.logits(h0))
             first = self._run("first", cube, h0, c0)
         second = self._run("second", first, h0, c0)
         embedding = second.flatten(1)

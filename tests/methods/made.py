@@ -1,0 +1,58 @@
+"""Methods and images small enough for tests."""
+
+import torch
+from torch import nn
+
+from fgbench.backbones import Backbone, load_backbone
+from fgbench.backbones.networks import TINY_INPUT
+from fgbench.methods import methods
+from fgbench.methods.base import Target, Task, parameters_of
+from fgbench.randomness import generator
+
+NAMES = ("beak", "crown", "nape", "back", "belly", "tail")
+"""Three keypoints of the head and three of the body."""
+SIZE = 32
+
+
+def small(channels=6, seed=0):
+    """A backbone whose cells are 4 px apart; its batch normalisation is not the identity."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layers = nn.Sequential(
+            nn.Conv2d(3, 8, 5, 2, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, channels, 3, 1, 1),
+            nn.BatchNorm2d(channels), nn.ReLU(),
+        )  # fmt: skip
+    return Backbone(f"small{seed}", "conv", layers, TINY_INPUT, channels).eval()
+
+
+def tiny(*streams):
+    """The backbones of a recipe; equal streams are one."""
+    loaded = {stream: load_backbone(*stream.partition("#")[0].split(":"), pretrained=False) for stream in streams}
+    return [loaded[stream] for stream in streams]
+
+
+def build(name, backbones, *, names=NAMES, size=SIZE, classes=4, **options):
+    kind = methods[name]
+    return kind(backbones, Task(classes, size, names), kind.Options(**options), generator(0, "weights")).eval()
+
+
+def images(n=3, size=SIZE, seed=1):
+    return torch.randint(0, 256, (n, 3, size, size), dtype=torch.uint8, generator=generator(seed, "images"))
+
+
+def target(n=3, size=SIZE, names=NAMES, seed=2):
+    """Labels, and keypoints all of which are visible."""
+    places = size * torch.rand(n, len(names), 2, generator=generator(seed, "points"))
+    return Target(torch.arange(n) % 4, torch.cat([places, torch.ones(n, len(names), 1)], dim=-1))
+
+
+def covers_all_parameters_once(method):
+    groups = [parameter for group in method.HEAD + method.TRUNK for parameter in parameters_of(method, group)]
+    assert len(groups) == len({id(parameter) for parameter in groups})
+    assert {id(parameter) for parameter in groups} == {id(parameter) for parameter in method.parameters()}
+
+
+def grads(loss, parameters):
+    """Which of the parameters a loss reaches."""
+    found = torch.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True)
+    return [gradient is not None and bool(gradient.abs().max() > 0) for gradient in found]
