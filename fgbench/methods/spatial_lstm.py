@@ -146,7 +146,7 @@ class SpatialLstmNet(Method):
                 # In multiples of the even attention, so that it changes nothing.
                 cube = cube * (attention * self.cells[0] * self.cells[1])[:, None]
             else:
-                cube = printed_expectation(cube, locations.logits(h0))
+                cube = printed_expectation(cube, locations.logits(h0).to(cube.dtype))
             first = self._run("first", cube, h0, c0)
         second = self._run("second", first, h0, c0)
         embedding = second.flatten(1)

@@ -31,9 +31,9 @@ def tiny(*streams):
     return [loaded[stream] for stream in streams]
 
 
-def build(name, backbones, *, names=NAMES, size=SIZE, classes=4, **options):
+def build(name, backbones, *, names=NAMES, px=SIZE, classes=4, **options):
     kind = methods[name]
-    return kind(backbones, Task(classes, size, names), kind.Options(**options), generator(0, "weights")).eval()
+    return kind(backbones, Task(classes, px, names), kind.Options(**options), generator(0, "weights")).eval()
 
 
 def images(n=3, size=SIZE, seed=1):

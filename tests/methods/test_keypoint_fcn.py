@@ -1,0 +1,236 @@
+import pytest
+import torch
+from made import NAMES, build, covers_all_parameters_once, grads, images, small, target
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from fgbench.backbones import Backbone
+from fgbench.backbones.dense import DenseVgg
+from fgbench.backbones.networks import TINY_INPUT
+from fgbench.errors import FgbenchError
+from fgbench.layers.bilinear import bilinear_pool, l2_normalize, signed_sqrt
+from fgbench.layers.coordinate_transfer import coordinate_transfer
+from fgbench.layers.keypoint_maps import Grid, decode, encode, keypoint_loss
+from fgbench.methods.localizer import Localizer
+
+CELLS = [(1, 2), (3, 3), (6, 1), (0, 7), (7, 0), (4, 5)]
+"""Row and column of each keypoint's planted cell."""
+
+
+def made(streams=2, **options):
+    return build("keypoint_fcn", [small(6), small(5, seed=1)][:streams], **options)
+
+
+class Planted(nn.Module):
+    """A score layer for which each keypoint wins in a known cell."""
+
+    def __init__(self, tops=(4.0,) * 6, low=-9.0):
+        super().__init__()
+        self.tops, self.low = tops, low
+
+    def forward(self, maps):
+        scores = torch.full((len(maps), len(self.tops), *maps.shape[2:]), self.low)
+        for keypoint, (row, column) in enumerate(CELLS):
+            scores[:, keypoint, row, column] = self.tops[keypoint]
+        return scores
+
+
+def plant(method, **options):
+    method.localizer.score = Planted(**options)
+    return method
+
+
+def dense(seed=0, same=True):
+    """A VGG-16 in miniature: maps of stride 16 with 512 channels, and fc7 of stride 32 with 10."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        maps = nn.Sequential(nn.Conv2d(3, 512, 16, 16), nn.ReLU())
+        top = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(512, 10, 1), nn.ReLU())
+    return Backbone("vgg16", "fcn7_same" if same else "fcn7", DenseVgg(maps, top), TINY_INPUT, 10).eval()
+
+
+@pytest.mark.parametrize("pool", ["mean", "max"])
+def test_pools_at_true_keypoints_in_training_and_at_found_ones_in_test(pool):
+    method = plant(made(pool=pool))
+    maps, grid = method.own(images()), Grid(2.0, 4.0)
+    assert method.grid == grid
+    found = torch.tensor([[[2.0 + 4 * column, 2 + 4 * row] for row, column in CELLS]]).expand(3, -1, -1)
+    given = target()
+    for out, points in ((method(images()), found), (method(images(), given), given.keypoints)):
+        expected = l2_normalize(coordinate_transfer(maps, points, grid, 3, pool))
+        assert torch.equal(out.embedding, expected)
+        assert torch.equal(out.logits, method.classifier(expected))
+        assert torch.equal(out.keypoints[..., :2], found)
+        assert torch.allclose(out.keypoints[..., 2], torch.tensor(4.0).sigmoid())
+
+
+def test_invisible_keypoints_are_pooled_as_zeros():
+    method, given = made(), target()
+    given.keypoints[0, 2, 2] = 0
+    given.keypoints[1, [0, 5], 2] = 0
+    rows = method(images(), given).embedding.view(3, 6, 5)
+    hidden = rows.abs().sum(dim=2) == 0
+    assert hidden.nonzero().tolist() == [[0, 2], [1, 0], [1, 5]]
+    # In test, what the localiser takes for hidden.
+    method = plant(build("keypoint_fcn", [small(6), small(5, seed=1)], names=("back", "belly", "tail", "breast", "wing",
+                         "eye")), tops=(4.0, -8, 4, 4, 4, -8))  # fmt: skip
+    assert (method(images()).embedding.view(3, 6, 5).abs().sum(dim=2) == 0)[0].tolist() == [0, 1, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("holistic", "more"), [("none", 0), ("fc7", 5), ("full", 25), ("tensor_sketch", 9), ("random_maclaurin", 9)]
+)
+def test_the_width_of_each_description_of_the_whole_image(holistic, more):
+    method = made(holistic=holistic, dims=9)
+    out = method(images(), target())
+    assert out.embedding.shape == (3, 6 * 5 + more)
+    assert out.logits.shape == (3, 4)
+    maps = method.own(images())
+    whole = out.embedding[:, 30:]
+    if holistic == "fc7":
+        assert torch.allclose(whole, l2_normalize(maps.mean(dim=(2, 3))), atol=1e-6)
+    elif holistic == "full":
+        assert torch.allclose(whole, l2_normalize(signed_sqrt(bilinear_pool(maps, maps))), atol=1e-6)
+    elif holistic != "none":
+        assert torch.allclose(whole, l2_normalize(signed_sqrt(method.pool(maps, maps))), atol=1e-6)
+
+
+def test_one_stream_is_one_network_for_both():
+    method = made(streams=1)
+    assert method.own is None
+    assert method.modules_of("backbone") == method.modules_of("localizer") == [method.localizer.backbone]
+    maps = method.localizer.backbone(images())
+    assert torch.equal(method.trunk(images()), maps.flatten(1))
+    expected = l2_normalize(coordinate_transfer(maps, target().keypoints, Grid(2.0, 4.0), 3))
+    assert torch.equal(method(images(), target()).embedding, expected)
+    weights = [*method.localizer.backbone.parameters()]
+    losses = method.losses(method(images(), target()), target())
+    for loss in losses.values():
+        assert any(grads(loss, weights))
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_one_dense_network_is_pooled_on_the_grid_of_fc7(same):
+    """Both the scores and the features are of fc7, 32 px apart."""
+    backbone = dense(same=same)
+    method = build("keypoint_fcn", [backbone], px=224, holistic="full")
+    given = target(size=224)
+    assert method.grid == Grid(16.0 if same else 112.0, 32.0)
+    top = backbone(images(size=224))
+    out = method(images(size=224), given)
+    expected = l2_normalize(coordinate_transfer(top, given.keypoints, method.grid, 3))
+    assert torch.equal(out.embedding[:, :60], expected)
+    assert torch.allclose(out.embedding[:, 60:], l2_normalize(signed_sqrt(bilinear_pool(top, top))), atol=1e-6)
+
+
+def test_two_dense_networks_score_on_fc7_and_pool_the_last_map():
+    where, what = dense(), dense(1)
+    method = build("keypoint_fcn", [where, what], px=224, holistic="fc7")
+    given = target(size=224)
+    assert method.localizer.grid == Grid(16.0, 32.0)
+    maps, top = what.with_map(images(size=224))
+    assert method.grid == Grid(8.0, 16.0)
+    assert maps.shape == (3, 512, 14, 14)
+    out = method(images(size=224), given)
+    pooled = l2_normalize(coordinate_transfer(maps, given.keypoints, Grid(8.0, 16.0), 3))
+    assert torch.allclose(out.embedding, torch.cat([pooled, l2_normalize(top.mean(dim=(2, 3)))], dim=1), atol=1e-6)
+    assert torch.allclose(out.extra["scores"], method.localizer.score(where(images(size=224))), atol=1e-5)
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+def test_the_head_on_the_trunk_is_the_whole(streams):
+    method = made(streams=streams, holistic="full")
+    flat = method.trunk(images())
+    assert flat.dim() == 2
+    for given in (None, target()):
+        parted, whole = method.head(flat, given), method(images(), given)
+        for one, other in zip(parted[:3], whole[:3], strict=True):
+            assert torch.equal(one, other)
+        assert torch.equal(parted.extra["scores"], whole.extra["scores"])
+
+
+def test_hidden_keypoints_have_no_confidence_but_three_of_head_and_of_body_stay():
+    """In order of confidence: 0.99, then all below the threshold."""
+    tops = (5.0, -3.0, -4.0, -5.0, -6.0, -7.0, -8.0)
+    names = ("throat", "beak", "crown", "nape", "back", "belly", "tail")
+    method = build("keypoint_fcn", [small(6)], names=names)
+    scores = torch.full((2, 7, 8, 8), -20.0)
+    for keypoint, top in enumerate(tops):
+        scores[:, keypoint, keypoint, 3] = top
+    found = method.localizer.find(scores)
+    sure = torch.tensor(tops).sigmoid()
+    # Of the head throat, beak and crown; of the body throat, back and belly.
+    expected = sure * torch.tensor([1.0, 1, 1, 0, 1, 1, 0])
+    assert torch.allclose(found[..., 2], expected.expand(2, -1))
+    assert torch.equal(found[..., :2], decode(scores, Grid(2.0, 4.0), "argmax")[..., :2])
+
+
+def test_the_threshold_decides_beyond_the_three():
+    names = ("back", "belly", "tail", "breast", "left leg")
+    logits = torch.tensor([3.0, 2.0, 1.0, 0.1, -0.1])
+    for visible, shown in ((0.5, 4), (0.9, 3), (0.0, 5), (1.0, 3)):
+        localizer = Localizer(small(), names, 32, "argmax", visible, torch.Generator())
+        scores = torch.full((1, 5, 8, 8), -20.0)
+        scores[0, :, 2, 2] = logits
+        assert (localizer.find(scores)[0, :, 2] > 0).tolist() == [k < shown for k in range(5)]
+
+
+def test_three_stay_visible_where_the_sigmoid_underflows():
+    method = made()
+    assert (method.localizer.find(torch.full((1, 6, 8, 8), -200.0))[..., 2] > 0).all()
+
+
+def test_refined_reads_between_cells_and_argmax_does_not():
+    scores = torch.full((1, 6, 8, 8), -9.0)
+    scores[:, :, 3, 3], scores[:, :, 3, 4] = 2.0, 1.5
+    coarse, fine = (made(mode=mode).localizer.find(scores)[0, 0] for mode in ("argmax", "refined"))
+    assert coarse[:2].tolist() == [14.0, 14.0]
+    assert coarse[0] + 0.5 < fine[0] < coarse[0] + 2
+    assert abs(fine[1] - coarse[1]) < 0.1
+
+
+def test_losses_are_those_of_keypoints_and_classes():
+    method, given = made(), target()
+    given.keypoints[1, 3, 2] = 0
+    out = method(images(), given)
+    losses = method.losses(out, given)
+    assert tuple(losses) == method.LOSSES
+    maps = encode(given.keypoints, Grid(2.0, 4.0), 8, 8)
+    assert maps.sum() == 17
+    assert torch.equal(losses["keypoints"], keypoint_loss(out.extra["scores"], maps))
+    assert torch.equal(losses["cross_entropy"], cross_entropy(out.logits, given.labels))
+    scores = method.localizer.score(method.localizer.backbone(images()))
+    assert torch.allclose(out.extra["scores"], scores, atol=1e-5)
+
+
+def test_each_loss_reaches_its_own_network():
+    method = made()
+    nn.init.normal_(method.classifier.weight)
+    losses = method.losses(method(images(), target()), target())
+    looking, own = [*method.localizer.parameters()], [*method.own.parameters(), method.classifier.weight]
+    assert all(grads(losses["keypoints"], looking))
+    assert not any(grads(losses["keypoints"], own))
+    assert all(grads(losses["cross_entropy"], own))
+    assert not any(grads(losses["cross_entropy"], looking))
+
+
+def test_groups_cover_every_parameter_once():
+    covers_all_parameters_once(made(holistic="tensor_sketch"))
+
+
+def test_half_precision_trains():
+    method = made(holistic="full")
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = sum(method.losses(method(images(), target()), target()).values())
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert method(images()).keypoints.dtype == torch.float32
+
+
+def test_misuse_is_told():
+    assert type(made()).NEEDS == ("parts",)
+    with pytest.raises(FgbenchError, match="images with keypoints"):
+        build("keypoint_fcn", [small()], names=())
+    with pytest.raises(FgbenchError, match="one or two streams"):
+        build("keypoint_fcn", [small(seed=k) for k in range(3)])
+    assert len(NAMES) == 6
