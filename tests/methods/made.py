@@ -12,6 +12,8 @@ from fgbench.randomness import generator
 NAMES = ("beak", "crown", "nape", "back", "belly", "tail")
 """Three keypoints of the head and three of the body."""
 SIZE = 32
+CELLS = [(1, 2), (3, 3), (6, 1), (0, 7), (7, 0), (4, 5)]
+"""Row and column of each keypoint's planted cell."""
 
 
 def small(channels=6, seed=0):
@@ -23,6 +25,32 @@ def small(channels=6, seed=0):
             nn.BatchNorm2d(channels), nn.ReLU(),
         )  # fmt: skip
     return Backbone(f"small{seed}", "conv", layers, TINY_INPUT, channels).eval()
+
+
+class Pooled(nn.Module):
+    """A stream that gives a vector an image."""
+
+    def __init__(self, backbone):
+        super().__init__()
+        self.backbone, self.channels, self.seen = backbone, backbone.channels, []
+
+    def forward(self, given):
+        self.seen.append(given)
+        return self.backbone(given).mean(dim=(2, 3))
+
+
+class Planted(nn.Module):
+    """A score layer for which each keypoint wins in a known cell."""
+
+    def __init__(self, tops=(4.0,) * 6, low=-9.0):
+        super().__init__()
+        self.tops, self.low = tops, low
+
+    def forward(self, maps):
+        scores = torch.full((len(maps), len(self.tops), *maps.shape[2:]), self.low)
+        for keypoint, (row, column) in enumerate(CELLS):
+            scores[:, keypoint, row, column] = self.tops[keypoint]
+        return scores
 
 
 def tiny(*streams):

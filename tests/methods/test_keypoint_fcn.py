@@ -1,6 +1,6 @@
 import pytest
 import torch
-from made import NAMES, build, covers_all_parameters_once, grads, images, small, target
+from made import CELLS, NAMES, Planted, build, covers_all_parameters_once, grads, images, small, target
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -13,26 +13,9 @@ from fgbench.layers.coordinate_transfer import coordinate_transfer
 from fgbench.layers.keypoint_maps import Grid, decode, encode, keypoint_loss
 from fgbench.methods.localizer import Localizer
 
-CELLS = [(1, 2), (3, 3), (6, 1), (0, 7), (7, 0), (4, 5)]
-"""Row and column of each keypoint's planted cell."""
-
 
 def made(streams=2, **options):
     return build("keypoint_fcn", [small(6), small(5, seed=1)][:streams], **options)
-
-
-class Planted(nn.Module):
-    """A score layer for which each keypoint wins in a known cell."""
-
-    def __init__(self, tops=(4.0,) * 6, low=-9.0):
-        super().__init__()
-        self.tops, self.low = tops, low
-
-    def forward(self, maps):
-        scores = torch.full((len(maps), len(self.tops), *maps.shape[2:]), self.low)
-        for keypoint, (row, column) in enumerate(CELLS):
-            scores[:, keypoint, row, column] = self.tops[keypoint]
-        return scores
 
 
 def plant(method, **options):

@@ -7,7 +7,7 @@ that of three of them is one of two, which makes eight classes. No one keypoint 
 import numpy as np
 import pytest
 import torch
-from made import NAMES, build, small
+from made import NAMES, Pooled, build, small
 from scipy.stats import binom
 
 from fgbench.batches import TrainData
@@ -16,7 +16,6 @@ from fgbench.metrics.keypoints import pck
 from fgbench.pipeline import Pipeline
 from fgbench.recipes import Stage
 from fgbench.training import train
-from test_tasn import Pooled
 
 CLASSES, SIZE = 8, 32
 COLOURS = {

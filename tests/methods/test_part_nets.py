@@ -1,7 +1,6 @@
 import pytest
 import torch
-from made import NAMES, build, covers_all_parameters_once, grads, images, small, target
-from test_keypoint_fcn import Planted
+from made import NAMES, Planted, build, covers_all_parameters_once, grads, images, small, target
 from torch import nn
 from torch.nn.functional import cross_entropy
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from made import build, covers_all_parameters_once, grads, images, small, target
+from made import Pooled, build, covers_all_parameters_once, grads, images, small, target
 from torch.nn.functional import cross_entropy
 
 from fgbench.errors import FgbenchError
@@ -10,18 +10,6 @@ from fgbench.methods import tasn
 from fgbench.methods.base import Target, parameters_of
 
 SAMPLED = 24
-
-
-class Pooled(torch.nn.Module):
-    """A stream that gives a vector an image."""
-
-    def __init__(self, backbone):
-        super().__init__()
-        self.backbone, self.channels, self.seen = backbone, backbone.channels, []
-
-    def forward(self, given):
-        self.seen.append(given)
-        return self.backbone(given).mean(dim=(2, 3))
 
 
 def made(**options):
