@@ -152,7 +152,8 @@ def _optimizer(method: Method, stage: Stage) -> torch.optim.Optimizer:
     method.requires_grad_(False)
     groups = []
     for name in stage.train:
-        if parameters := parameters_of(method, name):
+        # Groups share parameters where streams share a network: those belong to the first that the stage names.
+        if parameters := [p for p in parameters_of(method, name) if not p.requires_grad]:
             head = name == "classifier"
             groups.append(
                 {

@@ -26,6 +26,7 @@ COLOURS = {
     "back": ((0, 0, 255),) * 2,
     "belly": ((150, 70, 0),) * 2,
 }
+NAMED = ["spatial_lstm", "tasn", "keypoint_fcn", "keypoint_fcn of one stream", "part_nets"]
 HEAD, BODY = ((0, 0), (7, 0), (4, 7)), ((0, 0), (9, 1), (3, 9))
 
 
@@ -48,9 +49,9 @@ def birds(each, seed):
     return pixels.clip(0, 255).round().astype(np.uint8), labels, keypoints
 
 
-def stage(*groups, epochs=7, lr=0.01):
+def stage(*groups, epochs):
     return Stage(
-        step=1, train=groups, epochs=epochs, batch_size=16, lr=lr, momentum=0.9, weight_decay=0.0, optimizer="adam",
+        step=1, train=groups, epochs=epochs, batch_size=16, lr=0.01, momentum=0.9, weight_decay=0.0, optimizer="adam",
         augment=False, lr_drops=(epochs - 2,),
     )  # fmt: skip
 
@@ -66,11 +67,14 @@ def made(name):
     elif name == "keypoint_fcn":
         options = {"window": 1}
         backbones = [small(24), small(16, seed=1)]
+    elif name == "keypoint_fcn of one stream":
+        options = {"window": 1}
+        backbones = [small(32)]
     else:
         options = {"crop": 16, "pooling": "full"}
         backbones = [small(24), *(small(12, seed=k) for k in (1, 2, 3))]
-    method = build(name, backbones, px=SIZE, classes=CLASSES, **options)
-    return method, stage(*method.HEAD, *method.TRUNK)
+    method = build(name.partition(" ")[0], backbones, px=SIZE, classes=CLASSES, **options)
+    return method, stage(*method.HEAD, *method.TRUNK, epochs=16 if len(backbones) == 1 else 7)
 
 
 def learnt(name, folder, shuffled=False):
@@ -87,7 +91,7 @@ def learnt(name, folder, shuffled=False):
     return out, labels, keypoints
 
 
-@pytest.mark.parametrize("name", ["spatial_lstm", "tasn", "keypoint_fcn", "part_nets"])
+@pytest.mark.parametrize("name", NAMED)
 def test_learns_the_classes_and_finds_the_keypoints(name, tmp_path):
     out, labels, keypoints = learnt(name, tmp_path)
     assert (out.logits.argmax(1).numpy() == labels).mean() > 0.6
@@ -97,7 +101,7 @@ def test_learns_the_classes_and_finds_the_keypoints(name, tmp_path):
         assert (out.keypoints[..., 2] > 0).double().mean() > 0.8
 
 
-@pytest.mark.parametrize("name", ["spatial_lstm", "tasn", "keypoint_fcn", "part_nets"])
+@pytest.mark.parametrize("name", NAMED)
 def test_learns_no_classes_from_labels_that_mean_nothing(name, tmp_path):
     """The images of a class are much alike, so that they may all be right by chance: what counts is the classes.
 
