@@ -222,6 +222,7 @@ def run_recipes(request: Request, results: Path) -> int:
     """Run what was asked for and print how it came out; returns the exit code."""
     import torch
 
+    from fgbench.engine import processes, rank
     from fgbench.measures import headline
     from fgbench.runner import run_plan, store_of
     from fgbench.runs import Changes, plan
@@ -236,12 +237,19 @@ def run_recipes(request: Request, results: Path) -> int:
     cores = os.cpu_count() or 1
     jobs = request.jobs or (cores if profile == "quick" else 1)
     planned = plan(
-        recipes, profile, seeds, device=device, threads=max(1, cores // jobs), changes=request.changes or Changes()
+        recipes,
+        profile,
+        seeds,
+        device=device,
+        threads=max(1, cores // (jobs * processes())),
+        changes=request.changes or Changes(),
     )
     for key, obstacle in planned.blocked.items():
         out(f"blocked: {key}: {obstacle.reason}\n  {obstacle.command}")
-    with Progress() as progress:
+    with Progress(quiet=bool(rank())) as progress:
         result = run_plan(planned, results, progress.watch(), jobs=jobs)
+    if rank():
+        return 1 if result.failures else 0  # the first of several processes tells how it came out
     store = store_of(results)
     rows = []
     for run in planned.runs:

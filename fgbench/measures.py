@@ -85,6 +85,8 @@ def _keypoints(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
         each = pck(found[..., :2], truth, boxes, alpha)
         hits = pck_hits(found[..., :2], truth, boxes, alpha).sum(axis=0)
         shown = [part for part in range(len(names)) if visible[part]]
+        if not shown:
+            return {}
         values[f"pck@{alpha:.2f}"] = Value(
             value=float(each[shown].mean()), unit="%", n=int(visible.sum()), definition=f"{reach}; mean of the parts"
         )

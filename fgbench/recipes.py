@@ -99,6 +99,13 @@ class Settings(Model):
     def _canonical(cls, text: str) -> str:
         return str(Pipeline.parse(text))
 
+    @field_validator("test_pipeline")
+    @classmethod
+    def _fixed(cls, text: str) -> str:
+        if steps := Pipeline.parse(text).random:
+            raise FgbenchError(f"test_pipeline has the random step {steps[0]}", "leave it to train_pipeline")
+        return text
+
     @property
     def ordered_stages(self) -> list[tuple[str, Stage]]:
         """Stages in the order of their steps."""

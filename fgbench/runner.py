@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import torch
 from filelock import FileLock
 
 from fgbench.engine import processes, rank
@@ -73,6 +74,7 @@ def _together(todo: list[Run], kept: int, folder: Path, watcher: Watcher) -> Res
     """Runs one after the other in this process, which is one of several that `torchrun` started; all do the same."""
     failures = []
     for run in todo:
+        torch.set_num_threads(run.threads)
         started = time.monotonic()
         failure = None
         try:

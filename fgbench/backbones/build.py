@@ -1,6 +1,5 @@
 """Networks cut at a tap, that take uint8 RGB images whatever their weight file expects."""
 
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -54,6 +53,7 @@ class Backbone(nn.Module):
         # Kept out of the state, so that a trained backbone is its layers and nothing else.
         self.register_buffer("_factor", factor, persistent=False)
         self.register_buffer("_offset", offset, persistent=False)
+        self._cells: dict[int, tuple[int, int]] = {}
         self.channels = self._count() if channels is None else channels
 
     def forward(self, images: Tensor) -> Tensor:
@@ -90,8 +90,22 @@ class Backbone(nn.Module):
         return 512 if isinstance(self.layers, DenseVgg) else self.channels
 
     def cells(self, size: int) -> tuple[int, int]:
-        """Height and width of the map that an image of `size` px gives."""
-        return _cells(self, size)
+        """Height and width of the map that an image of `size` px gives.
+
+        Raises:
+            FgbenchError: the tap gives a vector.
+        """
+        if size not in self._cells:
+            training = self.training
+            self.eval()
+            with torch.inference_mode():
+                image = torch.zeros(1, 3, size, size, dtype=torch.uint8, device=self._factor.device)
+                shape = self(image).shape
+            self.train(training)
+            if len(shape) != 4:
+                raise FgbenchError(f"{self.name}:{self.tap} gives a vector, not a map")
+            self._cells[size] = int(shape[2]), int(shape[3])
+        return self._cells[size]
 
     def map_cells(self, size: int) -> tuple[int, int]:
         """The same of the map that `with_map` gives first."""
@@ -114,18 +128,6 @@ class Backbone(nn.Module):
             count = int(self(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1])
         self.layers.train(training)
         return count
-
-
-@lru_cache(maxsize=64)
-def _cells(backbone: Backbone, size: int) -> tuple[int, int]:
-    training = backbone.training
-    backbone.eval()
-    with torch.inference_mode():
-        shape = backbone(torch.zeros(1, 3, size, size, dtype=torch.uint8, device=backbone._factor.device)).shape
-    backbone.train(training)
-    if len(shape) != 4:
-        raise FgbenchError(f"{backbone.name}:{backbone.tap} gives a vector, not a map")
-    return int(shape[2]), int(shape[3])
 
 
 def load_backbone(
