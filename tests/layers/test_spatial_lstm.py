@@ -236,3 +236,15 @@ def test_the_causal_neighbourhood_is_the_four_locations_before():
             assert torch.equal(near[:, 3 * place : 3 * place + 3, i, j], expected)
     assert gradcheck(causal_neighbourhood, (random(1, 2, 2, 3).requires_grad_(),))
     assert causal_neighbourhood(random(1, 2, 1, 1)).abs().sum() == 0
+
+
+@pytest.mark.parametrize("gates", ["printed", "both"])
+def test_under_autocast_the_recurrence_keeps_the_precision_of_its_weights(gates):
+    made = layer(gates).float()
+    x, h0, c0 = (random(*shape, seed=k).bfloat16() for k, shape in enumerate(((2, 3, 3, 4), (2, 4), (2, 4))))
+    with torch.autocast("cpu", torch.bfloat16):
+        h = made(x, h0, c0)
+    assert h.dtype == torch.float32
+    assert torch.equal(h, made(x.float(), h0.float(), c0.float()))
+    h.sum().backward()
+    assert all(torch.isfinite(weight.grad).all() for weight in made.parameters())
