@@ -37,7 +37,6 @@ TINY_INPUT = InputSpec("rgb", 1.0, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))
 GRIDS = {
     ("vgg16", "relu5_3"): Grid(8.0, 16.0),
     ("vgg16", "conv5_3"): Grid(8.0, 16.0),
-    ("vgg19", "relu5_4"): Grid(8.0, 16.0),
     ("vgg16", "fcn7"): Grid(112.0, 32.0),
     ("vgg16", "fcn7_same"): Grid(16.0, 32.0),
     ("tiny_d", "conv"): Grid(3.5, 8.0),
