@@ -1,17 +1,16 @@
 import functools
 import http.server
-import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from real import REAL
 
 from fgbench.datasets import cub
 from fgbench.datasets.index import Index
 from fgbench.datasets.synthetic import SyntheticBirds, generate
 
-REAL = {name: os.environ.get(name) for name in ("FGBENCH_DATA", "FGBENCH_WEIGHTS")}
 SMALL = SyntheticBirds(classes=3, train_per_class=6, test_per_class=4, size=64)
 
 

@@ -1,7 +1,8 @@
 """On a small part of the real CUB-200-2011 with real ImageNet weights, where they are at hand."""
 
-import conftest
+import numpy as np
 import pytest
+from real import REAL
 
 from fgbench.recipes import load_recipes
 from fgbench.records import Store
@@ -9,7 +10,7 @@ from fgbench.runs import Changes, plan
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not all(conftest.REAL.values()), reason="FGBENCH_DATA and FGBENCH_WEIGHTS are not set"),
+    pytest.mark.skipif(not all(REAL.values()), reason="FGBENCH_DATA and FGBENCH_WEIGHTS are not set"),
 ]
 SQUEEZE = Changes(classes=4, size=160, backbone="squeezenet1_1:features")
 
@@ -17,20 +18,38 @@ SQUEEZE = Changes(classes=4, size=160, backbone="squeezenet1_1:features")
 def do(name, changes, folder):
     from fgbench.execute import execute
 
-    planned = plan([load_recipes()[f"bcnn/{name}@cub"]], "frozen", [0], device="cpu", changes=changes)
+    planned = plan([load_recipes()[f"{name}@cub"]], "frozen", [0], device="cpu", changes=changes)
     assert planned.blocked == {}
     (run,) = planned.runs
     return execute(run, Store(folder / "records"), folder / "work")
 
 
 def test_bcnn_on_squeezenet_tells_real_birds_apart_and_not_with_shuffled_labels(tmp_path):
-    record = do("bcnn_dd", SQUEEZE, tmp_path / "a")
+    record = do("bcnn/bcnn_dd", SQUEEZE, tmp_path / "a")
     assert record.values["accuracy"].value > 50
     assert not record.comparable
     fields = {d.field for d in record.deviations}
     assert {"data.classes", "backbones", "test_pipeline", "stages"} <= fields
-    control = do("bcnn_dd", Changes(**{**as_dict(SQUEEZE), "shuffle_labels": True}), tmp_path / "b")
+    control = do("bcnn/bcnn_dd", Changes(**{**as_dict(SQUEEZE), "shuffle_labels": True}), tmp_path / "b")
     assert control.values["accuracy"].value < 45
+
+
+def test_keypoints_of_real_birds_are_found_better_than_at_their_mean_places(tmp_path):
+    from fgbench.datasets import datasets
+    from fgbench.datasets.geometry import input_geometry, to_input, to_original
+    from fgbench.metrics.keypoints import mean_pck
+    from fgbench.pipeline import Pipeline
+
+    record = do("keypoint_fcn/localizer", SQUEEZE, tmp_path)
+    index, pipeline = datasets["cub"].index().first_classes(4), Pipeline.parse("resize(160, bilinear)")
+    train, test = index.select(index.train), index.select(~index.train)
+    seen = to_input(train.parts, *input_geometry(train, pipeline), 160)
+    shown = seen[..., 2:]
+    mean = (seen[..., :2] * shown).sum(axis=0) / shown.sum(axis=0)
+    guess = to_original(np.repeat(mean[None], len(test), axis=0), *input_geometry(test, pipeline))
+    baseline = mean_pck(guess, test.parts, test.boxes, 0.1, average="parts")
+    assert record.values["pck@0.10"].value > baseline + 10
+    assert "accuracy" not in record.values
 
 
 def as_dict(changes):

@@ -31,6 +31,9 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 SHAPES = {
     ("vgg16", "relu5_3"): (64, (512, 4, 4)),
     ("vgg16", "conv5_3"): (64, (512, 4, 4)),
+    ("vgg19", "relu5_4"): (64, (512, 4, 4)),
+    ("vgg19", "conv5_4"): (64, (512, 4, 4)),
+    ("vgg19", "pool"): (64, (512,)),
     ("vggm", "relu5"): (448, (512, 27, 27)),
     ("vggm", "conv5"): (224, (512, 13, 13)),
     ("squeezenet1_1", "features"): (64, (512, 3, 3)),
@@ -40,6 +43,7 @@ SHAPES = {
     ("tiny_m", "conv"): (96, (48, 12, 12)),
     ("tiny_m", "pool"): (64, (48,)),
     ("timm/resnet18", "features"): (64, (512, 2, 2)),
+    ("timm/resnet18", "features8"): (64, (512, 8, 8)),
     ("timm/resnet18", "pool"): (64, (512,)),
     ("timm/convnext_atto", "features"): (64, (320, 2, 2)),
 }
@@ -55,7 +59,7 @@ def test_shapes(network: str, tap: str) -> None:
     assert out.dtype == torch.float32
     assert out.isfinite().all()
     assert out.std() > 0
-    if tap not in {"conv5", "conv5_3"} and "convnext" not in network:
+    if tap not in {"conv5", "conv5_3", "conv5_4"} and "convnext" not in network:
         assert out.min() >= 0
     assert (backbone.name, backbone.tap, backbone.channels, backbone.weights) == (network, tap, shape[0], None)
     assert not backbone.training
@@ -218,7 +222,7 @@ def test_tokens_are_no_map() -> None:
 
 
 @pytest.mark.parametrize(("stream", "words"), [
-    ("vgg61:relu5_3", "'vgg61'; did you mean 'vgg16'"),
+    ("vgg166:relu5_3", "'vgg166'; did you mean 'vgg16'"),
     ("vgg16:relu5_4", "did you mean 'relu5_3'"),
     ("tiny_d", "no tap ''"),
     ("timm/resnet18:conv", "no tap 'conv'"),
@@ -235,10 +239,8 @@ def test_an_unknown_model_of_timm() -> None:
 
 def test_every_tap_has_a_shape_test_or_is_fully_connected() -> None:
     tested = {pair for pair in SHAPES if not pair[0].startswith("timm/")}
-    assert {(network, tap) for network, taps in TAPS.items() for tap in taps} - tested == {
-        ("vgg16", "relu7"),
-        ("vggm", "relu7"),
-    }
+    left = {(network, tap) for network, taps in TAPS.items() for tap in taps} - tested
+    assert {tap for _, tap in left} == {"relu7", "fcn7", "fcn7_same"}
 
 
 def test_no_known_weights_here() -> None:

@@ -1,9 +1,9 @@
 import math
 from pathlib import Path
 
-import conftest
 import numpy as np
 import pytest
+from real import REAL
 
 from fgbench.datasets import cub
 from fgbench.errors import FgbenchError
@@ -197,10 +197,10 @@ def test_a_perfect_prediction_is_100_even_where_a_part_has_no_area(part):
 
 
 @pytest.mark.real
-@pytest.mark.skipif(not conftest.REAL["FGBENCH_DATA"], reason="FGBENCH_DATA is not set")
+@pytest.mark.skipif(not REAL["FGBENCH_DATA"], reason="FGBENCH_DATA is not set")
 def test_the_boxes_of_the_official_splits_are_those_of_part_rcnn():
     """As many as in the annotations shipped with the code of Part R-CNN: 5,994 - 11 and 5,794 - 9 heads, ..."""
-    index = cub.load(Path(conftest.REAL["FGBENCH_DATA"]) / cub.FOLDER)
+    index = cub.load(Path(REAL["FGBENCH_DATA"]) / cub.FOLDER)
     visible = index.parts[:, :, 2] == 1
     counts = {}
     for part in ("head", "body"):
