@@ -116,7 +116,7 @@ def weights_get(name: Annotated[str, typer.Argument(help="Weight file, such as v
 Profile = Annotated[
     str, typer.Option(help="quick, frozen, paper, or auto (paper with a GPU and real data, else quick).")
 ]
-Seeds = Annotated[int | None, typer.Option(min=1, help="How many seeds, from 0. [default: 3; 1 under frozen]")]
+Seeds = Annotated[int | None, typer.Option(min=1, help="How many seeds, from 0. [default: 3 under paper, else 1]")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time. [default: the cores under quick, else 1]")]
 
 

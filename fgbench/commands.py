@@ -19,7 +19,7 @@ from fgbench.papers import Paper, load_papers
 from fgbench.recipes import Recipe, load_recipes
 
 KINDS = ("papers", "rows", "cells", "recipes", "methods", "data")
-DEFAULT_SEEDS = {"quick": 3, "frozen": 1, "paper": 3}
+DEFAULT_SEEDS = {"quick": 1, "frozen": 1, "paper": 3}
 
 
 @dataclass(frozen=True, slots=True)
