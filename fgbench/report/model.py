@@ -180,8 +180,9 @@ def value_table(records: Sequence[Record]) -> list[Grid]:
     for kind, caption in (("pcp", "Parts with IoU over 0.5, %"), ("attention", "Attention, times the image's mean")):
         own = [name for name in names if name.startswith(f"{kind}/")]
         if own:
-            row = [mean_of(records, name) for name in own]
-            found.append((caption, [name.partition("/")[2] for name in own], [("mean over seeds", row)]))
+            found.append(
+                (caption, ["mean over seeds"], [(name.partition("/")[2], [mean_of(records, name)]) for name in own])
+            )
     return found
 
 
