@@ -83,7 +83,6 @@ def test_doctor_says_what_is_missing_and_what_gets_it():
         (("run", "bcnn/bcnn_d"), "did you mean 'bcnn/bcnn_"),
         (("run", "bcnn/bcnn_dd", "--profile", "quik"), "did you mean 'quick'"),
         (("reproduce", "market1501"), "no recipe for the data set 'market1501'"),
-        (("reproduce", "cars"), "no recipe for the data set 'cars'"),
         (("list", "cels"), "did you mean 'cells'"),
         (("data", "check", "cup"), "did you mean 'cub'"),
         (("data", "check", "cub"), "fgbench data get cub"),
