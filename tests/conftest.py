@@ -1,16 +1,21 @@
 import functools
 import http.server
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from real import REAL
 
 from fgbench.datasets import cub
 from fgbench.datasets.index import Index
 from fgbench.datasets.synthetic import SyntheticBirds, generate
 
+# Networks of a few channels lose more by waiting for threads than they gain, on a busy machine many times over.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # for programs that tests start
 SMALL = SyntheticBirds(classes=3, train_per_class=6, test_per_class=4, size=64)
 
 
