@@ -82,7 +82,7 @@ def test_doctor_says_what_is_missing_and_what_gets_it():
     [
         (("run", "bcnn/bcnn_d"), "did you mean 'bcnn/bcnn_"),
         (("run", "bcnn/bcnn_dd", "--profile", "quik"), "did you mean 'quick'"),
-        (("reproduce", "market1501"), "no recipe for the data set 'market1501'"),
+        (("reproduce", "nabirds"), "no recipe for the data set 'nabirds'"),
         (("list", "cels"), "did you mean 'cells'"),
         (("data", "check", "cup"), "did you mean 'cub'"),
         (("data", "check", "cub"), "fgbench data get cub"),
