@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fgbench.augment import augment, mirror_order
+from fgbench.datasets.pixels import Pixels
 from fgbench.descriptors import map_images, to_images
 from fgbench.engine import Engine
 from fgbench.methods.base import Method, Target
@@ -21,7 +22,7 @@ from fgbench.recipes import Stage
 class TrainData:
     """Training images and what is known of them; nothing of the test split."""
 
-    pixels: np.ndarray
+    pixels: Pixels
     """(N, H, W, 3) uint8, after the deterministic steps of `pipeline`."""
     labels: np.ndarray
     """(N,) int64."""

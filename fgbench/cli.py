@@ -116,7 +116,9 @@ def weights_get(name: Annotated[str, typer.Argument(help="Weight file, such as v
 Profile = Annotated[
     str, typer.Option(help="quick, frozen, paper, or auto (paper with a GPU and real data, else quick).")
 ]
-Seeds = Annotated[int | None, typer.Option(min=1, help="How many seeds, from 0. [default: 3 under paper, else 1]")]
+Seeds = Annotated[
+    int | None, typer.Option(min=1, help="How many seeds, from 0. [default: 3 under paper, else 1; or all splits]")
+]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time. [default: the cores under quick, else 1]")]
 
 
@@ -133,7 +135,7 @@ def run(
         str | None, typer.Option(help="32-true or bf16-mixed, for training: a deviation in rounding.")
     ] = None,
     shuffle_labels: Annotated[
-        bool, typer.Option(help="Control: permute training labels; must fall to chance.")
+        bool, typer.Option(help="Control: permute training labels (identities); must fall to chance.")
     ] = False,
     jobs: Jobs = None,
     results: Folder = RESULTS,
@@ -148,7 +150,7 @@ def run(
 
 @app.command()
 def reproduce(
-    data: Annotated[str, typer.Argument(help="Data set, such as cub.")],
+    data: Annotated[str, typer.Argument(help="Data set, such as cub, or reid for those of re-identification.")],
     profile: Profile = "auto",
     seeds: Seeds = None,
     jobs: Jobs = None,

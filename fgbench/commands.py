@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fgbench import datasets
 from fgbench.console import Progress, out, table
@@ -18,8 +18,14 @@ from fgbench.files import cache_folder
 from fgbench.papers import Paper, load_papers
 from fgbench.recipes import Recipe, load_recipes
 
+if TYPE_CHECKING:
+    from fgbench.runs import Plan
+
 KINDS = ("papers", "rows", "cells", "recipes", "methods", "data")
 DEFAULT_SEEDS = {"quick": 1, "frozen": 1, "paper": 3}
+"""For data sets with more splits than that, as many as there are splits."""
+GROUPS = {"reid": ("market1501", "viper", "cuhk03")}
+"""Names that stand for several data sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +189,7 @@ def list_weights(*, as_json: bool) -> None:
 
 
 def choose_profile(profile: str, data: str) -> str:
-    """`auto` resolved: `paper` with a GPU and the real data, else `quick`.
+    """`auto` resolved: `paper` with a GPU and the real data (of a group, of one of them), else `quick`.
 
     Raises:
         FgbenchError: an unknown profile.
@@ -196,7 +202,7 @@ def choose_profile(profile: str, data: str) -> str:
         return profile
     import torch
 
-    return "paper" if torch.cuda.is_available() and _is_here(data) else "quick"
+    return "paper" if torch.cuda.is_available() and any(map(_is_here, GROUPS.get(data, (data,)))) else "quick"
 
 
 def choose_recipes(data: str, names: Sequence[str]) -> list[Recipe]:
@@ -225,25 +231,12 @@ def run_recipes(request: Request, results: Path) -> int:
     from fgbench.engine import processes, rank
     from fgbench.measures import headline
     from fgbench.runner import run_plan, store_of
-    from fgbench.runs import Changes, plan
 
     profile = choose_profile(request.profile, request.data)
-    recipes = choose_recipes(request.data, request.recipes)
-    seeds = range(request.seeds or DEFAULT_SEEDS[profile])
     device = "cuda" if torch.cuda.is_available() and profile != "quick" else "cpu"
-    out(f"profile {profile}: {len(recipes)} recipes, seeds {', '.join(map(str, seeds))}, on {device}")
-    if profile == "quick":
-        out("synthetic birds and small networks: these numbers answer no printed one")
     cores = os.cpu_count() or 1
     jobs = request.jobs or (cores if profile == "quick" else 1)
-    planned = plan(
-        recipes,
-        profile,
-        seeds,
-        device=device,
-        threads=max(1, cores // (jobs * processes())),
-        changes=request.changes or Changes(),
-    )
+    planned = _planned(request, profile, device, max(1, cores // (jobs * processes())))
     for key, obstacle in planned.blocked.items():
         out(f"blocked: {key}: {obstacle.reason}\n  {obstacle.command}")
     with Progress(quiet=bool(rank())) as progress:
@@ -279,6 +272,29 @@ def run_recipes(request: Request, results: Path) -> int:
         if failure.detail:
             out(failure.detail)
     return 1 if result.failures or not planned.runs else 0
+
+
+def _planned(request: Request, profile: str, device: str, threads: int) -> "Plan":
+    """The runs of every data set that a request speaks of, with a line on each."""
+    from fgbench.runs import Changes, Plan, plan
+
+    members = GROUPS.get(request.data, (request.data,))
+    # Under quick all of a group are the same synthetic data: once is enough.
+    plans = []
+    for data in members[:1] if profile == "quick" else members:
+        recipes = choose_recipes(data, request.recipes)
+        resolved = [recipe.resolve(profile) for recipe in recipes]
+        splits = max(settings.ranking.splits if settings.ranking else 1 for settings in resolved)
+        seeds = range(request.seeds or max(splits, DEFAULT_SEEDS[profile]))
+        out(f"profile {profile}: {len(recipes)} recipes for {data}, seeds {', '.join(map(str, seeds))}, on {device}")
+        if profile == "quick":
+            made = " and ".join(sorted({settings.data.replace("_", " ") for settings in resolved}))
+            out(f"{made} and small networks: these numbers answer no printed one")
+        plans.append(
+            plan(recipes, profile, seeds, device=device, threads=threads, changes=request.changes or Changes())
+        )
+    blocked = {key: obstacle for each in plans for key, obstacle in each.blocked.items()}
+    return Plan(tuple(run for each in plans for run in each.runs), blocked)
 
 
 def write_report(results: Path, folder: Path) -> Path:

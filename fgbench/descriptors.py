@@ -8,19 +8,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fgbench.datasets.pixels import Pixels
 from fgbench.files import write_json
 
 Progress = Callable[[int, int], object]
 """Called with (images done, images in all)."""
 
 
-def batches(pixels: np.ndarray, size: int, device: torch.device, start: int = 0) -> Iterator[Tensor]:
+def batches(pixels: Pixels, size: int, device: torch.device, start: int = 0) -> Iterator[Tensor]:
     """Batches (B, 3, H, W) uint8, channels last, of pixels (N, H, W, 3) from row `start` on."""
     for row in range(start, len(pixels), size):
         yield to_images(pixels[row : row + size], device)
 
 
-def to_images(pixels: np.ndarray, device: torch.device) -> Tensor:
+def to_images(pixels: Pixels, device: torch.device) -> Tensor:
     """(B, H, W, 3) uint8 array as a (B, 3, H, W) tensor, channels last in memory."""
     return torch.from_numpy(np.array(pixels)).to(device).permute(0, 3, 1, 2)
 
@@ -57,7 +58,7 @@ class RowFile:
 @torch.inference_mode()
 def map_outputs(
     paths: Mapping[str, Path],
-    pixels: np.ndarray,
+    pixels: Pixels,
     compute: Callable[[Tensor], Mapping[str, Tensor]],
     *,
     batch_size: int,
@@ -97,7 +98,7 @@ def map_outputs(
 
 def map_images(
     path: Path,
-    pixels: np.ndarray,
+    pixels: Pixels,
     compute: Callable[[Tensor], Tensor],
     *,
     batch_size: int,

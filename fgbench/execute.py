@@ -1,11 +1,8 @@
 """One run, from pixels to a record, each phase kept in the run's work folder so that a killed run goes on."""
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +12,29 @@ from torch import Tensor
 
 from fgbench.backbones import load_stream
 from fgbench.batches import TrainData
-from fgbench.datasets import datasets
+from fgbench.datasets import find
 from fgbench.datasets.geometry import input_geometry, to_input
 from fgbench.datasets.index import Index
-from fgbench.datasets.pixels import cached_pixels
+from fgbench.datasets.pixels import Pixels
+from fgbench.datasets.reid import ReidIndex
 from fgbench.descriptors import batches, map_images, map_outputs, to_images
 from fgbench.engine import Engine
 from fgbench.errors import FgbenchError
-from fgbench.files import write_atomic, write_json
+from fgbench.experiment import Experiment, PersonSearch, experiment, protocol_of
+from fgbench.files import write_atomic
+from fgbench.journal import Journal
 from fgbench.measures import measure
 from fgbench.methods import Method, methods, options_of
-from fgbench.methods.base import FitContext, Task
-from fgbench.pictures import save_pictures, shown_rows
+from fgbench.methods.base import FitContext, Outputs, Task
+from fgbench.pictures import save_pictures, save_searches, shown_rows
 from fgbench.pipeline import Pipeline
-from fgbench.protocol import Split, test_split, train_split
+from fgbench.protocol import Split
 from fgbench.provenance import cost, provenance
 from fgbench.randomness import generator
 from fgbench.recipes import Settings
 from fgbench.records import Record, Store
-from fgbench.runs import Run
-from fgbench.samples import sample_arrays
+from fgbench.runs import Run, reduced
+from fgbench.searching import searched_rows
 from fgbench.svm import LinearSvm, train_svm
 from fgbench.training import train
 
@@ -43,34 +43,6 @@ PHASES = {"pixels": 0.05, "training": 0.5, "fit": 0.1, "descriptors": 0.2, "svm"
 
 Report = Callable[[str, float], object]
 """Called with (what is being done, share of the phase done)."""
-
-
-class Journal:
-    """How long each phase took over all sittings of a run, kept in its work folder."""
-
-    def __init__(self, work: Path, rank: int) -> None:
-        self._path = work / (f"journal-{rank}.json" if rank else "journal.json")
-        stored: dict[str, Any] = {"phase_s": {}, "sittings": 0}
-        if self._path.is_file():
-            stored = json.loads(self._path.read_text())
-        self.phase_s: dict[str, float] = stored["phase_s"]
-        self.sittings: int = stored["sittings"] + 1
-        self.started: str = stored.get("started", datetime.now(UTC).isoformat(timespec="seconds"))
-        self.save()
-
-    def save(self) -> None:
-        """Write the journal."""
-        write_json(self._path, {"phase_s": self.phase_s, "sittings": self.sittings, "started": self.started})
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Count the time of the block towards a phase, also when it fails."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.phase_s[name] = self.phase_s.get(name, 0.0) + time.perf_counter() - start
-            self.save()
 
 
 def execute(run: Run, store: Store, work: Path, report: Report = lambda what, share: None) -> Record | None:
@@ -89,19 +61,19 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     journal = Journal(work, engine.rank)
     tell = {phase: _within(report, phase) for phase in PHASES}
 
-    index = _planned_index(run)
-    training, test = train_split(index, run.protocol, run.seed), test_split(index, run.protocol)
+    trial = experiment(_planned_index(run), run.protocol, settings, run.seed)
+    training, test = trial.training, trial.test
     assert training.labels is not None
     train_pipeline, test_pipeline = Pipeline.parse(settings.train_pipeline), Pipeline.parse(settings.test_pipeline)
     batch_size = _batch_size(test_pipeline.cached_size)
 
-    def pixels(images: Index, pipeline: Pipeline) -> np.ndarray:
-        return cached_pixels(images, pipeline, lambda done, total: tell["pixels"]("decoding images", done / total))
+    def pixels(part: Split, pipeline: Pipeline) -> Pixels:
+        return trial.pixels(part, pipeline, lambda done, total: tell["pixels"]("decoding images", done / total))
 
     with journal.phase("pixels"):
-        train_pixels, test_pixels = pixels(training.images, test_pipeline), pixels(test.images, test_pipeline)
-        augmented = pixels(training.images, train_pipeline) if settings.stages else train_pixels
-    method = _build(run, index).to(engine.device)
+        train_pixels, test_pixels = pixels(training, test_pipeline), pixels(test, test_pipeline)
+        augmented = pixels(training, train_pipeline) if settings.stages else train_pixels
+    method = _build(run, trial).to(engine.device)
 
     with journal.phase("training"):
         curve = train(
@@ -117,7 +89,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
         return None
     with journal.phase("fit"):
         _fit(method, train_pixels, batch_size, run, work, tell["fit"])
-    predict = _classifier(method, train_pixels, training.labels, len(index.classes), run, work, journal, tell)
+    predict = _classifier(method, train_pixels, training.labels, trial.classes, run, work, journal, tell)
     with journal.phase("test"):
         outputs = map_outputs(
             {name: work / f"test-{name}.npy" for name in _measured(method, settings)},
@@ -127,15 +99,18 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
             device=engine.device,
             progress=lambda done, total: tell["test"]("test images", done / total),
         )
-    truth = index.select(~index.train)
-    _save_pictures(store, run, method, test_pixels, outputs, truth, engine.device)
-    arrays = sample_arrays(outputs, truth, test_pipeline)
+    _save_pictures(store, run, method, test_pixels, outputs, trial.truth, engine.device)
+    with journal.phase("test"):
+        arrays = trial.arrays(outputs, test_pipeline)
+    if isinstance(trial, PersonSearch):
+        save_searches(store.folder, run.id, test_pixels, searched_rows(trial.splits), arrays)
     return store.write(
         {
             **_identity(run),
+            "split": trial.name,
             "values": measure(arrays),
             "curve": [asdict(point) for point in curve],
-            "cost": cost(journal.phase_s, journal.sittings, len(truth)),
+            "cost": cost(journal.phase_s, journal.sittings, len(test_pixels)),
             "provenance": provenance(run.device, journal.started, engine.processes),
         },
         arrays,
@@ -144,10 +119,11 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
 
 def _measured(method: Method, settings: Settings) -> tuple[str, ...]:
     """The outputs that are measured."""
-    return method.OUTPUTS if settings.classifier == "none" else ("scores", *method.OUTPUTS)
+    own = {"none": (), "ranking": ("embedding",)}.get(settings.classifier, ("scores",))
+    return (*own, *method.OUTPUTS)
 
 
-def _train_data(pixels: np.ndarray, training: Split, pipeline: Pipeline) -> TrainData:
+def _train_data(pixels: Pixels, training: Split, pipeline: Pipeline) -> TrainData:
     """What the protocol lets the method see of the training split."""
     assert training.labels is not None
     images, keypoints = training.images, None
@@ -160,7 +136,7 @@ def _save_pictures(
     store: Store,
     run: Run,
     method: Method,
-    pixels: np.ndarray,
+    pixels: Pixels,
     outputs: Mapping[str, np.ndarray],
     truth: Index,
     device: torch.device,
@@ -195,32 +171,26 @@ def _batch_size(side: int) -> int:
     return 16 if side > 128 else 128
 
 
-def _planned_index(run: Run) -> Index:
+def _planned_index(run: Run) -> Index | ReidIndex:
     """The data, checked against the fingerprint the run was planned with."""
-    index = datasets[run.settings.data].index()
-    if run.changes.classes:
-        index = index.first_classes(run.changes.classes)
-    protocol = run.protocol
-    if (
-        type(protocol).of(index, train=protocol.train_sees, test=protocol.test_sees, control=protocol.control)
-        != protocol
-    ):
+    index = reduced(find(run.settings.data).index(), run.changes)
+    if protocol_of(index, run.recipe, run.settings, shuffle=run.changes.shuffle_labels) != run.protocol:
         raise FgbenchError(
             f"{run.settings.data} has changed since this run was planned", f"fgbench data check {run.settings.data}"
         )
     return index
 
 
-def _build(run: Run, index: Index) -> Method:
+def _build(run: Run, trial: Experiment) -> Method:
     loaded = {stream.stream: load_stream(stream) for stream in run.streams}
     backbones = [loaded[stream.stream] for stream in run.streams]
     options = options_of(run.recipe.method, run.settings.options)
     size = Pipeline.parse(run.settings.test_pipeline).output_size
-    task = Task(len(index.classes), size, index.part_names if "parts" in run.protocol.train_sees else ())
+    task = Task(trial.classes, size, trial.part_names if "parts" in run.protocol.train_sees else ())
     return methods[run.recipe.method](backbones, task, options, generator(run.seed, "initial weights"))
 
 
-def _fit(method: Method, pixels: np.ndarray, batch_size: int, run: Run, work: Path, report: Report) -> None:
+def _fit(method: Method, pixels: Pixels, batch_size: int, run: Run, work: Path, report: Report) -> None:
     """What needs no labels; kept, so that it is done once."""
     if type(method).fit is Method.fit:
         return
@@ -238,7 +208,7 @@ def _fit(method: Method, pixels: np.ndarray, batch_size: int, run: Run, work: Pa
 
 def _classifier(
     method: Method,
-    pixels: np.ndarray,
+    pixels: Pixels,
     labels: np.ndarray,
     classes: int,
     run: Run,
@@ -246,11 +216,14 @@ def _classifier(
     journal: Journal,
     tell: dict[str, Report],
 ) -> Callable[[Tensor], dict[str, Tensor]]:
-    """What maps images to `scores` (B, classes), and to the other outputs the method has."""
-    mirror = run.settings.mirror
-    if run.settings.classifier in {"softmax", "none"}:
+    """What maps images to `scores` (B, classes) or `embedding` (B, D), and to the other outputs the method has."""
+    mirror, classifier = run.settings.mirror, run.settings.classifier
+    if classifier == "ranking":
         method.eval()
-        return _predict(method, lambda embedding, logits: logits, mirror)
+        return _predict(method, "embedding", lambda outputs: outputs.embedding, mirror)
+    if classifier in {"softmax", "none"}:
+        method.eval()
+        return _predict(method, "scores", lambda outputs: outputs.logits, mirror)
     with journal.phase("descriptors"):
         method.eval()
         descriptors = map_images(
@@ -266,21 +239,20 @@ def _classifier(
         tell["svm"]("support vector machines", 0.0)
         svm = _svm(descriptors, np.tile(labels, 1 + mirror), classes, run)
     method.eval()
-    return _predict(method, lambda embedding, logits: svm.scores(embedding), mirror)
+    return _predict(method, "scores", lambda outputs: svm.scores(outputs.embedding), mirror)
 
 
 def _predict(
-    method: Method, scores: Callable[[Tensor, Tensor], Tensor], mirror: bool
+    method: Method, name: str, measured: Callable[[Outputs], Tensor], mirror: bool
 ) -> Callable[[Tensor], dict[str, Tensor]]:
-    """The outputs for images; with `mirror`, scores are the mean of those of an image and its mirror image."""
+    """The outputs for images; with `mirror`, what is called `name` is the mean of an image's and its mirror image's."""
 
     def predict(images: Tensor) -> dict[str, Tensor]:
         outputs = method.predict(images)
         found = {name: getattr(outputs, name) for name in method.OUTPUTS}
-        found["scores"] = scores(outputs.embedding, outputs.logits)
+        found[name] = measured(outputs)
         if mirror:
-            other = method.predict(images.flip(-1))
-            found["scores"] = (found["scores"] + scores(other.embedding, other.logits)) / 2
+            found[name] = (found[name] + measured(method.predict(images.flip(-1)))) / 2
         return found
 
     return predict
@@ -304,7 +276,7 @@ def _identity(run: Run) -> dict[str, Any]:
         "protocol": json.loads(json.dumps(asdict(run.protocol))),
         "protocol_hash": run.protocol.hash,
         "data": run.settings.data,
-        "synthetic": datasets[run.settings.data].synthetic,
+        "synthetic": find(run.settings.data).synthetic,
         "deviations": [deviation.model_dump() for deviation in run.deviations],
         "weights": [
             {"stream": s.stream, "name": s.name, "sha256": s.sha256, "official": s.official} for s in run.streams

@@ -8,10 +8,17 @@ from pydantic import BaseModel, ConfigDict
 from fgbench.metrics.accuracy import accuracy, correct, mean_class_accuracy
 from fgbench.metrics.keypoints import pck, pck_hits
 from fgbench.metrics.parts import PARTS, part_boxes, pcp
-from fgbench.statistics import wilson_interval
+from fgbench.metrics.ranking import average, cmc
+from fgbench.statistics import mean_interval, wilson_interval
 
 ALPHAS = (0.02, 0.05, 0.08, 0.10)
 """Reaches of PCK as shares of the longer side of the box (keypoint FCN, table 2)."""
+
+
+RANKS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50)
+"""Of the cumulative match characteristic."""
+AP_RULE = "trapezoid"
+"""Which average precision a printed `map` means that does not say: that of Market-1501's own code, usual in 2017."""
 
 
 class Value(BaseModel):
@@ -38,26 +45,31 @@ def measure(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
     Args:
         arrays: as `fgbench.samples.sample_arrays` makes them. `scores` and `labels` give the accuracies; `keypoints`
             give `pck@<alpha>/<part>` and their mean `pck@<alpha>`, and where the parts are a bird's `pcp/head` and
-            `pcp/body`; attention gives `attention/<part>`, `attention/parts` and `attention/box`.
+            `pcp/body`; attention gives `attention/<part>`, `attention/parts` and `attention/box`; `first_rank` and what
+            else `fgbench.searching` keeps of queries give `cmc@<rank>`, `map/step`, `map/trapezoid` and `minp`.
     """
     values = _accuracies(arrays["scores"], arrays["labels"]) if "scores" in arrays else {}
     if "keypoints" in arrays:
         values |= _keypoints(arrays)
     if "attention_at_parts" in arrays:
         values |= _attention(arrays)
+    if "first_rank" in arrays:
+        values |= _searches(arrays)
     return values
 
 
 def headline(values: Mapping[str, Value]) -> str:
     """The name of the value that says most of a run."""
-    return next((name for name in ("accuracy", "pck@0.10") if name in values), next(iter(values)))
+    return next((name for name in ("accuracy", "cmc@1", "pck@0.10") if name in values), next(iter(values)))
 
 
 def value_name(metric: str, params: Mapping[str, object]) -> str:
     """The name under which `measure` gives what a printed cell's metric and parameters ask for."""
     if metric == "pck":
         return f"pck@{float(str(params['alpha'])):.2f}/{params['part']}"
-    return f"pcp/{params['part']}" if metric == "pcp" else metric
+    if metric == "cmc":
+        return f"cmc@{params['rank']}"
+    return {"pcp": f"pcp/{params.get('part')}", "map": f"map/{AP_RULE}"}.get(metric, metric)
 
 
 def _accuracies(scores: np.ndarray, labels: np.ndarray) -> dict[str, Value]:
@@ -70,7 +82,7 @@ def _accuracies(scores: np.ndarray, labels: np.ndarray) -> dict[str, Value]:
     }
 
 
-def _share(percent: float, hits: int, n: int, definition: str) -> Value:
+def _share(percent: float, hits: float, n: int, definition: str) -> Value:
     interval = wilson_interval(hits, n)
     return Value(value=percent, unit="%", n=n, low=100 * interval.low, high=100 * interval.high, definition=definition)
 
@@ -117,4 +129,31 @@ def _attention(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
     for name, column in zip(arrays["part_names"], at_parts.T, strict=True):
         if not np.isnan(column).all():
             values[f"attention/{name}"] = mean(column, "at this keypoint")
+    return values
+
+
+def _searches(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
+    """Rates and mean precisions of searches; their intervals take the queries for independent of one another."""
+    rules = {"ties": str(arrays["ties"]), "no_match": str(arrays["no_match"])}
+    whole = arrays["first_rank"]
+    ranks = arrays.get("shot_rank", whole)
+    matched = np.isfinite(whole[:, 0])
+    n = len(whole) if rules["no_match"] == "zero" else int(matched.sum())
+    where = "random galleries of one image an identity" if "shot_rank" in arrays else "the whole gallery"
+    values = {}
+    for rank in RANKS:
+        percent = cmc(ranks, rank, **rules)  # type: ignore[arg-type]
+        values[f"cmc@{rank}"] = _share(percent, percent / 100 * n, n, f"a match among the first {rank} of {where}")
+    for name, array, definition in (
+        ("map/step", "ap_step", "mean average precision, by steps"),
+        ("map/trapezoid", "ap_trapezoid", "mean average precision, by trapezoids as Market-1501's own code"),
+        ("minp", "inp", "mean inverse negative penalty"),
+    ):
+        shares = arrays[array]
+        percent = average(shares, **rules)  # type: ignore[arg-type]
+        each = 100 * np.where(matched, shares.mean(axis=1), 0.0)[matched | (rules["no_match"] == "zero")]
+        half = percent - mean_interval(each.tolist()).low if n > 1 else 0.0
+        values[name] = Value(
+            value=percent, unit="%", n=n, low=percent - half, high=percent + half, definition=definition
+        )
     return values

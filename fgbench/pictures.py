@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
+from fgbench.datasets.pixels import Pixels
 from fgbench.files import write_atomic
 
 SHOWN = 8
@@ -14,6 +15,12 @@ SHOWN = 8
 SIDE = 144
 """Side of each in pixels."""
 GAP = 6
+PERSON = (54, 108)
+"""Width and height of a person's image, which the pixels are warped back to."""
+FRAME, DASH, MARK = 4, 9, 14
+"""Breadth of a frame, length of its dashes, and side of the tick or cross, in pixels."""
+RIGHT, WRONG = (0, 114, 178), (213, 94, 0)
+"""Blue and vermilion, which the colour-blind tell apart, too."""
 HEAT = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)], dtype=float)
 """From no attention to the most."""
 HUES = [tuple(int(255 * c) for c in colour) for colour in (
@@ -113,3 +120,67 @@ def save_pictures(
         strips = {"images": list(pixels), **strips}
     for number, (name, images) in enumerate(strips.items()):
         save_strip(folder / f"{run_id}-{number} {name}.jpg", images)
+
+
+def draw_mark(image: Image.Image, right: bool) -> Image.Image:
+    """An image in a frame, solid with a tick if it is right, dashed with a cross if it is wrong."""
+    wide, high = image.size[0] + 2 * FRAME, image.size[1] + 2 * FRAME
+    framed = Image.new("RGB", (wide, high), "white")
+    draw = ImageDraw.Draw(framed)
+    colour = RIGHT if right else WRONG
+    for start in range(0, 2 * (wide + high), DASH):
+        if not right and start // DASH % 2:
+            continue
+        for place in range(start, min(start + DASH, 2 * (wide + high))):
+            x, y = _around(place, wide, high)
+            draw.rectangle((x - FRAME + 1, y - FRAME + 1, x + FRAME - 1, y + FRAME - 1), fill=colour)
+    framed.paste(image, (FRAME, FRAME))
+    left, top = wide - FRAME - MARK, high - FRAME - MARK
+    draw.rectangle((left, top, left + MARK - 1, top + MARK - 1), fill=colour)
+    a, b = 3, MARK - 4
+    strokes = [((a, MARK // 2), (a + 3, b), (b, a))] if right else [((a, a), (b, b)), ((a, b), (b, a))]
+    for stroke in strokes:
+        draw.line([(left + x, top + y) for x, y in stroke], fill="white", width=2)
+    return framed
+
+
+def _around(place: int, wide: int, high: int) -> tuple[int, int]:
+    """The point so many pixels along the edge of a picture, clockwise from the top left."""
+    if place < wide:
+        return place, 0
+    if place < wide + high:
+        return wide - 1, place - wide
+    if place < 2 * wide + high:
+        return 2 * wide + high - 1 - place, high - 1
+    return 0, 2 * (wide + high) - 1 - place
+
+
+def save_searches(
+    folder: Path, run_id: str, pixels: Pixels, rows: np.ndarray, arrays: Mapping[str, np.ndarray]
+) -> None:
+    """A few queries, each beside the first images of its gallery, as `<run id>-9 searches.jpg`.
+
+    Right ones have a solid frame and a tick, wrong ones a dashed frame and a cross.
+
+    Args:
+        folder: where to put it.
+        run_id: of the run.
+        pixels: (N, H, W, 3) uint8, the images searched with and in.
+        rows: (N,) ascending, their rows in the data set.
+        arrays: `ids`, `shown`, `shown_gallery` and `shown_right` as `fgbench.searching` makes them.
+    """
+    wide, high = PERSON[0] + 2 * FRAME, PERSON[1] + 2 * FRAME
+    found, right = arrays["shown_gallery"], arrays["shown_right"]
+    columns = found.shape[1] + 1
+    picture = Image.new("RGB", (columns * (wide + GAP) + GAP, len(found) * (high + GAP) - GAP), "white")
+    for line, query in enumerate(arrays["ids"][arrays["shown"]]):
+        for column, row in enumerate([query, *found[line]]):
+            if row < 0:
+                continue
+            image = Image.fromarray(np.array(pixels[rows.searchsorted([row])])[0]).resize(PERSON)
+            framed = image if not column else draw_mark(image, bool(right[line, column - 1]))
+            edge = 0 if column else FRAME
+            # A gap parts the query from what it found.
+            place = (column * (wide + GAP) + (2 * GAP if column else 0) + edge, line * (high + GAP) + edge)
+            picture.paste(framed, place)
+    write_atomic(folder / f"{run_id}-9 searches.jpg", lambda temporary: picture.save(temporary, "JPEG", quality=88))

@@ -9,13 +9,14 @@ says what a smaller profile changes.
 import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fgbench.errors import FgbenchError, nearest
 from fgbench.papers import explain, reproductions_root
 from fgbench.pipeline import Pipeline
+from fgbench.rules import Ranking
 
 ORIGINS = ("paper", "code", "ours")
 PROFILES = ("quick", "frozen", "paper")
@@ -89,10 +90,13 @@ class Settings(Model):
     """Numbers of a training's matrix products and convolutions; descriptors and scores are always of float32."""
     stages: dict[str, Stage] = {}
     """Stages of training by name."""
-    classifier: Literal["svm", "softmax", "none"]
-    """What the accuracy is measured of; `none` for a run that only finds keypoints."""
+    classifier: Literal["svm", "softmax", "none", "ranking"]
+    """What the accuracy is measured of; `none` for a run that only finds keypoints, `ranking` for one that searches a
+    gallery by the distances between descriptors."""
     svm: Svm | None = None
     """Settings of the SVM, when it is the classifier."""
+    ranking: Ranking | None = None
+    """How a gallery is searched, when that is what is measured."""
 
     @field_validator("train_pipeline", "test_pipeline")
     @classmethod
@@ -105,6 +109,12 @@ class Settings(Model):
         if steps := Pipeline.parse(text).random:
             raise FgbenchError(f"test_pipeline has the random step {steps[0]}", "leave it to train_pipeline")
         return text
+
+    @model_validator(mode="after")
+    def _searches(self) -> Self:
+        if (self.classifier == "ranking") != (self.ranking is not None):
+            raise ValueError("classifier = 'ranking' and [...ranking] go together")
+        return self
 
     @property
     def ordered_stages(self) -> list[tuple[str, Stage]]:
@@ -148,6 +158,8 @@ class RecipeFile(Model):
     data: str
     like: str = ""
     """Another file of the folder, without `.toml`, whose recipes hold for this data set too."""
+    changes: Origins = Origins()
+    """What stands over all recipes, for a data set that differs from that of the file it is like."""
     defaults: Origins = Origins()
     recipes: dict[str, Origins] = {}
     profiles: dict[Literal["quick", "frozen"], Profile] = {}
@@ -241,7 +253,9 @@ def _load(path: Path) -> list[Recipe]:
                 f"{path}: a file that is like another has recipes of its own, but the other's defaults and profiles",
                 "set what differs in the recipes, and be like the file that has them all",
             )
-        file = model.model_copy(update={"data": file.data, "recipes": {**model.recipes, **file.recipes}})
+        file = model.model_copy(
+            update={"data": file.data, "changes": file.changes, "recipes": {**model.recipes, **file.recipes}}
+        )
     return [_recipe(path, name, file) for name in file.recipes]
 
 
@@ -261,7 +275,7 @@ def _recipe(path: Path, name: str, file: RecipeFile) -> Recipe:
     tables = _ancestry(where, name, file)
     values: dict[str, Any] = {"data": file.data}
     origins: dict[str, str] = {}
-    for table in (file.defaults, *tables):
+    for table in (file.defaults, *tables, file.changes):
         seen: dict[str, str] = {}
         for origin in ORIGINS:
             flat = flatten(getattr(table, origin))

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from fgbench.backbones import StreamWeights, resolve_stream
-from fgbench.datasets import Dataset, datasets
+from fgbench.datasets import Dataset, ReidDataset, find
 from fgbench.datasets.index import Index
+from fgbench.datasets.reid import ReidIndex
 from fgbench.engine import processes
 from fgbench.errors import FgbenchError, MissingError, nearest
+from fgbench.experiment import protocol_of
 from fgbench.hashing import hash_source, hash_value
 from fgbench.methods import methods, options_of
 from fgbench.pipeline import Pipeline
@@ -20,7 +22,6 @@ from fgbench.recipes import Recipe, Settings, flatten
 from fgbench.records import Deviation
 from fgbench.verdict import Obstacle
 
-SHUFFLED = "shuffled training labels"
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow", "scipy")
 """Packages whose version can change a value."""
 
@@ -119,11 +120,18 @@ def plan(
             runs += [
                 Run(recipe, profile, seed, settings, protocol, streams, device, threads, deviations, changes)
                 for settings, protocol, streams, deviations in [_resolve(recipe, profile, changes)]
-                for seed in (seeds[:1] if recipe.deterministic and not settings.stages else seeds)
+                for seed in (
+                    seeds[:1] if recipe.deterministic and not settings.stages and not settings.ranking else seeds
+                )
             ]
         except MissingError as error:
             blocked[recipe.key] = Obstacle(f"{error.what}: {error.args[0]}", error.hint)
     return Plan(tuple(runs), blocked)
+
+
+def _deterministic(recipe: Recipe, settings: Settings) -> bool:
+    """True when all seeds would give the same."""
+    return recipe.deterministic and not settings.stages and not (settings.ranking and settings.ranking.splits > 1)
 
 
 def obstacles(recipes: Sequence[Recipe]) -> dict[str, Obstacle]:
@@ -131,7 +139,7 @@ def obstacles(recipes: Sequence[Recipe]) -> dict[str, Obstacle]:
     found = {}
     for recipe in recipes:
         try:
-            datasets[recipe.settings.data].find()
+            find(recipe.settings.data).find()
             _streams(recipe.settings)
         except MissingError as error:
             found[recipe.key] = Obstacle(f"{error.what}: {error.args[0]}", error.hint)
@@ -144,19 +152,25 @@ def _resolve(
     settings = _changed(recipe.resolve(profile), changes)
     options_of(recipe.method, settings.options)
     _check(recipe, settings)
-    dataset = datasets[settings.data]
-    index = _index(settings.data, dataset.find())
+    dataset = find(settings.data)
+    index = reduced(_index(settings.data, dataset.find()), changes)
     streams = _streams(settings)
-    if changes.classes:
-        index = index.first_classes(changes.classes)
-    control = SHUFFLED if changes.shuffle_labels else "none"
-    protocol = Protocol.of(index, train=recipe.train, test=recipe.test, control=control)
+    protocol = protocol_of(index, recipe, settings, shuffle=changes.shuffle_labels)
     deviations = (
         *_setting_deviations(recipe, settings),
-        *_data_deviations(dataset, index, recipe, control),
+        *_data_deviations(dataset, index, recipe, protocol.control),
         *_weight_deviations(settings, streams),
     )
     return settings, protocol, streams, deviations
+
+
+def reduced(index: Index | ReidIndex, changes: Changes) -> Index | ReidIndex:
+    """The data set without the classes that the user left out."""
+    if not changes.classes:
+        return index
+    if isinstance(index, ReidIndex):
+        raise FgbenchError(f"{index.name} has identities that are searched for, not classes to choose from")
+    return index.first_classes(changes.classes)
 
 
 def _check(recipe: Recipe, settings: Settings) -> None:
@@ -200,9 +214,9 @@ def _streams(settings: Settings) -> tuple[StreamWeights, ...]:
 
 
 @lru_cache(maxsize=8)
-def _index(name: str, folder: Path) -> Index:
+def _index(name: str, folder: Path) -> Index | ReidIndex:
     """Read once a process: every run of a plan shares it."""
-    return datasets[name].load(folder, name)
+    return find(name).load(folder, name)
 
 
 def _setting_deviations(recipe: Recipe, settings: Settings) -> list[Deviation]:
@@ -226,7 +240,9 @@ def _setting_deviations(recipe: Recipe, settings: Settings) -> list[Deviation]:
     ]
 
 
-def _data_deviations(dataset: Dataset, index: Index, recipe: Recipe, control: str) -> list[Deviation]:
+def _data_deviations(
+    dataset: Dataset | ReidDataset, index: Index | ReidIndex, recipe: Recipe, control: str
+) -> list[Deviation]:
     found = []
 
     def add(name: str, official: object, here: object, changes_experiment: bool) -> None:
@@ -244,10 +260,11 @@ def _data_deviations(dataset: Dataset, index: Index, recipe: Recipe, control: st
         for kind, number in dataset.counts.items():
             if whole.counts[kind] != number:
                 add(f"data.counts.{kind}", number, whole.counts[kind], True)
-        if len(index.classes) != len(whole.classes):
-            add("data.classes", len(whole.classes), f"the first {len(index.classes)}", True)
-        if odd := index.not_jpeg():
-            add("data.images", "the official JPEG files", f"{odd} of {len(index)} recompressed, not JPEG", False)
+        if isinstance(index, Index) and isinstance(whole, Index):
+            if len(index.classes) != len(whole.classes):
+                add("data.classes", len(whole.classes), f"the first {len(index.classes)}", True)
+            if odd := index.not_jpeg():
+                add("data.images", "the official JPEG files", f"{odd} of {len(index)} recompressed, not JPEG", False)
     if control != "none":
         add("control", "none", control, True)
     return found

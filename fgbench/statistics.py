@@ -16,7 +16,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson_interval(hits: int, n: int, confidence: float = 0.95) -> Interval:
+def wilson_interval(hits: float, n: int, confidence: float = 0.95) -> Interval:
     """Score interval of a proportion (Wilson, JASA 22:209-212, 1927), as fractions.
 
     It says how far a test set of `n` images drawn anew would move an accuracy.

@@ -15,7 +15,7 @@ ALPHA = 0.05
 """Level of every test behind a verdict."""
 
 
-MEASURED = {"accuracy", "pck", "pcp"}
+MEASURED = {"accuracy", "pck", "pcp", "cmc", "map"}
 """Metrics of cells that records have values of."""
 
 

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import PIL
@@ -19,6 +20,36 @@ from fgbench.pipeline import Pipeline
 
 CHUNK = 256
 """Images between two notes of how far the cache is: what an interruption can cost."""
+
+
+class Pixels(Protocol):
+    """What images are read from by row, (N, H, W, 3) uint8: an array, or some rows of one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number, height and width of the images, and 3."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, which: Any, /) -> Any: ...
+
+
+class Rows:
+    """Some rows of a mapped array, read when they are asked for."""
+
+    def __init__(self, images: np.ndarray, rows: np.ndarray) -> None:
+        self._images, self._rows = images, rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of an array."""
+        return (len(self._rows), *self._images.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
+        return self._images[self._rows[which]]  # type: ignore[no-any-return]
 
 
 def pixel_key(index: Index, pipeline: Pipeline) -> str:

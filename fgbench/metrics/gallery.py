@@ -58,6 +58,14 @@ class Search:
             query = int((self.query_ids == self.junk).argmax())
             raise FgbenchError(f"query {query} has the identity {self.junk} of junk", "or name another with junk=")
 
+    def kept(self, query: int) -> np.ndarray:
+        """(G,) bool: the gallery images that count for a query."""
+        kept = self.gallery_ids != self.junk if self.junk is not None else np.ones(len(self.gallery_ids), bool)
+        if self.same_camera != "keep" and self.query_cameras is not None and self.gallery_cameras is not None:
+            same = self.gallery_cameras == self.query_cameras[query]
+            kept &= ~(same & (self.gallery_ids == self.query_ids[query]) if self.same_camera == "remove" else same)
+        return kept
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
