@@ -1,6 +1,6 @@
 """What the pages show, computed from papers, verdicts and records; templates only lay it out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from fgbench.measures import headline as main_value
@@ -163,6 +163,14 @@ def mean_of(records: Sequence[Record], name: str) -> float | None:
     return sum(values) / len(values) if len(values) == len(records) else None
 
 
+def spread(records: Sequence[Record], name: str) -> list[float]:
+    """A value of each run."""
+    return [record.values[name].value for record in records]
+
+
+ENDS: tuple[tuple[str, Callable[[list[float]], float]], ...] = (("least", min), ("most", max))
+"""What is shown of a spread."""
+
 Grid = tuple[str, list[str], list[tuple[str, list[float | None]]]]
 """Caption, column heads, and rows of a name and its values."""
 
@@ -177,6 +185,16 @@ def value_table(records: Sequence[Record]) -> list[Grid]:
         rows = [("mean of the parts", [mean_of(records, reach) for reach in reaches])]
         rows += [(part, [mean_of(records, f"{reach}/{part}") for reach in reaches]) for part in parts]
         found.append(("Keypoints within reach of the true ones, %", reaches, rows))
+    searched = [
+        ("Right among the first images, %", [name for name in names if name.startswith("cmc@")]),
+        ("Mean precisions, %", [name for name in names if name.startswith("map/") or name == "minp"]),
+    ]
+    for caption, own in searched:
+        if own:
+            rows = [("mean over seeds", [mean_of(records, name) for name in own])]
+            if len(records) > 1:
+                rows += [(words, [end(spread(records, name)) for name in own]) for words, end in ENDS]
+            found.append((caption, own, rows))
     for kind, caption in (("pcp", "Parts with IoU over 0.5, %"), ("attention", "Attention, times the image's mean")):
         own = [name for name in names if name.startswith(f"{kind}/")]
         if own:

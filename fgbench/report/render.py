@@ -10,6 +10,7 @@ from fgbench.files import write_text
 from fgbench.papers import Paper
 from fgbench.records import Record, by_identity
 from fgbench.report import model
+from fgbench.report.cmc import cmc_curve
 from fgbench.report.curve import learning_curve
 from fgbench.report.model import ClaimResult
 from fgbench.verdict import Verdict, name_of
@@ -42,6 +43,7 @@ def render(
         "verdicts": verdicts,
         "m": model,
         "curve": learning_curve,
+        "cmc": cmc_curve,
         "name_of": name_of,
         "pictures": pictures or {},
     }

@@ -1,0 +1,62 @@
+"""Searches small enough for tests: few persons, few pixels, short training."""
+
+from pathlib import Path
+
+import mini  # its small networks are trained shorter
+import numpy as np
+from PIL import Image
+
+from fgbench.datasets import ReidDataset, market1501, pedestrians, reid_datasets, viper
+from fgbench.datasets.pedestrians import SyntheticPedestrians
+from fgbench.recipes import Profile, Recipe, load_recipes
+from fgbench.runs import Changes, Run, plan
+
+PERSONS = SyntheticPedestrians(
+    identities_train=20, identities_test=16, cameras=3, images_per_camera=3, distractors=12, junk=8
+)
+PIPELINE = "resize(48, bilinear)"
+STAGES = {
+    "classifier": mini.STAGE.model_copy(
+        update={"train": ("classifier",), "augment": False, "lr": 1.0, "epochs": 8}
+    ).model_dump(),
+    "finetune": mini.STAGE.model_copy(update={"step": 2, "epochs": 8}).model_dump(),
+}
+
+
+def draw_viper(root: Path) -> None:
+    """Eight persons in the layout of VIPeR, each one colour in noise."""
+    for number, camera in enumerate(("cam_a", "cam_b")):
+        (root / camera).mkdir(parents=True)
+        for person in range(8):
+            rng = np.random.default_rng([person, number])
+            colour = np.random.default_rng(person).integers(0, 255, 3)
+            values = np.clip(colour + rng.normal(0, 60, (32, 16, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(values).save(root / camera / f"{person:03d}_{90 * number}.bmp")
+
+
+for name, load, make in (
+    ("mini_persons", market1501.load, lambda root: pedestrians.generate(root, PERSONS, workers=1)),
+    ("mini_viper", viper.load, draw_viper),
+):
+    if name not in reid_datasets:
+        folder = f"{name}-{pedestrians.settings_hash(PERSONS)}"
+        reid_datasets(name)(ReidDataset(name=name, title=name, folder=folder, load=load, make=make))
+
+
+def recipe(name: str = "bcnn_dm", data: str = "market1501", **changes: object) -> Recipe:
+    """A recipe of the repository whose profile `quick` is on a mini data set."""
+    found = load_recipes()[f"where_to_focus/{name}@{data}"]
+    own = {
+        "data": "mini_persons",
+        "train_pipeline": PIPELINE + " | flip",
+        "test_pipeline": PIPELINE,
+        "stages": STAGES,
+        **changes,
+    }
+    last = Profile(set=own)
+    return found.model_copy(update={"profiles": {**found.profiles, "quick": (*found.profiles["quick"], last)}})
+
+
+def runs_of(found: Recipe, seeds: tuple[int, ...] = (0,), **changes: object) -> tuple[Run, ...]:
+    """Runs of a recipe under its mini profile."""
+    return plan([found], "quick", seeds, device="cpu", changes=Changes(**changes)).runs  # type: ignore[arg-type]
