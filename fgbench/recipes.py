@@ -3,7 +3,7 @@
 `reproductions/<paper>/<data>.toml` holds one table a recipe, and in it one table an origin: what the `paper` prints,
 what the official `code` does where the paper is silent or vague, and what is `ours`. Together they must give every
 field of `Settings` once. `[defaults]` has the same three tables, for what all recipes of the file share; `[profiles]`
-says what a smaller profile changes.
+says what a smaller profile changes. A file that is `like` another may have `[changes]`, which stand over all recipes.
 """
 
 import tomllib
@@ -113,7 +113,7 @@ class Settings(Model):
     @model_validator(mode="after")
     def _searches(self) -> Self:
         if (self.classifier == "ranking") != (self.ranking is not None):
-            raise ValueError("classifier = 'ranking' and [...ranking] go together")
+            raise ValueError("classifier = 'ranking' and settings of the ranking go together")
         return self
 
     @property
@@ -253,6 +253,8 @@ def _load(path: Path) -> list[Recipe]:
                 f"{path}: a file that is like another has recipes of its own, but the other's defaults and profiles",
                 "set what differs in the recipes, and be like the file that has them all",
             )
+        if odd := sorted(file.changes.model_fields_set - set(ORIGINS)):
+            raise FgbenchError(f"{path}: [changes] holds values by their origin, and no {odd[0]!r}")
         file = model.model_copy(
             update={"data": file.data, "changes": file.changes, "recipes": {**model.recipes, **file.recipes}}
         )

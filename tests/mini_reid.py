@@ -19,7 +19,7 @@ STAGES = {
     "classifier": mini.STAGE.model_copy(
         update={"train": ("classifier",), "augment": False, "lr": 1.0, "epochs": 8}
     ).model_dump(),
-    "finetune": mini.STAGE.model_copy(update={"step": 2, "epochs": 8}).model_dump(),
+    "finetune": mini.STAGE.model_copy(update={"step": 2, "epochs": 4}).model_dump(),
 }
 
 
@@ -43,9 +43,9 @@ for name, load, make in (
         reid_datasets(name)(ReidDataset(name=name, title=name, folder=folder, load=load, make=make))
 
 
-def recipe(name: str = "bcnn_dm", data: str = "market1501", **changes: object) -> Recipe:
+def recipe(name: str = "bcnn_dm", of: str = "market1501", **changes: object) -> Recipe:
     """A recipe of the repository whose profile `quick` is on a mini data set."""
-    found = load_recipes()[f"where_to_focus/{name}@{data}"]
+    found = load_recipes()[f"where_to_focus/{name}@{of}"]
     own = {
         "data": "mini_persons",
         "train_pipeline": PIPELINE + " | flip",

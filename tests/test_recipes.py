@@ -35,7 +35,8 @@ def test_every_recipe_resolves_under_every_profile_with_options_its_method_knows
         for profile in PROFILES:
             settings = recipe.resolve(profile)
             methods[recipe.method].Options.model_validate(settings.options)
-            assert settings.data == ("synthetic_birds" if profile == "quick" else recipe.key.partition("@")[2])
+            drawn = "synthetic_pedestrians" if settings.ranking else "synthetic_birds"
+            assert settings.data == (drawn if profile == "quick" else recipe.key.partition("@")[2])
 
 
 def test_every_value_has_an_origin():
@@ -160,6 +161,34 @@ def test_a_file_that_cannot_be_like_another_is_named(root, text, says):
     other(root, f'data = "aircraft"\n{text}\n')
     with pytest.raises(FgbenchError, match=says):
         load_recipes(root)
+
+
+def test_a_file_that_is_like_another_may_change_values_of_all_recipes(root):
+    model = load_recipes(root)
+    other(root, 'data = "aircraft"\nlike = "cub"\n[changes.ours]\nsvm.c = 7.0\n')
+    for name, recipe in load_recipes(root).items():
+        if name.endswith("@aircraft"):
+            same = model[name.replace("aircraft", "cub")]
+            assert recipe.settings.svm == same.settings.svm.model_copy(update={"c": 7.0})
+            assert recipe.origins["svm.c"] == "ours"
+            assert recipe.settings.options == same.settings.options
+            assert recipe.profiles == same.profiles
+    other(root, 'data = "aircraft"\nlike = "cub"\n[changes]\nmethod = "bcnn"\n')
+    with pytest.raises(FgbenchError, match=r"aircraft.toml: \[changes\] holds values by their origin, and no 'method'"):
+        load_recipes(root)
+
+
+def test_the_data_sets_of_persons_differ_in_their_splits_and_galleries_alone():
+    recipes = load_recipes()
+    found = {data: recipes[f"where_to_focus/spatial_lstm_dm@{data}"] for data in ("market1501", "viper", "cuhk03")}
+    rules = {data: recipe.settings.ranking for data, recipe in found.items()}
+    assert [(each.splits, each.gallery, each.directions) for each in rules.values()] == [
+        (1, "all", "both"), (10, "all", "both"), (20, "single_shot", "both"),
+    ]  # fmt: skip
+    assert len({recipe.settings.model_copy(update={"ranking": None, "data": ""}).model_dump_json()
+                for recipe in found.values()}) == 1  # fmt: skip
+    assert len({recipe.resolve("quick").model_dump_json() for recipe in found.values()}) == 1
+    assert not any(recipe.resolve("frozen").stages for recipe in found.values())
 
 
 def test_a_file_is_not_like_one_that_is_like_another(root):
