@@ -131,7 +131,7 @@ def draw_mark(image: Image.Image, right: bool) -> Image.Image:
     for start in range(0, 2 * (wide + high), DASH):
         if not right and start // DASH % 2:
             continue
-        for place in range(start, min(start + DASH, 2 * (wide + high))):
+        for place in range(start, min(start + DASH - FRAME, 2 * (wide + high))):  # the strokes are broad
             x, y = _around(place, wide, high)
             draw.rectangle((x - FRAME + 1, y - FRAME + 1, x + FRAME - 1, y + FRAME - 1), fill=colour)
     framed.paste(image, (FRAME, FRAME))

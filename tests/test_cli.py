@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from fgbench import cli, commands
 from fgbench.datasets import datasets
 from fgbench.records import Store
+from fgbench.runs import Plan
 
 CALL = CliRunner()
 
@@ -108,6 +109,48 @@ def test_everything_blocked_is_no_success():
     assert code == 1
     assert "blocked: bcnn/bcnn_dd@cub: data:" in text
     assert "fgbench data get cub" in text
+
+
+def test_persons_blocked_name_the_command_and_every_split_is_planned():
+    code, text = run("reproduce", "reid", "--profile", "paper")
+    assert code == 1
+    for name in ("market1501", "viper", "cuhk03"):
+        assert f"blocked: where_to_focus/spatial_lstm_dm@{name}: data:" in text
+        assert f"fgbench data get {name}" in text
+    assert "2 recipes for viper, seeds 0, 1, 2, 3, 4, 5, 6, 7, 8, 9," in text
+    assert "2 recipes for market1501, seeds 0, 1, 2," in text
+    assert ", 18, 19," in text
+
+
+def test_under_quick_a_group_of_data_sets_is_run_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr("fgbench.runs.plan", lambda recipes, *rest, **more: asked.extend(recipes) or Plan((), {}))
+    run("reproduce", "reid", "--profile", "quick")
+    assert [recipe.key for recipe in asked] == [
+        "where_to_focus/spatial_lstm_dm@market1501", "where_to_focus/bcnn_dm@market1501",
+    ]  # fmt: skip
+
+
+def test_a_folder_in_another_layout_is_named_with_its_file(tmp_path, monkeypatch):
+    root = tmp_path / "Market-1501-v15.09.15"
+    for name in ("bounding_box_train", "query", "bounding_box_test"):
+        (root / name).mkdir(parents=True)
+    (root / "bounding_box_train/person 7.jpg").write_bytes(b"x")
+    monkeypatch.setenv("FGBENCH_DATA", str(tmp_path))
+    done = program("run", "where_to_focus/bcnn_dm", "--data", "market1501", "--profile", "frozen")
+    assert done.returncode == 2
+    assert "person 7.jpg: the name is not like 0002_c1s1_000451_03.jpg" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_rows_of_persons_name_their_recipe_or_what_is_missing():
+    rows = json.loads(run("list", "rows", "--json")[1])["rows"]
+    found = [row for row in rows if row["paper"] == "where_to_focus" and row["table"] == "Table 3"]
+    ours = {row["data"]: row for row in found if row["recipe"]}
+    assert set(ours) == {"viper", "cuhk03", "market1501"}
+    assert ours["viper"]["recipe"] == "where_to_focus/spatial_lstm_dm"
+    assert ours["viper"]["get it by"] == "fgbench data get viper"
+    assert all(row["runs"].startswith("another group's") for row in found if not row["recipe"])
 
 
 def test_check_of_a_broken_data_set_fails_and_names_the_file(birds, birds_folder, tmp_path, monkeypatch):

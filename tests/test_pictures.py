@@ -2,7 +2,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fgbench.pictures import GAP, HUES, SHOWN, SIDE, draw_attention, draw_points, save_pictures, shown_rows
+from fgbench.pictures import (
+    FRAME,
+    GAP,
+    HUES,
+    SHOWN,
+    SIDE,
+    draw_attention,
+    draw_mark,
+    draw_points,
+    save_pictures,
+    shown_rows,
+)
 from fgbench.records import Store
 
 GREY = np.full((96, 96, 3), 100, np.uint8)
@@ -129,3 +140,15 @@ def test_without_the_truth_the_method_says_what_is_visible(tmp_path):
     first = strip(found["keypoints, found"])[:, :SIDE]
     assert dots(first, 0) is None
     np.testing.assert_allclose(dots(first, 1), np.array([10, 20]) * SIDE / 64, atol=2)
+
+
+def test_right_and_wrong_differ_in_frame_and_mark_not_in_colour_alone():
+    image = Image.fromarray(np.full((60, 30, 3), 200, np.uint8))
+    right, wrong = (np.asarray(draw_mark(image, each).convert("L")).astype(int) for each in (True, False))
+    assert right.shape == (60 + 2 * FRAME, 30 + 2 * FRAME)
+    assert (right[0] < 150).all()  # solid
+    assert 0.3 < (wrong[0] > 240).mean() < 0.7  # dashed
+    marks = [found[-18:-4, -18:-4] > 220 for found in (right, wrong)]
+    assert all(mark.any() for mark in marks)
+    assert not np.array_equal(*marks)
+    assert (right[FRAME:20, FRAME:20] == 200).all()

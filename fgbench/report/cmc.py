@@ -18,9 +18,12 @@ def cmc_curve(records: Sequence[Record]) -> Markup:
     means = [sum(each) / len(each) for each in rates]
     right, ground = WIDTH - 8, HEIGHT - BOTTOM
 
+    def height(percent: float) -> float:
+        return ground - (ground - TOP) * percent / 100
+
     def point(rank: int, percent: float) -> str:
         x = LEFT + (right - LEFT) * (rank - ranks[0]) / (ranks[-1] - ranks[0])
-        return f"{x:.1f},{ground - (ground - TOP) * percent / 100:.1f}"
+        return f"{x:.1f},{height(percent):.1f}"
 
     line = " ".join(point(rank, mean) for rank, mean in zip(ranks, means, strict=True))
     ends = [(rank, min(each), max(each)) for rank, each in zip(ranks, rates, strict=True)]
@@ -30,9 +33,8 @@ def cmc_curve(records: Sequence[Record]) -> Markup:
     over = f", mean of {len(records)} runs, band from the least to the most" if len(records) > 1 else ""
     title = escape(f"{label}{over}: {means[0]:.1f} at rank 1, {means[-1]:.1f} at rank {ranks[-1]}")
     marks = "".join(
-        f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{ground - (ground - TOP) * v / 100:.1f}" '
-        f'y2="{ground - (ground - TOP) * v / 100:.1f}"/>'
-        f'<text class="tick" x="{LEFT - 5}" y="{ground - (ground - TOP) * v / 100 + 3:.1f}" text-anchor="end">{v}</text>'
+        f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{height(v):.1f}" y2="{height(v):.1f}"/>'
+        f'<text class="tick" x="{LEFT - 5}" y="{height(v) + 3:.1f}" text-anchor="end">{v}</text>'
         for v in (0, 50, 100)
     )
     return Markup(

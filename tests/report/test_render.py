@@ -161,3 +161,29 @@ def test_pages_are_well_formed_self_contained_and_the_same_twice(tmp_path, recor
         assert len(ids) == len(set(ids))
         links = [attributes["href"][1:] for _, attributes in parsed.tags if attributes.get("href", "").startswith("#")]
         assert set(links) <= set(ids)
+
+
+def search(seed, first):
+    rates = {"cmc@1": first, "cmc@5": first + 20, "cmc@50": 99.0, "map/step": first / 2, "map/trapezoid": first / 2 - 1}
+    values = {name: {"value": rate, "unit": "%", "n": 10} for name, rate in rates.items()}
+    fields = {"recipe": "where_to_focus/spatial_lstm_dm@viper", "data": "viper", "split": f"{seed + 1}a, {seed + 1}b"}
+    found = run(1.0, seed).model_dump() | fields | {"values": values, "title": "Where to Focus [D,M]"}
+    found["protocol"] |= {"metrics": [["same camera", "removed"]]}
+    return Record.model_validate(found)
+
+
+def test_searches_are_drawn_as_a_curve_with_a_band_over_splits(tmp_path):
+    found = pages(tmp_path, [search(0, 50.0), search(1, 60.0)])["where_to_focus"]
+    parsed = Parsed(found)
+    assert (parsed.wrong, parsed.stack) == ([], [])
+    assert "mean of 2 runs, band from the least to the most: 55.0 at rank 1, 99.0 at rank 50" in found
+    (band,) = [attributes for tag, attributes in parsed.tags if tag == "polygon"]
+    heights = [float(point.split(",")[1]) for point in band["points"].split()]
+    assert heights[0] < heights[-1]  # the most above the least
+    assert "seed 0: 1a, 1b; seed 1: 2a, 2b" in parsed.text
+    assert "same camera: removed" in parsed.text
+    assert "least" in parsed.text
+    assert "55.00" in parsed.text
+    alone = pages(tmp_path / "one", [search(0, 50.0)])["where_to_focus"]
+    assert "<polygon" not in alone
+    assert "50.0 at rank 1" in alone
