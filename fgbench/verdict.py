@@ -150,7 +150,7 @@ def _weigh(cell: Cell, records: tuple[Record, ...], deterministic: bool, obstacl
 
 
 def _sampling(cell: Cell, records: tuple[Record, ...]) -> Interval | None:
-    """The first run's interval, moved to the mean: the test images are the same for every seed."""
+    """The first run's interval, moved to the mean: every seed has the same test images, or as many."""
     values = [record.values[name_of(cell)] for record in records]
     low, high = values[0].low, values[0].high
     if low is None or high is None:

@@ -1,18 +1,22 @@
 """Persons searched for, from the recipe to the verdict."""
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import mini
 import mini_reid
 import numpy as np
 import pytest
+import torch
 from mini_reid import recipe, runs_of
 
 from fgbench.datasets import reid_datasets
 from fgbench.datasets.pixels import Rows
 from fgbench.errors import FgbenchError
+from fgbench.execute import _predict
 from fgbench.measures import headline, measure
+from fgbench.methods.base import Outputs
 from fgbench.metrics.distances import distances
 from fgbench.metrics.gallery import Features, Search
 from fgbench.metrics.ranking import rank
@@ -308,3 +312,51 @@ def test_the_splits_of_viper_share_the_pixels_but_not_the_images(tmp_path):
         pixels = trial.pixels(trial.test, Pipeline.parse(mini_reid.PIPELINE), lambda done, total: None)
         whole = pixels._images if whole is None else whole
         assert np.array_equal(pixels[:], whole[trial.test.images.ids])
+
+
+def test_a_query_that_is_in_the_gallery_never_finds_itself():
+    """As in CUHK03, where all images of the test persons are queries and gallery."""
+    index = persons()
+    test = index.splits[0].gallery[index.identities[index.splits[0].gallery] > 0]
+    split = replace(index.splits[0], query=test, gallery=test)
+    descriptors = np.random.default_rng(0).normal(size=(len(test), 16))
+    for shuffle in (False, True):
+        rules = RULES.model_copy(update={"gallery": "single_shot"})
+        values = measure(search_arrays(descriptors, index, (split,), rules, seed=0, shuffle=shuffle))
+        assert values["cmc@1"].value < 30
+        assert values["map/step"].value < 30
+    mixed = shuffled(index, split, np.random.default_rng(0))
+    assert (mixed[test] != index.identities[test]).mean() > 0.8
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_a_descriptor_is_the_mean_of_an_image_and_its_mirror_image(mirror):
+    class Flat:
+        OUTPUTS = ()
+
+        def predict(self, images):
+            return Outputs(logits=images, embedding=images.float().flatten(1))
+
+    images = torch.arange(24.0).reshape(2, 3, 2, 2)
+    describe = _predict(Flat(), "embedding", lambda outputs: outputs.embedding, mirror)
+    expected = (images + images.flip(-1)) / 2 if mirror else images
+    assert torch.equal(describe(images)["embedding"], expected.flatten(1))
+
+
+def test_queries_without_a_match_are_left_out_or_count_as_nothing():
+    index = persons()
+    split = index.splits[0]
+    lost = index.identities[split.query[0]]
+    fewer = replace(split, gallery=split.gallery[index.identities[split.gallery] != lost])
+    alone = int((index.identities[split.query] == lost).sum())
+    descriptors = np.random.default_rng(0).normal(size=(len(searched_rows((fewer,))), 8))
+    found = {}
+    for rule in ("skip", "zero"):
+        arrays = search_arrays(descriptors, index, (fewer,), RULES.model_copy(update={"no_match": rule}), seed=0)
+        found[rule] = measure(arrays)
+        assert (arrays["relevant"] == 0).sum() == alone
+    for name, value in found["skip"].items():
+        assert value.n == len(split.query) - alone
+        assert found["zero"][name].n == len(split.query)
+        assert found["zero"][name].value == pytest.approx(value.value * value.n / len(split.query))
+        assert found["zero"][name].low <= found["zero"][name].value <= found["zero"][name].high
