@@ -1,7 +1,7 @@
 """Batches for a stage of training: ordered, augmented and shared out among processes from the run's seed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,16 @@ class Batch:
     """Images in the whole batch."""
 
 
+def _middle(data: TrainData) -> TrainData:
+    """The images without the margin that the random steps would have used."""
+    margin = (data.pixels.shape[1] - data.pipeline.output_size) // 2
+    if not margin:
+        return data
+    inner = slice(margin, margin + data.pipeline.output_size)
+    points = None if data.keypoints is None else data.keypoints - np.array([margin, margin, 0])
+    return replace(data, pixels=data.pixels[:, inner, inner], keypoints=points)
+
+
 class Source:
     """The batches of a stage.
 
@@ -59,7 +69,7 @@ class Source:
     def __init__(
         self, method: Method, data: TrainData, stage: Stage, seed: int, name: str, engine: Engine, path: Path
     ) -> None:
-        self.data, self.stage, self.engine = data, stage, engine
+        self.data, self.stage, self.engine = data if stage.augment else _middle(data), stage, engine
         self.seed, self.name, self.path = seed, name, path
         self.order = mirror_order(data.part_names) if data.part_names else None
         self.features: np.ndarray | None = None

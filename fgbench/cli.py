@@ -128,8 +128,8 @@ def run(
     data: Annotated[str, typer.Option(help="Data set of the recipes.")] = "cub",
     profile: Profile = "auto",
     seeds: Seeds = None,
-    classes: Annotated[int | None, typer.Option(help="Only the first classes: a deviation.")] = None,
-    size: Annotated[int | None, typer.Option(help="Input size in pixels: a deviation.")] = None,
+    classes: Annotated[int | None, typer.Option(min=2, help="Only the first classes: a deviation.")] = None,
+    size: Annotated[int | None, typer.Option(min=1, help="Input size in pixels: a deviation.")] = None,
     backbone: Annotated[str | None, typer.Option(help="Network for every stream, as network:tap: a deviation.")] = None,
     precision: Annotated[
         str | None, typer.Option(help="32-true or bf16-mixed, for training: a deviation in rounding.")

@@ -110,7 +110,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
             "split": trial.name,
             "values": measure(arrays),
             "curve": [asdict(point) for point in curve],
-            "cost": cost(journal.phase_s, journal.sittings, len(test_pixels)),
+            "cost": cost(journal.phase_s, journal.sittings, len(test_pixels), run.device),
             "provenance": provenance(run.device, journal.started, engine.processes),
         },
         arrays,

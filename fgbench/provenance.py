@@ -18,14 +18,14 @@ from fgbench.hashing import hash_source
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", "pydantic")
 
 
-def cost(phase_s: dict[str, float], sittings: int, test_images: int) -> dict[str, Any]:
+def cost(phase_s: dict[str, float], sittings: int, test_images: int, device: str) -> dict[str, Any]:
     """The fields of a record's cost, from the seconds of each phase over all sittings."""
     return {
         "wall_s": sum(phase_s.values()),
         "phase_s": phase_s,
         "peak_mib": _peak_mib(),
         "test_fps": test_images / phase_s["test"],
-        "energy_note": "no GPU was used",
+        "energy_note": "not measured" if device == "cuda" else "no GPU was used",
         "sittings": sittings,
     }
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from fgbench.errors import FgbenchError, nearest
+from fgbench.errors import FgbenchError, MissingError, nearest
 from fgbench.papers import explain, reproductions_root
 from fgbench.pipeline import Pipeline
 from fgbench.rules import Ranking
@@ -199,9 +199,14 @@ class Recipe(Model):
 
         Raises:
             FgbenchError: an unknown profile, or the profile's changes do not fit.
+            MissingError: the recipe has no such profile.
         """
         if profile not in PROFILES:
             raise FgbenchError(f"no profile named {profile!r}; {nearest(profile, PROFILES)}")
+        if profile != "paper" and not self.profiles.get(profile):
+            raise MissingError(
+                "recipe", f"{self.key} does not say what the profile {profile} changes", "take quick or paper"
+            )
         values = self.settings.model_dump()
         for change in self.profiles.get(profile, ()):
             values["backbones"] = tuple(_exchanged(stream, change.streams) for stream in values["backbones"])

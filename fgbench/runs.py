@@ -7,7 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fgbench.backbones import StreamWeights, resolve_stream
+from fgbench.backbones import StreamWeights, resolve_stream, split_stream
+from fgbench.backbones.networks import VECTOR_TAPS
 from fgbench.datasets import Dataset, ReidDataset, find
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import ReidIndex
@@ -182,8 +183,12 @@ def _check(recipe: Recipe, settings: Settings) -> None:
             f'add "{lacking[0]}" to its train',
         )
     for name, stage in settings.stages.items():
+        groups = (*kind.HEAD, *kind.TRUNK)
+        if late := [drop for drop in stage.lr_drops if drop > stage.epochs]:
+            raise FgbenchError(f"{recipe.key}: stage {name!r} ends before its lr_drop in epoch {late[0]}")
         for key, said, known in (
-            ("train", stage.train, (*kind.HEAD, *kind.TRUNK)),
+            ("lr_scales", tuple(stage.lr_scales), tuple(group for group in groups if group != "classifier")),
+            ("train", stage.train, groups),
             ("losses", stage.losses, kind.LOSSES),
         ):
             if unknown := [each for each in said if each not in known]:
@@ -198,15 +203,29 @@ def _changed(settings: Settings, changes: Changes) -> Settings:
         for name in ("train_pipeline", "test_pipeline"):
             update[name] = str(Pipeline.parse(getattr(settings, name)).resized(changes.size))
     if changes.backbone and settings.backbones:
-        update["backbones"] = tuple(
-            changes.backbone + "".join(stream.partition("#")[1:]) for stream in settings.backbones
-        )
+        update["backbones"] = tuple(_replaced(stream, changes.backbone) for stream in settings.backbones)
         update["weights"] = ()
     if changes.precision:
         if changes.precision not in PRECISIONS:
             raise FgbenchError(f"no precision {changes.precision!r}; {nearest(changes.precision, PRECISIONS)}")
         update["precision"] = changes.precision
     return settings.model_copy(update=update)
+
+
+def _replaced(stream: str, other: str) -> str:
+    """Another network for a stream: at the tap named for a map, at its `pool` for a vector; the label stays.
+
+    Raises:
+        FgbenchError: the other network or tap is unknown, has no such tap, or is a vector where a map is needed.
+    """
+    network, tap = split_stream(other)
+    if split_stream(stream)[1] in VECTOR_TAPS:
+        tap = tap if tap in VECTOR_TAPS else "pool"
+    elif tap in VECTOR_TAPS:
+        raise FgbenchError(f"{stream} gives a map, {other} a vector", f"name a map of {network}")
+    plain = f"{network}:{tap}"
+    split_stream(plain)
+    return plain + "".join(stream.partition("#")[1:])
 
 
 def _streams(settings: Settings) -> tuple[StreamWeights, ...]:

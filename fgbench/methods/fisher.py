@@ -104,6 +104,12 @@ class FvCnn(FisherMethod):
         self.backbone = backbones[0]
         if len(backbones) > 1:
             self.finetuned = backbones[1]
+            files = {b.weights.sha256 for b in (self.backbone, self.finetuned) if b.weights is not None}
+            if len(files) > 1:
+                raise FgbenchError(
+                    "the two streams of fv_cnn share their layers, but their weights are of two files",
+                    "put one file here that has the fully connected layers too: fgbench weights get vgg16.matconvnet",
+                )
             share_parameters(self.backbone, self.finetuned)
             self.classifier = linear_head(self.finetuned.channels, task.classes, generator, 0.01)
 
@@ -164,7 +170,10 @@ class FvSift(FisherMethod):
 def share_parameters(source: nn.Module, target: nn.Module) -> None:
     """Make every parameter and buffer of `target` that `source` has under the same name the same tensor."""
     modules = dict(target.named_modules())
+    owned = source.state_dict()  # what a network is; not the input its file expects
     for name, value in [*source.named_parameters(), *source.named_buffers()]:
+        if name not in owned:
+            continue
         owner, _, leaf = name.rpartition(".")
         if owner in modules and hasattr(modules[owner], leaf):
             setattr(modules[owner], leaf, value)
