@@ -27,6 +27,8 @@ CASES = {"uneven": ("squeezenet1_1:features", 25), "last batch of one": ("squeez
 NORMALISED = {"batch norm": ("tiny_m:conv", 25)}
 RECIPE = """
 data = "mini_birds"
+[profiles.quick]
+set.mirror = false
 [recipes.bcnn]
 title = "B-CNN"
 method = "bcnn"
