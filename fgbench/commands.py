@@ -283,8 +283,9 @@ def _planned(request: Request, profile: str, device: str, threads: int) -> "Plan
     plans = []
     for data in members[:1] if profile == "quick" else members:
         recipes = choose_recipes(data, request.recipes)
-        resolved = [recipe.resolve(profile) for recipe in recipes]
-        splits = max(settings.ranking.splits if settings.ranking else 1 for settings in resolved)
+        # A recipe without the profile is blocked by `plan`, and does not stop the others.
+        resolved = [recipe.resolve(profile) for recipe in recipes if profile == "paper" or recipe.profiles.get(profile)]
+        splits = max((settings.ranking.splits for settings in resolved if settings.ranking), default=1)
         seeds = range(request.seeds or max(splits, DEFAULT_SEEDS[profile]))
         out(f"profile {profile}: {len(recipes)} recipes for {data}, seeds {', '.join(map(str, seeds))}, on {device}")
         if profile == "quick":

@@ -298,3 +298,10 @@ def test_stages_are_done_in_the_order_of_their_steps():
     assert [(name, each.optimizer) for name, each in ordered] == [("early", "adam"), ("late", "sgd")]
     with pytest.raises(FgbenchError, match="optimizer"):
         made(set_=stage(optimizer="rmsprop")).resolve("quick")
+
+
+def test_a_recipe_without_the_profile_is_blocked_and_stops_no_other():
+    found = load_recipes()
+    planned = runs.plan([found["tasn/tasn_r50@cub"]], "frozen", [0])
+    assert planned.runs == ()
+    assert "does not say what the profile frozen changes" in planned.blocked["tasn/tasn_r50@cub"].reason
