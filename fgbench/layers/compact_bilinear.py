@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fgbench.errors import FgbenchError
-from fgbench.layers.bilinear import bilinear_pool, check_maps
+from fgbench.layers.bilinear import check_maps, outer_sum
 
 
 class TensorSketch(nn.Module):
@@ -28,6 +28,8 @@ class TensorSketch(nn.Module):
     bins_b: Tensor
     signs_a: Tensor
     signs_b: Tensor
+    bins: Tensor
+    signs: Tensor
 
     def __init__(self, channels: tuple[int, int], dims: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -36,6 +38,10 @@ class TensorSketch(nn.Module):
         for side, count in zip("ab", channels, strict=True):
             self.register_buffer(f"bins_{side}", torch.randint(dims, (count,), generator=generator))
             self.register_buffer(f"signs_{side}", 2.0 * torch.randint(2, (count,), generator=generator) - 1)
+        for name in ("bins", "signs"):
+            self.register_buffer(name, None, persistent=False)
+        _combine(self)
+        self.register_load_state_dict_post_hook(_combine)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Mean over locations of the sketches.
@@ -51,10 +57,9 @@ class TensorSketch(nn.Module):
             FgbenchError: the maps do not fit each other or the sketch.
         """
         _check_channels(self.channels, a, b)
-        products = _outer(a * self.signs_a[:, None, None], b * self.signs_b[:, None, None]).flatten(1)
-        bins = ((self.bins_a[:, None] + self.bins_b[None, :]) % self.dims).flatten()
-        result: Tensor = products.new_zeros(len(a), self.dims).index_add(1, bins, products)
-        return result
+        products = (outer_sum(a, b) * self.signs).flatten(1)
+        result: Tensor = products.new_zeros(len(a), self.dims).index_add(1, self.bins, products)
+        return result / (a.shape[2] * a.shape[3])
 
     def at_each(self, a: Tensor, b: Tensor) -> Tensor:
         """The sketch at every location: (B, dims, H, W). Arguments and errors as for the mean."""
@@ -67,6 +72,12 @@ class TensorSketch(nn.Module):
         ]
         sketch: Tensor = torch.fft.irfft(spectra[0] * spectra[1], n=self.dims)
         return sketch.movedim(3, 1)
+
+
+def _combine(sketch: TensorSketch, _: object = None) -> None:
+    """Keep the bin and the sign of every pair of channels."""
+    sketch.bins = ((sketch.bins_a[:, None] + sketch.bins_b) % sketch.dims).flatten()
+    sketch.signs = sketch.signs_a[:, None] * sketch.signs_b
 
 
 class RandomMaclaurin(nn.Module):
@@ -94,7 +105,8 @@ class RandomMaclaurin(nn.Module):
         """Mean over locations of the projections; arguments, result and errors as in `TensorSketch.forward`."""
         _check_channels(self.channels, a, b)
         # Of sum_l (u a_l)(v b_l) = u (sum_l a_l b_l') v' the right side takes fewer operations but for tiny maps.
-        result: Tensor = ((self.rows_a @ _outer(a, b)) * self.rows_b).sum(-1) / self.dims**0.5
+        summed = (self.rows_a @ outer_sum(a, b)) * self.rows_b
+        result: Tensor = summed.sum(-1) / (self.dims**0.5 * a.shape[2] * a.shape[3])
         return result
 
     def at_each(self, a: Tensor, b: Tensor) -> Tensor:
@@ -119,11 +131,6 @@ def projection(
 ) -> Projection:
     """A random projection of the outer product of maps with C and D `channels` to `dims` values."""
     return _KINDS[kind](channels, dims, generator)
-
-
-def _outer(a: Tensor, b: Tensor) -> Tensor:
-    """(B, C, D): mean over locations of the outer products."""
-    return bilinear_pool(a, b).view(len(a), a.shape[1], b.shape[1])
 
 
 def _check(channels: tuple[int, int], dims: int) -> None:

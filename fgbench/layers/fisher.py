@@ -27,15 +27,12 @@ def fisher_vector(x: Tensor, gmm: Gmm, *, improved: bool = True) -> Tensor:
     batch, count, dims = x.shape
     if not count or dims != gmm.means.shape[1]:
         raise FgbenchError(f"Fisher vector of descriptors {tuple(x.shape)} by a mixture of {tuple(gmm.means.shape)}")
-    share = gmm.posteriors(x)
-    # Moments are taken about the mixture's centre: less cancellation in float32.
-    centre = gmm.weights @ gmm.means
-    x, means, deviation = x - centre, gmm.means - centre, gmm.variances.sqrt()
-    mass = share.sum(1)[:, :, None]
-    transposed = share.transpose(1, 2)
-    first, second = transposed @ x, transposed @ x.square()
-    by_mean = (first - mass * means) / deviation / (count * gmm.weights.sqrt()[:, None])
-    spread = second - 2 * means * first + mass * (means.square() - gmm.variances)
+    if x.device.type == "cpu" and batch > 1:  # an image at a time stays in the cache
+        return torch.cat([fisher_vector(image[None], gmm, improved=improved) for image in x])
+    sums = gmm.moments(x)
+    means, deviation, mass = gmm.means - sums.centre, gmm.variances.sqrt(), sums.mass[:, :, None]
+    by_mean = (sums.first - mass * means) / deviation / (count * gmm.weights.sqrt()[:, None])
+    spread = sums.second - 2 * means * sums.first + mass * (means.square() - gmm.variances)
     by_deviation = spread / gmm.variances / (count * (2 * gmm.weights).sqrt()[:, None])
     vector = torch.cat([by_mean.reshape(batch, -1), by_deviation.reshape(batch, -1)], dim=1)
     if not improved:

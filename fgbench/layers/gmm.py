@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from fgbench.errors import FgbenchError
 
-BLOCK = 1 << 15
-"""Points at a time, which bounds the memory of a pass."""
+BLOCK = 1 << 13
+"""Points whose sums are taken in the precision of the points; those of blocks are added in float64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +26,9 @@ class Gmm:
     """(K, D)"""
 
     def log_joint(self, x: Tensor) -> Tensor:
-        """log(weight * density) of points (..., D) under each component, (..., K).
-
-        The square is expanded about the mean of the mixture, so that two matrix products do the work and the
-        expansion stays exact enough in float32 for data far from the origin.
-        """
-        centre = self.weights @ self.means
-        means, precision = self.means - centre, 1 / self.variances
-        constant = (
-            self.weights.log()
-            - 0.5 * (means.square() * precision).sum(1)
-            - 0.5 * self.variances.log().sum(1)
-            - 0.5 * self.means.shape[1] * math.log(2 * math.pi)
-        )
-        x = x - centre
-        return constant + x @ (means * precision).T - 0.5 * x.square() @ precision.T
+        """log(weight * density) of points (..., D) under each component, (..., K)."""
+        centre, slope, constant = self._linear()
+        return constant + _lifted(x, centre) @ slope
 
     def posteriors(self, x: Tensor) -> Tensor:
         """Probability of each component given each point: (..., D) to (..., K)."""
@@ -49,6 +38,85 @@ class Gmm:
         """Mean log density of points (N, D)."""
         total = sum(float(self.log_joint(block).logsumexp(dim=1).double().sum()) for block in _blocks(x))
         return total / len(x)
+
+    def moments(self, x: Tensor, *, likelihood: bool = False) -> "Moments":
+        """Sums over points (B, N, D) of the powers of each, weighted by its posteriors; their likelihood if asked."""
+        centre, slope, constant = self._linear()
+        batch, _, dims = x.shape
+        mass, powers = x.new_zeros(batch, len(constant)), x.new_zeros(batch, len(constant), 2 * dims)
+        log_likelihood = 0.0 if likelihood else math.nan
+        rows = max(1, _block_values(x) // (batch * max(len(constant), 2 * dims)))
+        for block in x.split(rows, dim=1):
+            lifted = _lifted(block, centre)
+            joint = torch.baddbmm(constant, lifted, slope.expand(batch, -1, -1))
+            share = joint.softmax(dim=2)
+            if likelihood:
+                top = joint.max(dim=2, keepdim=True)
+                log_likelihood += float((top.values - share.gather(2, top.indices).log()).double().sum())
+            mass += share.sum(dim=1)
+            powers += _weighted_sums(share, lifted)
+        return Moments(centre, mass, powers[:, :, :dims], powers[:, :, dims:], log_likelihood)
+
+    def _linear(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean of the mixture (D,), and what makes log densities linear in the powers of points about it.
+
+        About the mean the expansion of the square stays exact enough in float32 for data far from the origin.
+        """
+        centre = self.weights @ self.means
+        means, precision = self.means - centre, 1 / self.variances
+        constant = (
+            self.weights.log()
+            - 0.5 * (means.square() * precision).sum(1)
+            - 0.5 * self.variances.log().sum(1)
+            - 0.5 * self.means.shape[1] * math.log(2 * math.pi)
+        )
+        return centre, torch.cat([means * precision, -0.5 * precision], dim=1).T, constant
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Sums over the points of each of B sets, taken about `centre` and weighted by posteriors."""
+
+    centre: Tensor
+    """(D,)"""
+    mass: Tensor
+    """(B, K), sums of the posteriors."""
+    first: Tensor
+    """(B, K, D), sums of the points."""
+    second: Tensor
+    """(B, K, D), sums of their squares."""
+    log_likelihood: float
+    """Of all points together; NaN where it was not asked for."""
+
+
+def _lifted(x: Tensor, centre: Tensor) -> Tensor:
+    """(..., D) to (..., 2 D): points about `centre` and their squares, so that one product of matrices serves both."""
+    lifted = x.new_empty(*x.shape[:-1], 2 * x.shape[-1])
+    points, squares = lifted.chunk(2, dim=-1)
+    torch.sub(x, centre, out=points)
+    torch.mul(points, points, out=squares)
+    return lifted
+
+
+def _weighted_sums(share: Tensor, x: Tensor) -> Tensor:
+    """(B, N, K) weights of points (B, N, D) to (B, K, D).
+
+    In many dimensions nearly every point belongs to one component alone. Weights too small to change a digit are then
+    passed over, as VLFeat does with those below 1e-6.
+    """
+    kept = share.transpose(1, 2) > torch.finfo(share.dtype).eps / 128
+    count = kept.sum(dim=2)
+    if share.device.type != "cpu" or len(share) > 1 or 32 * int(count.sum()) > share.numel():
+        return share.transpose(1, 2) @ x
+    points = kept[0].nonzero()[:, 1]
+    starts = count[0].cumsum(0) - count[0]
+    weights = share[0].T[kept[0]]
+    return F.embedding_bag(points, x[0], starts, mode="sum", per_sample_weights=weights)[None]
+
+
+def _block_values(x: Tensor) -> int:
+    """Values of a block's posteriors: what stays in a core's cache; on a GPU, what keeps it busy."""
+    return 1 << 19 if x.device.type == "cpu" else 1 << 26
 
 
 def fit_gmm(
@@ -146,21 +214,15 @@ def _from_clusters(x: Tensor, labels: Tensor, components: int, floor: float) -> 
 
 def _em_step(x: Tensor, gmm: Gmm, floor: float) -> tuple[Gmm, float]:
     """One iteration; returns the new mixture and the mean log-likelihood of the old one."""
-    components, dims = gmm.means.shape
-    count = torch.zeros(components, dtype=torch.float64, device=x.device)
-    sums, squares = torch.zeros(2, components, dims, dtype=torch.float64, device=x.device)
-    likelihood = 0.0
-    for block in _blocks(x):
-        joint = gmm.log_joint(block)
-        total = joint.logsumexp(dim=1, keepdim=True)
-        likelihood += float(total.double().sum())
-        share = (joint - total).exp()
-        count += share.double().sum(0)
-        sums += (share.T @ block).double()
-        squares += (share.T @ block.square()).double()
+    found = [gmm.moments(block[None], likelihood=True) for block in _blocks(x)]
+    count, sums, squares = (
+        torch.stack([getattr(part, name)[0].double() for part in found]).sum(dim=0)
+        for name in ("mass", "first", "second")
+    )
+    centre, likelihood = found[0].centre.double(), sum(part.log_likelihood for part in found)
     safe = count.clamp(min=1e-10)[:, None]
     means = sums / safe
     variances = (squares / safe - means.square()).clamp(min=floor)
     weights = count.clamp(min=1e-10 * len(x))
-    new = Gmm((weights / weights.sum()).to(x.dtype), means.to(x.dtype), variances.to(x.dtype))
+    new = Gmm((weights / weights.sum()).to(x.dtype), (means + centre).to(x.dtype), variances.to(x.dtype))
     return new, likelihood / len(x)

@@ -1,0 +1,124 @@
+"""Decoding and drawing on all cores: the cache of pixels beside Pillow one by one, and the synthetic birds."""
+
+import os
+import shutil
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from race import OURS, Race
+
+from fgbench.datasets.index import Index
+from fgbench.datasets.pixels import cached_pixels
+from fgbench.datasets.synthetic import SyntheticBirds, generate
+from fgbench.pipeline import Pipeline
+
+CORES = os.cpu_count() or 1
+
+IMAGES, WIDTH, HEIGHT = 96, 500, 400
+STEPS = "resize_short(448) | center_crop(448)"
+PILLOW = "Pillow one by one"
+
+
+@cache
+def photographs():
+    """JPEG files of CUB's usual size: smooth noise, which compresses like a photograph."""
+    root, rng = Path(tempfile.mkdtemp(prefix="fgbench-photographs-")), np.random.default_rng(0)
+    for number in range(IMAGES):
+        coarse = rng.integers(0, 256, (HEIGHT // 8, WIDTH // 8, 3), dtype=np.uint8)
+        image = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+        image.save(root / f"{number:03d}.jpg", quality=90)
+    files = tuple(sorted(path.name for path in root.iterdir()))
+    zeros = np.zeros(IMAGES, dtype=np.int64)
+    return Index("photographs", root, np.arange(IMAGES), files, zeros, zeros > 0, ("one",))
+
+
+def ours():
+    index, pipeline, cache_folder = photographs(), Pipeline.parse(STEPS), tempfile.mkdtemp(prefix="fgbench-cache-")
+
+    def work():
+        """An empty cache, filled; and the share of the cores' time that was used."""
+        shutil.rmtree(cache_folder)
+        before, os.environ["FGBENCH_CACHE"] = os.environ.get("FGBENCH_CACHE"), cache_folder
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            found = np.array(cached_pixels(index, pipeline))
+        finally:
+            del os.environ["FGBENCH_CACHE"]
+            if before is not None:
+                os.environ["FGBENCH_CACHE"] = before
+        return found, (time.process_time() - cpu) / (time.perf_counter() - wall)
+
+    return work
+
+
+def pillow():
+    index = photographs()
+
+    def work():
+        found = []
+        for file in index.files:
+            with Image.open(index.root / file) as image:
+                scale = 448 / min(image.size)
+                size = tuple(round(side * scale) for side in image.size)
+                resized = image.convert("RGB").resize(size, Image.Resampling.BILINEAR)
+            left, top = ((side - 448) // 2 for side in size)
+            found.append(np.asarray(resized.crop((left, top, left + 448, top + 448))))
+        return np.stack(found), 1.0
+
+    return work
+
+
+def agree(ours, theirs):
+    assert ours[0].shape == theirs[0].shape
+    assert np.abs(ours[0].astype(int) - theirs[0].astype(int)).mean() < 4  # fgbench names its filter, Pillow's differs
+
+
+DECODE = Race(
+    f"decode and resize {IMAGES} images to 448 x 448, all cores",
+    {OURS: ours, PILLOW: pillow},
+    at_least={PILLOW: 0.75 * CORES},
+    agree=agree,
+    rounds=5,
+    threads=CORES,
+)
+
+
+@pytest.mark.parametrize("who", DECODE.names)
+def test_decoding(row, benchmark, who):
+    row(DECODE, who)
+    if DECODE.outcome:
+        benchmark.extra_info["cores_busy"] = DECODE.outcome.results[who][1]
+
+
+def birds(workers):
+    def prepare():
+        folder = tempfile.mkdtemp(prefix="fgbench-birds-")
+
+        def work():
+            shutil.rmtree(folder)
+            settings = SyntheticBirds(classes=20, train_per_class=10, test_per_class=10)
+            return generate(Path(folder), settings, workers=workers)
+
+        return work
+
+    return prepare
+
+
+DRAW = Race(
+    "draw 400 synthetic birds, all cores",
+    {OURS: birds(None), "one process": birds(1)},
+    at_least={"one process": 0.6 * CORES},
+    rounds=3,
+    threads=CORES,
+    warm=False,
+)
+
+
+@pytest.mark.parametrize("who", DRAW.names)
+def test_drawing(row, who):
+    row(DRAW, who)
