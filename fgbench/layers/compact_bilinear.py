@@ -41,7 +41,7 @@ class TensorSketch(nn.Module):
         for name in ("bins", "signs"):
             self.register_buffer(name, None, persistent=False)
         _combine(self)
-        self.register_load_state_dict_post_hook(_combine)
+        self.register_load_state_dict_post_hook(_combine)  # type: ignore[no-untyped-call]
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Mean over locations of the sketches.

@@ -46,7 +46,7 @@ class Gmm:
         mass, powers = x.new_zeros(batch, len(constant)), x.new_zeros(batch, len(constant), 2 * dims)
         log_likelihood = 0.0 if likelihood else math.nan
         rows = max(1, _block_values(x) // (batch * max(len(constant), 2 * dims)))
-        for block in x.split(rows, dim=1):
+        for block in torch.split(x, rows, dim=1):
             lifted = _lifted(block, centre)
             joint = torch.baddbmm(constant, lifted, slope.expand(batch, -1, -1))
             share = joint.softmax(dim=2)
