@@ -24,6 +24,7 @@ from fgbench.experiment import Experiment, PersonSearch, experiment, protocol_of
 from fgbench.files import write_atomic
 from fgbench.journal import Journal
 from fgbench.measures import measure
+from fgbench.memory import keep_freed_memory
 from fgbench.methods import Method, methods, options_of
 from fgbench.methods.base import FitContext, Outputs, Task
 from fgbench.pictures import save_pictures, save_searches, shown_rows
@@ -54,6 +55,10 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
         FgbenchError: the data are not those that were planned with, or a step fails in a way a user can mend.
     """
     torch.use_deterministic_algorithms(True, warn_only=run.device != "cpu")
+    # Nothing here reads memory before it writes it; filling all of it beforehand is a pass over every new tensor.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    if run.device == "cpu":
+        keep_freed_memory()
     torch.manual_seed(run.seed)
     settings = run.settings
     engine = Engine(run.device, settings.precision)
