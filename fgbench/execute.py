@@ -56,7 +56,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     """
     torch.use_deterministic_algorithms(True, warn_only=run.device != "cpu")
     # Nothing here reads memory before it writes it; filling all of it beforehand is a pass over every new tensor.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if run.device == "cpu":
         keep_freed_memory()
     torch.manual_seed(run.seed)
