@@ -18,6 +18,7 @@ from fgbench.datasets.index import Index
 from fgbench.datasets.pixels import Pixels
 from fgbench.datasets.reid import ReidIndex
 from fgbench.descriptors import batches, map_images, map_outputs, to_images
+from fgbench.energy import Meter
 from fgbench.engine import Engine
 from fgbench.errors import FgbenchError
 from fgbench.experiment import Experiment, PersonSearch, experiment, protocol_of
@@ -63,7 +64,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     settings = run.settings
     engine = Engine(run.device, settings.precision)
     work.mkdir(parents=True, exist_ok=True)
-    journal = Journal(work, engine.rank)
+    journal = Journal(work, engine.rank, Meter.of(run.device, engine.processes))
     tell = {phase: _within(report, phase) for phase in PHASES}
 
     trial = experiment(_planned_index(run), run.protocol, settings, run.seed)
@@ -115,7 +116,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
             "split": trial.name,
             "values": measure(arrays),
             "curve": [asdict(point) for point in curve],
-            "cost": cost(journal.phase_s, journal.sittings, len(test_pixels), run.device),
+            "cost": cost(journal, len(test_pixels)),
             "provenance": provenance(run.device, journal.started, engine.processes),
         },
         arrays,

@@ -14,23 +14,25 @@ import torch
 
 from fgbench import __version__
 from fgbench.hashing import hash_source
+from fgbench.journal import Journal
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", "pydantic")
 
 
-def cost(phase_s: dict[str, float], sittings: int, test_images: int, device: str) -> dict[str, Any]:
-    """The fields of a record's cost, from the seconds of each phase over all sittings."""
+def cost(journal: Journal, test_images: int) -> dict[str, Any]:
+    """The fields of a record's cost, over all sittings."""
     return {
-        "wall_s": sum(phase_s.values()),
-        "phase_s": phase_s,
-        "peak_mib": _peak_mib(),
-        "test_fps": test_images / phase_s["test"],
-        "energy_note": "not measured" if device == "cuda" else "no GPU was used",
-        "sittings": sittings,
+        "wall_s": sum(journal.phase_s.values()),
+        "phase_s": journal.phase_s,
+        "peak_mib": peak_mib(),
+        "test_fps": test_images / journal.phase_s["test"],
+        "energy_j": journal.energy_j,
+        "energy_note": journal.energy_note,
+        "sittings": journal.sittings,
     }
 
 
-def _peak_mib() -> float:
+def peak_mib() -> float:
     """Largest resident memory of this process in MiB."""
     status = Path("/proc/self/status")
     if status.is_file():
@@ -51,7 +53,7 @@ def provenance(device: str, started: str, processes: int) -> dict[str, Any]:
         **git_state(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "processes": processes,
@@ -81,7 +83,8 @@ def git_state() -> dict[str, Any]:
     return {"commit": git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The processor by name."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         for line in info.read_text().splitlines():

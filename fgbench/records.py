@@ -63,9 +63,9 @@ class Cost(Model):
     test_fps: float | None = None
     """Test images a second, from decoded pixels to scores, mirror images included in the work but not in the count."""
     energy_j: float | None = None
-    """Energy of the GPU board over the run."""
+    """Energy of the GPU boards over the phases of the run; not that of the machine."""
     energy_note: str = ""
-    """Why `energy_j` is missing."""
+    """Why `energy_j` is missing, or what it lacks."""
     sittings: int = 1
     """How many times the run was started until it was done."""
 

@@ -30,6 +30,7 @@ def test_each_method_ends_above_chance_with_a_record_that_verifies(name, tmp_pat
     assert not record.comparable
     assert {"train_pipeline", "backbones"} & {d.field for d in record.deviations} or name == "fv_sift"
     assert record.cost.test_fps > 0
+    assert (record.cost.energy_j, record.cost.energy_note) == (None, "no GPU was used")
     assert record.provenance["packages"]["torch"]
     assert bool(record.curve) == (name != "fv_sift")
 

@@ -122,6 +122,17 @@ def test_cells_unfold_to_reason_seeds_deviations_cost_curve_command_and_provenan
         assert words in text
 
 
+def test_energy_of_a_run_stands_with_what_it_lacks_or_the_reason_alone(tmp_path):
+    for cost, says in (
+        ({"energy_j": 1234.4}, "1234 J"),
+        ({"energy_j": 1234.4, "energy_note": "without a part"}, "1234 J (without a part)"),
+        ({"energy_note": "no GPU was used"}, "– no GPU was used"),  # noqa: RUF001
+    ):
+        record = run(84.0, cost={"wall_s": 1.0, "phase_s": {}, "peak_mib": 2.0} | cost)
+        text = Parsed(pages(tmp_path, [record])["bcnn"]).text
+        assert f" {says} 1 2026-01-01" in text
+
+
 def test_blocked_cells_say_what_to_type(tmp_path):
     obstacle = {"bcnn/bcnn_dd@cub": Obstacle("weights: none of them is here", "fgbench weights get vgg16.matconvnet")}
     text = Parsed(pages(tmp_path, [], obstacle)["bcnn"]).text
