@@ -8,15 +8,21 @@ from typing import Any
 ID_LENGTH = 16
 _PACKAGE = Path(__file__).parent
 _PRESENTATION = {
+    "bound.py",
     "cli.py",
     "commands.py",
     "console.py",
     "doctor.py",
+    "energy.py",
+    "frames.py",
+    "journal.py",
     "papers.py",
     "pictures.py",
     "provenance.py",
     "records.py",
+    "speed.py",
     "statistics.py",
+    "timings.py",
     "verdict.py",
 }
 

@@ -1,0 +1,134 @@
+import json
+
+import bench_file
+import pytest
+from bench_file import benchmark, content, cuda, frames, hot, peer, scaling, write
+
+from fgbench.errors import FgbenchError
+from fgbench.timings import FramesRow, HotRow, ScalingRow, read_session
+
+
+def test_rows_are_told_apart_and_others_left_out(tmp_path):
+    foreign = benchmark("g", "test_other", 0.1, {"note": "somebody else's"})
+    strange = benchmark("g", "test_strange", 0.1, {"kind": "colour"})
+    whole = content(hot(), peer(), foreign, strange, frames(), cuda(), scaling(2000, 0.1))
+    session = read_session(write(tmp_path / "b.json", whole))
+    assert [type(timed.row) for timed in session.rows] == [HotRow, FramesRow, FramesRow, ScalingRow]
+    first = session.rows[0]
+    assert (first.group, first.median_s) == ("compact bilinear pooling", 0.004)
+    assert first.row.times_as_fast_as == {"an FFT a location": 15.6, "one inverse FFT": 9.6}
+    assert session.machine == "Fake Xeon, 2 cores"
+    assert (session.file, session.python, session.platform) == ("b.json", "3.11.2", "Linux 6.1")
+    assert session.commit == "abcdef0123456789"
+    assert session.finished.startswith("2026-11-21")
+
+
+def test_what_pytest_benchmark_itself_writes_is_read(tmp_path, pytester_like):
+    session = read_session(pytester_like)
+    (timed,) = session.rows
+    assert timed.row.curve == "c"
+    assert timed.group == "the group"
+    assert timed.median_s > 0
+
+
+@pytest.fixture
+def pytester_like(tmp_path):
+    """A file written by pytest-benchmark in a process of its own."""
+    import subprocess
+    import sys
+
+    info = scaling(3, 0.1, curve="c")["extra_info"]
+    test = tmp_path / "test_it.py"
+    test.write_text(
+        "def test_it(benchmark):\n"
+        "    benchmark.group = 'the group'\n"
+        "    benchmark.pedantic(sum, args=([1, 2],), rounds=3)\n"
+        f"    benchmark.extra_info |= {info!r}\n"
+    )
+    out = tmp_path / "real.json"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test), "--benchmark-json", str(out)]
+    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+    return out
+
+
+def changed(path, value):
+    """The whole file with one value in it replaced; `...` takes it out."""
+    whole = json.loads(json.dumps(bench_file.everything()))
+    place = whole
+    for key in path[:-1]:
+        place = place[key]
+    if value is ...:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        (["benchmarks"], ..., "'benchmarks': missing"),
+        (["machine_info"], ..., "'machine_info': missing"),
+        (["machine_info"], "x", "'machine_info'"),
+        (["datetime"], 5, "'datetime'"),
+        (["benchmarks"], {"a": 1}, "'benchmarks'"),
+        (["benchmarks", 0, "stats"], ..., "'benchmarks.0.stats': missing"),
+        (["benchmarks", 0, "stats", "median"], "fast", "'benchmarks.0.stats.median'"),
+        (["benchmarks", 0, "stats", "median"], -1.0, "'benchmarks.0.stats.median'"),
+        (["benchmarks", 0, "stats", "median"], float("nan"), "'benchmarks.0.stats.median'"),
+        (["benchmarks", 0, "extra_info"], [], "'benchmarks.0.extra_info'"),
+        (["benchmarks", 0, "extra_info", "times_as_fast_as"], {"x": float("inf")}, "'times_as_fast_as.x'"),
+        (["benchmarks", 0, "extra_info", "threads"], ..., "'threads': missing"),
+        (["benchmarks", 2, "extra_info", "frames_per_s"], ..., "'frames_per_s': missing"),
+        (["benchmarks", 2, "extra_info", "frames_per_s"], float("nan"), "'frames_per_s'"),
+        (["benchmarks", 2, "extra_info", "frames_per_s"], 0, "'frames_per_s'"),
+        (["benchmarks", 2, "extra_info", "device_type"], "tpu", "'device_type'"),
+        (["benchmarks", 2, "extra_info", "tried"], [[1, 2, 3]], "'tried.0"),
+        (["benchmarks", 5, "extra_info", "at"], "large", "'at'"),
+        (["benchmarks", 5, "extra_info", "exponent"], float("inf"), "'exponent'"),
+    ],
+)
+def test_a_malformed_file_is_told_in_a_sentence(tmp_path, path, value, says):
+    with pytest.raises(FgbenchError) as error:
+        read_session(write(tmp_path / "b.json", changed(path, value)))
+    assert says in str(error.value)
+    assert "b.json" in str(error.value)
+    assert "--benchmark-json" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is not JSON"),
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[1, 2]", "is not of pytest-benchmark"),
+        ("null", "is not of pytest-benchmark"),
+        (json.dumps(content()), "has no benchmark of fgbench"),
+        (json.dumps(content(peer())), "has no benchmark of fgbench"),
+    ],
+)
+def test_what_is_no_file_of_benchmarks_is_told_in_a_sentence(tmp_path, text, says):
+    path = tmp_path / "b.json"
+    path.write_text(text)
+    with pytest.raises(FgbenchError, match=says):
+        read_session(path)
+
+
+def test_bytes_and_folders_are_told_in_a_sentence(tmp_path):
+    (tmp_path / "b.json").write_bytes(b"\xff\xfe\x00")
+    for path, says in (("b.json", "is not JSON"), ("none.json", "cannot be read"), (".", "cannot be read")):
+        with pytest.raises(FgbenchError, match=says):
+            read_session(tmp_path / path)
+
+
+def test_a_mistake_does_not_quote_the_whole_file(tmp_path):
+    whole = content(frames(frames_per_s="x" * 100_000))
+    with pytest.raises(FgbenchError) as error:
+        read_session(write(tmp_path / "b.json", whole))
+    assert len(str(error.value)) < 1000
+
+
+def test_a_machine_without_a_name_is_one_not_named(tmp_path):
+    whole = content(hot(), machine_info={"cpu": "?"})
+    assert read_session(write(tmp_path / "b.json", whole)).machine == "a processor not named"
