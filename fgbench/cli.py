@@ -168,11 +168,14 @@ def reproduce(
 def report(
     results: Folder = RESULTS,
     out: Annotated[Path | None, typer.Option(help="Folder of the pages. [default: <results>/report]")] = None,
+    benchmarks: Annotated[
+        list[Path] | None, typer.Option(help="JSON of `pytest benchmarks`: adds a page on speed. May be repeated.")
+    ] = None,
 ) -> None:
     """Render the report from the records at hand."""
     from fgbench.commands import write_report
 
-    typer.echo(f"report: {write_report(results, out or results / 'report')}")
+    typer.echo(f"report: {write_report(results, out or results / 'report', benchmarks or ())}")
 
 
 @app.command()

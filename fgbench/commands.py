@@ -298,15 +298,22 @@ def _planned(request: Request, profile: str, device: str, threads: int) -> "Plan
     return Plan(tuple(run for each in plans for run in each.runs), blocked)
 
 
-def write_report(results: Path, folder: Path) -> Path:
-    """Judge every cell by the records in `results` and render the pages into `folder`; returns the index page."""
+def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = ()) -> Path:
+    """Judge every cell by the records in `results` and render the pages into `folder`; returns the index page.
+
+    Raises:
+        FgbenchError: a file of `benchmarks` is not pytest-benchmark's.
+    """
     from fgbench.claims import check_claims
     from fgbench.records import by_identity
     from fgbench.report.render import render
+    from fgbench.report.speed import speed_page
     from fgbench.runner import store_of
     from fgbench.runs import obstacles
+    from fgbench.timings import read_session
     from fgbench.verdict import judge
 
+    speed = speed_page([read_session(path) for path in benchmarks]) if benchmarks else None
     papers, recipes = load_papers(), load_recipes()
     store = store_of(results)
     records = store.records()
@@ -320,7 +327,7 @@ def write_report(results: Path, folder: Path) -> Path:
         for group in by_identity(records)
         for record in group[:1]
     }
-    return render(papers, verdicts, check_claims(papers, records), records, folder, pictures)
+    return render(papers, verdicts, check_claims(papers, records), records, folder, pictures, speed)
 
 
 def verify_records(results: Path) -> bool:

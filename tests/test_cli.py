@@ -5,6 +5,7 @@ import sys
 import tarfile
 from dataclasses import replace
 
+import bench_file
 import pytest
 from test_records import record
 from typer.testing import CliRunner
@@ -95,6 +96,8 @@ def test_doctor_says_what_is_missing_and_what_gets_it():
         (("data", "check", "marke1501"), "did you mean 'market1501'"),
         (("weights", "get", "vgg16.mat"), "did you mean 'vgg16.matconvnet'"),
         (("verify", "nowhere"), "no records in nowhere"),
+        (("report", "--benchmarks", "none.json"), "none.json cannot be read: No such file or directory"),
+        (("report", "--benchmarks", "README.md"), "pytest benchmarks --benchmark-only --benchmark-json FILE"),
     ],
 )
 def test_a_mistake_is_told_in_a_sentence_with_exit_code_2(arguments, says):
@@ -204,3 +207,10 @@ def test_data_get_downloads_verifies_and_unpacks_the_official_archive(birds_fold
     assert (tmp_path / "data/CUB_200_2011/attributes.txt").is_file()
     monkeypatch.setitem(datasets._things, "cub", official)
     assert commands.get_data("cub") == tmp_path / "data/CUB_200_2011"
+
+
+def test_benchmarks_add_a_page_on_speed(tmp_path):
+    file = bench_file.write(tmp_path / "b.json", bench_file.everything())
+    arguments = ("report", "--results", str(tmp_path), "--benchmarks", str(file), "--benchmarks", str(file))
+    assert run(*arguments) == (0, f"report: {tmp_path / 'report' / 'index.html'}\n")
+    assert "B-CNN [D,M]" in (tmp_path / "report" / "speed.html").read_text()

@@ -13,6 +13,8 @@ from fgbench.report import model
 from fgbench.report.cmc import cmc_curve
 from fgbench.report.curve import learning_curve
 from fgbench.report.model import ClaimResult
+from fgbench.report.scaling import scaling_curve
+from fgbench.report.speed import FILTERS, SpeedPage
 from fgbench.verdict import Verdict, name_of
 
 
@@ -23,8 +25,9 @@ def render(
     records: Sequence[Record],
     out: Path,
     pictures: Mapping[str, Mapping[str, bytes]] | None = None,
+    speed: SpeedPage | None = None,
 ) -> Path:
-    """Write `index.html` and `<paper>.html` into a folder.
+    """Write `index.html`, `<paper>.html`, and `speed.html` where there are benchmarks, into a folder.
 
     Args:
         papers: by id.
@@ -33,6 +36,7 @@ def render(
         records: every record at hand.
         out: the folder; made if need be.
         pictures: run id -> kind -> JPEG, for the runs that left some.
+        speed: what the page on speed shows.
 
     Returns:
         The index page.
@@ -46,6 +50,8 @@ def render(
         "cmc": cmc_curve,
         "name_of": name_of,
         "pictures": pictures or {},
+        "speed": speed,
+        "scaling": scaling_curve,
     }
     for name, paper in papers.items():
         used = {record.run_id: record for verdict in verdicts[name] for record in verdict.records}
@@ -55,6 +61,8 @@ def render(
             **common, paper=paper, source=model.source(list(used.values())), claims=own, own_runs=runs
         )
         write_text(out / f"{name}.html", text)
+    if speed is not None:
+        write_text(out / "speed.html", pages.get_template("speed.html.j2").render(**common, source=speed.source))
     index = out / "index.html"
     write_text(
         index,
@@ -77,5 +85,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters |= {"number": model.number, "printed": model.printed, "jpeg": _data_address}
+    pages.filters |= {"number": model.number, "printed": model.printed, "jpeg": _data_address, **FILTERS}
     return pages
