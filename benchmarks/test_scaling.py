@@ -1,0 +1,170 @@
+"""How cost grows: with the size of the images, the batch, the classes, the gallery, and the GPUs by torchrun.
+
+A curve's points are timed turn by turn, and an exponent is fitted to their medians.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import CLOCK
+from framing import device_name, threads, version
+from race import _timed
+
+from fgbench.frames import Recogniser, build, forward_of, random_images
+from fgbench.metrics.gallery import Features, Search
+from fgbench.metrics.ranking import rank
+from fgbench.recipes import load_recipes
+from fgbench.speed import Conditions
+from fgbench.statistics import power_law
+from fgbench.svm import train_svm
+from fgbench.timings import ScalingRow
+
+pytestmark = pytest.mark.benchmark(timer=CLOCK)
+THREADS = 1
+"""Two wait for each other on a busy machine, which bends curves."""
+
+
+@dataclass
+class Curve:
+    """Cost against one size."""
+
+    title: str
+    axis: str
+    """What is varied, with its unit."""
+    points: tuple[int, ...]
+    prepare: Callable[[int], Callable[[], object]]
+    """Gives the work of a size."""
+    expected: str
+    """The exponent that the arithmetic lets expect."""
+    device: str = "cpu"
+    rounds: int = 5
+    tells: bool = False
+    """Whether the work returns its seconds, as it is done elsewhere."""
+    samples: Mapping[int, list[float]] = field(default_factory=dict)
+
+    def times(self) -> Mapping[int, list[float]]:
+        """Seconds of each round by size, measured once a session, in one thread."""
+        if not self.samples:
+            works = {size: self.prepare(size) for size in self.points}
+            found: dict[int, list[float]] = {size: [] for size in works}
+            with threads(THREADS):
+                for number in range(self.rounds + 1):
+                    for size, work in works.items():
+                        taken, told = _timed(work)
+                        if number:  # the first is for warming up
+                            found[size].append(float(told) if self.tells else taken)
+            self.samples = found
+        return self.samples
+
+    def exponent(self) -> dict[str, float]:
+        """Fitted to the medians; nothing where there are too few."""
+        if len(self.points) < 3:
+            return {}
+        law = power_law(self.points, [statistics.median(self.times()[size]) for size in self.points])
+        return {"exponent": law.exponent, "exponent_low": law.interval.low, "exponent_high": law.interval.high}
+
+
+def recognised(batch: int, size: int) -> Callable[[], object]:
+    """B-CNN [M,M] on a batch, as light as a network of the papers is."""
+    if not _NETWORK:
+        _NETWORK.append(build(load_recipes()["bcnn/bcnn_mm@cub"]))
+    forward = forward_of(_NETWORK[0], Conditions(batch=batch, size_px=size, device="cpu"))
+    images = random_images(batch, size)
+    return lambda: forward(images)
+
+
+_NETWORK: list[Recogniser] = []
+
+
+def classified(classes: int) -> Callable[[], object]:
+    """Support vector machines on 800 descriptors of 8,192 values."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(800) % classes
+    x = rng.standard_normal((800, 8192), np.float32) + 0.3 * rng.standard_normal((classes, 8192), np.float32)[labels]
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    return lambda: train_svm(x, labels, classes)
+
+
+def scored(classes: int) -> Callable[[], object]:
+    """The linear classifier on descriptors of B-CNN of a batch of 8."""
+    x, weight = torch.rand(8, 1 << 18), torch.rand(classes, 1 << 18)
+    return lambda: x @ weight.T
+
+
+def searched(gallery: int) -> Callable[[], object]:
+    """300 queries in a gallery of 20 images a person, distances included."""
+    rng = np.random.default_rng(0)
+    drawn = (rng.standard_normal((count, 256)).astype(np.float32) for count in (300, gallery))
+    features = Features(*drawn, metric="euclidean")
+    people = gallery // 20
+    ids, cameras = np.arange(gallery) % people, rng.integers(6, size=gallery)
+    search = Search(np.arange(300) % people, ids, rng.integers(6, size=300), cameras, same_camera="remove")
+    return lambda: rank(features, search)
+
+
+CURVES = (
+    Curve(
+        "B-CNN [M,M], one image",
+        "side of the image, px",
+        (112, 160, 224, 320, 448),
+        lambda side: recognised(1, side),
+        "2, beside the classifier's fixed cost",
+    ),
+    Curve("B-CNN [M,M], 160 px", "images in a batch", (1, 2, 4, 8, 16), lambda b: recognised(b, 160), "1"),
+    Curve(
+        "SVM of 800 x 8,192", "classes", (25, 50, 100, 200, 400), classified, "under 1: the inner products are shared"
+    ),
+    Curve("scores of 8 x 262,144", "classes", (25, 50, 100, 200, 400), scored, "1: the weights are read"),
+    Curve("CMC and mAP of 300 queries", "gallery images", (2000, 4000, 8000, 16000, 32000), searched, "1 to 1.1"),
+)
+
+
+def steps_on(devices: int) -> Callable[[], float]:
+    """A step of training B-CNN [D,D] with 16 images a GPU: its seconds, without the start of the processes."""
+
+    def work() -> float:
+        script = Path(__file__).with_name("devices.py")
+        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(devices), "--standalone"]
+        done = subprocess.run([*command, str(script)], capture_output=True, text=True, check=True)
+        return float(json.loads(done.stdout.splitlines()[-1])["step_s"])
+
+    return work
+
+
+GPUS = tuple(2**k for k in range(4) if 2**k <= torch.cuda.device_count())
+OVER_GPUS = Curve(
+    "training step of B-CNN [D,D], 16 images a GPU",
+    "GPUs",
+    GPUS,
+    steps_on,
+    "0: as long on any number of them",
+    device="cuda",
+    rounds=2,
+    tells=True,
+)
+ALL = {curve.title: curve for curve in (*CURVES, OVER_GPUS)}
+
+
+@pytest.mark.parametrize(("title", "at"), [(curve.title, at) for curve in ALL.values() for at in curve.points or (0,)])
+def test_scaling(benchmark, title, at):
+    curve = ALL[title]
+    if curve is OVER_GPUS and len(GPUS) < 2:
+        pytest.skip(f"{len(GPUS)} CUDA devices, and a curve needs two")
+    benchmark.group = title
+    if benchmark.disabled:
+        benchmark.pedantic(curve.prepare(at))
+        return
+    samples = curve.times()[at]
+    CLOCK.samples = iter(samples)
+    benchmark.pedantic(lambda: None, rounds=len(samples))
+    named = {"curve": title, "axis": curve.axis, "at": at, "expected": curve.expected}
+    row = ScalingRow(**named, threads=THREADS, device=device_name(curve.device), **curve.exponent())
+    benchmark.extra_info |= row.model_dump(mode="json") | {"version": version(__file__)}
