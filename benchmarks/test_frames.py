@@ -90,6 +90,7 @@ TRAINED = ("B-CNN [M,M]", "B-CNN [D,D]", "TASN, ResNet-50")
 @pytest.fixture(scope="module")
 def sheet(request) -> Iterator[Sheet]:
     found = Sheet()
+    torch.backends.cudnn.benchmark = True  # its algorithms are chosen by timing, while it warms up
     request.config.pluginmanager.register(_Summary(found), "frames")
     yield found
     found.close()
@@ -191,8 +192,12 @@ def test_frames(benchmark, sheet, subject, kind):
 
 
 def _difference(module, conditions):
-    """How far the scores are from those in float32; none where they are in float32."""
-    if conditions.dtype == "fp32":
+    """How far the scores are from those in float32; none where they are in float32.
+
+    Nor for methods that look where keypoints are: with random weights all places are nearly as good, and another
+    rounding finds another best.
+    """
+    if conditions.dtype == "fp32" or "keypoints" in module.method.OUTPUTS:
         return {}
     images = random_images(2, conditions.size_px, conditions.device)
     eager = replace(conditions, compiled="")
@@ -208,7 +213,7 @@ def test_training_step(benchmark, sheet, title, device):
     """A step of SGD on all layers, one image on the CPU, 16 in bfloat16 on the GPU."""
     subject = next(each for each in SUBJECTS if each.title == title)
     module, need = built(subject, device)
-    if device == "cpu" and need.gflop > CPU_GFLOP + 10:
+    if device == "cpu" and need.gflop > CPU_GFLOP:
         pytest.skip(f"a step on one image is {3 * need.gflop:.0f} GFLOP")
     given = {"dtype": "bf16", "batch": 16} if device == "cuda" else {"batch": 1}
     conditions = Conditions(size_px=_side(subject), device=device, threads=torch.get_num_threads(), **given)

@@ -20,6 +20,7 @@ from fgbench.layers.gmm import Gmm
 from fgbench.layers.pca import Pca
 from fgbench.methods import Method, Target, Task, methods, options_of
 from fgbench.methods.fisher import FisherMethod, FvCnn, FvSift
+from fgbench.methods.spatial_lstm import SpatialLstmNet
 from fgbench.pipeline import Pipeline
 from fgbench.randomness import generator
 from fgbench.recipes import Recipe, Settings
@@ -100,11 +101,15 @@ def _mix(method: FisherMethod, device: torch.device) -> None:
 
 
 def forward_of(module: nn.Module, conditions: Conditions) -> Callable[[Tensor], Tensor]:
-    """Inference under conditions: half precision by autocast, compiled if asked."""
+    """Inference under conditions: half precision by autocast, compiled if asked; of Where to Focus up to the maps."""
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(conditions.dtype)
     run = module
     if conditions.compiled:
         torch.compiler.reset()  # after a few sizes torch would go on without compiling, and not say so
+        method = module.method if isinstance(module, Recogniser) else None
+        if isinstance(method, SpatialLstmNet) and "head" not in vars(method):
+            # Thousands of small products in a row: as one graph they compile for many minutes.
+            method.head = torch.compiler.disable(method.head)  # type: ignore[method-assign,no-untyped-call]
         run = torch.compile(module, mode=conditions.compiled, dynamic=False)  # type: ignore[assignment]
 
     def forward(images: Tensor) -> Tensor:

@@ -106,6 +106,23 @@ def test_compiling_is_asked_for_with_its_mode_and_after_a_reset(monkeypatch):
     assert asked == ["reset", {"mode": "max-autotune", "dynamic": False}]
 
 
+def test_what_is_compiled_is_what_runs_and_a_long_recurrence_is_left_as_it_is(monkeypatch):
+    """With the tracing of torch.compile alone, which needs no compiler."""
+    real, graphs = torch.compile, []
+
+    def tracing(graph, inputs):
+        graphs.append(sum(node.op == "call_function" for node in graph.graph.nodes))
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda module, mode, dynamic: real(module, backend=tracing, dynamic=dynamic))
+    for name in ("bcnn/bcnn_dm", "where_to_focus/spatial_lstm_dm"):
+        network, images = small(name), random_images(1, 96)
+        plain = forward_of(network, conditions())(images)
+        assert torch.allclose(forward_of(network, conditions(compiled="default"))(images), plain, atol=1e-6)
+    assert len(graphs) == 2
+    assert all(10 < operations < 200 for operations in graphs)
+
+
 def test_work_from_files_decodes_each_in_turn_and_recognises_what_it_shows(tmp_path):
     rng, files = np.random.default_rng(0), []
     for number in range(3):
