@@ -16,6 +16,7 @@ _PRESENTATION = {
     "energy.py",
     "frames.py",
     "journal.py",
+    "memory.py",
     "papers.py",
     "pictures.py",
     "provenance.py",
