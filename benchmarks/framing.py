@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,10 @@ def threads(count: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def limits(device: str) -> Limits:
-    return CUDA if device == "cuda" else CPU
+def limits(device: str, best: bool) -> Limits:
+    if device == "cuda":
+        return CUDA
+    return replace(CPU, budget_s=6.0) if best else CPU
 
 
 class Sheet:
@@ -105,7 +108,7 @@ def measured(
     make: Callable[[int], Work], conditions: Conditions, final: Callable[[int], Work] | None = None, best: bool = False
 ) -> tuple[Speed, Energy | str]:
     """Speed at one image or at the best batch, and there the energy of an image or why there is none."""
-    allowed, made = limits(conditions.device), list[Work]()
+    allowed, made = limits(conditions.device, best), list[Work]()
 
     def last(batch: int) -> Work:
         made[:] = [(final or make)(batch)]
