@@ -169,6 +169,7 @@ def read_session(path: Path) -> Session:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(content, ensure_ascii=False).encode()  # half a character can be told in JSON, but not written
     except OSError as error:
         raise FgbenchError(f"{path} cannot be read: {error.strerror}", AGAIN) from error
     except (ValueError, RecursionError) as error:

@@ -104,6 +104,8 @@ def test_a_malformed_file_is_told_in_a_sentence(tmp_path, path, value, says):
         ("[" * 100_000, "is not JSON"),
         ("[1, 2]", "is not of pytest-benchmark"),
         ("null", "is not of pytest-benchmark"),
+        (json.dumps(content(hot("\ud800"))), "surrogates not allowed"),
+        (json.dumps(content(hot(), cpu="\ud800")), "surrogates not allowed"),
         (json.dumps(content()), "has no benchmark of fgbench"),
         (json.dumps(content(peer())), "has no benchmark of fgbench"),
     ],

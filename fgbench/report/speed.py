@@ -167,8 +167,10 @@ def _trial(batch: int, fps: float | None) -> str:
     return f"{batch}: {'out of memory' if fps is None else rate(fps)}"
 
 
-def rate(value: float) -> str:
-    """A number of some digits, without an exponent: 0.42, 8.1, 87, 1234."""
+def rate(value: float | None) -> str:
+    """A number of some digits, without an exponent: 0.42, 8.1, 87, 1234; a dash where there is none."""
+    if value is None:
+        return NONE
     return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 20 else f"{value:.0f}"
 
 
@@ -180,4 +182,4 @@ def duration(seconds: float) -> str:
     return f"{seconds / 1e-6:.3g} µs"
 
 
-FILTERS: dict[str, Callable[[float], str]] = {"rate": rate, "duration": duration}
+FILTERS: dict[str, Callable[..., str]] = {"rate": rate, "duration": duration}

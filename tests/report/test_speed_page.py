@@ -89,6 +89,13 @@ def test_without_a_gpu_the_page_says_so_and_has_no_joule(tmp_path):
     assert " W)" not in text
 
 
+@pytest.mark.parametrize("lacking", ["gflop_per_image", "bound_fps", "peak_gflop_per_s", "bandwidth_gb_per_s"])
+def test_what_a_row_lacks_is_a_dash(tmp_path, lacking):
+    page = pages(tmp_path, content(frames(**{lacking: None}), frames(joule_per_image=1.5, joule_low=1.4)))["speed"]
+    assert "None" not in page
+    assert "1.4 to –" in Parsed(page).text  # noqa: RUF001
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [({"steady": False}, "not steady"), ({"share_of_bound": 1.3}, "the device was busy when its rates were measured")],
