@@ -1,7 +1,8 @@
 """What came of a run: one JSON file and one array file, written atomically and never edited."""
 
+import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fgbench.errors import FgbenchError
-from fgbench.files import write_atomic, write_json
+from fgbench.files import write_atomic, write_bytes, write_json
 from fgbench.hashing import hash_file, hash_value
 from fgbench.measures import Value, measure
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
+RECORDS = "records"
+"""Name of their folder, in a folder of results."""
 
 
 class Model(BaseModel):
@@ -193,6 +196,35 @@ class Store:
         """Pictures that a run left beside its record, in their order: kind -> JPEG file. They are not part of it."""
         found = sorted(self.folder.glob(f"{run_id}-*.jpg"))
         return {path.stem.removeprefix(f"{run_id}-").partition(" ")[2]: path for path in found}
+
+    def take(self, run_id: str) -> dict[str, bytes]:
+        """Take a finished run out of the folder, for `add` to keep it in another: file name -> what is in it."""
+        # The record goes first: what is left when this is cut short is a run that is not finished.
+        paths = sorted(self.folder.glob(f"{run_id}[.-]*"), key=lambda path: path.suffix != ".json")
+        files = {path.name: path.read_bytes() for path in paths}
+        for path in paths:
+            path.unlink()
+        return files
+
+    def add(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Keep a run that was done elsewhere, byte for byte, its record last; what is here already stays as it is.
+
+        Raises:
+            FgbenchError: the files are not those of that run, or not whole.
+        """
+        if self.has(run_id):
+            return
+        name = f"{run_id}.json"
+        try:
+            record = Record.model_validate_json(files.get(name, b""))
+        except ValidationError as error:
+            raise FgbenchError(f"what came of run {run_id} is no record of schema {SCHEMA}") from error
+        arrays = files.get(record.outputs, b"")
+        others = [file for file in files if Path(file).name != file or not file.startswith(run_id)]
+        if record.run_id != run_id or hashlib.sha256(arrays).hexdigest() != record.outputs_sha256 or others:
+            raise FgbenchError(f"what came of run {run_id} is not its record with its array file and pictures")
+        for file in sorted(files, key=lambda file: file == name):
+            write_bytes(self.folder / file, files[file])
 
     def records(self) -> list[Record]:
         """Every record, by recipe, profile and seed."""

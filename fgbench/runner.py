@@ -14,10 +14,10 @@ from fgbench.errors import FgbenchError
 from fgbench.execute import execute
 from fgbench.pool import Failure, Report, Task, Watcher, run_tasks
 from fgbench.pretrain import pretrained_tiny, pretraining_birds
-from fgbench.records import Store
+from fgbench.records import RECORDS, Store
 from fgbench.runs import Plan, Run
 
-RECORDS, WORK = "records", "work"
+WORK = "work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Re
     if processes() > 1:
         return _together(todo, len(plan.runs) - len(todo), folder, watcher)
     failures = run_tasks(
-        [Task(run.title, partial(_execute, run, folder), run.threads) for run in todo], watcher, jobs=jobs
+        [Task(run.title, partial(do_run, run, folder), run.threads) for run in todo], watcher, jobs=jobs
     )
     return Result(len(todo) - len(failures), len(plan.runs) - len(todo), tuple(failures))
 
@@ -78,7 +78,7 @@ def _together(todo: list[Run], kept: int, folder: Path, watcher: Watcher) -> Res
         started = time.monotonic()
         failure = None
         try:
-            _execute(run, folder, partial(watcher.progress, run.title))
+            do_run(run, folder, partial(watcher.progress, run.title))
         except FgbenchError as error:
             failure = Failure(run.title, str(error))
             failures.append(failure)
@@ -90,7 +90,8 @@ def _pretrain(network: str, report: Report) -> None:
     pretrained_tiny(network, report)
 
 
-def _execute(run: Run, folder: Path, report: Report) -> None:
+def do_run(run: Run, folder: Path, report: Report) -> None:
+    """Do a run in this process, unless its record is there; goes on from what an earlier try left in `folder`."""
     store, work = store_of(folder), folder / WORK / run.id
     work.parent.mkdir(parents=True, exist_ok=True)
     if rank():

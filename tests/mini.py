@@ -8,7 +8,7 @@ from fgbench.datasets import Dataset, cub, datasets, synthetic
 from fgbench.datasets.synthetic import SyntheticBirds
 from fgbench.recipes import Recipe, Stage, load_recipes
 from fgbench.records import Record
-from fgbench.runner import _execute, store_of
+from fgbench.runner import do_run, store_of
 from fgbench.runs import Changes, Run, plan
 
 BIRDS = SyntheticBirds(classes=4, train_per_class=40, test_per_class=20, size=64, first_class=4)
@@ -55,7 +55,7 @@ def run_of(name: str, *, seed: int = 0, changes: Changes | None = None) -> Run:
 
 def do(run: Run, folder: Path) -> Record:
     """Do a run; its record is in `folder`/records."""
-    _execute(run, folder, lambda what, share: None)
+    do_run(run, folder, lambda what, share: None)
     return store_of(folder).read(run.id)
 
 

@@ -71,6 +71,64 @@ def test_a_record_that_is_none_is_named(tmp_path):
         Store(tmp_path).read("y")
 
 
+def taken(folder, run_id="a" * 16):
+    """The files of a run that has pictures."""
+    store = Store(folder)
+    store.write(*record(run_id))
+    for number in range(2):
+        (folder / f"{run_id}-{number} images.jpg").write_bytes(bytes([number]))
+    (folder / f"{'b' * 16}.json").write_text("another's")
+    return store.take(run_id)
+
+
+def test_a_run_is_taken_from_one_folder_to_another_byte_for_byte(tmp_path):
+    files = taken(tmp_path / "there")
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["b" * 16 + ".json"]
+    store = Store(tmp_path / "here")
+    store.add("a" * 16, files)
+    assert {path.name: path.read_bytes() for path in store.folder.iterdir()} == files
+    assert len(files) == 4
+    assert store.verify(store.read("a" * 16)) == []
+    assert list(store.pictures("a" * 16)) == ["images"]
+
+
+def test_a_run_that_is_here_is_not_replaced(tmp_path):
+    files = taken(tmp_path / "there")
+    store = Store(tmp_path / "here")
+    first = store.write(*record(seed=7))
+    store.add("a" * 16, files)
+    assert store.read("a" * 16) == first
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda files: files.pop("a" * 16 + ".json"),
+        lambda files: files.pop("a" * 16 + ".npz"),
+        lambda files: files.update({"a" * 16 + ".npz": b"cut"}),
+        lambda files: files.update({"a" * 16 + ".json": files["a" * 16 + ".json"][:-9]}),
+        lambda files: files.update({"a" * 16 + ".json": files["a" * 16 + ".json"].replace(b"a" * 16, b"c" * 16, 1)}),
+        lambda files: files.update({"../" + "a" * 16 + ".jpg": b""}),
+        lambda files: files.update({"b" * 16 + ".jpg": b""}),
+    ],
+)
+def test_of_files_that_are_not_all_and_only_a_runs_none_is_kept(spoil, tmp_path):
+    files = taken(tmp_path / "there")
+    spoil(files)
+    with pytest.raises(FgbenchError, match="what came of run aaaa"):
+        Store(tmp_path / "here").add("a" * 16, files)
+    assert not (tmp_path / "here").exists()
+
+
+def test_the_record_comes_last_and_goes_first(tmp_path, monkeypatch):
+    files = taken(tmp_path / "there")
+    wrote = []
+    monkeypatch.setattr("fgbench.records.write_bytes", lambda path, content: wrote.append(path.name))
+    Store(tmp_path / "here").add("a" * 16, files)
+    assert wrote[-1] == "a" * 16 + ".json"
+    assert next(iter(files)) == "a" * 16 + ".json"
+
+
 def test_load_gives_full_precision(tmp_path):
     store = Store(tmp_path)
     written = store.write(*record())
