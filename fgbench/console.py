@@ -99,6 +99,10 @@ class PlanWatcher:
         self._bars.update(self._tasks[name], completed=share, description=f"{name}: {what}")
         self._update()
 
+    def note(self, text: str) -> None:
+        """Print a line above the bars."""
+        _console.print(Text(text))
+
     def finished(self, name: str, failure: Failure | None, wall_s: float) -> None:
         """Take a task's bar away and say how it ended."""
         if name in self._tasks:

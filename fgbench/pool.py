@@ -40,6 +40,8 @@ class Failure:
     """What is wrong and what to do, for a user's mistake; else the last line of the traceback."""
     detail: str = ""
     """The traceback of an error in fgbench itself."""
+    error: str = ""
+    """The class of the error; empty when the process ended without a word."""
 
 
 class Watcher(Protocol):
@@ -50,6 +52,9 @@ class Watcher(Protocol):
 
     def progress(self, name: str, what: str, share: float) -> None:
         """A task has got to `share` (0 to 1) and is doing `what`."""
+
+    def note(self, text: str) -> None:
+        """Something has happened that the user should know of, though the plan goes on."""
 
     def finished(self, name: str, failure: Failure | None, wall_s: float) -> None:
         """A task has ended."""
@@ -129,9 +134,9 @@ def _serve(task: Task, connection: Connection) -> None:
     try:
         task.work(report)
     except FgbenchError as error:
-        failure = Failure(task.name, str(error))
+        failure = Failure(task.name, str(error), error=type(error).__name__)
     except BaseException as error:  # whatever it is, the parent must hear of it  # noqa: BLE001
         last = traceback.format_exception_only(error)[-1].strip()
-        failure = Failure(task.name, last, traceback.format_exc())
+        failure = Failure(task.name, last, traceback.format_exc(), type(error).__name__)
     connection.send(failure)
     connection.close()

@@ -6,6 +6,11 @@ import threading
 from multiprocessing.connection import wait
 
 
+def processes_for_work() -> int:
+    """How many processes work may be spread over: the cores, or 1 in a task of a pool, which may have none."""
+    return 1 if multiprocessing.current_process().daemon else os.cpu_count() or 1
+
+
 def die_with_parent() -> None:
     """From now on, end this process at once when the one that started it is gone, even by SIGKILL.
 

@@ -1,6 +1,5 @@
 """Synthetic pedestrians in the official layout of Market-1501, so that the loader of the real ones reads them."""
 
-import os
 import shutil
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +19,7 @@ from fgbench.datasets.stance import Stance
 from fgbench.datasets.streets import Camera, camera, exposed, occluder, shadow, street
 from fgbench.errors import FgbenchError
 from fgbench.hashing import hash_value
-from fgbench.processes import die_with_parent
+from fgbench.processes import die_with_parent, processes_for_work
 
 GENERATOR = 1
 """Version of the drawing: raise it when the same settings give other images."""
@@ -60,7 +59,7 @@ def generate(root: Path, settings: SyntheticPedestrians, *, workers: int | None 
     Args:
         root: the folder to be.
         settings: what to draw.
-        workers: processes; all cores by default. The files do not depend on it.
+        workers: processes; by default as many as cores, or none beside a task of a pool. The files do not depend on it.
 
     Returns:
         `root`.
@@ -81,7 +80,7 @@ def generate(root: Path, settings: SyntheticPedestrians, *, workers: int | None 
     try:
         for folder in (TRAIN, QUERY, GALLERY):
             (place / folder).mkdir()
-        _draw_all(place, settings, workers or os.cpu_count() or 1)
+        _draw_all(place, settings, workers or processes_for_work())
         lines = ["Synthetic pedestrians, drawn by fgbench in the layout of Market-1501.", f"generator {GENERATOR}"]
         lines += [f"{name} {value}" for name, value in asdict(settings).items()]
         (place / "README").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

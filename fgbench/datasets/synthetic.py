@@ -1,6 +1,5 @@
 """Synthetic birds in the official layout of CUB-200-2011, so that the loader of the real birds reads them."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from fgbench.datasets.birds import PARTS, draw_bird
 from fgbench.datasets.species import species
 from fgbench.errors import FgbenchError
 from fgbench.hashing import hash_value
-from fgbench.processes import die_with_parent
+from fgbench.processes import die_with_parent, processes_for_work
 
 GENERATOR = 1
 """Version of the drawing: raise it when the same settings give other images."""
@@ -52,7 +51,7 @@ def generate(root: Path, settings: SyntheticBirds, *, workers: int | None = None
     Args:
         root: the folder to be.
         settings: what to draw.
-        workers: processes; all cores by default. The files do not depend on it.
+        workers: processes; by default as many as cores, or none beside a task of a pool. The files do not depend on it.
 
     Returns:
         `root`.
@@ -67,7 +66,7 @@ def generate(root: Path, settings: SyntheticBirds, *, workers: int | None = None
     root.parent.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}."))
     try:
-        _write(place, settings, workers or os.cpu_count() or 1)
+        _write(place, settings, workers or processes_for_work())
         place.chmod(0o755)
         place.replace(root)
     finally:
