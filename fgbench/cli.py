@@ -120,6 +120,26 @@ Seeds = Annotated[
     int | None, typer.Option(min=1, help="How many seeds, from 0. [default: 3 under paper, else 1; or all splits]")
 ]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time. [default: the cores under quick, else 1]")]
+Executor = Annotated[str, typer.Option(help="local, or ray: on the nodes of a Ray cluster.")]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the Ray cluster: ray://host:10001 from any machine; host:6379, or auto, on one of its nodes. "
+        "[default: auto]"
+    ),
+]
+Cpus = Annotated[
+    int | None, typer.Option(min=1, help="Ray: cores, and threads, of a run. [default: 1 under quick, else 4]")
+]
+Gpus = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, help="Ray: GPUs of a run; 0.5 lets two share one. [default: 1 if there are some, 0 under quick]"
+    ),
+]
+Retries = Annotated[
+    int | None, typer.Option(min=0, help="Ray: how often a run is done again when its node dies. [default: 3]")
+]
 
 
 @app.command()
@@ -138,14 +158,20 @@ def run(
         bool, typer.Option(help="Control: permute training labels (identities); must fall to chance.")
     ] = False,
     jobs: Jobs = None,
+    executor: Executor = "local",
+    address: Address = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
+    retries: Retries = None,
     results: Folder = RESULTS,
 ) -> None:
     """Run recipes and write their records; finished runs are kept, interrupted ones go on."""
-    from fgbench.commands import Request, run_recipes
+    from fgbench.commands import Request, choose_cluster, run_recipes
     from fgbench.runs import Changes
 
+    cluster = choose_cluster(executor, jobs, address=address, cpus=cpus, gpus=gpus, retries=retries)
     changes = Changes(classes=classes, size=size, shuffle_labels=shuffle_labels, backbone=backbone, precision=precision)
-    raise typer.Exit(run_recipes(Request(data, tuple(recipes), profile, seeds, jobs, changes), results))
+    raise typer.Exit(run_recipes(Request(data, tuple(recipes), profile, seeds, jobs, changes, cluster), results))
 
 
 @app.command()
@@ -154,12 +180,18 @@ def reproduce(
     profile: Profile = "auto",
     seeds: Seeds = None,
     jobs: Jobs = None,
+    executor: Executor = "local",
+    address: Address = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
+    retries: Retries = None,
     results: Folder = RESULTS,
 ) -> None:
     """Run every recipe of a data set, judge every cell, and render the report."""
-    from fgbench.commands import Request, run_recipes, write_report
+    from fgbench.commands import Request, choose_cluster, run_recipes, write_report
 
-    code = run_recipes(Request(data, (), profile, seeds, jobs), results)
+    cluster = choose_cluster(executor, jobs, address=address, cpus=cpus, gpus=gpus, retries=retries)
+    code = run_recipes(Request(data, (), profile, seeds, jobs, cluster=cluster), results)
     typer.echo(f"report: {write_report(results, results / 'report')}")
     raise typer.Exit(code)
 

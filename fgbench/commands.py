@@ -19,6 +19,7 @@ from fgbench.papers import Paper, load_papers
 from fgbench.recipes import Recipe, load_recipes
 
 if TYPE_CHECKING:
+    from fgbench.runner import Result
     from fgbench.runs import Plan
 
 KINDS = ("papers", "rows", "cells", "recipes", "methods", "data")
@@ -40,6 +41,8 @@ class Request:
     jobs: int | None
     changes: Any = None
     """A `fgbench.runs.Changes`, or None."""
+    cluster: Any = None
+    """A `fgbench.ray_executor.Cluster` to do it on, or None for this machine."""
 
 
 def catalogue(kind: str) -> dict[str, list[dict[str, Any]]]:
@@ -188,7 +191,7 @@ def list_weights(*, as_json: bool) -> None:
     out(json.dumps(rows, indent=1)) if as_json else table("weights", rows)
 
 
-def choose_profile(profile: str, data: str) -> str:
+def choose_profile(profile: str, data: str, has_gpu: bool) -> str:
     """`auto` resolved: `paper` with a GPU and the real data (of a group, of one of them), else `quick`.
 
     Raises:
@@ -200,9 +203,7 @@ def choose_profile(profile: str, data: str) -> str:
         if profile not in PROFILES:
             raise FgbenchError(f"no profile named {profile!r}; {nearest(profile, [*PROFILES, 'auto'])}")
         return profile
-    import torch
-
-    return "paper" if torch.cuda.is_available() and any(map(_is_here, GROUPS.get(data, (data,)))) else "quick"
+    return "paper" if has_gpu and any(map(_is_here, GROUPS.get(data, (data,)))) else "quick"
 
 
 def choose_recipes(data: str, names: Sequence[str]) -> list[Recipe]:
@@ -224,23 +225,33 @@ def choose_recipes(data: str, names: Sequence[str]) -> list[Recipe]:
     return [recipes[name] for name in names or recipes if names or not recipes[name].variant]
 
 
+def choose_cluster(executor: str, jobs: int | None, **options: Any) -> Any:
+    """A `fgbench.ray_executor.Cluster` for the options of the command line, or None for this machine.
+
+    Raises:
+        FgbenchError: an unknown executor, or options that are for the other one.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if executor == "local":
+        if given:
+            raise FgbenchError(f"--{next(iter(given))} is for runs on a cluster", "--executor ray")
+        return None
+    if executor != "ray":
+        raise FgbenchError(f"no executor named {executor!r}; {nearest(executor, ['local', 'ray'])}")
+    if jobs:
+        raise FgbenchError("--jobs is for this machine: a cluster does as many runs at a time as it has room for")
+    from fgbench.ray_executor import Cluster
+
+    return Cluster(**given)
+
+
 def run_recipes(request: Request, results: Path) -> int:
     """Run what was asked for and print how it came out; returns the exit code."""
-    import torch
-
-    from fgbench.engine import processes, rank
+    from fgbench.engine import rank
     from fgbench.measures import headline
-    from fgbench.runner import run_plan, store_of
+    from fgbench.runner import store_of
 
-    profile = choose_profile(request.profile, request.data)
-    device = "cuda" if torch.cuda.is_available() and profile != "quick" else "cpu"
-    cores = os.cpu_count() or 1
-    jobs = request.jobs or (cores if profile == "quick" else 1)
-    planned = _planned(request, profile, device, max(1, cores // (jobs * processes())))
-    for key, obstacle in planned.blocked.items():
-        out(f"blocked: {key}: {obstacle.reason}\n  {obstacle.command}")
-    with Progress(quiet=bool(rank())) as progress:
-        result = run_plan(planned, results, progress.watch(), jobs=jobs)
+    planned, result = (_run_on_cluster if request.cluster else _run_here)(request, results)
     if rank():
         return 1 if result.failures else 0  # the first of several processes tells how it came out
     store = store_of(results)
@@ -274,10 +285,37 @@ def run_recipes(request: Request, results: Path) -> int:
     return 1 if result.failures or not planned.runs else 0
 
 
-def _planned(request: Request, profile: str, device: str, threads: int) -> "Plan":
-    """The runs of every data set that a request speaks of, with a line on each."""
+def _run_here(request: Request, results: Path) -> tuple["Plan", "Result"]:
+    """Plan and do what was asked for on this machine."""
+    import torch
+
+    from fgbench.engine import processes, rank
+    from fgbench.runner import run_plan
+
+    has_gpu, cores = torch.cuda.is_available(), os.cpu_count() or 1
+    profile = choose_profile(request.profile, request.data, has_gpu)
+    jobs = request.jobs or (cores if profile == "quick" else 1)
+    planned = _planned(request, profile, has_gpu, max(1, cores // (jobs * processes())))
+    with Progress(quiet=bool(rank())) as progress:
+        return planned, run_plan(planned, results, progress.watch(), jobs=jobs)
+
+
+def _run_on_cluster(request: Request, results: Path) -> tuple["Plan", "Result"]:
+    """Plan what was asked for here, and have it done on a cluster."""
+    from fgbench.ray_executor import connected
+
+    with connected(request.cluster) as session:
+        profile = choose_profile(request.profile, request.data, session.has_gpu)
+        planned = _planned(request, profile, session.has_gpu, session.threads(profile))
+        with Progress() as progress:
+            return planned, session.run(planned, results, progress.watch())
+
+
+def _planned(request: Request, profile: str, has_gpu: bool, threads: int) -> "Plan":
+    """The runs of every data set that a request speaks of, with a line on each, and on each recipe that is blocked."""
     from fgbench.runs import Changes, Plan, plan
 
+    device = "cuda" if has_gpu and profile != "quick" else "cpu"
     members = GROUPS.get(request.data, (request.data,))
     # Under quick all of a group are the same synthetic data: once is enough.
     plans = []
@@ -295,6 +333,8 @@ def _planned(request: Request, profile: str, device: str, threads: int) -> "Plan
             plan(recipes, profile, seeds, device=device, threads=threads, changes=request.changes or Changes())
         )
     blocked = {key: obstacle for each in plans for key, obstacle in each.blocked.items()}
+    for key, obstacle in blocked.items():
+        out(f"blocked: {key}: {obstacle.reason}\n  {obstacle.command}")
     return Plan(tuple(run for each in plans for run in each.runs), blocked)
 
 

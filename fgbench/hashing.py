@@ -20,6 +20,8 @@ _PRESENTATION = {
     "papers.py",
     "pictures.py",
     "provenance.py",
+    "ray_executor.py",
+    "ray_rounds.py",
     "records.py",
     "speed.py",
     "statistics.py",

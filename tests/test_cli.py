@@ -1,8 +1,10 @@
 import hashlib
 import json
+import socket
 import subprocess
 import sys
 import tarfile
+from contextlib import contextmanager
 from dataclasses import replace
 
 import bench_file
@@ -12,7 +14,9 @@ from typer.testing import CliRunner
 
 from fgbench import cli, commands
 from fgbench.datasets import datasets
+from fgbench.pool import Failure
 from fgbench.records import Store
+from fgbench.runner import Result
 from fgbench.runs import Plan
 
 CALL = CliRunner()
@@ -105,6 +109,84 @@ def test_a_mistake_is_told_in_a_sentence_with_exit_code_2(arguments, says):
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--executor", "rai"), "did you mean 'ray'"),
+        (("--gpus", "1"), "--gpus is for runs on a cluster"),
+        (("--executor", "ray", "--jobs", "2"), "--jobs is for this machine"),
+        (("--executor", "ray", "--address", "head"), "'head' is no address of a Ray cluster"),
+    ],
+)
+def test_options_that_do_not_fit_the_executor(options, says):
+    for verb in (("run", "bcnn/fv_sift"), ("reproduce", "cub")):
+        code, text = run(*verb, "--profile", "quick", *options)
+        assert code == 1
+        assert says in text
+
+
+def test_torchrun_and_a_cluster_do_not_go_together(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    code, text = run("run", "bcnn/fv_sift", "--executor", "ray")
+    assert code == 1
+    assert "torchrun" in text
+
+
+def test_an_address_at_which_there_is_no_ray_cluster(serve, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{free.getsockname()[1]}"
+    for address, says in (
+        (nobody, "Connection refused"),
+        (f"ray://{nobody}", "Connection refused"),
+        (serve(tmp_path).removeprefix("http://"), "what is there is not Ray"),
+    ):
+        code, text = run("run", "bcnn/fv_sift", "--executor", "ray", "--address", address)
+        assert code == 1
+        assert f"no Ray cluster answers at {address}: " in text
+        assert says in text
+
+
+def test_without_ray_the_command_that_installs_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    code, text = run("reproduce", "cub", "--executor", "ray")
+    assert code == 1
+    assert "ray is not installed" in text
+    assert "pip install 'fgbench[ray]'" in text
+
+
+def test_a_cluster_decides_on_profile_device_and_threads_and_its_failures_are_told(monkeypatch, tmp_path, birds_folder):
+    (tmp_path / "CUB_200_2011").symlink_to(birds_folder)
+    monkeypatch.setenv("FGBENCH_DATA", str(tmp_path))
+    asked = []
+
+    class Session:
+        has_gpu = True
+
+        def threads(self, profile):
+            return 3
+
+        def run(self, plan, folder, watcher):
+            asked.extend(plan.runs)
+            watcher.note("a node died")
+            return Result(0, 0, (Failure("x", "y"),))
+
+    @contextmanager
+    def connected(cluster):
+        asked.append(cluster)
+        yield Session()
+
+    monkeypatch.setattr("fgbench.ray_executor.connected", connected)
+    options = ("--address", "ray://h:1", "--cpus", "3", "--gpus", "0.5", "--retries", "0")
+    code, text = run("run", "bcnn/fv_sift", "--executor", "ray", *options, "--results", str(tmp_path / "r"))
+    cluster, *planned = asked
+    assert (cluster.address, cluster.cpus, cluster.gpus, cluster.retries) == ("ray://h:1", 3, 0.5, 0)
+    assert {(each.profile, each.device, each.threads) for each in planned} == {("paper", "cuda", 3)}
+    assert code == 1
+    assert "a node died" in text
+    assert "failed: x: y" in text
 
 
 def test_everything_blocked_is_no_success():
