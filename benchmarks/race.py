@@ -19,6 +19,8 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
+from fgbench.products import product
+
 OURS = "fgbench"
 ROUND_S = 0.05
 """Shorter work is repeated until a round takes about as long."""
@@ -98,15 +100,15 @@ class Race:
                 absent[name] = str(reason)
         results, calls = {}, dict.fromkeys(works, 1)
         for name, work in works.items() if self.warm else ():
-            taken, results[name] = _timed(work)
-            taken = min(taken, _timed(work)[0]) if taken < ROUND_S else taken
+            taken, results[name] = timed(work)
+            taken = min(taken, timed(work)[0]) if taken < ROUND_S else taken
             calls[name] = max(1, round(ROUND_S / taken))
         outcome = Outcome(absent, {name: [] for name in works}, {name: [] for name in works}, results)
         for number in range(self.rounds):
             for name, work in works.items():
                 if name == OURS or number < self.peer_rounds.get(name, self.rounds):
-                    outcome.references[name].append(_timed(_reference)[0])
-                    taken, result = _timed(work, calls[name])
+                    outcome.references[name].append(timed(reference)[0])
+                    taken, result = timed(work, calls[name])
                     outcome.samples[name].append(taken / self.parts.get(name, 1.0))
                     results.setdefault(name, result)
         for name in works:
@@ -145,7 +147,7 @@ class Outcome:
         )
 
 
-def _timed(work: Work, calls: int = 1) -> tuple[float, Any]:
+def timed(work: Work, calls: int = 1) -> tuple[float, Any]:
     """Seconds of a call, the mean of several, and its result."""
     gc.collect()
     gc.disable()
@@ -164,7 +166,7 @@ def _operands() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.rand(768, 768, generator=generator), torch.rand(1 << 22, generator=generator)
 
 
-def _reference() -> None:
+def reference() -> None:
     """A product of matrices and a pass over memory: about 20 ms of one thread."""
     square, line = _operands()
     (square @ square).sum()
@@ -180,8 +182,8 @@ def machine_rates(threads: int) -> tuple[float, float]:
         try:
             square, line = torch.rand(2048, 2048), torch.rand(1 << 25)
             into = torch.empty_like(line)
-            product = min(_timed(lambda: square @ square)[0] for _ in range(4))
-            copy = min(_timed(lambda: into.copy_(line))[0] for _ in range(4))
+            taken = min(timed(lambda: product(square, square))[0] for _ in range(4))
+            copy = min(timed(lambda: into.copy_(line))[0] for _ in range(4))
         finally:
             torch.set_num_threads(before)
-    return 2 * 2048**3 / product, 2 * line.numel() * 4 / copy
+    return 2 * 2048**3 / taken, 2 * line.numel() * 4 / copy

@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import CLOCK
 from framing import Sheet, device_name, measured, photographs, printed_fps, version
-from race import _reference, _timed
+from race import reference, timed
 
 from fgbench.bound import Need, count_need
 from fgbench.frames import (
@@ -158,7 +158,7 @@ def _more(device: str) -> dict[str, object]:
     """What stands in `extra_info` beside the row."""
     found: dict[str, object] = {"version": version(__file__), "stand_ins": STAND_INS}
     if device == "cpu":
-        found["reference_s"] = sorted(_timed(_reference)[0] for _ in range(3))[1]
+        found["reference_s"] = sorted(timed(reference)[0] for _ in range(3))[1]
     return found
 
 

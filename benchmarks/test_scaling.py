@@ -16,7 +16,7 @@ import pytest
 import torch
 from conftest import CLOCK
 from framing import device_name, threads, version
-from race import _timed
+from race import timed
 
 from fgbench.frames import Recogniser, build, forward_of, random_images
 from fgbench.metrics.gallery import Features, Search
@@ -58,7 +58,7 @@ class Curve:
             with threads(THREADS):
                 for number in range(self.rounds + 1):
                     for size, work in works.items():
-                        taken, told = _timed(work)
+                        taken, told = timed(work)
                         if number:  # the first is for warming up
                             found[size].append(float(told) if self.tells else taken)
             self.samples = found

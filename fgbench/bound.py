@@ -1,14 +1,16 @@
 """The most frames a second that a device could reach: operations and bytes counted, its own rates measured."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from fgbench.products import HAS_ONEDNN, product
 from fgbench.speed import Dtype, precision
 
 TYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -17,6 +19,15 @@ SIDES = {"cpu": 1536, "cuda": 8192}
 """Sides of the matrices that are multiplied to find out what a device can do."""
 COPIED_BYTES = {"cpu": 1 << 27, "cuda": 1 << 30}
 TIMES = 4
+
+
+def _of_linear(x: Sequence[int], weight: Sequence[int], *_: Any, **__: Any) -> int:
+    """Operations of a product of (M, K) with the transpose of (N, K)."""
+    return 2 * prod(x) * weight[0]
+
+
+COUNTED: dict[Any, Any] = {torch.ops.mkldnn._linear_pointwise: _of_linear} if HAS_ONEDNN else {}
+"""What torch's counter does not know, and `fgbench.products` uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,7 @@ def count_need(module: nn.Module, images: Tensor) -> Need:
 
     hooks = [layer.register_forward_hook(note) for layer in module.modules()]
     try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=COUNTED) as counter:
             module(images)
     finally:
         for hook in hooks:
@@ -90,9 +101,9 @@ def measure_rates(device: str, dtype: Dtype) -> Rates:
     line = torch.zeros(COPIED_BYTES[device] // 4, device=place)
     into = torch.empty_like(line)
     with torch.inference_mode(), precision(dtype):
-        product = _least_s(lambda: a @ b, place)
+        taken = _least_s(lambda: product(a, b), place)
         copy = _least_s(lambda: into.copy_(line), place)
-    return Rates(2 * side**3 / product, 2 * line.numel() * line.element_size() / copy)
+    return Rates(2 * side**3 / taken, 2 * line.numel() * line.element_size() / copy)
 
 
 def _least_s(work: Callable[[], object], device: torch.device) -> float:

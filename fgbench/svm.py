@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from fgbench.errors import FgbenchError
+from fgbench.products import array_product
 
 COORDINATES = 64
 """Samples in a block of the ascent."""
@@ -92,7 +93,7 @@ def train_svm(
     coefficients = (duals * signs).astype(np.float32)
     weight = np.empty((classes, features.shape[1]), dtype=np.float32)
     for columns, block in _column_blocks(features):
-        weight[:, columns] = coefficients.T @ block
+        weight[:, columns] = array_product(coefficients.T, block)
     bias = bias_multiplier**2 * (duals * signs).sum(axis=0)
     if calibrate:
         scores = gram @ (duals * signs)
@@ -122,7 +123,7 @@ def _gram(features: np.ndarray) -> np.ndarray:
             raise FgbenchError(f"the descriptor of training sample {int(np.flatnonzero(~finite)[0])} is not finite")
         for i in range(0, samples, TILE):
             for j in range(i, samples, TILE):
-                gram[i : i + TILE, j : j + TILE] += block[i : i + TILE] @ block[j : j + TILE].T
+                gram[i : i + TILE, j : j + TILE] += array_product(block[i : i + TILE], block[j : j + TILE].T)
     for i in range(0, samples, TILE):
         gram[i + TILE :, i : i + TILE] = gram[i : i + TILE, i + TILE :].T
     return gram

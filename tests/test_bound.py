@@ -5,6 +5,7 @@ from torch import nn
 
 from fgbench import bound as module
 from fgbench.bound import Need, Rates, bound, count_need, measure_rates
+from fgbench.products import linear
 from fgbench.speed import precision
 
 
@@ -84,3 +85,12 @@ def test_rates_are_measured_in_the_precision_asked(monkeypatch):
     found = measure_rates("cpu", "bf16")
     assert seen == ["bf16"]
     assert found.flop_per_s > 0
+
+
+def test_products_by_onednn_are_counted():
+    class Layer(torch.nn.Module):
+        def forward(self, images):
+            return linear(images.float().flatten(1), torch.ones(5, 12))
+
+    images = torch.zeros(3, 3, 2, 2, dtype=torch.uint8)
+    assert count_need(Layer(), images).gflop == pytest.approx(2 * 12 * 5 / 1e9)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from fgbench.errors import FgbenchError
+from fgbench.products import product
 
 SQRT_EPSILON = 1e-8
 """Added to |x| under the root in the gradient of `signed_sqrt`, and to the squared length in `l2_normalize`."""
@@ -71,19 +72,20 @@ def bilinear_pool(a: Tensor, b: Tensor) -> Tensor:
 def outer_sum(a: Tensor, b: Tensor) -> Tensor:
     """Sum over locations of the outer product of maps (B, C, H, W) and (B, D, H, W): (B, C, D); errors as the mean."""
     check_maps(a, b)
-    if a is b and a.device.type == "cpu" and not (torch.is_grad_enabled() and a.requires_grad):
-        return _gram(a.flatten(2))
-    return a.flatten(2) @ b.flatten(2).transpose(1, 2)
+    if a.device.type != "cpu" or (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)):
+        return a.flatten(2) @ b.flatten(2).transpose(1, 2)
+    if a is b:
+        return torch.stack([_gram(x) for x in a.flatten(2)])
+    return torch.stack([product(x, y.T) for x, y in zip(a.flatten(2), b.flatten(2), strict=True)])
 
 
 def _gram(x: Tensor) -> Tensor:
-    """(B, C, L) to (B, C, C), the inner products of the rows: those on and above the diagonal, mirrored."""
-    channels = x.shape[1]
-    gram = x.new_empty(len(x), channels, channels)
-    for start in range(0, channels, GRAM_ROWS):
+    """(C, L) to (C, C), the inner products of the rows: those on and above the diagonal, mirrored."""
+    gram = x.new_empty(len(x), len(x))
+    for start in range(0, len(x), GRAM_ROWS):
         rows, later = slice(start, start + GRAM_ROWS), slice(start + GRAM_ROWS, None)
-        gram[:, rows, start:] = x[:, rows] @ x[:, start:].transpose(1, 2)
-        gram[:, later, rows] = gram[:, rows, later].transpose(1, 2)
+        gram[rows, start:] = product(x[rows], x[start:].T)
+        gram[later, rows] = gram[rows, later].T
     return gram
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fgbench.errors import FgbenchError
+from fgbench.products import linear, product
 
 BLOCK = 1 << 13
 """Points whose sums are taken in the precision of the points; those of blocks are added in float64."""
@@ -48,7 +49,7 @@ class Gmm:
         rows = max(1, _block_values(x) // (batch * max(len(constant), 2 * dims)))
         for block in torch.split(x, rows, dim=1):
             lifted = _lifted(block, centre)
-            joint = torch.baddbmm(constant, lifted, slope.expand(batch, -1, -1))
+            joint = linear(lifted.flatten(0, 1), slope.T, constant).view(batch, -1, len(constant))
             share = joint.softmax(dim=2)
             if likelihood:
                 top = joint.max(dim=2, keepdim=True)
@@ -104,10 +105,12 @@ def _weighted_sums(share: Tensor, x: Tensor) -> Tensor:
     In many dimensions nearly every point belongs to one component alone. Weights too small to change a digit are then
     passed over, as VLFeat does with those below 1e-6.
     """
+    if share.device.type != "cpu" or len(share) > 1:
+        return share.transpose(1, 2) @ x
     kept = share.transpose(1, 2) > torch.finfo(share.dtype).eps / 128
     count = kept.sum(dim=2)
-    if share.device.type != "cpu" or len(share) > 1 or 32 * int(count.sum()) > share.numel():
-        return share.transpose(1, 2) @ x
+    if 32 * int(count.sum()) > share.numel():
+        return product(share[0].T, x[0])[None]
     points = kept[0].nonzero()[:, 1]
     starts = count[0].cumsum(0) - count[0]
     weights = share[0].T[kept[0]]

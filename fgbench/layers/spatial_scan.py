@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
+
+from fgbench.products import linear, product
 
 
 def spatial_scan(
@@ -72,13 +73,13 @@ class _Scan(torch.autograd.Function):
         size: tuple[int, int],
         tanh_last: bool,
     ) -> Tensor:
-        gates = F.linear(_by_diagonal(x, size), weight_x, bias)
+        gates = linear(_by_diagonal(x, size), weight_x, bias)
         h, c = (state.repeat(_stored(size), 1) for state in (h0, c0))
         up, left = _readers(weight_up)
         hs, cs = _diagonals(h, size), _diagonals(c, size)
         for gate, (h_up, h_left, h_here), (c_up, c_left, c_here) in zip(_split(gates, hs), hs, cs, strict=True):
-            gate[:, up].addmm_(h_up, weight_up.T)
-            gate[:, left].addmm_(h_left, weight_left.T)
+            gate[:, up] += linear(h_up, weight_up)
+            gate[:, left] += linear(h_left, weight_left)
             f_l, i, o, g, f_r = gate.chunk(5, dim=1)
             for sigmoid in (f_l, i, o, f_r):
                 sigmoid.sigmoid_()
@@ -123,15 +124,15 @@ class _Scan(torch.autograd.Function):
             for sigmoid, into in ((f_l, df_l), (i, di), (o, do), (f_r, df_r)):
                 into.mul_(sigmoid).mul_(1 - sigmoid)
             dg.mul_(1 - g.square())
-            dh_up.addmm_(dgate[:, up], weight_up)
-            dh_left.addmm_(dgate[:, left], weight_left)
+            dh_up += product(dgate[:, up], weight_up)
+            dh_left += product(dgate[:, left], weight_left)
             for done in (dh_here, dc_here):  # only the cells outside the grid are left for the sums below
                 done.zero_()
         return (
-            _by_row(dgates @ weight_x, size) if ctx.needs_input_grad[0] else None,
-            dgates.T @ _by_diagonal(x, size),
-            dgates[:, up].T @ torch.cat([above for above, _, _ in hs]),
-            dgates[:, left].T @ torch.cat([before for _, before, _ in hs]),
+            _by_row(product(dgates, weight_x), size) if ctx.needs_input_grad[0] else None,
+            product(dgates.T, _by_diagonal(x, size)),
+            product(dgates[:, up].T, torch.cat([above for above, _, _ in hs])),
+            product(dgates[:, left].T, torch.cat([before for _, before, _ in hs])),
             dgates.sum(dim=0) if ctx.biased else None,
             dh.view(_stored(size), x.shape[1], h.shape[1]).sum(dim=0),
             dc.view(_stored(size), x.shape[1], h.shape[1]).sum(dim=0),

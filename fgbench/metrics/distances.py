@@ -6,6 +6,7 @@ import numpy as np
 
 from fgbench.errors import FgbenchError
 from fgbench.metrics.gallery import Features
+from fgbench.products import array_product
 
 CHUNK = 8192
 """Numbers of each descriptor taken at a time."""
@@ -46,5 +47,5 @@ def distances(
     for start in starts:
         part = np.asarray(descriptors[:, start : start + chunk]) / lengths.astype(np.float32)
         left, right = Features(part[query], part[gallery], "euclidean").factors()
-        found += left @ right.T
+        found += array_product(left, right.T)
     return found

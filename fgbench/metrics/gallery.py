@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from fgbench.errors import FgbenchError
+from fgbench.products import array_product
 
 BLOCK_MIB = 128
 """Distances held at a time: enough rows for a fast matrix product, small beside the features."""
@@ -126,7 +127,7 @@ class Features:
 
 
 class Block(NamedTuple):
-    """Some queries and their distances; arrays are valid until the next block, and may be written to."""
+    """Some queries and their distances; arrays may be written to."""
 
     rows: slice
     """Which queries."""
@@ -155,17 +156,12 @@ def blocks(distances: np.ndarray | Features, search: Search, block_mib: float = 
     left, right = distances.factors() if isinstance(distances, Features) else (distances, None)
     exact = np.result_type(left, np.float32)
     step = max(1, int(block_mib * 2**20) // (expected[1] * exact.itemsize))
-    buffer = np.empty((min(step, expected[0]), expected[1]), exact)
     order = search.gallery_ids.argsort(kind="stable")
     first, last = (search.gallery_ids[order].searchsorted(search.query_ids, side) for side in ("left", "right"))
     junk = np.flatnonzero(search.gallery_ids == search.junk)  # None equals no identity
     for start in range(0, expected[0], step):
         rows = slice(start, min(start + step, expected[0]))
-        block = buffer[: rows.stop - start]
-        if right is None:
-            block[:] = left[rows]
-        else:
-            np.matmul(left[rows], right.T, out=block)
+        block = left[rows].astype(exact) if right is None else array_product(left[rows], right.T)
         if not np.isfinite(block).all():
             query, image = np.argwhere(~np.isfinite(block))[0]
             raise FgbenchError(f"the distance of query {start + query} to gallery image {image} is not finite")

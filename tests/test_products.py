@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+
+from fgbench import products
+from fgbench.products import array_product, linear, product
+
+
+def matrix(rows, columns, seed, dtype=torch.float32):
+    return torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+@pytest.fixture(params=["onednn", "without"])
+def library(request, monkeypatch):
+    if request.param == "without":
+        monkeypatch.setattr(products, "HAS_ONEDNN", False)
+    return request.param
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 4), (1, 1, 1), (130, 700, 65), (64, 1, 3)])
+@pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
+def test_equals_the_product_in_double_precision(library, shape, turned):
+    m, k, n = shape
+    a, b = matrix(*((k, m) if turned[0] else (m, k)), 0), matrix(*((n, k) if turned[1] else (k, n)), 1)
+    a, b = a.T if turned[0] else a, b.T if turned[1] else b
+    assert torch.allclose(product(a, b).double(), a.double() @ b.double(), atol=1e-5 * k**0.5)
+    assert np.allclose(array_product(a.numpy(), b.numpy()), a.numpy() @ b.numpy(), atol=1e-5 * k**0.5)
+
+
+def test_parts_of_larger_matrices(library):
+    whole, weight, bias = matrix(9, 20, 0), matrix(7, 20, 1), matrix(1, 7, 2)[0]
+    x, part = whole[2:8, 3:11], weight[:, 3:11]
+    assert torch.allclose(linear(x, part, bias), x @ part.T + bias, atol=1e-5)
+
+
+def test_double_precision_stays(library):
+    a, b = matrix(4, 6, 0, torch.float64), matrix(6, 5, 1, torch.float64)
+    assert torch.equal(product(a, b), a @ b)
+
+
+def test_nothing_to_multiply(library):
+    assert product(matrix(0, 4, 0), matrix(4, 3, 1)).shape == (0, 3)
+
+
+def test_gradients_pass(library):
+    a, b = matrix(3, 4, 0).requires_grad_(), matrix(4, 2, 1)
+    product(a, b).sum().backward()
+    assert torch.allclose(a.grad, b.sum(1).expand(3, 4))
+    with torch.no_grad():
+        assert not product(a, b).requires_grad
+
+
+def test_a_torch_without_the_operation_is_served(monkeypatch):
+    class Absent:
+        @property
+        def _linear_pointwise(self):
+            raise AttributeError
+
+    monkeypatch.setattr(torch.ops, "mkldnn", Absent())
+    assert not products._find_onednn()
