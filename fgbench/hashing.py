@@ -8,23 +8,31 @@ from typing import Any
 ID_LENGTH = 16
 _PACKAGE = Path(__file__).parent
 _PRESENTATION = {
+    "report",
+    "statistics",
+    "anomalies.py",
     "bound.py",
+    "claims.py",
     "cli.py",
+    "columns.py",
     "commands.py",
     "console.py",
+    "decision.py",
+    "deviations.py",
     "doctor.py",
     "energy.py",
     "frames.py",
+    "identity.py",
     "journal.py",
     "memory.py",
     "papers.py",
+    "per_sample.py",
     "pictures.py",
     "provenance.py",
     "ray_executor.py",
     "ray_rounds.py",
     "records.py",
     "speed.py",
-    "statistics.py",
     "timings.py",
     "verdict.py",
 }
@@ -51,6 +59,6 @@ def hash_source() -> str:
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
         relative = path.relative_to(_PACKAGE)
-        if relative.parts[0] != "report" and str(relative) not in _PRESENTATION:
+        if relative.parts[0] not in _PRESENTATION:
             digest.update(f"{relative.as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:ID_LENGTH]

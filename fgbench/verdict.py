@@ -9,7 +9,7 @@ import numpy as np
 from fgbench.measures import value_name
 from fgbench.papers import Cell
 from fgbench.records import Deviation, Record, by_identity
-from fgbench.statistics import Interval, mean_interval, tost
+from fgbench.statistics import Interval, Spread, mean_interval, tost
 
 ALPHA = 0.05
 """Level of every test behind a verdict."""
@@ -170,7 +170,7 @@ def _decide(cell: Cell, values: list[float], deterministic: bool) -> tuple[Outco
         return outcome, f"{off}; no random number enters, so one run decides"
     if len(values) < 2:
         return Outcome.INCONCLUSIVE, f"{off}; one seed cannot tell its spread, run at least three"
-    test = tost(values, cell.value, margin)
+    test = tost(float(np.mean(values)), Spread.of(values), cell.value, margin)
     n = len(values)
     if test.p < ALPHA:
         return Outcome.REPRODUCED, f"{off}; equivalent over {n} seeds (TOST p = {test.p:.3f})"

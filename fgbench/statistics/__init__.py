@@ -1,0 +1,48 @@
+"""Intervals and tests, each with its source."""
+
+from fgbench.statistics.equivalence import (
+    ALPHA,
+    POWER,
+    Equivalence,
+    Spread,
+    power,
+    seeds_to_decide,
+    spread_that_decides,
+    tost,
+)
+from fgbench.statistics.growth import PowerLaw, power_law
+from fgbench.statistics.intervals import Interval, bootstrap_interval, mean_interval, standard_error, wilson_interval
+from fgbench.statistics.multiple import holm
+from fgbench.statistics.paired import (
+    Difference,
+    McNemar,
+    compare_crossed,
+    compare_resampled,
+    mcnemar,
+    paired_permutation,
+)
+
+__all__ = [
+    "ALPHA",
+    "POWER",
+    "Difference",
+    "Equivalence",
+    "Interval",
+    "McNemar",
+    "PowerLaw",
+    "Spread",
+    "bootstrap_interval",
+    "compare_crossed",
+    "compare_resampled",
+    "holm",
+    "mcnemar",
+    "mean_interval",
+    "paired_permutation",
+    "power",
+    "power_law",
+    "seeds_to_decide",
+    "spread_that_decides",
+    "standard_error",
+    "tost",
+    "wilson_interval",
+]
