@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from fgbench.papers import Paper, load_papers
 from fgbench.recipes import Recipe, load_recipes
 
 if TYPE_CHECKING:
+    from fgbench.anomalies import Anomalies
+    from fgbench.records import Record
     from fgbench.runner import Result
     from fgbench.runs import Plan
 
@@ -86,11 +89,11 @@ def _rows(papers: Mapping[str, Paper]) -> list[dict[str, Any]]:
     from fgbench.verdict import judge
 
     recipes = load_recipes()
-    missing, known = obstacles(list(recipes.values())), {key: r.deterministic for key, r in recipes.items()}
+    missing = obstacles(list(recipes.values()))
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
     for paper in papers.values():
         for cell in paper.cells():
-            verdict = judge(cell, [], missing, known)
+            verdict = judge(cell, [], missing, recipes)
             reason = verdict.reason.partition(" (")[0]  # without the folders that were searched
             runs = "runs here" if verdict.command.startswith("fgbench run") else reason
             row = {"paper": paper.id, "table": cell.table, "row": cell.row, "data": cell.data, "recipe": cell.recipe}
@@ -344,38 +347,53 @@ def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = ()) -
     Raises:
         FgbenchError: a file of `benchmarks` is not pytest-benchmark's.
     """
+    from fgbench.anomalies import find_anomalies
     from fgbench.claims import check_claims
+    from fgbench.columns import judge_papers
     from fgbench.records import by_identity
     from fgbench.report.render import render
     from fgbench.report.speed import speed_page
     from fgbench.runner import store_of
     from fgbench.runs import obstacles
     from fgbench.timings import read_session
-    from fgbench.verdict import judge
 
     speed = speed_page([read_session(path) for path in benchmarks]) if benchmarks else None
     papers, recipes = load_papers(), load_recipes()
     store = store_of(results)
     records = store.records()
-    missing = obstacles(list(recipes.values()))
-    known = {key: recipe.deterministic for key, recipe in recipes.items()}
-    verdicts = {
-        name: [judge(cell, records, missing, known) for cell in paper.cells()] for name, paper in papers.items()
-    }
+    anomalies = find_anomalies(records, store.outputs_or_none)
+    verdicts = judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies)
+    claims = check_claims(papers, records, store.outputs, recipes, anomalies)
     pictures = {
         record.run_id: {name: path.read_bytes() for name, path in store.pictures(record.run_id).items()}
         for group in by_identity(records)
         for record in group[:1]
     }
-    return render(papers, verdicts, check_claims(papers, records), records, folder, pictures, speed)
+    page = render(papers, verdicts, claims, records, folder, pictures, speed, anomalies)
+    _summarise([v.outcome for own in verdicts.values() for v in own], [claim.state for claim in claims])
+    _show_anomalies(records, anomalies)
+    return page
+
+
+def _summarise(outcomes: Sequence[str], states: Sequence[str]) -> None:
+    for what, words in (("cells", outcomes), ("claims", states)):
+        counts = Counter(str(word) for word in words)
+        out(f"{what}: {', '.join(f'{number} {word}' for word, number in counts.most_common())}")
+
+
+def _show_anomalies(records: Sequence["Record"], anomalies: "Anomalies") -> None:
+    for record in records:
+        for anomaly in anomalies.get(record.run_id, ()):
+            out(f"odd: {record.run_id} ({record.title}, seed {record.seed}): {anomaly.kind}: {anomaly.text}")
 
 
 def verify_records(results: Path) -> bool:
-    """Verify every record in a results folder and print what is wrong; True when nothing is.
+    """Verify every record in a results folder and print what is wrong or odd; True when every one can be right.
 
     Raises:
         FgbenchError: there is no record.
     """
+    from fgbench.anomalies import find_anomalies
     from fgbench.runner import store_of
 
     store = store_of(results)
@@ -388,5 +406,7 @@ def verify_records(results: Path) -> bool:
         bad += bool(wrong)
         for line in wrong:
             out(f"{record.run_id} ({record.title}, seed {record.seed}): {line}")
+    anomalies = find_anomalies(records, store.outputs_or_none)
+    _show_anomalies(records, anomalies)
     out(f"{len(records) - bad} of {len(records)} records verified: values recomputed from their per-sample outputs")
-    return not bad
+    return not bad and not any(anomaly.voids for own in anomalies.values() for anomaly in own)

@@ -54,6 +54,9 @@ class Column(Model):
     margin: Margin
     """Half-width inside which a measured value counts as the printed one; fixed before any run."""
     params: Params = {}
+    draws: int = Field(default=0, ge=0, strict=True)
+    """Random divisions of the data, drawn by the authors, that the printed numbers are means over; 0 where they were
+    measured on the test images that everybody uses."""
 
 
 class Row(Model):
@@ -95,8 +98,11 @@ class Claim(Model):
     source: str
     data: str
     metric: Metric
+    params: Params = {}
     order: tuple[str, ...] = Field(min_length=2)
     """Recipes, the best first."""
+    across: tuple[Literal["train_sees", "test_sees"], ...] = ()
+    """Fields of the protocol in which its sides may differ, as the claim is about just that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,8 @@ class Cell:
     unit: str
     margin: float
     """Half-width, in `unit`, inside which a measured value counts as the printed one."""
+    draws: int
+    """Random divisions, drawn by the authors, that the printed value is a mean over; 0 for the usual test images."""
     train: tuple[str, ...]
     """Annotations beyond class labels that its protocol uses in training."""
     test: tuple[str, ...]
@@ -162,6 +170,7 @@ class Paper(Model):
         used = {claim.source for claim in self.claims}
         for claim in self.claims:
             _unique(f"recipe in the order of claim {claim.id}", list(claim.order))
+            _check_params(f"claim {claim.id}", claim.metric, claim.params)
         for table in self.tables:
             _unique(f"column of {table.id}", [column.id for column in table.columns])
             _unique(f"row of {table.id}", [row.id for row in table.rows])
@@ -195,6 +204,7 @@ class Paper(Model):
                         value=float(value),
                         unit=column.unit,
                         margin=row.margin or column.margin,
+                        draws=column.draws,
                         train=tuple(row.train),
                         test=tuple(row.test),
                         role=row.role,

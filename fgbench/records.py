@@ -135,6 +135,12 @@ class Record(Model):
         """True when nothing about the run keeps its numbers from answering the printed ones."""
         return not self.synthetic and not any(d.changes_experiment for d in self.deviations)
 
+    @property
+    def control(self) -> bool:
+        """True for a control experiment, such as one with shuffled labels."""
+        planned = self.protocol.get("control", "none")
+        return bool(planned != "none") or any(d.field == "control" for d in self.deviations)
+
 
 def by_identity(records: Iterable[Record]) -> list[list[Record]]:
     """Records that differ in their seed alone, together, in the order they come."""
@@ -192,6 +198,13 @@ class Store:
         except (OSError, ValueError, EOFError) as error:
             raise FgbenchError(f"{path}: cannot read the per-sample outputs: {error}") from error
 
+    def outputs_or_none(self, record: Record) -> dict[str, np.ndarray]:
+        """As `outputs`, but empty where they cannot be read, which `verify` tells."""
+        try:
+            return self.outputs(record)
+        except FgbenchError:
+            return {}
+
     def pictures(self, run_id: str) -> dict[str, Path]:
         """Pictures that a run left beside its record, in their order: kind -> JPEG file. They are not part of it."""
         found = sorted(self.folder.glob(f"{run_id}-*.jpg"))
@@ -232,7 +245,9 @@ class Store:
         return sorted(map(self.read, ids), key=lambda r: (r.recipe, r.profile, r.data, r.seed, r.run_id))
 
     def verify(self, record: Record, tolerance: float = 1e-9) -> list[str]:
-        """What is wrong with a record: its array file's hash, and every value recomputed from the outputs."""
+        """What is wrong with a record: its protocol's and array file's hash, and every value recomputed from these."""
+        if hash_value(record.protocol) != record.protocol_hash:
+            return [f"{record.protocol_hash} is not the hash of its protocol"]
         path = self.folder / record.outputs
         if not path.is_file():
             return [f"{record.outputs} is missing"]

@@ -12,6 +12,7 @@ from fgbench.backbones.networks import VECTOR_TAPS
 from fgbench.datasets import Dataset, ReidDataset, find
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import ReidIndex
+from fgbench.deviations import setting_deviations
 from fgbench.engine import processes
 from fgbench.errors import FgbenchError, MissingError, nearest
 from fgbench.experiment import protocol_of
@@ -19,7 +20,7 @@ from fgbench.hashing import hash_source, hash_value
 from fgbench.methods import methods, options_of
 from fgbench.pipeline import Pipeline
 from fgbench.protocol import Protocol
-from fgbench.recipes import Recipe, Settings, flatten
+from fgbench.recipes import Recipe, Settings
 from fgbench.records import Deviation
 from fgbench.verdict import Obstacle
 
@@ -28,8 +29,6 @@ LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow", "scipy")
 
 
 PRECISIONS = ("32-true", "bf16-mixed")
-ROUNDING = {"precision"}
-"""Settings that change how numbers are rounded, not what is computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +129,6 @@ def plan(
     return Plan(tuple(runs), blocked)
 
 
-def _deterministic(recipe: Recipe, settings: Settings) -> bool:
-    """True when all seeds would give the same."""
-    return recipe.deterministic and not settings.stages and not (settings.ranking and settings.ranking.splits > 1)
-
-
 def obstacles(recipes: Sequence[Recipe]) -> dict[str, Obstacle]:
     """Why the `paper` profile of each recipe cannot run here, for those that cannot."""
     found = {}
@@ -158,7 +152,7 @@ def _resolve(
     streams = _streams(settings)
     protocol = protocol_of(index, recipe, settings, shuffle=changes.shuffle_labels)
     deviations = (
-        *_setting_deviations(recipe, settings),
+        *setting_deviations(recipe, settings),
         *_data_deviations(dataset, index, recipe, protocol.control),
         *_weight_deviations(settings, streams),
     )
@@ -236,27 +230,6 @@ def _streams(settings: Settings) -> tuple[StreamWeights, ...]:
 def _index(name: str, folder: Path) -> Index | ReidIndex:
     """Read once a process: every run of a plan shares it."""
     return find(name).load(folder, name)
-
-
-def _setting_deviations(recipe: Recipe, settings: Settings) -> list[Deviation]:
-    """Fields in which a run differs from its recipe, found by comparing the two."""
-    said, done = (flatten(s.model_dump(mode="json")) for s in (recipe.settings, settings))
-    for flat in (said, done):
-        flat.pop("data")
-    if not done.get("stages") and recipe.settings.stages and not settings.stages:
-        said = {key: value for key, value in said.items() if not key.startswith("stages.")}
-        said["stages"], done["stages"] = ", ".join(recipe.settings.stages), "none: the network is not fine-tuned"
-    return [
-        Deviation(
-            field=name,
-            recipe=said.get(name),
-            run=done.get(name),
-            origin=recipe.origins.get(name, "ours"),
-            changes_experiment=name not in ROUNDING,
-        )
-        for name in sorted(set(said) | set(done))
-        if said.get(name) != done.get(name)
-    ]
 
 
 def _data_deviations(

@@ -1,19 +1,20 @@
 """Does a printed number hold? Cells and records in, verdicts out."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
+from fgbench.anomalies import Anomalies, Anomaly, impossible, too_good
+from fgbench.decision import Decision, decide
+from fgbench.deviations import unlisted
+from fgbench.identity import Difference, difference
 from fgbench.measures import value_name
 from fgbench.papers import Cell
+from fgbench.recipes import Recipe
 from fgbench.records import Deviation, Record, by_identity
-from fgbench.statistics import Interval, Spread, mean_interval, tost
-
-ALPHA = 0.05
-"""Level of every test behind a verdict."""
-
+from fgbench.statistics import Interval, mean_interval
 
 MEASURED = {"accuracy", "pck", "pcp", "cmc", "map"}
 """Metrics of cells that records have values of."""
@@ -31,6 +32,16 @@ class Outcome(StrEnum):
     BLOCKED = "blocked"
     CONTEXT = "context"
     """Another group's published row, which is not ours to run."""
+
+
+PLACES = {
+    "inside": Outcome.REPRODUCED,
+    "above": Outcome.EXCEEDS,
+    "below": Outcome.NOT_REPRODUCED,
+    "open": Outcome.INCONCLUSIVE,
+}
+AT_LEAST = 3
+"""Seeds to run where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +65,19 @@ class Verdict:
     command: str = ""
     """What to type to get or unblock the number."""
     records: tuple[Record, ...] = ()
-    """The runs it stands on: one recipe, profile and protocol, several seeds."""
+    """The runs it stands on: one recipe, profile and protocol, several seeds; of all protocols where it has no mean."""
     mean: float | None = None
-    """Mean of the measured values, in the cell's unit."""
+    """Mean of the measured values, in the cell's unit; None without runs, and where no number may be shown."""
     sampling: Interval | None = None
     """95 % interval of the mean for another test set of this size."""
     spread: Interval | None = None
     """95 % interval of the mean over further seeds; None for one seed."""
+    decision: Decision | None = None
+    """The test, where the runs answer the printed number."""
+    protocols: Difference | None = None
+    """Protocols of runs that do not share this number or column, field by field; that of the number comes first."""
+    anomalies: tuple[Anomaly, ...] = ()
+    """What is odd about the runs or the number."""
 
     @property
     def deviations(self) -> tuple[Deviation, ...]:
@@ -73,31 +90,52 @@ class Verdict:
 
 
 def judge(
-    cell: Cell, records: Sequence[Record], obstacles: Mapping[str, Obstacle], recipes: Mapping[str, bool]
+    cell: Cell,
+    records: Sequence[Record],
+    obstacles: Mapping[str, Obstacle],
+    recipes: Mapping[str, Recipe],
+    anomalies: Anomalies | None = None,
 ) -> Verdict:
-    """The verdict on one cell.
-
-    Args:
-        cell: the printed number.
-        records: every record at hand.
-        obstacles: recipe key -> why its `paper` profile cannot run here.
-        recipes: key of every recipe there is -> whether it is deterministic, so that one run says all.
-    """
+    """The verdict on one cell, by itself; arguments as `fgbench.columns.judge_papers`."""
     if cell.role == "context":
         return Verdict(cell, Outcome.CONTEXT, "another group's published number; fgbench does not run it")
-    key = f"{cell.recipe}@{cell.data}"
+    key = recipe_of(cell)
     if not cell.recipe or key not in recipes:
         return Verdict(cell, Outcome.NOT_RUN, "this version of fgbench has no recipe")
     if cell.metric not in MEASURED:
         return Verdict(cell, Outcome.NOT_RUN, f"this version of fgbench does not measure {cell.metric} for a cell")
     protocol, name = (tuple(cell.train), tuple(cell.test)), name_of(cell)
     fitting = [r for r in records if r.recipe == key and name in r.values and _sees(r) == protocol]
+    obstacle = obstacles.get(key)
+    command = f"fgbench run {cell.recipe} --data {cell.data} --profile paper"
     if not fitting:
-        command = f"fgbench run {cell.recipe} --data {cell.data} --profile paper"
-        if obstacle := obstacles.get(key):
+        if obstacle:
             return Verdict(cell, Outcome.BLOCKED, obstacle.reason, obstacle.command)
         return Verdict(cell, Outcome.NOT_RUN, "no record of it", command)
-    return _weigh(cell, _best(fitting), recipes[key], obstacles.get(key))
+    command = obstacle.command if obstacle else command
+    closest = _closest(fitting)
+    if len(closest) > 1:
+        between = difference(closest)
+        reason = (
+            f"runs of {len(closest)} protocols answer to it, and nothing says which is meant; they differ in {between}"
+        )
+        together = tuple(record for group in closest for record in group)
+        return Verdict(cell, Outcome.NOT_COMPARABLE, reason, command, together, protocols=between)
+    chosen = best_runs(closest[0])
+    others = _by_protocol(r for r in fitting if r.protocol_hash != chosen[0].protocol_hash)
+    verdict = Verdict(
+        cell,
+        Outcome.NOT_COMPARABLE,
+        "",
+        command,
+        chosen,
+        mean=float(np.mean(_values(cell, chosen))),
+        sampling=_sampling(cell, chosen),
+        spread=mean_interval(_values(cell, chosen)) if len(chosen) > 1 else None,
+        protocols=difference([chosen, *others]) if others else None,
+        anomalies=_anomalies(cell, chosen, anomalies or {}),
+    )
+    return _weigh(verdict, recipes[key], obstacle)
 
 
 def name_of(cell: Cell) -> str:
@@ -105,48 +143,93 @@ def name_of(cell: Cell) -> str:
     return value_name(cell.metric, dict(cell.params))
 
 
+def recipe_of(cell: Cell) -> str:
+    """The key of the recipe that gets a cell."""
+    return f"{cell.recipe}@{cell.data}"
+
+
 def _sees(record: Record) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(record.protocol["train_sees"]), tuple(record.protocol["test_sees"])
 
 
-def _best(records: Sequence[Record]) -> tuple[Record, ...]:
-    """The runs of one identity that come closest to the printed number's conditions; of equals, the latest."""
-    groups = by_identity(records)
-
-    def closeness(group: Sequence[Record]) -> tuple[bool, bool, bool, int, int, str]:
-        first = group[0]
-        control = any(d.field == "control" for d in first.deviations)
-        differences = sum(d.changes_experiment for d in first.deviations)
-        latest = max(str(record.provenance.get("finished", "")) for record in group)
-        return (first.comparable, not control, not first.synthetic, -differences, len(group), latest)
-
-    best = max(groups, key=closeness)
-    return tuple(best)
+def closeness(record: Record) -> tuple[bool, bool, bool, int]:
+    """How near a run comes to the printed number's conditions."""
+    return (
+        record.comparable,
+        not record.control,
+        not record.synthetic,
+        -sum(d.changes_experiment for d in record.deviations),
+    )
 
 
-def _weigh(cell: Cell, records: tuple[Record, ...], deterministic: bool, obstacle: Obstacle | None) -> Verdict:
-    values = [record.values[name_of(cell)].value for record in records]
-    mean = float(np.mean(values))
-    measured = {
-        "cell": cell,
-        "records": records,
-        "mean": mean,
-        "sampling": _sampling(cell, records),
-        "spread": mean_interval(values) if len(values) > 1 else None,
-    }
-    command = obstacle.command if obstacle else f"fgbench run {cell.recipe} --data {cell.data} --profile paper"
-    first = records[0]
+def _by_protocol(records: Iterable[Record]) -> list[list[Record]]:
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.protocol_hash, []).append(record)
+    return list(found.values())
+
+
+def _closest(records: Sequence[Record]) -> list[list[Record]]:
+    """The runs that come closest to the printed number's conditions, by protocol."""
+    nearest = max(map(closeness, records))
+    return _by_protocol(record for record in records if closeness(record) == nearest)
+
+
+def best_runs(records: Sequence[Record]) -> tuple[Record, ...]:
+    """Of runs that come equally close those of one identity: the most seeds, and of equals the latest."""
+
+    def merit(group: Sequence[Record]) -> tuple[int, str]:
+        return len(group), max(str(record.provenance.get("finished", "")) for record in group)
+
+    # A seed that is there twice, as a copy, is one seed.
+    seeds = ({record.seed: record for record in group} for group in by_identity(records))
+    return max((tuple(group.values()) for group in seeds), key=merit)
+
+
+def _values(cell: Cell, records: Sequence[Record]) -> list[float]:
+    return [record.values[name_of(cell)].value for record in records]
+
+
+def _anomalies(cell: Cell, records: Sequence[Record], known: Anomalies) -> tuple[Anomaly, ...]:
+    found = {a.text: a for record in records for a in (*impossible(record), *known.get(record.run_id, ()))}
+    if records[0].comparable and (odd := too_good(float(np.mean(_values(cell, records))), cell)):
+        found[odd.text] = odd
+    return tuple(found.values())
+
+
+def _weigh(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None) -> Verdict:
+    """The outcome for runs of one identity."""
+    cell, first = verdict.cell, verdict.records[0]
+    if bad := [anomaly.text for anomaly in verdict.anomalies if anomaly.voids]:
+        return replace(verdict, reason=f"the runs cannot be right: {'; '.join(bad)}")
     if first.synthetic:
         reason = "measured on synthetic data, which answers no printed number"
         if obstacle:
             reason += f"; the real run is blocked: {obstacle.reason}"
-        return Verdict(**measured, outcome=Outcome.NOT_COMPARABLE, reason=reason, command=command)  # type: ignore[arg-type]
+        return replace(verdict, reason=reason)
     if not first.comparable:
-        fields = ", ".join(d.field for d in first.deviations if d.changes_experiment)
-        reason = f"the run is another experiment: it differs from the recipe in {fields}"
-        return Verdict(**measured, outcome=Outcome.NOT_COMPARABLE, reason=reason, command=command)  # type: ignore[arg-type]
-    outcome, reason = _decide(cell, values, deterministic)
-    return Verdict(**measured, outcome=outcome, reason=reason)  # type: ignore[arg-type]
+        fields = ", ".join(d.field for d in verdict.deviations if d.changes_experiment)
+        return replace(verdict, reason=f"the run is another experiment: it differs from the recipe in {fields}")
+    if secret := {d.field: d for record in verdict.records for d in unlisted(record, recipe)}:
+        told = "; ".join(f"{d.field}: the recipe says {d.recipe}, the run {d.run}" for d in secret.values())
+        return replace(verdict, reason=f"the run differs from the recipe, and its record does not list it: {told}")
+    ranking = recipe.settings.ranking
+    value = first.values[name_of(cell)]
+    decision = decide(
+        cell,
+        _values(cell, verdict.records),
+        deterministic=recipe.deterministic and not (ranking and ranking.splits > 1),
+        n=value.n,
+        sampling=None if value.low is None or value.high is None else Interval(value.low, value.high),
+    )
+    command = _more(cell, decision) if decision.place == "open" else ""
+    return replace(verdict, outcome=PLACES[decision.place], reason=decision.reason, command=command, decision=decision)
+
+
+def _more(cell: Cell, decision: Decision) -> str:
+    """The command that would decide."""
+    seeds = decision.seeds_needed if decision.interval else AT_LEAST
+    return f"fgbench run {cell.recipe} --data {cell.data} --profile paper --seeds {seeds}" if seeds else ""
 
 
 def _sampling(cell: Cell, records: tuple[Record, ...]) -> Interval | None:
@@ -157,26 +240,3 @@ def _sampling(cell: Cell, records: tuple[Record, ...]) -> Interval | None:
         return None
     shift = float(np.mean([value.value for value in values])) - values[0].value
     return Interval(low + shift, high + shift)
-
-
-def _decide(cell: Cell, values: list[float], deterministic: bool) -> tuple[Outcome, str]:
-    """By the mean over seeds on the paper's own test images, against the printed value and its margin."""
-    margin, difference = cell.margin, float(np.mean(values)) - cell.value
-    off = f"{difference:+.2f} {cell.unit} from the printed {cell.value:g}, margin {margin:g}"
-    if deterministic:
-        if abs(difference) <= margin:
-            return Outcome.REPRODUCED, f"{off}; no random number enters, so one run decides"
-        outcome = Outcome.EXCEEDS if difference > 0 else Outcome.NOT_REPRODUCED
-        return outcome, f"{off}; no random number enters, so one run decides"
-    if len(values) < 2:
-        return Outcome.INCONCLUSIVE, f"{off}; one seed cannot tell its spread, run at least three"
-    test = tost(float(np.mean(values)), Spread.of(values), cell.value, margin)
-    n = len(values)
-    if test.p < ALPHA:
-        return Outcome.REPRODUCED, f"{off}; equivalent over {n} seeds (TOST p = {test.p:.3f})"
-    interval = mean_interval(values, 1 - 2 * ALPHA)
-    if interval.low > cell.value + margin:
-        return Outcome.EXCEEDS, f"{off}; above the margin over {n} seeds (90 % interval from {interval.low:.2f})"
-    if interval.high < cell.value - margin:
-        return Outcome.NOT_REPRODUCED, f"{off}; below the margin over {n} seeds (90 % interval to {interval.high:.2f})"
-    return Outcome.INCONCLUSIVE, f"{off}; {n} seeds spread too widely to decide (TOST p = {test.p:.2f})"

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import bench_file
+import numpy as np
 import pytest
 from test_records import record
 from typer.testing import CliRunner
 
 from fgbench import cli, commands
 from fgbench.datasets import datasets
+from fgbench.measures import measure
 from fgbench.pool import Failure
 from fgbench.records import Store
 from fgbench.runner import Result
@@ -263,11 +265,34 @@ def test_report_and_verify_of_records(tmp_path):
         0,
         "1 of 1 records verified: values recomputed from their per-sample outputs\n",
     )
+    code, text = run("report", "--results", str(tmp_path))
+    assert "not comparable" in text
+    assert "claims: " in text
+    assert "odd: " not in text
     path = next((tmp_path / "records").glob("*.json"))
     path.write_text(path.read_text().replace('"n": 40', '"n": 41', 1))
     code, text = run("verify", str(tmp_path))
     assert code == 1
     assert "accuracy: n is stored as 41" in text
+
+
+def test_what_is_odd_is_told_and_what_cannot_be_right_fails(tmp_path):
+    store = Store(tmp_path / "records")
+    fields, outputs = record()
+    store.write(fields, outputs)
+    guessed = {**outputs, "scores": np.roll(outputs["scores"], 1, axis=0)}
+    store.write({**fields, "run_id": "b" * 16, "values": measure(guessed)}, guessed)
+    code, text = run("verify", str(tmp_path))
+    assert code == 0
+    assert f"odd: {'b' * 16} (FV-SIFT, seed 0): chance: " in text
+    store.write({**fields, "run_id": "c" * 16, "method": "fc_cnn"}, outputs)
+    code, text = run("verify", str(tmp_path))
+    assert code == 1
+    assert text.count("identical: every test sample comes out as in FV-SIFT, seed 0") == 2
+    code, text = run("report", "--results", str(tmp_path))
+    assert code == 0
+    assert text.count("identical: ") == 2
+    assert "identical" in (tmp_path / "report/index.html").read_text()
 
 
 def test_data_get_downloads_verifies_and_unpacks_the_official_archive(birds_folder, tmp_path, monkeypatch, serve):
@@ -294,5 +319,6 @@ def test_data_get_downloads_verifies_and_unpacks_the_official_archive(birds_fold
 def test_benchmarks_add_a_page_on_speed(tmp_path):
     file = bench_file.write(tmp_path / "b.json", bench_file.everything())
     arguments = ("report", "--results", str(tmp_path), "--benchmarks", str(file), "--benchmarks", str(file))
-    assert run(*arguments) == (0, f"report: {tmp_path / 'report' / 'index.html'}\n")
+    code, text = run(*arguments)
+    assert (code, text.splitlines()[-1]) == (0, f"report: {tmp_path / 'report' / 'index.html'}")
     assert "B-CNN [D,M]" in (tmp_path / "report" / "speed.html").read_text()

@@ -294,6 +294,12 @@ def test_unconfirmed_numbers_are_no_cells(papers, paper, value):
     assert value not in {cell.value for cell in papers[paper].cells()}
 
 
+def test_numbers_over_divisions_of_the_authors_own_say_of_how_many(cells):
+    draws = {(cell.data, cell.draws) for cell in cells.values()}
+    assert {("viper", 10), ("cuhk03", 10), ("market1501", 0), ("cub", 0)} <= draws
+    assert len(draws) == len({data for data, _ in draws})
+
+
 def test_sources_are_public_names(papers):
     for paper in papers.values():
         for sentence in paper.sources.values():

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from fgbench import runs
+from fgbench import deviations, runs
 from fgbench.backbones import resolve_stream, split_stream
 from fgbench.errors import FgbenchError, MissingError
 from fgbench.methods import methods
@@ -284,10 +284,10 @@ def test_precision_is_a_setting_that_only_rounds():
     recipe = made(set_=stage())
     settings = runs._changed(recipe.resolve("quick"), runs.Changes(precision="bf16-mixed"))
     assert settings.precision == "bf16-mixed"
-    found = {d.field: d.changes_experiment for d in runs._setting_deviations(recipe, settings)}
+    found = {d.field: d.changes_experiment for d in deviations.setting_deviations(recipe, settings)}
     assert found["precision"] is False
     assert found["backbones"] is True
-    assert "precision" not in {d.field for d in runs._setting_deviations(recipe, recipe.resolve("quick"))}
+    assert "precision" not in {d.field for d in deviations.setting_deviations(recipe, recipe.resolve("quick"))}
     with pytest.raises(FgbenchError, match="precision"):
         made(set_={"precision": "16-true"}).resolve("quick")
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fgbench.errors import FgbenchError
+from fgbench.hashing import hash_value
 from fgbench.measures import measure
 from fgbench.records import Store, load
 
@@ -15,10 +16,11 @@ PROTOCOL = {
 
 def record(run_id="a" * 16, **fields):
     rng = np.random.default_rng(0)
-    scores, labels = rng.normal(size=(40, 4)).astype(np.float32), np.arange(40) % 4
+    labels = np.arange(40) % 4
+    scores = (rng.normal(size=(40, 4)) + np.eye(4)[labels]).astype(np.float32)
     base = {
         "run_id": run_id, "recipe": "bcnn/fv_sift@cub", "title": "FV-SIFT", "method": "fv_sift", "profile": "quick",
-        "seed": 0, "settings": {}, "protocol": PROTOCOL, "protocol_hash": "p", "data": "cub",
+        "seed": 0, "settings": {}, "protocol": PROTOCOL, "protocol_hash": hash_value(PROTOCOL), "data": "cub",
         "synthetic": True, "deviations": [], "weights": [], "curve": [],
         "values": measure({"scores": scores, "labels": labels}),
         "cost": {"wall_s": 1.0, "phase_s": {}, "peak_mib": 2.0}, "provenance": {},
@@ -61,6 +63,26 @@ def test_changed_or_missing_outputs_are_found(tmp_path):
     assert "not the file that was written" in store.verify(written)[0]
     (tmp_path / written.outputs).unlink()
     assert "is missing" in store.verify(written)[0]
+
+
+def test_a_protocol_that_is_not_its_hash_is_found(tmp_path):
+    store = Store(tmp_path)
+    fields, outputs = record(protocol={**PROTOCOL, "classes": 5})
+    assert store.verify(store.write(fields, outputs)) == [f"{hash_value(PROTOCOL)} is not the hash of its protocol"]
+
+
+def test_outputs_that_cannot_be_read_are_none(tmp_path):
+    store = Store(tmp_path)
+    written = store.write(*record())
+    assert set(store.outputs_or_none(written)) == {"ids", "labels", "scores"}
+    (tmp_path / written.outputs).unlink()
+    assert store.outputs_or_none(written) == {}
+
+
+def test_controls_are_known_by_protocol_or_deviation(tmp_path):
+    store = Store(tmp_path)
+    assert not store.write(*record()).control
+    assert store.write(*record("b" * 16, protocol={**PROTOCOL, "control": "shuffled"})).control
 
 
 def test_a_record_that_is_none_is_named(tmp_path):

@@ -21,6 +21,7 @@ from fgbench.metrics.distances import distances
 from fgbench.metrics.gallery import Features, Search
 from fgbench.metrics.ranking import rank
 from fgbench.papers import load_papers
+from fgbench.recipes import load_recipes
 from fgbench.records import Store, by_identity
 from fgbench.rules import Ranking
 from fgbench.searching import FIRST, chosen_splits, search_arrays, searched_rows, shuffled
@@ -216,7 +217,7 @@ def test_seeds_run_splits_whose_mean_is_judged(tmp_path):
     assert sorted(arrays[0]["ids"]) == sorted(arrays[3]["ids"])
     cell = CELLS["t3/ours_dm/viper_r1"]
     records = [r.model_copy(update={"recipe": "where_to_focus/spatial_lstm_dm@viper"}) for r in done[:3]]
-    found = judge(cell, records, {}, {"where_to_focus/spatial_lstm_dm@viper": False})
+    found = judge(cell, records, {}, load_recipes())
     assert found.outcome == Outcome.NOT_COMPARABLE
     assert "synthetic" in found.reason
     assert found.mean == pytest.approx(np.mean([r.values["cmc@1"].value for r in records]))
@@ -237,7 +238,7 @@ def test_one_way_only_and_too_few_splits():
 
 def test_average_precision_of_a_cell_is_the_trapezoids(trained):
     own = trained.model_copy(update={"recipe": "where_to_focus/spatial_lstm_dm@market1501"})
-    known = {"where_to_focus/spatial_lstm_dm@market1501": False}
+    known = load_recipes()
     found = judge(CELLS["t3/ours_dm/market_map"], [own], {}, known)
     assert found.mean == trained.values["map/trapezoid"].value
     assert judge(CELLS["t3/ours_dm/market_r1"], [own], {}, known).mean == trained.values["cmc@1"].value

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from test_records import record
+from made_records import PROTOCOL, RECIPES, deviation, made, of_accuracy
 
-from fgbench.claims import check_claims
+from fgbench.anomalies import Anomaly
+from fgbench.hashing import hash_value
 from fgbench.papers import load_papers
-from fgbench.records import Deviation, Record
+from fgbench.records import Weights
 from fgbench.verdict import Obstacle, Outcome, judge
 
 KEY = "bcnn/bcnn_dd@cub"
@@ -12,19 +13,13 @@ CELLS = {cell.id: cell for cell in load_papers()["bcnn"].cells()}
 CELL = CELLS["t1/bcnn_dd/birds"]
 
 
-def run(accuracy, seed=0, *, recipe=KEY, synthetic=False, deviations=(), **fields):
-    base, _ = record(run_id=f"{recipe}{seed}{accuracy}", recipe=recipe, seed=seed, synthetic=synthetic, profile="paper")
-    value = base["values"]["accuracy"].model_copy(update={"value": accuracy, "low": accuracy - 1, "high": accuracy + 1})
-    base |= {"values": {"accuracy": value}, "deviations": list(deviations), "outputs": "x", "outputs_sha256": "y"}
-    return Record.model_validate({**base, **fields})
+def verdict(records, deterministic=False, cell=CELL, obstacles=None, anomalies=None, key=KEY):
+    recipe = RECIPES[key].model_copy(update={"deterministic": deterministic})
+    return judge(cell, records, obstacles or {}, {**RECIPES, key: recipe}, anomalies)
 
 
-def deviation(field, changes=True):
-    return Deviation(field=field, recipe=1, run=2, origin="code", changes_experiment=changes)
-
-
-def verdict(records, deterministic=False, cell=CELL, obstacles=None):
-    return judge(cell, records, obstacles or {}, {KEY: deterministic})
+def over_seeds(values, **fields):
+    return [of_accuracy(value, seed, **fields) for seed, value in enumerate(values)]
 
 
 @pytest.mark.parametrize(
@@ -35,61 +30,142 @@ def verdict(records, deterministic=False, cell=CELL, obstacles=None):
         ([80.0, 80.1, 79.9, 80.05], Outcome.NOT_REPRODUCED),
         ([82.0, 86.0, 84.0], Outcome.INCONCLUSIVE),
         ([84.0], Outcome.INCONCLUSIVE),
+        ([40.0], Outcome.INCONCLUSIVE),
         ([84.5, 84.6, 84.4], Outcome.INCONCLUSIVE),
     ],
 )
 def test_outcome_over_seeds(values, outcome):
-    found = verdict([run(value, seed) for seed, value in enumerate(values)])
+    found = verdict(over_seeds(values))
     assert found.outcome == outcome
     assert found.mean == pytest.approx(np.mean(values))
     assert (found.spread is None) == (len(values) == 1)
+    assert f"{np.mean(values):.2f} %" in found.reason
+    assert "from the printed 84 with its margin of 0.5" in found.reason
 
 
 @pytest.mark.parametrize(
     ("value", "outcome"), [(84.4, Outcome.REPRODUCED), (84.6, Outcome.EXCEEDS), (83.4, Outcome.NOT_REPRODUCED)]
 )
 def test_a_deterministic_recipe_needs_one_run(value, outcome):
-    assert verdict([run(value)], deterministic=True).outcome == outcome
+    found = verdict([of_accuracy(value)], deterministic=True)
+    assert found.outcome == outcome
+    assert "one run decides" in found.reason
+    assert found.command == ""
+
+
+def test_what_would_decide_is_said_and_can_be_typed():
+    found = verdict(over_seeds([84.1, 84.5, 83.9]))
+    assert found.outcome == Outcome.INCONCLUSIVE
+    assert found.decision.seeds_needed > 3
+    assert f"about {found.decision.seeds_needed} seeds would" in found.reason
+    assert found.command == f"fgbench run bcnn/bcnn_dd --data cub --profile paper --seeds {found.decision.seeds_needed}"
+    one = verdict([of_accuracy(84.1)])
+    assert "3 seeds if it is under 0.17 or 5 seeds if it is under 0.29 points would decide" in one.reason
+    assert one.command.endswith("--seeds 3")
+
+
+def test_a_small_test_set_forbids_more_than_the_printed_images():
+    """The printed number has the sampling error of the same images; for others it does not cancel."""
+    found = verdict(over_seeds([84.0, 84.1, 83.9, 84.05]))
+    assert found.outcome == Outcome.REPRODUCED
+    assert "sampling error 0.48 points with 5,794 images" in found.decision.beyond
+    assert "no number of seeds can tell, the test set is too small" in found.decision.beyond
+    larger = verdict(over_seeds([84.0, 84.1, 83.9, 84.05], half=0.2, n=100_000))
+    assert larger.decision.beyond.endswith("inside the margin there, too")
+    between = verdict(over_seeds([84.0, 84.3, 83.7, 84.35], half=0.3))
+    assert between.outcome == Outcome.REPRODUCED
+    assert "sampling error 0.15 points" in between.decision.beyond
+    assert "seeds would tell" in between.decision.beyond
+    assert verdict([of_accuracy(84.0, half=0.2)]).decision.beyond.endswith("one seed cannot tell")
+    assert verdict([of_accuracy(85.2)], True).decision.beyond.endswith("lies too close to the edge of the margin")
+    assert found.sampling == pytest.approx((84.0125 - 0.94, 84.0125 + 0.94))
 
 
 def test_synthetic_data_answers_no_printed_number_however_close():
-    found = verdict([run(84.0, s, synthetic=True) for s in range(3)])
+    found = verdict(over_seeds([84.0, 84.1, 84.0], synthetic=True))
     assert found.outcome == Outcome.NOT_COMPARABLE
     assert "synthetic" in found.reason
 
 
 def test_a_deviation_that_changes_the_experiment_is_not_comparable_and_named():
-    found = verdict([run(84.0, s, deviations=[deviation("stages.finetune.lr")]) for s in range(3)])
+    found = verdict(over_seeds([84.0, 84.1, 84.0], deviations=[deviation("stages.finetune.lr")]))
     assert found.outcome == Outcome.NOT_COMPARABLE
     assert "stages.finetune.lr" in found.reason
 
 
 def test_a_deviation_to_keep_in_mind_is_listed_and_does_not_forbid():
-    found = verdict([run(84.0 + s / 10, s, deviations=[deviation("data.images", changes=False)]) for s in range(4)])
+    found = verdict(over_seeds([84.0, 84.1, 84.0, 84.1], deviations=[deviation("data.images", changes=False)]))
     assert found.outcome == Outcome.REPRODUCED
     assert [d.field for d in found.deviations] == ["data.images"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"settings": {**RECIPES[KEY].settings.model_dump(mode="json"), "mirror": False}}, "mirror"),
+        ({"settings": {**RECIPES[KEY].settings.model_dump(mode="json"), "stages": {}}}, "stages"),
+        ({"settings": {"no such": 1}}, "settings"),
+        ({"protocol": {"annotations": "others"}}, "data.annotations"),
+        ({"weights": [Weights(stream="a", name="b", sha256="c", official=False)]}, "weights of a"),
+        ({"data": "aircraft"}, "data"),
+    ],
+    ids=["setting", "stages", "old settings", "annotations", "weights", "data"],
+)
+def test_an_unlisted_deviation_cannot_be_reproduced(fields, named):
+    found = verdict(over_seeds([84.0, 84.1, 83.9, 84.05], **fields))
+    assert found.outcome == Outcome.NOT_COMPARABLE
+    assert f"its record does not list it: {named}: " in found.reason
+
+
+def test_a_setting_that_rounds_is_no_deviation_to_be_listed():
+    settings = {**RECIPES[KEY].settings.model_dump(mode="json"), "precision": "bf16-mixed"}
+    assert verdict(over_seeds([84.0, 84.1, 83.9, 84.05], settings=settings)).outcome == Outcome.REPRODUCED
+
+
+def test_a_record_of_one_seed_that_lies_spoils_the_others():
+    good = over_seeds([84.0, 84.1, 83.9])
+    liar = of_accuracy(84.0, 3, weights=[Weights(stream="a", name="b", sha256="c", official=True)])
+    assert verdict(good).outcome == Outcome.REPRODUCED
+    assert len(verdict([*good, liar]).records) == 3  # other weights are another identity, never averaged in
+
+
 def test_the_comparable_run_is_taken_and_control_runs_come_last():
-    real = run(84.0, protocol_hash="real")
-    frozen = run(70.0, deviations=[deviation("stages")], protocol_hash="real", settings={"a": 1})
-    control = run(0.5, deviations=[deviation("control")], protocol_hash="control")
-    synthetic = run(99.0, synthetic=True, protocol_hash="synthetic")
+    real = of_accuracy(84.0)
+    frozen = of_accuracy(70.0, deviations=[deviation("stages")], settings={"a": 1})
+    control = of_accuracy(0.5, deviations=[deviation("control")], protocol={"control": "shuffled"})
+    synthetic = of_accuracy(99.0, synthetic=True, protocol={"data": "synthetic"})
     assert verdict([synthetic, control, frozen, real]).records == (real,)
     assert verdict([synthetic, control, frozen]).records == (frozen,)
     assert verdict([control, synthetic]).records == (synthetic,)
 
 
-def test_records_of_two_protocols_are_never_averaged():
-    found = verdict([run(84.0, 0, protocol_hash="a"), run(80.0, 1, protocol_hash="b")])
-    assert len(found.records) == 1
+def test_runs_of_another_protocol_are_told_beside_the_number():
+    found = verdict([of_accuracy(84.0), of_accuracy(99.0, synthetic=True, protocol={"data": "birds", "classes": 20})])
+    assert found.mean == 84.0
+    assert dict(found.protocols.rows) == {"data": ("cub", "birds"), "classes": ("200", "20")}
+    assert found.protocols.heads[0].startswith(hash_value(PROTOCOL))
+
+
+def test_records_of_two_protocols_give_their_difference_and_no_number():
+    found = verdict([of_accuracy(84.0), of_accuracy(84.2, 1, protocol={"images": "recompressed"})])
+    assert found.outcome == Outcome.NOT_COMPARABLE
+    assert found.mean is found.decision is None
+    assert len(found.records) == 2
+    assert found.protocols.rows == (("images", ("i", "recompressed")),)
+    assert "they differ in images: i or recompressed" in found.reason
 
 
 def test_the_same_seed_run_twice_by_two_versions_of_the_code_is_not_two_seeds():
     versions = [{"source": name, "finished": name} for name in ("2025", "2026")]
-    found = verdict([run(84.0 + i, 0, provenance=p, run_id=f"{i}") for i, p in enumerate(versions)])
+    found = verdict([of_accuracy(84.0 + i, provenance=p, run_id=f"{i}") for i, p in enumerate(versions)])
     assert len(found.records) == 1
     assert found.mean == 85.0
+    assert found.outcome == Outcome.INCONCLUSIVE
+
+
+def test_a_copied_record_is_not_a_second_seed():
+    found = verdict([of_accuracy(84.0), of_accuracy(84.0, run_id="copy")])
+    assert len(found.records) == 1
     assert found.outcome == Outcome.INCONCLUSIVE
 
 
@@ -98,17 +174,17 @@ def test_without_records():
     assert verdict([]).command.startswith("fgbench run bcnn/bcnn_dd")
     blocked = verdict([], obstacles={KEY: Obstacle("weights: missing", "fgbench weights get x")})
     assert (blocked.outcome, blocked.command) == (Outcome.BLOCKED, "fgbench weights get x")
-    assert verdict([run(84.0)], cell=CELLS["t1/bcnn_dd/cars"]).outcome == Outcome.NOT_RUN
+    assert verdict([of_accuracy(84.0)], cell=CELLS["t1/bcnn_dd/cars"]).outcome == Outcome.NOT_RUN
     box = CELLS["t1box/bcnn_dd/birds"]
-    assert judge(box, [run(84.8)], {}, {f"{box.recipe}@cub": True}).outcome == Outcome.NOT_RUN
+    assert judge(box, [of_accuracy(84.8)], {}, RECIPES).outcome == Outcome.NOT_RUN
 
 
 def test_a_run_without_boxes_does_not_answer_a_cell_with_boxes():
     box = CELLS["t1box/bcnn_dd/birds"]
     key = f"{box.recipe}@cub"
-    assert judge(box, [run(84.8, recipe=key)], {}, {key: True}).outcome == Outcome.NOT_RUN
-    seen = run(84.8, recipe=key, protocol={"train_sees": ["boxes"], "test_sees": ["boxes"]})
-    assert judge(box, [seen], {}, {key: True}).outcome == Outcome.REPRODUCED
+    assert verdict([of_accuracy(84.8, recipe=key)], True, box, key=key).outcome == Outcome.NOT_RUN
+    seen = of_accuracy(84.8, recipe=key, protocol={"train_sees": ["boxes"], "test_sees": ["boxes"]})
+    assert verdict([seen], True, box, key=key).outcome == Outcome.REPRODUCED
 
 
 def test_rivals_rows_are_context():
@@ -116,16 +192,44 @@ def test_rivals_rows_are_context():
     assert judge(rival, [], {}, {}).outcome == Outcome.CONTEXT
 
 
-def test_claims_follow_the_order_of_the_means():
-    papers = {"bcnn": load_papers()["bcnn"]}
+@pytest.mark.parametrize(
+    ("kind", "voids"), [("impossible", True), ("identical", True), ("leak", True), ("chance", False)]
+)
+def test_a_run_that_cannot_be_right_answers_nothing(kind, voids):
+    records = over_seeds([84.0, 84.1, 83.9, 84.05])
+    odd = Anomaly(kind, "something odd")
+    found = verdict(records, anomalies={records[2].run_id: [odd]})
+    assert found.anomalies == (odd,)
+    assert (found.outcome == Outcome.NOT_COMPARABLE) == voids
+    assert ("something odd" in found.reason) == voids
 
-    def holds(bcnn, fv, fc):
-        records = [
-            run(value, recipe=f"bcnn/{name}@cub")
-            for name, value in (("bcnn_dd", bcnn), ("fv_cnn_d", fv), ("fc_cnn_d", fc))
-        ]
-        return check_claims(papers, records)[0].holds
 
-    assert holds(84, 75, 70) is True
-    assert holds(74, 75, 70) is False
-    assert check_claims(papers, [run(84)])[0].holds is None
+def test_a_number_far_above_the_printed_one_is_flagged():
+    assert [a.kind for a in verdict(over_seeds([92.0, 92.1])).anomalies] == ["too good"]
+    assert not verdict(over_seeds([86.4, 86.5])).anomalies
+    assert not verdict(over_seeds([99.0, 99.1], synthetic=True)).anomalies
+
+
+def test_a_value_that_cannot_be_is_found_without_being_told():
+    for value in (float("nan"), 100.4):
+        found = verdict([of_accuracy(value)])
+        assert found.outcome == Outcome.NOT_COMPARABLE
+        assert [a.kind for a in found.anomalies if a.voids] == ["impossible"]
+
+
+def test_random_divisions_are_never_one_run():
+    cell = next(c for c in load_papers()["where_to_focus"].cells() if c.id == "t3/ours_dm/cuhk03_r1")
+    key = "where_to_focus/spatial_lstm_dm@cuhk03"
+
+    def searches(values, sd):
+        rates = [{"cmc@1": {"value": v, "unit": "%", "n": 100, "low": v - 9, "high": v + 9}} for v in values]
+        records = [made(key, seed, values=rate, data="cuhk03", split=f"{seed + 1}") for seed, rate in enumerate(rates)]
+        return verdict(records, True, cell, key=key)
+
+    assert searches([65.0], 0).outcome == Outcome.INCONCLUSIVE
+    found = searches([61.0, 70.0, 66.0, 63.0, 67.0, 64.0], 3)
+    assert found.outcome == Outcome.INCONCLUSIVE
+    assert "no number of seeds would: the printed number is a mean over 10 divisions of its own, " in found.reason
+    assert "itself uncertain by 1.01 points" in found.reason
+    assert found.command == ""
+    assert "each seed has a division of its own" in found.decision.beyond

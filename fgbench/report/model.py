@@ -2,32 +2,18 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
+from fgbench.anomalies import Anomalies, Anomaly
+from fgbench.claims import ClaimState
 from fgbench.measures import headline as main_value
-from fgbench.papers import Cell, Claim, Paper, Table
+from fgbench.papers import Cell, Paper, Table
 from fgbench.records import Deviation, Record
 from fgbench.statistics import Interval
 from fgbench.verdict import Outcome, Verdict
 
 NONE = "–"  # noqa: RUF001
 """Stands where there is no number."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimResult:
-    """An order that a paper states, beside what was measured."""
-
-    claim: Claim
-    holds: bool | None
-    """None where it could not be checked."""
-    text: str
-    """The means it was checked on, or why it could not be."""
-    records: tuple[Record, ...]
-
-    @property
-    def synthetic(self) -> bool:
-        """True when it was checked on synthetic data, which says nothing of the paper's."""
-        return any(record.synthetic for record in self.records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +34,14 @@ BADGES = {
     Outcome.BLOCKED: Badge("■", "blocked", "block"),
     Outcome.NOT_RUN: Badge("○", "not run", "idle"),
     Outcome.CONTEXT: Badge("·", "context", "context"),
+}
+
+CLAIM_BADGES = {
+    ClaimState.HOLDS: Badge("●", "holds", "good"),
+    ClaimState.CONTRADICTED: Badge("▼", "contradicted", "bad"),
+    ClaimState.UNDECIDED: Badge("◆", "undecided", "open"),
+    ClaimState.NOT_COMPARABLE: Badge("◇", "not comparable", "aside"),
+    ClaimState.NOT_RUN: Badge("○", "not run", "idle"),
 }
 
 
@@ -84,7 +78,7 @@ def decimals(value: float) -> int:
 
 def number(value: float | None, places: int = 1) -> str:
     """A rounded number, or a dash where there is none."""
-    return NONE if value is None else f"{value:.{places}f}"
+    return NONE if value is None or not isfinite(value) else f"{value:.{places}f}"
 
 
 def printed(cell: Cell) -> str:
@@ -139,6 +133,62 @@ def groups(verdicts: Sequence[Verdict]) -> list[Group]:
     return [
         Group(BADGES[outcome], reason, command, tuple(cells)) for (outcome, reason, command), cells in found.items()
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A deviation in the ledger of a paper."""
+
+    deviation: Deviation
+    recipes: tuple[str, ...]
+    """Titles of what was run with it."""
+    cells: tuple[str, ...]
+    """Every cell it touches."""
+
+
+def ledger(verdicts: Sequence[Verdict]) -> list[Entry]:
+    """Every deviation of the runs behind some cells, with all the cells that stand on such a run."""
+    cells: dict[tuple[str, str, str], list[Verdict]] = {}
+    deviations: dict[tuple[str, str, str], Deviation] = {}
+    for verdict in verdicts:
+        for deviation in verdict.deviations:
+            key = (deviation.field, str(deviation.recipe), str(deviation.run))
+            deviations[key] = deviation
+            cells.setdefault(key, []).append(verdict)
+    return [
+        Entry(
+            deviation,
+            tuple(dict.fromkeys(verdict.records[0].title for verdict in cells[key])),
+            tuple(f"{verdict.cell.row}, {verdict.cell.column} ({verdict.cell.table})" for verdict in cells[key]),
+        )
+        for key, deviation in sorted(deviations.items())
+    ]
+
+
+def by_protocol(groups: Sequence[Sequence[Record]]) -> list[tuple[str, list[Sequence[Record]]]]:
+    """Runs in tables of one protocol each, with what the protocol is."""
+    found: dict[str, list[Sequence[Record]]] = {}
+    for group in groups:
+        found.setdefault(group[0].protocol_hash, []).append(group)
+    return [(_protocol(own[0][0]), own) for own in found.values()]
+
+
+def _protocol(record: Record) -> str:
+    p = record.protocol
+    sees = [
+        f"{'and '.join(p[key])} in {when}"
+        for key, when in (("train_sees", "training"), ("test_sees", "test"))
+        if p[key]
+    ]
+    seen = f"; methods see {', '.join(sees)}" if sees else ""
+    control = f"; control: {p['control']}" if record.control else ""
+    images = f"{p['train_images']:,} training and {p['test_images']:,} test images of {p['classes']:,} classes"
+    return f"{record.data.replace('_', ' ')}, {images}{seen}{control}. Protocol {record.protocol_hash}."
+
+
+def oddities(records: Sequence[Record], anomalies: Anomalies) -> list[Anomaly]:
+    """What is odd about some runs, once."""
+    return list(dict.fromkeys(anomaly for record in records for anomaly in anomalies.get(record.run_id, ())))
 
 
 def all_deviations(records: Sequence[Record]) -> list[Deviation]:

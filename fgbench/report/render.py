@@ -6,13 +6,14 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from fgbench.anomalies import Anomalies
+from fgbench.claims import ClaimResult
 from fgbench.files import write_text
 from fgbench.papers import Paper
 from fgbench.records import Record, by_identity
 from fgbench.report import model
 from fgbench.report.cmc import cmc_curve
 from fgbench.report.curve import learning_curve
-from fgbench.report.model import ClaimResult
 from fgbench.report.scaling import scaling_curve
 from fgbench.report.speed import FILTERS, SpeedPage
 from fgbench.verdict import Verdict, name_of
@@ -26,6 +27,7 @@ def render(
     out: Path,
     pictures: Mapping[str, Mapping[str, bytes]] | None = None,
     speed: SpeedPage | None = None,
+    anomalies: Anomalies | None = None,
 ) -> Path:
     """Write `index.html`, `<paper>.html`, and `speed.html` where there are benchmarks, into a folder.
 
@@ -37,6 +39,7 @@ def render(
         out: the folder; made if need be.
         pictures: run id -> kind -> JPEG, for the runs that left some.
         speed: what the page on speed shows.
+        anomalies: run id -> what is odd about it.
 
     Returns:
         The index page.
@@ -52,6 +55,7 @@ def render(
         "pictures": pictures or {},
         "speed": speed,
         "scaling": scaling_curve,
+        "anomalies": anomalies or {},
     }
     for name, paper in papers.items():
         used = {record.run_id: record for verdict in verdicts[name] for record in verdict.records}

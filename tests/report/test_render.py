@@ -1,35 +1,31 @@
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
-from test_records import record
-from test_verdict import deviation
+from made_records import RECIPES, Kept, deviation, made, of_accuracy, of_right
 
+from fgbench.anomalies import Anomaly
 from fgbench.claims import check_claims
+from fgbench.columns import judge_papers
 from fgbench.papers import load_papers
-from fgbench.recipes import load_recipes
-from fgbench.records import Point, Record
+from fgbench.records import Point
 from fgbench.report.render import render
-from fgbench.verdict import Obstacle, judge
+from fgbench.verdict import Obstacle
 
 PAPERS = load_papers()
-RECIPES = {key: recipe.deterministic for key, recipe in load_recipes().items()}
 VOID = {"meta", "br", "line", "polyline", "img", "link", "hr", "input"}
 HOSTILE = "<script>alert(1)</script>\"'&"
 
 
 def run(accuracy, seed=0, name="bcnn_dd", **fields):
-    base, _ = record(run_id=f"{name}{seed}{accuracy}", recipe=f"bcnn/{name}@cub", seed=seed, synthetic=False)
-    value = base["values"]["accuracy"].model_copy(update={"value": accuracy, "low": accuracy - 1, "high": accuracy + 1})
-    protocol = {"train_sees": [], "test_sees": [], "classes": 200, "train_images": 5994, "test_images": 5794,
-                "images": "i", "annotations": "a"}  # fmt: skip
-    base |= {"values": {"accuracy": value}, "outputs": "x", "outputs_sha256": "y", "protocol": protocol}
-    base["provenance"] = {"command": "fgbench run it", "finished": "2026-01-01", "packages": {"torch": "2"}}
-    return Record.model_validate({**base, **fields})
+    fields.setdefault("provenance", {"command": "fgbench run it", "finished": "2026-01-01", "packages": {"torch": "2"}})
+    return of_accuracy(accuracy, seed, recipe=f"bcnn/{name}@cub", **fields)
 
 
-def pages(tmp_path, records, obstacles=None, papers=PAPERS):
-    verdicts = {n: [judge(c, records, obstacles or {}, RECIPES) for c in p.cells()] for n, p in papers.items()}
-    index = render(papers, verdicts, check_claims(papers, records), records, tmp_path)
+def pages(tmp_path, records, obstacles=None, papers=PAPERS, outputs=None, anomalies=None):
+    verdicts = judge_papers(papers, records, obstacles or {}, RECIPES, anomalies)
+    claims = check_claims(papers, records, outputs or (lambda record: {}), RECIPES, anomalies)
+    index = render(papers, verdicts, claims, records, tmp_path, anomalies=anomalies)
     return {path.stem: path.read_text() for path in index.parent.glob("*.html")}
 
 
@@ -133,6 +129,87 @@ def test_energy_of_a_run_stands_with_what_it_lacks_or_the_reason_alone(tmp_path)
         assert f" {says} 1 2026-01-01" in text
 
 
+def test_cells_say_what_would_decide_and_what_holds_of_other_images(tmp_path):
+    text = Parsed(pages(tmp_path, [run(84.0 + s / 3, s) for s in range(3)])["bcnn"]).text
+    for words in (
+        "the 90 % interval over 3 seeds, 83.77 to 84.90, does not decide", "seeds would, four times of five,",
+        "--seeds", "Beyond these images", "the test set is too small for this margin", "Deviations none",
+    ):  # fmt: skip
+        assert words in text
+
+
+def test_two_protocols_never_share_a_column_and_their_difference_stands_there_instead(tmp_path):
+    records = [run(84.0), run(84.1, 1), run(71.23, name="fc_cnn_d", protocol={"images": "recompressed", "classes": 20})]
+    page = pages(tmp_path, records)["bcnn"]
+    table = page.split('aria-label="Results"')[1].split("</table>")[0]
+    assert "84.1" in table
+    assert "71.2" not in table
+    assert "two protocols" in table
+    text = Parsed(page).text
+    assert "Why there is no number: what the protocols differ in" in text
+    assert "images i recompressed" in text
+    assert "classes 200 20" in text
+    index = pages(tmp_path, records)["index"]
+    tables = [part for part in index.split("<table>")[1:] if "Recipe</th>" in part]
+    assert len(tables) == 2
+    assert ["71.2" in part for part in tables] == [False, True]
+    assert "cub, 5,994 training and 5,794 test images of 20 classes" in tables[1]
+
+
+def test_runs_of_other_protocols_are_told_beside_the_number(tmp_path):
+    other = run(99.0, synthetic=True, data="synthetic_birds", protocol={"data": "synthetic_birds"})
+    text = Parsed(pages(tmp_path, [run(84.0), other])["bcnn"]).text
+    assert "Runs of other protocols, which are not in this number" in text
+    assert "data cub synthetic_birds" in text
+
+
+def test_what_is_odd_stands_beside_the_cell_and_the_run(tmp_path):
+    record = run(84.0)
+    odd = {record.run_id: [Anomaly("chance", HOSTILE)]}
+    found = pages(tmp_path, [record], anomalies=odd)
+    row = found["bcnn"].split('aria-label="Results"')[1].split("B-CNN [D,D]")[1].split("</tr>")[0]
+    assert "⚑</span> chance" in row
+    assert "chance: <script>" in Parsed(found["bcnn"]).text
+    assert "⚑</span> chance" in found["index"]
+    for name in ("bcnn", "index"):
+        tags = Parsed(found[name]).tags
+        assert "script" not in [tag for tag, _ in tags]
+        assert HOSTILE in [attributes.get("title") for tag, attributes in tags if tag == "span"]
+    assert "⚑" not in pages(tmp_path, [record])["bcnn"]
+
+
+def test_every_deviation_stands_with_every_cell_it_touches(tmp_path):
+    shared, own = deviation("data.images", changes=False), deviation("weights.0", run="another file")
+    records = [run(84.0, deviations=[shared, own]), run(70.0, name="fc_cnn_d", deviations=[shared])]
+    page = pages(tmp_path, records)["bcnn"].split('<h2 id="deviations">')[1].split("</table>")[0]
+    rows = {row.split("</th>")[0].split(">")[-1]: Parsed(row).text for row in page.split("<tr>")[2:]}
+    assert set(rows) == {"data.images", "weights.0"}
+    assert "FC-CNN [D], birds (Results); B-CNN [D,D], birds (Results)" in rows["data.images"]
+    assert rows["weights.0"].endswith("another file yes B-CNN [D,D] B-CNN [D,D], birds (Results)")
+    # a cell of another paper that stands on the same run
+    assert "data.images" in pages(tmp_path, [run(80.0, name="bcnn_dm", deviations=[shared])])["where_to_focus"]
+
+
+def test_claims_are_shown_with_their_state_and_numbers(tmp_path):
+    rng = np.random.default_rng(0)
+    hard = rng.random(600)
+    kept = Kept(*(of_right(hard < share + rng.normal(0, 0.05, 600), f"bcnn/{name}@cub")
+                  for name, share in (("bcnn_dd", 0.8), ("fv_cnn_d", 0.7), ("fc_cnn_d", 0.75))))  # fmt: skip
+    found = pages(tmp_path, kept.records, outputs=kept)
+    for page in ("index", "bcnn", "where_to_focus"):
+        text = Parsed(found[page]).text
+        assert "▼ contradicted" in text
+        assert "FV-CNN [D] less FC-CNN [D]: -" in text
+        assert "○ not run" in text
+    assert "p-values are adjusted" in Parsed(found["index"]).text
+
+
+def test_numbers_that_are_none_are_not_written(tmp_path):
+    page = pages(tmp_path, [run(float("nan"))])["bcnn"]
+    assert ">nan" not in page
+    assert "not comparable: the runs cannot be right: accuracy is nan %" in Parsed(page).text
+
+
 def test_blocked_cells_say_what_to_type(tmp_path):
     obstacle = {"bcnn/bcnn_dd@cub": Obstacle("weights: none of them is here", "fgbench weights get vgg16.matconvnet")}
     text = Parsed(pages(tmp_path, [], obstacle)["bcnn"]).text
@@ -178,9 +255,8 @@ def search(seed, first):
     rates = {"cmc@1": first, "cmc@5": first + 20, "cmc@50": 99.0, "map/step": first / 2, "map/trapezoid": first / 2 - 1}
     values = {name: {"value": rate, "unit": "%", "n": 10} for name, rate in rates.items()}
     fields = {"recipe": "where_to_focus/spatial_lstm_dm@viper", "data": "viper", "split": f"{seed + 1}a, {seed + 1}b"}
-    found = run(1.0, seed).model_dump() | fields | {"values": values, "title": "Where to Focus [D,M]"}
-    found["protocol"] |= {"metrics": [["same camera", "removed"]]}
-    return Record.model_validate(found)
+    fields["protocol"] = {"metrics": [["same camera", "removed"]]}
+    return made(**fields, seed=seed, values=values, title="Where to Focus [D,M]")
 
 
 def test_searches_are_drawn_as_a_curve_with_a_band_over_splits(tmp_path):

@@ -17,7 +17,9 @@ def pages(tmp_path, *contents):
     sessions = [read_session(write(tmp_path / f"b{k}.json", whole)) for k, whole in enumerate(contents)]
     verdicts = {n: [judge(c, [], {}, RECIPES) for c in p.cells()] for n, p in PAPERS.items()}
     speed = speed_page(sessions) if sessions else None
-    index = render(PAPERS, verdicts, check_claims(PAPERS, []), [], tmp_path / "out", speed=speed)
+    index = render(
+        PAPERS, verdicts, check_claims(PAPERS, [], lambda record: {}, RECIPES), [], tmp_path / "out", speed=speed
+    )
     return {path.stem: path.read_text() for path in index.parent.glob("*.html")}
 
 

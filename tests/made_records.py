@@ -1,0 +1,75 @@
+"""Records with arrays behind them, small and quick to make, whose values are just what the arrays give."""
+
+import numpy as np
+
+from fgbench.datasets import cub
+from fgbench.hashing import hash_value
+from fgbench.measures import measure
+from fgbench.recipes import load_recipes
+from fgbench.records import Deviation, Record
+
+RECIPES = load_recipes()
+PROTOCOL = {
+    "data": "cub", "annotations": hash_value(cub.OFFICIAL), "images": "i", "classes": 200, "train_images": 5994,
+    "test_images": 5794, "train_sees": [], "test_sees": [], "metrics": [["accuracy", "top-1"]],
+    "selection": "last epoch", "control": "none",
+}  # fmt: skip
+"""That of a run on the official birds."""
+
+
+def deviation(field, changes=True, run=2):
+    return Deviation(field=field, recipe=1, run=run, origin="code", changes_experiment=changes)
+
+
+def made(recipe="bcnn/bcnn_dd@cub", seed=0, *, protocol=None, arrays=None, values=None, **fields):
+    """A record of a recipe as the paper says, with values from `arrays` or as given."""
+    own = {**PROTOCOL, **(protocol or {})}
+    base = {
+        "run_id": hash_value([recipe, seed, own, str(values), str(sorted(fields.items()))]), "recipe": recipe,
+        "title": RECIPES[recipe].title, "method": RECIPES[recipe].method, "profile": "paper", "seed": seed,
+        "settings": RECIPES[recipe].settings.model_dump(mode="json"), "protocol": own,
+        "protocol_hash": hash_value(own), "data": "cub", "synthetic": False, "deviations": [], "weights": [],
+        "values": measure(arrays) if arrays else values, "curve": [],
+        "cost": {"wall_s": 1.0, "phase_s": {}, "peak_mib": 2.0}, "provenance": {}, "outputs": "x",
+        "outputs_sha256": "y",
+    }  # fmt: skip
+    return Record.model_validate({**base, **fields})
+
+
+def of_accuracy(percent, seed=0, *, half=0.94, n=5794, **fields):
+    """A record of an accuracy alone, with the interval of CUB's test set unless told."""
+    value = {"value": percent, "unit": "%", "n": n, "low": percent - half, "high": percent + half}
+    return made(seed=seed, values={"accuracy": value}, **fields)
+
+
+def scores_of(right, labels, classes):
+    """Scores that are right just where `right` says, and else for the next class."""
+    scores = np.zeros((len(labels), classes), np.float32)
+    scores[np.arange(len(labels)), np.where(right, labels, (labels + 1) % classes)] = 1
+    return scores
+
+
+def of_right(right, recipe="bcnn/bcnn_dd@cub", seed=0, *, classes=8, ids=None, **fields):
+    """A record and its arrays: right on some images and wrong on others."""
+    right = np.asarray(right, bool)
+    labels = np.arange(len(right)) % classes
+    arrays = {
+        "ids": np.arange(len(right)) if ids is None else ids, "labels": labels,
+        "scores": scores_of(right, labels, classes),
+    }  # fmt: skip
+    protocol = {"classes": classes, "test_images": len(right), **fields.pop("protocol", {})}
+    return made(recipe, seed, arrays=arrays, protocol=protocol, **fields), arrays
+
+
+class Kept:
+    """Arrays by record, as a store gives them, and how often they were asked for."""
+
+    def __init__(self, *pairs):
+        self.records = [record for record, _ in pairs]
+        self._arrays = {record.run_id: arrays for record, arrays in pairs}
+        assert len(self._arrays) == len(pairs)
+        self.asked = []
+
+    def __call__(self, record):
+        self.asked.append(record.run_id)
+        return self._arrays.get(record.run_id, {})

@@ -1,0 +1,268 @@
+import numpy as np
+import pytest
+from made_records import RECIPES, Kept, deviation, made, of_right
+
+from fgbench.anomalies import Anomaly
+from fgbench.claims import ClaimState, check_claims
+from fgbench.papers import Claim, load_papers
+from fgbench.statistics import holm, mcnemar
+
+PAPER = load_papers()["bcnn"]
+N = 800
+A, B, C = (f"bcnn/{name}" for name in ("bcnn_dd", "fv_cnn_d", "fc_cnn_d"))
+
+
+def claim(*order, **fields):
+    base = {"id": "c", "text": "A is ahead.", "source": "s", "data": "cub", "metric": "accuracy", "order": order}
+    return Claim.model_validate({**base, **fields})
+
+
+def paper(*claims):
+    return {"bcnn": PAPER.model_copy(update={"claims": claims})}
+
+
+def right(share, seed, n=N, hardness=None):
+    hard = np.random.default_rng(0).random(n) if hardness is None else hardness
+    noise = np.random.default_rng(100 + seed).normal(0, 0.05, n)
+    return hard + noise < share
+
+
+def side(recipe, share, seed=0, n=N, **fields):
+    number = seed + 50 * [A, B, C].index(recipe) if recipe in (A, B, C) else seed
+    return of_right(right(share, number, n), f"{recipe}@cub", seed, **fields)
+
+
+def check(*pairs, claims=None, recipes=RECIPES):
+    kept = Kept(*pairs)
+    return check_claims(paper(*(claims or [claim(A, B, C)])), kept.records, kept, recipes)
+
+
+def one(*pairs, **fields):
+    (found,) = check(*pairs, **fields)
+    return found
+
+
+def test_an_order_of_one_seed_each_holds_by_mcnemar():
+    found = one(side(A, 0.8), side(B, 0.7), side(C, 0.6))
+    assert found.state == ClaimState.HOLDS
+    first, second = found.pairs
+    assert (first.better, first.worse) == ("B-CNN [D,D]", "FV-CNN [D]")
+    rights = [right(share, 50 * k) for k, share in enumerate((0.8, 0.7, 0.6))]
+    p = [mcnemar(rights[0], rights[1]).p, mcnemar(rights[1], rights[2]).p]
+    assert [first.p, second.p] == pytest.approx(holm(p))
+    assert first.difference.value == pytest.approx(100 * (rights[0].mean() - rights[1].mean()))
+    assert first.difference.interval.low < first.difference.value < first.difference.interval.high
+    assert first.difference.n == N
+    for words in ("points", "95 % interval", "800 samples", "McNemar's exact test of one trained network each"):
+        assert words in found.text
+    assert {r.recipe for r in found.records} == {f"{name}@cub" for name in (A, B, C)}
+
+
+def test_a_reversed_order_is_contradicted_and_an_even_one_undecided():
+    assert one(side(A, 0.7), side(B, 0.8), side(C, 0.6)).state == ClaimState.CONTRADICTED
+    even = one(side(A, 0.7), side(B, 0.699), side(C, 0.6))
+    assert even.state == ClaimState.UNDECIDED
+    assert [pair.state for pair in even.pairs] == [ClaimState.UNDECIDED, ClaimState.HOLDS]
+
+
+def test_an_order_of_means_that_is_luck_does_not_hold():
+    found = one(side(A, 0.72), side(B, 0.705), side(C, 0.69))
+    means = [r.values["accuracy"].value for r in found.records]
+    assert means == sorted(means, reverse=True)
+    assert found.state == ClaimState.UNDECIDED
+
+
+def test_several_seeds_are_tested_with_their_spread():
+    def seeds(recipe, shares):
+        return [side(recipe, share, seed) for seed, share in enumerate(shares)]
+
+    steady = one(*seeds(A, [0.8, 0.81, 0.8]), *seeds(B, [0.7, 0.71, 0.7]), claims=[claim(A, B)])
+    assert steady.state == ClaimState.HOLDS
+    assert steady.pairs[0].seeds == (3, 3)
+    assert "images and seeds" in steady.text
+    # one lucky seed each would have been called an order
+    lucky = one(*seeds(A, [0.8, 0.6, 0.7]), *seeds(B, [0.7, 0.6, 0.65]), claims=[claim(A, B)])
+    assert lucky.state == ClaimState.UNDECIDED
+    assert one(side(A, 0.8), side(B, 0.7), claims=[claim(A, B)]).state == ClaimState.HOLDS
+
+
+def test_a_deterministic_side_lacks_no_spread():
+    many = [side(A, 0.8, seed) for seed in range(3)]
+    recipes = {**RECIPES, f"{B}@cub": RECIPES[f"{B}@cub"].model_copy(update={"deterministic": True})}
+    fixed = one(*many, side(B, 0.7), claims=[claim(A, B)], recipes=recipes).pairs[0].difference.interval
+    spread = one(*many, side(B, 0.7), claims=[claim(A, B)]).pairs[0].difference.interval
+    assert fixed.high - fixed.low < spread.high - spread.low
+
+
+def test_without_a_side_it_is_not_run_and_controls_are_no_side():
+    found = one(side(A, 0.8), side(B, 0.7))
+    assert (found.state, found.text) == (ClaimState.NOT_RUN, "no record of bcnn/fc_cnn_d")
+    control = side(C, 0.6, protocol={"control": "shuffled training labels"})
+    assert one(side(A, 0.8), side(B, 0.7), control).state == ClaimState.NOT_RUN
+
+
+def test_sides_of_two_protocols_are_not_compared_and_the_difference_is_told():
+    found = one(side(A, 0.8), side(B, 0.7, protocol={"images": "others"}), side(C, 0.6))
+    assert found.state == ClaimState.NOT_COMPARABLE
+    assert "images: i or others" in found.text
+    assert not found.pairs
+    profiles = one(side(A, 0.8), side(B, 0.7, profile="frozen"), side(C, 0.6))
+    assert (profiles.state, profiles.text) == (ClaimState.NOT_COMPARABLE, "its sides do not share a profile")
+
+
+def test_a_claim_about_annotations_is_made_across_them():
+    pairs = side(A, 0.8, protocol={"train_sees": ["parts"]}), side(B, 0.7)
+    assert one(*pairs, claims=[claim(A, B)]).state == ClaimState.NOT_COMPARABLE
+    assert one(*pairs, claims=[claim(A, B, across=["train_sees"])]).state == ClaimState.HOLDS
+    assert one(*pairs, claims=[claim(A, B, across=["test_sees"])]).state == ClaimState.NOT_COMPARABLE
+
+
+def test_other_test_images_are_not_compared():
+    found = one(side(A, 0.8), side(B, 0.7, ids=np.arange(N) + 1), claims=[claim(A, B)])
+    assert found.state == ClaimState.NOT_COMPARABLE
+    assert "not measured on the same images" in found.text
+
+
+def test_deviations_of_one_side_alone_forbid_and_shared_ones_are_told():
+    frozen = deviation("stages", run="none")
+    alike = one(*(side(name, share, deviations=[frozen]) for name, share in ((A, 0.8), (B, 0.7))), claims=[claim(A, B)])
+    assert alike.state == ClaimState.HOLDS
+    assert alike.text.endswith("all sides differ from their recipes in stages")
+    uneven = one(side(A, 0.8, deviations=[frozen]), side(B, 0.7), claims=[claim(A, B)])
+    assert uneven.state == ClaimState.NOT_COMPARABLE
+    assert uneven.order == ClaimState.HOLDS
+    assert "not all sides differ from their recipes alike: bcnn/bcnn_dd in stages; as run it is in order" in uneven.text
+    values = one(
+        side(A, 0.8, deviations=[deviation("size", run=1)]), side(B, 0.7, deviations=[deviation("size", run=2)]),
+        claims=[claim(A, B)],
+    )  # fmt: skip
+    assert values.state == ClaimState.NOT_COMPARABLE
+    small = one(side(A, 0.8, deviations=[deviation("precision", changes=False)]), side(B, 0.7), claims=[claim(A, B)])
+    assert small.state == ClaimState.HOLDS
+
+
+def test_another_weight_file_does_the_same_for_every_stream():
+    one_file = [deviation("weights.1", run="vgg16.torchvision for vgg16:relu5_3")]
+    same_file = [deviation("weights.0", run="vgg16.torchvision for vgg16:fc7")]
+    other = [deviation("weights.0", run="vgg16.caffe for vgg16:fc7")]
+    assert (
+        one(side(A, 0.8, deviations=one_file), side(B, 0.7, deviations=same_file), claims=[claim(A, B)]).state
+        == "holds"
+    )
+    found = one(side(A, 0.8, deviations=one_file), side(B, 0.7, deviations=other), claims=[claim(A, B)])
+    assert found.state == ClaimState.NOT_COMPARABLE
+
+
+def test_what_a_side_does_not_list_forbids_too():
+    settings = {**RECIPES[f"{B}@cub"].settings.model_dump(mode="json"), "mirror": False}
+    hidden = one(side(A, 0.8), side(B, 0.7, settings=settings), claims=[claim(A, B)])
+    assert hidden.state == ClaimState.NOT_COMPARABLE
+    assert "bcnn/fv_cnn_d in mirror" in hidden.text
+
+
+def test_runs_that_cannot_be_right_answer_no_claim():
+    kept = Kept(side(A, 0.8), side(B, 0.7))
+    for kind, state in (("identical", ClaimState.NOT_COMPARABLE), ("chance", ClaimState.HOLDS)):
+        odd = {kept.records[1].run_id: [Anomaly(kind, "something odd")]}
+        (found,) = check_claims(paper(claim(A, B)), kept.records, kept, RECIPES, odd)
+        assert found.state == state
+    wrong = side(A, 0.8)[0].values["accuracy"].model_copy(update={"value": 101.0})
+    record, arrays = side(A, 0.8)
+    broken = record.model_copy(update={"values": {"accuracy": wrong}}), arrays
+    assert "101 %" in one(broken, side(B, 0.7), claims=[claim(A, B)]).text
+
+
+def test_under_two_protocols_that_nothing_tells_apart_there_is_no_answer():
+    def both(**fields):
+        return side(A, 0.8, **fields), side(B, 0.7, **fields)
+
+    other = {"protocol": {"images": "others"}}
+    found = one(*both(), *both(**other), claims=[claim(A, B)])
+    assert found.state == ClaimState.NOT_COMPARABLE
+    assert "run under 2 protocols, and nothing says which is meant; they differ in images: " in found.text
+    nearer = one(*both(), *both(deviations=[deviation("data.classes")], **other), claims=[claim(A, B)])
+    assert (nearer.state, "differ" in nearer.text) == (ClaimState.HOLDS, False)
+
+
+def test_synthetic_data_answer_no_claim_but_the_order_is_told():
+    found = one(*(side(name, share, synthetic=True) for name, share in ((A, 0.8), (B, 0.7), (C, 0.6))))
+    assert (found.state, found.order) == (ClaimState.NOT_COMPARABLE, ClaimState.HOLDS)
+    assert "on synthetic data, where it is in order" in found.text
+
+
+def test_real_runs_and_the_larger_profile_are_taken_and_the_latest():
+    quick = [side(name, share, synthetic=True, profile="quick") for name, share in ((A, 0.5), (B, 0.9))]
+    frozen = [side(name, share, profile="frozen") for name, share in ((A, 0.5), (B, 0.9))]
+    whole = [side(name, share) for name, share in ((A, 0.8), (B, 0.7))]
+    assert one(*quick, *frozen, *whole, claims=[claim(A, B)]).state == ClaimState.HOLDS
+    assert one(*quick, *frozen, claims=[claim(A, B)]).state == ClaimState.CONTRADICTED
+    old = side(A, 0.6, provenance={"finished": "2025", "source": "old"})
+    new = side(A, 0.8, provenance={"finished": "2026", "source": "new"})
+    assert one(new, old, side(B, 0.7), claims=[claim(A, B)]).state == ClaimState.HOLDS
+
+
+def test_many_claims_at_once_are_adjusted_together_and_a_pair_that_stands_twice_counts_once():
+    weak = [side(A, 0.725), side(B, 0.7), side(C, 0.3)]
+    alone = one(*weak, claims=[claim(A, B)])
+    twice = check(*weak, claims=[claim(A, B), claim(A, B)])
+    assert [r.pairs[0].p for r in twice] == [alone.pairs[0].p] * 2
+    three = check(*weak, claims=[claim(A, B), claim(A, C), claim(B, C)])
+    assert alone.pairs[0].p == three[0].pairs[0].p  # the largest of the p-values, which Holm leaves as it is
+    noise = [claim(A, B), claim(B, A)]
+    both = check(*weak, claims=noise)
+    assert both[0].pairs[0].p == pytest.approx(min(1, 2 * alone.pairs[0].p))
+
+
+def test_many_true_nulls_seldom_raise_an_alarm():
+    """Five methods that are equally good, in ten orders: any of them called is a false alarm."""
+    names = [A, B, C, "bcnn/bcnn_mm", "bcnn/fv_cnn_m"]
+    orders = [claim(x, y) for i, x in enumerate(names) for y in names[i + 1 :]]
+    alarms = 0
+    for night in range(60):
+        rng = np.random.default_rng(night)
+        hard = rng.random(300)
+        pairs = [of_right(rng.random(300) < hard, f"{name}@cub") for name in names]
+        alarms += any(r.state in {ClaimState.HOLDS, ClaimState.CONTRADICTED} for r in check(*pairs, claims=orders))
+    assert alarms <= 7  # 3 on average at 5 %; 7 or fewer 98 times of 100
+
+
+def searches(recipe, shift, seed, split):
+    """Ranks of queries whose split goes with the seed."""
+    rng = np.random.default_rng([seed, shift])
+    who = np.random.default_rng(seed).permutation(200)[:100]
+    first = 1.0 + (np.random.default_rng(who).random(100) * 4 + rng.random(100) > shift)
+    ranks = np.stack([first, first], axis=1)
+    arrays = {
+        "ids": who, "identities": who, "cameras": who, "split": np.full(100, split), "relevant": np.ones(100, int),
+        "tied": np.zeros(100, bool), "first_rank": ranks, "ap_step": 1 / ranks, "ap_trapezoid": 1 / ranks,
+        "inp": 1 / ranks, "ties": np.array("mean"), "no_match": np.array("skip"),
+    }  # fmt: skip
+    protocol = {"train_images": 1000, "test_images": 200}
+    return made(recipe, seed, arrays=arrays, data="viper", split=split, protocol=protocol), arrays
+
+
+def test_searches_are_compared_by_query_and_over_divisions():
+    order = ("where_to_focus/spatial_lstm_dm", "where_to_focus/bcnn_dm")
+    keys = [f"{name}@viper" for name in order]
+    if not set(keys) <= set(RECIPES):
+        order = tuple(sorted({r.name for r in RECIPES.values() if r.settings.data == "viper"})[:2])
+        keys = [f"{name}@viper" for name in order]
+    rate = claim(*order, data="viper", metric="cmc", params={"rank": 1})
+    alone = one(searches(keys[0], 4, 0, "1a"), searches(keys[1], 2, 0, "1a"), claims=[rate])
+    assert alone.state == ClaimState.HOLDS
+    assert "McNemar" in alone.text
+    precision = claim(*order, data="viper", metric="map")
+    assert "permutation" in one(searches(keys[0], 4, 0, "1a"), searches(keys[1], 2, 0, "1a"), claims=[precision]).text
+    several = [searches(key, shift, k, f"{k}a") for key, shift in zip(keys, (4, 2), strict=True) for k in range(4)]
+    found = one(*several, claims=[rate])
+    assert "corrected resampled t test" in found.text
+    assert found.pairs[0].difference.n == 400
+    assert found.state == ClaimState.HOLDS
+    assert one(*several[:1], *several[5:6], claims=[rate]).state == ClaimState.NOT_COMPARABLE
+
+
+def test_arrays_that_cannot_be_read_give_no_order():
+    kept = Kept(side(A, 0.8), side(B, 0.7))
+    (found,) = check_claims(paper(claim(A, B)), kept.records, lambda record: {}, RECIPES)
+    assert found.state == ClaimState.NOT_COMPARABLE
+    assert "they lack" in found.text

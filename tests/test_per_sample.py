@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from fgbench.errors import FgbenchError
+from fgbench.measures import measure
+from fgbench.metrics.parts import BODY, HEAD
+from fgbench.per_sample import sample_values
+
+RNG = np.random.default_rng(0)
+
+
+def classified():
+    return {"ids": np.arange(60), "labels": np.arange(60) % 4, "scores": RNG.normal(size=(60, 4))}
+
+
+def keypoints():
+    names = sorted(HEAD | BODY)
+    truth = np.concatenate([RNG.random((30, len(names), 2)) * 90, RNG.random((30, len(names), 1)) < 0.7], axis=2)
+    found = truth + RNG.normal(0, 4, truth.shape)
+    found[..., 2] = RNG.random((30, len(names)))
+    boxes = np.tile([0.0, 0.0, 100.0, 80.0], (30, 1))
+    return {"ids": np.arange(30), "labels": np.zeros(30, int), "keypoints": found, "true_keypoints": truth,
+            "boxes": boxes, "part_names": np.array(names)}  # fmt: skip
+
+
+def searched(ties="mean", no_match="skip", shot=False):
+    first = RNG.integers(1, 60, (40, 1)) + np.array([[0, 1]])
+    ranks = first.astype(float)
+    ranks[:4] = np.inf
+    shares = np.where(np.isinf(ranks), np.nan, 1 / ranks)
+    arrays = {
+        "ids": RNG.permutation(40), "split": np.repeat(["1a", "1b"], 20), "first_rank": ranks, "ap_step": shares,
+        "ap_trapezoid": shares * 0.9, "inp": shares**2, "ties": np.array(ties), "no_match": np.array(no_match),
+    }  # fmt: skip
+    if shot:
+        arrays["shot_rank"] = np.repeat(ranks[:, None], 3, axis=1) - RNG.integers(0, 2, (40, 3, 1)) * (
+            first[:, None] > 2
+        )
+    return arrays
+
+
+CASES = {
+    "classified": classified(),
+    "keypoints": keypoints(),
+    "searched": searched(),
+    "optimistic": searched("optimistic", "zero"),
+    "pessimistic": searched("pessimistic"),
+    "single shot": searched("mean", "zero", shot=True),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_samples_give_the_value_they_are_measured_on(case):
+    arrays, compared = CASES[case], 0
+    for name, value in measure(arrays).items():
+        if name == "mean_class_accuracy" or (name.startswith("pck") and "/" not in name):
+            with pytest.raises(FgbenchError, match="not a mean over test samples"):
+                sample_values(arrays, name)
+            continue
+        names, samples = sample_values(arrays, name)
+        assert 100 * samples.mean() == pytest.approx(value.value, abs=1e-9)
+        assert len(names) == len(samples) == value.n
+        assert len(set(names.tolist())) == len(names)
+        compared += 1
+    assert compared >= 1
+
+
+def test_searches_of_two_ways_are_samples_of_their_own():
+    names, _ = sample_values(searched(no_match="zero"), "cmc@1")
+    assert {name.split()[0] for name in names.tolist()} == {"1a", "1b"}
+
+
+def test_what_there_is_not_cannot_be_told():
+    with pytest.raises(FgbenchError, match="not a mean over test samples"):
+        sample_values(classified(), "attention/box")
+    with pytest.raises(FgbenchError, match="they lack 'first_rank'"):
+        sample_values(classified(), "cmc@1")
