@@ -101,11 +101,14 @@ def _build(
                 "point FGBENCH_CACHE at a larger disk",
             )
     pixels = np.lib.format.open_memmap(partial, mode="r+" if done else "w+", dtype=np.uint8, shape=shape)
+
+    def store(row: int) -> None:
+        pixels[row] = _decode(index, row, pipeline)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(done, len(index), CHUNK):
             rows = range(start, min(start + CHUNK, len(index)))
-            for row, image in zip(rows, pool.map(lambda row: _decode(index, row, pipeline), rows), strict=True):
-                pixels[row] = image
+            for row, _ in zip(rows, pool.map(store, rows), strict=True):
                 on_image(row + 1, len(index))
             pixels.flush()
             write_text(progress, str(rows.stop))
