@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -91,8 +92,8 @@ def cached_pixels(
 def _build(
     path: Path, index: Index, pipeline: Pipeline, shape: tuple[int, ...], on_image: Callable[[int, int], object]
 ) -> None:
-    partial, progress = path.with_suffix(".partial"), path.with_suffix(".done")
-    done = int(progress.read_text()) if progress.is_file() and partial.is_file() else 0
+    unfinished, progress = path.with_suffix(".partial"), path.with_suffix(".done")
+    done = int(progress.read_text()) if progress.is_file() and unfinished.is_file() else 0
     if not done:
         needed, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
         if needed > free:
@@ -100,11 +101,8 @@ def _build(
                 f"decoded images need {needed >> 20} MiB under {path.parent}, {free >> 20} MiB are free",
                 "point FGBENCH_CACHE at a larger disk",
             )
-    pixels = np.lib.format.open_memmap(partial, mode="r+" if done else "w+", dtype=np.uint8, shape=shape)
-
-    def store(row: int) -> None:
-        pixels[row] = _decode(index, row, pipeline)
-
+    pixels = np.lib.format.open_memmap(unfinished, mode="r+" if done else "w+", dtype=np.uint8, shape=shape)
+    store = partial(_store, pixels, index, pipeline)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(done, len(index), CHUNK):
             rows = range(start, min(start + CHUNK, len(index)))
@@ -113,8 +111,12 @@ def _build(
             pixels.flush()
             write_text(progress, str(rows.stop))
     del pixels
-    partial.replace(path)
+    unfinished.replace(path)
     progress.unlink()
+
+
+def _store(pixels: np.ndarray, index: Index, pipeline: Pipeline, row: int) -> None:
+    pixels[row] = _decode(index, row, pipeline)
 
 
 def _decode(index: Index, row: int, pipeline: Pipeline) -> np.ndarray:
