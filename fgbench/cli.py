@@ -211,6 +211,24 @@ def report(
 
 
 @app.command()
+def export(
+    table: Annotated[
+        str, typer.Argument(help="values, verdicts, cells, or what a paper prints: bcnn, or one table, bcnn/t1.")
+    ],
+    style: Annotated[
+        str | None,
+        typer.Option("--format", help="csv, parquet, json; latex or markdown, to be read. [default: by --out, or csv]"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write. [default: standard output]")] = None,
+    results: Folder = RESULTS,
+) -> None:
+    """Write measured values, verdicts, or a paper's table beside what was measured, for a program or a paper."""
+    from fgbench import export as export_
+
+    export_.export(table, results, style, out)
+
+
+@app.command()
 def verify(results: Annotated[Path, typer.Argument(help="Folder that keeps records.")] = RESULTS) -> None:
     """Recompute every value from its per-sample outputs; exit code 1 when one differs."""
     from fgbench.commands import verify_records

@@ -2,9 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,9 +13,6 @@ from fgbench.errors import FgbenchError
 from fgbench.files import write_atomic, write_bytes, write_json
 from fgbench.hashing import hash_file, hash_value
 from fgbench.measures import Value, measure
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SCHEMA = 1
 RECORDS = "records"
@@ -177,9 +174,11 @@ class Store:
         """
         path = self.folder / f"{run_id}.json"
         try:
-            return Record.model_validate_json(path.read_text(encoding="utf-8"))
+            return Record.model_validate_json(path.read_bytes())
         except FileNotFoundError as error:
             raise FgbenchError(f"no record {run_id} in {self.folder}") from error
+        except OSError as error:
+            raise FgbenchError(f"cannot read {path}: {error.strerror or error}") from error
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -239,10 +238,24 @@ class Store:
         for file in sorted(files, key=lambda file: file == name):
             write_bytes(self.folder / file, files[file])
 
-    def records(self) -> list[Record]:
-        """Every record, by recipe, profile and seed."""
-        ids = sorted(path.stem for path in self.folder.glob("*.json")) if self.folder.is_dir() else []
-        return sorted(map(self.read, ids), key=lambda r: (r.recipe, r.profile, r.data, r.seed, r.run_id))
+    def records(self, broken: Callable[[FgbenchError], object] | None = None) -> list[Record]:
+        """Every record, by recipe, profile and seed.
+
+        Args:
+            broken: called with what is wrong with each file that is not a record, which is then left out.
+
+        Raises:
+            FgbenchError: a file is not a record, and `broken` is not given.
+        """
+        found = []
+        for path in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []:
+            try:
+                found.append(self.read(path.stem))
+            except FgbenchError as error:
+                if broken is None:
+                    raise
+                broken(error)
+        return sorted(found, key=lambda r: (r.recipe, r.profile, r.data, r.seed, r.run_id))
 
     def verify(self, record: Record, tolerance: float = 1e-9) -> list[str]:
         """What is wrong with a record: its protocol's and array file's hash, and every value recomputed from these."""
@@ -266,30 +279,3 @@ class Store:
                 if (new is None) != (old is None) or (new is not None and abs(new - old) > tolerance):
                     wrong.append(f"{name}: {part} is stored as {old}, the outputs give {new}")
         return wrong
-
-
-def load(folder: str | os.PathLike[str]) -> "pd.DataFrame":
-    """Records of a folder as a table, one row a metric and run, at full precision."""
-    import pandas as pd
-
-    rows = [
-        {
-            "recipe": record.recipe,
-            "title": record.title,
-            "method": record.method,
-            "data": record.data,
-            "profile": record.profile,
-            "seed": record.seed,
-            "metric": metric,
-            **value.model_dump(exclude={"definition"}),
-            "comparable": record.comparable,
-            "protocol": record.protocol_hash,
-            "wall_s": record.cost.wall_s,
-            "peak_mib": record.cost.peak_mib,
-            "test_fps": record.cost.test_fps,
-            "run_id": record.run_id,
-        }
-        for record in Store(Path(folder)).records()
-        for metric, value in record.values.items()
-    ]
-    return pd.DataFrame(rows)

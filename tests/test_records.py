@@ -6,7 +6,7 @@ import pytest
 from fgbench.errors import FgbenchError
 from fgbench.hashing import hash_value
 from fgbench.measures import measure
-from fgbench.records import Store, load
+from fgbench.records import Store
 
 PROTOCOL = {
     "train_sees": [], "test_sees": [], "classes": 4, "train_images": 40, "test_images": 40, "images": "i",
@@ -93,6 +93,7 @@ def test_a_record_that_is_none_is_named(tmp_path):
         Store(tmp_path).read("y")
 
 
+<<<<<<< HEAD
 def taken(folder, run_id="a" * 16):
     """The files of a run that has pictures."""
     store = Store(folder)
@@ -160,6 +161,8 @@ def test_load_gives_full_precision(tmp_path):
     assert len(frame) == 2
 
 
+=======
+>>>>>>> eb170a0 (fgbench.load, outputs, cells and verdicts: tables at full precision; fgbench export writes them, and a paper's table beside what was measured, as CSV, Parquet, JSON, LaTeX and Markdown)
 def test_interval_is_wilsons():
     value = measure(record()[1])["accuracy"]
     assert value.low < value.value < value.high

@@ -1,0 +1,224 @@
+"""Records, verdicts and cells as pandas tables, at full precision: `fgbench.load`, `verdicts`, `cells`, `outputs`.
+
+Every table has the same columns of the same types whether it has rows or not. What is missing is NaN in a column of
+floats and `<NA>` in the others.
+"""
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fgbench.errors import FgbenchError, nearest
+from fgbench.hashing import hash_file
+from fgbench.papers import Cell, Paper, load_papers
+from fgbench.recipes import load_recipes
+from fgbench.records import Deviation, Record, Store
+
+TIME = "datetime64[us, UTC]"
+RUN = {
+    "run_id": "string", "identity": "string", "paper": "string", "recipe": "string", "title": "string",
+    "method": "string", "profile": "string", "data": "string", "split": "string", "seed": "int64",
+}  # fmt: skip
+"""What was run. `identity` is equal for runs that differ in their seed alone."""
+VALUE = {
+    "metric": "string", "value": "float64", "low": "float64", "high": "float64", "n": "int64", "unit": "string",
+    "definition": "string",
+}  # fmt: skip
+"""As `fgbench.measures.Value`."""
+TRUST = {
+    "protocol_hash": "string", "control": "string", "synthetic": "bool", "comparable": "bool", "deviations": "string",
+}  # fmt: skip
+"""What keeps a value from answering a printed one."""
+COST = {
+    "wall_s": "float64", "peak_mib": "float64", "test_fps": "float64", "energy_j": "float64", "energy_note": "string",
+    "sittings": "int64",
+}  # fmt: skip
+"""As `fgbench.records.Cost`."""
+PROVENANCE = {
+    "command": "string", "fgbench": "string", "source": "string", "commit": "string", "dirty": "boolean",
+    "python": "string", "platform": "string", "cpu": "string", "device": "string", "cores": "Int64",
+    "threads": "Int64", "processes": "Int64", "started": TIME, "finished": TIME,
+}  # fmt: skip
+"""As a record's provenance; beside them stand `packages` and `weights`, by name and version or hash."""
+VALUES = RUN | VALUE | TRUST | COST | PROVENANCE | {"packages": "string", "weights": "string"}
+"""Columns of `load` and their types."""
+CELLS = {
+    "paper": "string", "version": "string", "cell": "string", "table": "string", "row": "string", "column": "string",
+    "role": "string", "data": "string", "metric": "string", "params": "string", "printed": "float64", "unit": "string",
+    "margin": "float64", "train": "string", "test": "string", "recipe": "string", "source": "string", "note": "string",
+}  # fmt: skip
+"""Columns of `cells` and their types."""
+VERDICTS = CELLS | {
+    "verdict": "string", "reason": "string", "command": "string", "measured": "float64", "sampling_low": "float64",
+    "sampling_high": "float64", "seeds_low": "float64", "seeds_high": "float64", "seeds": "int64",
+    "protocol_hash": "string", "profile": "string", "synthetic": "boolean", "deviations": "string", "runs": "string",
+}  # fmt: skip
+"""Columns of `verdicts` and their types."""
+
+_TYPES: dict[str, type] = {"string": str, "boolean": bool, "Int64": int, TIME: str}
+
+
+def load(path: str | os.PathLike[str], *, strict: bool = True) -> pd.DataFrame:
+    """Every value of every record, one row each, in the order of recipe, profile, data and seed.
+
+    Args:
+        path: a folder of records, or a results folder that holds one, such as `runs`.
+        strict: False to leave out files that are no records, each with a warning.
+
+    Raises:
+        FgbenchError: there is no such folder, or, if `strict`, a file in it is not a record; names it.
+    """
+    records = store_at(path).records(broken=None if strict else _warn)
+    runs = _frame([_run(record) for record in records], VALUES.keys() - VALUE.keys(), VALUES)
+    rows = np.repeat(np.arange(len(records)), [len(record.values) for record in records])
+    values = [value for record in records for value in record.values.values()]
+    columns = {"metric": [name for record in records for name in record.values]}
+    columns |= {name: [getattr(value, name) for value in values] for name in VALUE if name != "metric"}
+    own = {name: pd.Series(column, dtype=VALUE[name]) for name, column in columns.items()}
+    return runs.take(rows).reset_index(drop=True).assign(**own)[list(VALUES)]
+
+
+def outputs(path: str | os.PathLike[str], run_id: str) -> dict[str, np.ndarray]:
+    """The per-sample arrays of one record, by name: `ids`, `labels`, `scores` and what else its method gives.
+
+    Args:
+        path: as for `load`.
+        run_id: of the record, as in the column `run_id`.
+
+    Raises:
+        FgbenchError: there is no such record, or its array file is missing or not the one that was written with it.
+    """
+    store = store_at(path)
+    if not store.has(run_id):
+        known = [file.stem for file in store.folder.glob("*.json")]
+        raise FgbenchError(f"no record {run_id} in {store.folder}; {nearest(run_id, known)}")
+    record = store.read(run_id)
+    file = store.folder / record.outputs
+    if file.is_file() and hash_file(file) != record.outputs_sha256:
+        raise FgbenchError(f"{file} is not the file that was written with the record", f"fgbench verify {path}")
+    return store.outputs(record)
+
+
+def cells() -> pd.DataFrame:
+    """Every number that the papers print, one row each."""
+    return _frame([_cell(cell) for paper in load_papers().values() for cell in paper.cells()], CELLS, CELLS)
+
+
+def verdicts(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Every printed number beside what was measured, one row each; the measured ones are means over seeds.
+
+    Args:
+        path: as for `load`.
+
+    Raises:
+        FgbenchError: as for `load`.
+    """
+    return verdict_frame([verdict for own in judged(load_papers(), store_at(path)).values() for verdict in own])
+
+
+def judged(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any]]:
+    """The verdicts on every cell by the records of a folder: id of the paper -> `fgbench.verdict.Verdict`."""
+    from fgbench.runs import obstacles
+    from fgbench.verdict import judge
+
+    recipes, records = load_recipes(), store.records()
+    missing, known = obstacles(list(recipes.values())), {key: r.deterministic for key, r in recipes.items()}
+    return {name: [judge(cell, records, missing, known) for cell in paper.cells()] for name, paper in papers.items()}
+
+
+def store_at(path: str | os.PathLike[str]) -> Store:
+    """The records in a folder: its own, or those of a results folder; raises FgbenchError when there is none."""
+    folder = Path(path)
+    if not folder.is_dir():
+        raise FgbenchError(f"there is no folder {folder}", "name a folder of results, such as runs")
+    inner = folder / "records"
+    return Store(inner if inner.is_dir() else folder)
+
+
+def verdict_frame(found: Sequence[Any]) -> pd.DataFrame:
+    """Verdicts as a table with the columns `VERDICTS`."""
+    return _frame([_verdict(verdict) for verdict in found], VERDICTS, VERDICTS)
+
+
+def deviation_text(deviation: Deviation) -> str:
+    """A deviation in a line: `field: what the recipe says -> what was done`."""
+    return f"{deviation.field}: {_word(deviation.recipe)} -> {_word(deviation.run)}"
+
+
+def _word(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "none" if value is None else str(value)
+
+
+def _warn(error: FgbenchError) -> None:
+    warnings.warn(f"left out: {error}", stacklevel=4)
+
+
+def _frame(rows: Sequence[Mapping[str, Any]], names: Any, types: Mapping[str, str]) -> pd.DataFrame:
+    """Rows as a table of those columns of `types` that are in `names`."""
+    return pd.DataFrame(
+        {name: _column([row[name] for row in rows], kind) for name, kind in types.items() if name in names}
+    )
+
+
+def _column(values: list[Any], kind: str) -> "pd.Series[Any]":
+    if kind == TIME:
+        words = pd.Series(values, dtype="string")
+        return pd.to_datetime(words, format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
+    return pd.Series(values, dtype=kind)
+
+
+def _run(record: Record) -> dict[str, Any]:
+    # A record of another version may lack a field of its provenance, or hold something else in it.
+    given = {name: record.provenance.get(name) for name in PROVENANCE}
+    packages = record.provenance.get("packages") or {}
+    return {
+        **{name: getattr(record, name) for name in (*RUN, *TRUST) if name not in {"paper", "control", "deviations"}},
+        **{name: getattr(record.cost, name) for name in COST},
+        **{name: value if isinstance(value, _TYPES[PROVENANCE[name]]) else None for name, value in given.items()},
+        "paper": record.recipe_paper,
+        "control": record.protocol.get("control", "none"),
+        "deviations": "; ".join(map(deviation_text, record.deviations)),
+        "packages": "; ".join(f"{name} {version}" for name, version in packages.items()),
+        "weights": "; ".join(f"{own.stream}: {own.name} {own.sha256}" for own in record.weights),
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    same = ("paper", "version", "table", "row", "column", "role", "data", "metric", "unit", "margin", "recipe")
+    return {
+        **{name: getattr(cell, name) for name in (*same, "source", "note")},
+        "cell": cell.id,
+        "printed": cell.value,
+        "params": ", ".join(f"{name} = {value}" for name, value in cell.params),
+        "train": ", ".join(cell.train),
+        "test": ", ".join(cell.test),
+    }
+
+
+def _verdict(verdict: Any) -> dict[str, Any]:
+    def ends(name: str, interval: Any) -> dict[str, Any]:
+        return {f"{name}_{end}": interval and getattr(interval, end) for end in ("low", "high")}
+
+    first = verdict.records[0] if verdict.records else None
+    return {
+        **_cell(verdict.cell),
+        "verdict": str(verdict.outcome),
+        "reason": verdict.reason,
+        "command": verdict.command,
+        "measured": verdict.mean,
+        **ends("sampling", verdict.sampling),
+        **ends("seeds", verdict.spread),
+        "seeds": len(verdict.records),
+        "protocol_hash": first and first.protocol_hash,
+        "profile": first and first.profile,
+        "synthetic": first and first.synthetic,
+        "deviations": "; ".join(map(deviation_text, verdict.deviations)),
+        "runs": ", ".join(record.run_id for record in verdict.records),
+    }

@@ -1,0 +1,167 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_records import record
+
+import fgbench
+from fgbench.analysis import CELLS, VALUES, VERDICTS
+from fgbench.errors import FgbenchError
+from fgbench.measures import Value
+from fgbench.records import Store
+
+ODD = {
+    "third": 100 / 3,
+    "tiny": 5e-324,
+    "sum": 0.1 + 0.2,
+    "next": float(np.nextafter(84.1, 100)),
+    "large": 1.7976931348623157e308,
+}
+"""Values whose last bit is lost by 15 or 16 digits."""
+DEVIATIONS = [
+    {"field": "svm.c", "recipe": 1.0, "run": 0.5, "origin": "code", "changes_experiment": True},
+    {"field": "backbones", "recipe": ["a:b"], "run": None, "origin": "ours", "changes_experiment": False},
+]
+PROVENANCE = {
+    "threads": 2, "dirty": True, "commit": None, "finished": "2026-11-21T06:18:16+00:00", "device": "cpu",
+    "cores": "two", "packages": {"torch": "2.13.0"},
+}  # fmt: skip
+
+
+def write(folder, **fields):
+    return Store(folder).write(*record(**fields))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two seeds of one recipe with odd values, and another run with deviations."""
+    values = {name: Value(value=value, unit="x", n=7) for name, value in ODD.items()}
+    write(tmp_path / "records", run_id="b" * 16, values=values, seed=1, provenance=PROVENANCE)
+    write(tmp_path / "records", run_id="a" * 16, values=values, provenance=PROVENANCE)
+    write(tmp_path / "records", run_id="c" * 16, recipe="bcnn/fv_sift@birds", deviations=DEVIATIONS, split="2")
+    return tmp_path
+
+
+def test_every_value_of_every_record_is_a_row_to_the_last_bit(folder):
+    frame = fgbench.load(folder)
+    assert list(frame.run_id[::5]) == ["c" * 16, "b" * 16, "a" * 16][::-1] or len(frame) == 12
+    for run_id in ("a" * 16, "b" * 16):
+        own = frame[frame.run_id == run_id].set_index("metric")
+        assert {name: own.value[name].hex() for name in ODD} == {name: value.hex() for name, value in ODD.items()}
+        assert set(own.n) == {7}
+        assert own.low.isna().all()
+    assert list(frame.seed.drop_duplicates()) == [0, 1]
+    accuracy = frame[(frame.run_id == "c" * 16) & (frame.metric == "accuracy")].iloc[0]
+    stored = Store(folder / "records").read("c" * 16).values["accuracy"]
+    assert (accuracy.value, accuracy.low, accuracy.high) == (stored.value, stored.low, stored.high)
+
+
+def test_what_a_row_says_of_its_run(folder):
+    frame = fgbench.load(folder / "records")
+    first, last = frame[frame.run_id == "a" * 16].iloc[0], frame[frame.run_id == "c" * 16].iloc[0]
+    assert (first.paper, first.recipe, first.threads, first.dirty, first.packages) == (
+        "bcnn", "bcnn/fv_sift@cub", 2, True, "torch 2.13.0",
+    )  # fmt: skip
+    assert first.finished == pd.Timestamp("2026-11-21T06:18:16Z")
+    assert frame[["commit", "cores", "started", "processes"]].loc[first.name].isna().all()
+    assert last.deviations == "svm.c: 1.0 -> 0.5; backbones: a:b -> none"
+    assert (last.comparable, last.split, last.finished is pd.NaT) == (False, "2", True)
+    seeds = frame[frame.recipe == "bcnn/fv_sift@cub"]
+    assert seeds.identity.nunique() == 1
+    assert frame.identity.nunique() == 2
+
+
+def test_an_empty_folder_gives_the_same_columns_of_the_same_types(folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    full, empty = fgbench.load(folder), fgbench.load(tmp_path / "empty")
+    assert len(empty) == 0
+    assert list(full) == list(empty) == list(VALUES)
+    assert full.dtypes.equals(empty.dtypes)
+    assert [str(kind) for kind in full.dtypes] == list(VALUES.values())
+    assert not (full.dtypes == object).any()
+
+
+def test_no_folder_is_not_an_empty_one(tmp_path):
+    for call in (fgbench.load, fgbench.verdicts):
+        with pytest.raises(FgbenchError, match="there is no folder .*nowhere"):
+            call(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"", b'{"schema_version": 1}'])
+def test_a_broken_record_is_named_and_does_not_hide_the_others(folder, content):
+    (folder / "records/broken.json").write_bytes(content)
+    with pytest.raises(FgbenchError, match=r"broken\.json"):
+        fgbench.load(folder)
+    with pytest.warns(UserWarning, match=r"left out: .*broken\.json") as told:
+        frame = fgbench.load(folder, strict=False)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    assert sorted(set(frame.run_id)) == ["a" * 16, "b" * 16, "c" * 16]
+
+
+def test_a_folder_named_like_a_record_is_told(folder):
+    (folder / "records/odd.json").mkdir()
+    with pytest.raises(FgbenchError, match=r"cannot read .*odd\.json"):
+        fgbench.load(folder)
+
+
+def test_outputs_are_those_written_with_the_record(folder):
+    arrays = fgbench.outputs(folder, "a" * 16)
+    expected = record()[1]
+    assert set(arrays) == set(expected)
+    for name, array in expected.items():
+        assert arrays[name].dtype == array.dtype
+        assert np.array_equal(arrays[name], array)
+    with pytest.raises(FgbenchError, match=f"no record {'a' * 15}b in .*; did you mean '{'a' * 16}'"):
+        fgbench.outputs(folder, "a" * 15 + "b")
+    arrays["labels"][0] += 1
+    np.savez(folder / "records" / f"{'a' * 16}.npz", **arrays)
+    with pytest.raises(FgbenchError, match="is not the file that was written"):
+        fgbench.outputs(folder, "a" * 16)
+    (folder / "records" / f"{'a' * 16}.npz").unlink()
+    with pytest.raises(FgbenchError, match="cannot read the per-sample outputs"):
+        fgbench.outputs(folder, "a" * 16)
+
+
+def test_cells_are_those_that_the_papers_print():
+    frame = fgbench.cells()
+    assert [str(kind) for kind in frame.dtypes] == list(CELLS.values())
+    assert len(frame) == 208
+    dd = frame[(frame.paper == "bcnn") & (frame.cell == "t1/bcnn_dd/birds")].iloc[0]
+    assert (dd.printed, dd.margin, dd.recipe) == (84.0, 0.5, "bcnn/bcnn_dd")
+    assert set(frame[frame.metric == "pck"].params) >= {"alpha = 0.1, part = Back"}
+
+
+def test_verdicts_stand_beside_the_mean_over_seeds(tmp_path):
+    write(tmp_path)
+    frame = fgbench.verdicts(tmp_path)
+    assert [str(kind) for kind in frame.dtypes] == list(VERDICTS.values())
+    assert len(frame) == len(fgbench.cells())
+    sift = frame[(frame.paper == "bcnn") & (frame.cell == "t1/fv_sift/birds")].iloc[0]
+    stored = Store(tmp_path).read("a" * 16).values["accuracy"]
+    assert (sift.measured, sift.sampling_low, sift.sampling_high) == (stored.value, stored.low, stored.high)
+    assert (sift.verdict, sift.seeds, sift.runs, sift.synthetic) == ("not comparable", 1, "a" * 16, True)
+    other = frame[(frame.paper == "bcnn") & (frame.cell == "t1/bcnn_dd/birds")].iloc[0]
+    assert (other.verdict, other.seeds, other.measured == other.measured, other.synthetic is pd.NA) == (
+        "blocked", 0, False, True,
+    )  # fmt: skip
+
+
+def test_importing_fgbench_imports_nothing_else_and_load_no_torch(tmp_path):
+    code = (
+        "import sys, json; before = set(sys.modules); import fgbench; first = set(sys.modules) - before; "
+        f"fgbench.load({str(tmp_path)!r}); print(json.dumps([sorted(first), 'torch' in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, torch = json.loads(done.stdout)
+    assert set(first) <= {"fgbench", "typing", "collections.abc", "functools", "contextlib", "copyreg", "re", "enum"}
+    assert not torch
+
+
+def test_no_other_names():
+    with pytest.raises(AttributeError, match="no attribute 'lod'"):
+        fgbench.lod  # noqa: B018
+    assert set(fgbench.__all__) == {"__version__", "load", "outputs", "cells", "verdicts"}
