@@ -35,7 +35,7 @@ from fgbench.provenance import cost, provenance
 from fgbench.randomness import generator
 from fgbench.recipes import Settings
 from fgbench.records import Record, Store
-from fgbench.runs import Run, reduced
+from fgbench.runs import Run, reduced, source_of
 from fgbench.searching import searched_rows
 from fgbench.svm import LinearSvm, train_svm
 from fgbench.training import train
@@ -117,7 +117,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
             "values": measure(arrays),
             "curve": [asdict(point) for point in curve],
             "cost": cost(journal, len(test_pixels)),
-            "provenance": provenance(run.device, journal.started, engine.processes),
+            "provenance": provenance(run.device, journal.started, engine.processes, source_of(run.recipe.method)),
         },
         arrays,
     )

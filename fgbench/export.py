@@ -35,6 +35,8 @@ def export(name: str, results: Path, style: str | None, out: Path | None) -> Non
         FgbenchError: an unknown table, format or suffix, no folder of results, or Parquet cannot be written.
     """
     style = _style(style, out)
+    if style == "parquet":
+        _check_parquet(out)
     papers = load_papers()
     tables = [f"{paper.id}/{table.id}" for paper in papers.values() for table in paper.tables]
     known = ["values", "cells", "verdicts", *papers, *tables]
@@ -44,8 +46,8 @@ def export(name: str, results: Path, style: str | None, out: Path | None) -> Non
         text = "\n".join(map(MARKUP[style], _sheets(name, results, papers)))
     else:
         frame = _frame(name, results, papers)
-        if style == "parquet":
-            _parquet(frame, out)
+        if out and style == "parquet":
+            write_atomic(out, lambda path: frame.to_parquet(path, index=False, engine="pyarrow"))
             return
         text = frame.to_csv(index=False, lineterminator="\n") if style == "csv" else _json(frame)
     if out:
@@ -103,11 +105,10 @@ def _json(frame: pd.DataFrame) -> str:
     return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _parquet(frame: pd.DataFrame, out: Path | None) -> None:
+def _check_parquet(out: Path | None) -> None:
     if out is None:
         raise FgbenchError("Parquet is not for a terminal", "--out values.parquet")
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
         raise FgbenchError("Parquet needs pyarrow, which is not here", "pip install 'fgbench[parquet]'") from error
-    write_atomic(out, lambda path: frame.to_parquet(path, index=False, engine="pyarrow"))

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 
 from fgbench import __version__
-from fgbench.hashing import hash_source
 from fgbench.journal import Journal
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", "pydantic")
@@ -44,12 +43,12 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def provenance(device: str, started: str, processes: int) -> dict[str, Any]:
-    """The fields of a record's provenance."""
+def provenance(device: str, started: str, processes: int, source: str) -> dict[str, Any]:
+    """The fields of a record's provenance; `source` is the hash of the source that its values come from."""
     return {
         "command": os.environ.get("FGBENCH_COMMAND", ""),
         "fgbench": __version__,
-        "source": hash_source(),
+        "source": source,
         **git_state(),
         "python": platform.python_version(),
         "platform": platform.platform(),

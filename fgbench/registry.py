@@ -1,7 +1,7 @@
 """Named things of one kind, and the entry points by which a third party adds to them."""
 
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from fgbench.errors import FgbenchError, nearest
@@ -15,10 +15,12 @@ class Registry(Generic[T]):
     Args:
         kind: what the things are, in the singular; other packages add to it by the entry point group
             `fgbench.<kind>s`, each entry naming an object.
+        fits: True for an object that is such a thing.
+        needs: what an object has to be, in words.
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, fits: Callable[[object], bool] = lambda thing: True, needs: str = "") -> None:
+        self.kind, self._fits, self._needs = kind, fits, needs
         self._things: dict[str, T] = {}
         self._loaded = False
 
@@ -53,4 +55,22 @@ class Registry(Generic[T]):
             return
         self._loaded = True
         for entry in entry_points(group=f"fgbench.{self.kind}s"):
-            self(entry.name)(entry.load())
+            self._add(entry)
+
+    def _add(self, entry: EntryPoint) -> None:
+        """Add what another package offers; its module may have registered it by the decorator, too.
+
+        Raises:
+            FgbenchError: it cannot be imported, is not what it should be, or its name is taken.
+        """
+        where = f"the {self.kind} {entry.name!r} ({entry.value}, of {entry.dist.name if entry.dist else 'a package'})"
+        try:
+            thing = entry.load()
+        except FgbenchError:
+            raise
+        except Exception as error:
+            raise FgbenchError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+        if not self._fits(thing):
+            raise FgbenchError(f"{where} is not {self._needs}")
+        if self._things.get(entry.name) is not thing:
+            self(entry.name)(thing)

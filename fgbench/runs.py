@@ -79,7 +79,7 @@ class Run:
                 "device": self.device,
                 "threads": self.threads,
                 "processes": processes(),
-                "source": _source(),
+                "source": source_of(self.recipe.method),
                 "libraries": _libraries(),
             }
         )
@@ -277,9 +277,10 @@ def _weight_deviations(settings: Settings, streams: Sequence[StreamWeights]) -> 
     return list(found.values())
 
 
-@lru_cache(maxsize=1)
-def _source() -> str:
-    return hash_source()
+@lru_cache
+def source_of(method: str) -> str:
+    """A hash of the source that values of a method come from: fgbench, and the package that the method is from."""
+    return hash_source(methods[method].__module__)
 
 
 @lru_cache(maxsize=1)

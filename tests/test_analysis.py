@@ -47,7 +47,7 @@ def folder(tmp_path):
 
 def test_every_value_of_every_record_is_a_row_to_the_last_bit(folder):
     frame = fgbench.load(folder)
-    assert list(frame.run_id[::5]) == ["c" * 16, "b" * 16, "a" * 16][::-1] or len(frame) == 12
+    assert list(frame.run_id) == ["c" * 16] * 2 + ["a" * 16] * 5 + ["b" * 16] * 5
     for run_id in ("a" * 16, "b" * 16):
         own = frame[frame.run_id == run_id].set_index("metric")
         assert {name: own.value[name].hex() for name in ODD} == {name: value.hex() for name, value in ODD.items()}
@@ -81,12 +81,12 @@ def test_an_empty_folder_gives_the_same_columns_of_the_same_types(folder, tmp_pa
     assert list(full) == list(empty) == list(VALUES)
     assert full.dtypes.equals(empty.dtypes)
     assert [str(kind) for kind in full.dtypes] == list(VALUES.values())
-    assert not (full.dtypes == object).any()
+    assert "object" not in set(map(str, full.dtypes))
 
 
 def test_no_folder_is_not_an_empty_one(tmp_path):
     for call in (fgbench.load, fgbench.verdicts):
-        with pytest.raises(FgbenchError, match="there is no folder .*nowhere"):
+        with pytest.raises(FgbenchError, match="there is no folder"):
             call(tmp_path / "nowhere")
 
 
@@ -132,7 +132,7 @@ def test_cells_are_those_that_the_papers_print():
     assert len(frame) == 208
     dd = frame[(frame.paper == "bcnn") & (frame.cell == "t1/bcnn_dd/birds")].iloc[0]
     assert (dd.printed, dd.margin, dd.recipe) == (84.0, 0.5, "bcnn/bcnn_dd")
-    assert set(frame[frame.metric == "pck"].params) >= {"alpha = 0.1, part = Back"}
+    assert "alpha = 0.02, part = back" in set(frame[frame.metric == "pck"].params.str.lower())
 
 
 def test_verdicts_stand_beside_the_mean_over_seeds(tmp_path):
@@ -157,7 +157,9 @@ def test_importing_fgbench_imports_nothing_else_and_load_no_torch(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     first, torch = json.loads(done.stdout)
-    assert set(first) <= {"fgbench", "typing", "collections.abc", "functools", "contextlib", "copyreg", "re", "enum"}
+    assert "fgbench" in first
+    assert not [name for name in first if name.partition(".")[0] in {"numpy", "pandas", "pydantic", "scipy", "torch"}]
+    assert not [name for name in first if name.startswith("fgbench.")]
     assert not torch
 
 

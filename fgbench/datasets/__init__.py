@@ -23,8 +23,12 @@ class ReidDataset(Source[ReidIndex]):
     __slots__ = ()
 
 
-datasets: Registry[Dataset] = Registry("dataset")
-reid_datasets: Registry[ReidDataset] = Registry("reid_dataset")
+datasets: Registry[Dataset] = Registry(
+    "dataset", lambda thing: isinstance(thing, Dataset), "a fgbench.datasets.Dataset"
+)
+reid_datasets: Registry[ReidDataset] = Registry(
+    "reid_dataset", lambda thing: isinstance(thing, ReidDataset), "a fgbench.datasets.ReidDataset"
+)
 
 
 def names() -> list[str]:

@@ -141,7 +141,11 @@ class Method(nn.Module):
         return [module for module in self.children() if module is not classifier]
 
 
-methods: Registry[type[Method]] = Registry("method")
+methods: Registry[type[Method]] = Registry(
+    "method",
+    lambda thing: isinstance(thing, type) and issubclass(thing, Method),
+    "a subclass of fgbench.methods.Method",
+)
 
 
 def options_of(name: str, values: Mapping[str, object]) -> Options:
