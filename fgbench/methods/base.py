@@ -119,7 +119,10 @@ class Method(nn.Module):
         return self(images).embedding  # type: ignore[no-any-return]
 
     def predict(self, images: Tensor) -> Outputs:
-        """Outputs for test images; methods without a trained softmax layer have none to give for logits."""
+        """Outputs for test images; a method that only embeds has no logits to give."""
+        if type(self).trunk is Method.trunk and type(self).forward is Method.forward:
+            embedding = self.embed(images)
+            return Outputs(embedding.new_empty(len(embedding), 0), embedding)
         return self(images)  # type: ignore[no-any-return]
 
     def losses(self, outputs: Outputs, target: Target) -> dict[str, Tensor]:
