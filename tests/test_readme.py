@@ -146,8 +146,7 @@ def test_a_data_set_and_a_method_are_added_by_entry_points(tmp_path):
     # Other source, another run; the source of fgbench's own methods stays what it was.
     colour = tmp_path / "my_package/colour.py"
     colour.write_text(colour.read_text().replace("/ 255", "/ 256"))
-    for heading in ("Add a data set", "Add a method"):
-        shell(commands(heading)[1])
+    shell("fgbench run demo/sift demo/colour --data leaves --profile frozen")
     again = fgbench.load(tmp_path / "runs")
     assert again[again.metric == "accuracy"].recipe.value_counts().to_dict() == {
         "demo/colour@leaves": 2, "demo/sift@leaves": 1,
