@@ -123,12 +123,13 @@ def verdicts(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 def judged(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any]]:
     """The verdicts on every cell by the records of a folder: id of the paper -> `fgbench.verdict.Verdict`."""
+    from fgbench.anomalies import find_anomalies
+    from fgbench.columns import judge_papers
     from fgbench.runs import obstacles
-    from fgbench.verdict import judge
 
     recipes, records = load_recipes(), store.records()
-    missing, known = obstacles(list(recipes.values())), {key: r.deterministic for key, r in recipes.items()}
-    return {name: [judge(cell, records, missing, known) for cell in paper.cells()] for name, paper in papers.items()}
+    anomalies = find_anomalies(records, store.outputs_or_none)
+    return judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies)
 
 
 def store_at(path: str | os.PathLike[str]) -> Store:

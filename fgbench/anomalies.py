@@ -21,6 +21,8 @@ Outputs = Callable[[Record], Mapping[str, np.ndarray]]
 
 LEAK_ALPHA = 0.001
 """Level of the test of controls: one of a thousand honest ones is called a leak."""
+ROUNDING = 1e-9
+"""Of intervals, which may end a last digit before 100 %."""
 FAR = 5
 """Margins above the printed value from which a number is too good to be believed unseen."""
 PERFECT = ("accuracy", "cmc@1", f"map/{AP_RULE}")
@@ -76,9 +78,12 @@ def impossible(record: Record) -> list[Anomaly]:
     for name, value in values.items():
         top = 100.0 if value.unit == "%" else float("inf")
         ends = [end for end in (value.low, value.high) if end is not None]
+        off = max(ends[0] - value.value, value.value - ends[1]) if len(ends) == 2 else 0.0
         if not isfinite(value.value) or not 0 <= value.value <= top:
             wrong.append(f"{name} is {value.value:g} {value.unit}")
-        elif not all(map(isfinite, ends)) or (len(ends) == 2 and not ends[0] <= value.value <= ends[1]):
+        elif not all(map(isfinite, ends)) or (
+            len(ends) == 2 and not ends[0] - ROUNDING <= value.value <= ends[1] + ROUNDING
+        ):
             wrong.append(f"{name} is {value.value:g} {value.unit}, outside its own interval")
         elif value.n < 1:
             wrong.append(f"{name} was measured on {value.n} samples")

@@ -1,7 +1,6 @@
 """What came of a run: one JSON file and one array file, written atomically and never edited."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal

@@ -43,6 +43,8 @@ def test_a_value_outside_its_interval_is_impossible(low, high):
     value = {"value": 45.0, "unit": "%", "n": 10, "low": low, "high": high}
     assert impossible(made(values={"accuracy": value}))
     assert not impossible(made(values={"accuracy": {**value, "low": 40.0, "high": 60.0}}))
+    whole = {**value, "value": 100.0, "low": 60.0, "high": 100 - 1e-13}  # as rounding leaves Wilson's
+    assert not impossible(made(values={"accuracy": whole}))
 
 
 def test_no_samples_are_impossible():

@@ -93,7 +93,6 @@ def test_a_record_that_is_none_is_named(tmp_path):
         Store(tmp_path).read("y")
 
 
-<<<<<<< HEAD
 def taken(folder, run_id="a" * 16):
     """The files of a run that has pictures."""
     store = Store(folder)
@@ -152,17 +151,6 @@ def test_the_record_comes_last_and_goes_first(tmp_path, monkeypatch):
     assert next(iter(files)) == "a" * 16 + ".json"
 
 
-def test_load_gives_full_precision(tmp_path):
-    store = Store(tmp_path)
-    written = store.write(*record())
-    frame = load(tmp_path)
-    row = frame[frame.metric == "accuracy"].iloc[0]
-    assert row.value == written.values["accuracy"].value
-    assert len(frame) == 2
-
-
-=======
->>>>>>> eb170a0 (fgbench.load, outputs, cells and verdicts: tables at full precision; fgbench export writes them, and a paper's table beside what was measured, as CSV, Parquet, JSON, LaTeX and Markdown)
 def test_interval_is_wilsons():
     value = measure(record()[1])["accuracy"]
     assert value.low < value.value < value.high

@@ -7,7 +7,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from fgbench.errors import FgbenchError
-from fgbench.products import array_product
 
 BLOCK_MIB = 128
 """Distances held at a time: enough rows for a fast matrix product, small beside the features."""
@@ -153,6 +152,8 @@ def blocks(distances: np.ndarray | Features, search: Search, block_mib: float = 
     expected = (len(search.query_ids), len(search.gallery_ids))
     if distances.shape != expected:
         raise FgbenchError(f"distances {distances.shape} of {expected[0]} queries to {expected[1]} gallery images")
+    from fgbench.products import array_product  # torch, which those who only read records do without
+
     left, right = distances.factors() if isinstance(distances, Features) else (distances, None)
     exact = np.result_type(left, np.float32)
     step = max(1, int(block_mib * 2**20) // (expected[1] * exact.itemsize))
