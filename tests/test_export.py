@@ -144,6 +144,7 @@ def test_a_printed_table_beside_what_was_measured(tmp_path):
     text = latex(sheet)
     line = r"FV-SIFT & 18.8 & 18.6 [10.0, 30.1]\textsuperscript{a} & $\bullet$ & 61.0 & -- & $\circ$ & 59.2"
     assert line in text
+    assert r"\cmidrule(lr){2-4} \cmidrule(lr){5-7} \cmidrule(lr){8-10}" in text
     assert r"\textsuperscript{a} backbones: a:b -\textgreater{} none.\par" in text
     assert r"$\bullet$ reproduced, $\circ$ not run.\par" in text
     assert "| FV-SIFT | 18.8 | 18.6 \\[10.0, 30.1\\]<sup>a</sup> | ● | 61.0 |" in markdown(sheet)
