@@ -78,7 +78,6 @@ def impossible(record: Record) -> list[Anomaly]:
     for name, value in values.items():
         top = 100.0 if value.unit == "%" else float("inf")
         ends = [end for end in (value.low, value.high) if end is not None]
-        off = max(ends[0] - value.value, value.value - ends[1]) if len(ends) == 2 else 0.0
         if not isfinite(value.value) or not 0 <= value.value <= top:
             wrong.append(f"{name} is {value.value:g} {value.unit}")
         elif not all(map(isfinite, ends)) or (
