@@ -5,6 +5,8 @@ without AVX-512; oneDNN, which torch takes for convolutions, does not. On an AMD
 GFLOP/s a core.
 """
 
+import warnings
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,8 +19,10 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def array_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """`product` of arrays."""
-    return product(torch.from_numpy(a), torch.from_numpy(b)).numpy()
+    """`product` of arrays, which may be mapped from files that are only read."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return product(torch.from_numpy(a), torch.from_numpy(b)).numpy()
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

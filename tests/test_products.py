@@ -58,3 +58,10 @@ def test_a_torch_without_the_operation_is_served(monkeypatch):
 
     monkeypatch.setattr(torch.ops, "mkldnn", Absent())
     assert not products._find_onednn()
+
+
+@pytest.mark.filterwarnings("error")
+def test_arrays_that_are_only_read():
+    a = np.ones((3, 4), np.float32)
+    a.flags.writeable = False
+    assert np.array_equal(array_product(a, a.T), a @ a.T)
