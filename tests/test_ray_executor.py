@@ -62,7 +62,7 @@ class Nodes:
         info.mkdir(parents=True)
         for name, text in PLUGIN.items():
             (info / name).write_text(text)
-        self._logs = tempfile.mkdtemp(prefix="fgbench", dir="/tmp")  # sockets need a short path
+        self._logs = os.environ["RAY_TMPDIR"]
         self._cluster = cluster_utils.Cluster()
         self.first = self.add("first", include_dashboard=False, temp_dir=self._logs)
         self.address = self._cluster.address
@@ -100,11 +100,16 @@ def processes_of(node) -> list[psutil.Process]:
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    if not os.environ.get("FGBENCH_RAY_NODES"):
+        pytest.skip("FGBENCH_RAY_NODES is not set: it starts two nodes, and needs a machine to itself")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FGBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "disabled")  # else it would write a token into the user's home
         patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # the memory of this machine is not the tests' to keep
+        logs = Path(tempfile.mkdtemp(prefix="fgbench", dir="/tmp"))  # sockets need a short path
+        (logs / "ray").mkdir()  # the cluster notes its address there, and does not make it
+        patch.setenv("RAY_TMPDIR", str(logs))
         started = Nodes(tmp_path_factory.mktemp("nodes"))
         try:
             yield started
