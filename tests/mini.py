@@ -20,7 +20,7 @@ STAGE = Stage(
 pretrain.BIRDS = SyntheticBirds(classes=6, train_per_class=12, test_per_class=1, size=64, first_class=1000)
 pretrain.PIPELINE = PIPELINE + " | flip"
 pretrain.STAGE = STAGE.model_copy(update={"epochs": 5})
-datasets("mini_birds")(
+DATASET = datasets("mini_birds")(
     Dataset(
         name="mini_birds",
         title="a few synthetic birds",

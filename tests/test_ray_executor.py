@@ -27,7 +27,7 @@ ray = pytest.importorskip("ray", reason="needs ray: pip install 'fgbench[ray]'")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 
 PLUGIN = {
-    "entry_points.txt": "[fgbench.datasets]\nmini = mini:BIRDS\n",
+    "entry_points.txt": "[fgbench.datasets]\nmini_birds = mini:DATASET\n",
     "METADATA": "Metadata-Version: 2.1\nName: mini-birds\nVersion: 1\n",
 }
 """What makes a node that has it on its path know the mini birds."""
@@ -100,8 +100,6 @@ def processes_of(node) -> list[psutil.Process]:
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    if not os.environ.get("FGBENCH_RAY_NODES"):
-        pytest.skip("FGBENCH_RAY_NODES is not set: it starts two nodes, and needs a machine to itself")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FGBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
