@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fgbench.backbones import load_stream
+from fgbench.backbones import load_stream, maps_folder
 from fgbench.batches import TrainData
 from fgbench.datasets import find
 from fgbench.datasets.geometry import input_geometry, to_input
@@ -79,7 +79,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     with journal.phase("pixels"):
         train_pixels, test_pixels = pixels(training, test_pipeline), pixels(test, test_pipeline)
         augmented = pixels(training, train_pipeline) if settings.stages else train_pixels
-    method = _build(run, trial).to(engine.device)
+    method = _build(run, trial, journal).to(engine.device)
 
     with journal.phase("training"):
         curve = train(
@@ -187,13 +187,22 @@ def _planned_index(run: Run) -> Index | ReidIndex:
     return index
 
 
-def _build(run: Run, trial: Experiment) -> Method:
+def _build(run: Run, trial: Experiment, journal: Journal) -> Method:
     loaded = {stream.stream: load_stream(stream) for stream in run.streams}
+    if run.device == "cpu" and _backbones_see_cached_images(run.settings):
+        for stream in run.streams:
+            if not stream.trained_here:
+                loaded[stream.stream].keep(maps_folder(stream), journal.recall)
     backbones = [loaded[stream.stream] for stream in run.streams]
     options = options_of(run.recipe.method, run.settings.options)
     size = Pipeline.parse(run.settings.test_pipeline).output_size
     task = Task(trial.classes, size, trial.part_names if "parts" in run.protocol.train_sees else ())
     return methods[run.recipe.method](backbones, task, options, generator(run.seed, "initial weights"))
+
+
+def _backbones_see_cached_images(settings: Settings) -> bool:
+    """Whether networks stay as they are, and see each image and its mirror image alone: not one that is augmented."""
+    return all(set(stage.train) == {"classifier"} and not stage.augment for stage in settings.stages.values())
 
 
 def _fit(method: Method, pixels: Pixels, batch_size: int, run: Run, work: Path, report: Report) -> None:

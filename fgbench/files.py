@@ -9,7 +9,7 @@ from typing import Any
 
 
 def cache_folder() -> Path:
-    """Where decoded pixels, file hashes, downloads and small trained networks are kept: `FGBENCH_CACHE`."""
+    """Where decoded pixels, maps of networks, file hashes, downloads and trained small networks are: FGBENCH_CACHE."""
     return Path(os.environ.get("FGBENCH_CACHE") or "~/.cache/fgbench").expanduser()
 
 

@@ -26,6 +26,7 @@ class Journal:
     Attributes:
         energy_j: of all phases together; None where it is not known.
         energy_note: why it is not known, or what it lacks.
+        recalled: of each phase, how many images of a network were not computed in it, as an earlier run had done so.
     """
 
     def __init__(self, work: Path, rank: int, meter: Meter) -> None:
@@ -36,6 +37,8 @@ class Journal:
             stored = json.loads(self._path.read_text())
         self.phase_s: dict[str, float] = stored["phase_s"]
         self.sittings: int = stored["sittings"] + 1
+        self.recalled: dict[str, int] = stored.get("recalled", {})
+        self._phase = ""
         self.started: str = stored.get("started", datetime.now(UTC).isoformat(timespec="seconds"))
         self.energy_j: float | None = stored.get("energy_j")
         self.energy_note: str = stored.get("energy_note", UNMEASURED if self.energy_j is None else "")
@@ -46,13 +49,14 @@ class Journal:
 
     def save(self, open_phase: str = "") -> None:
         """Write the journal, with the phase that is going on."""
-        kept = ("phase_s", "sittings", "started", "energy_j", "energy_note")
+        kept = ("phase_s", "sittings", "started", "energy_j", "energy_note", "recalled")
         write_json(self._path, {name: getattr(self, name) for name in kept} | {"open": open_phase})
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Count the time and the energy of the block towards a phase, also when it fails."""
         self.save(name)
+        self._phase = name
         start, spent = time.perf_counter(), self._meter.start()
         try:
             yield
@@ -63,6 +67,11 @@ class Journal:
                 self.energy_j += joule
             self._lose()
             self.save()
+
+    def recall(self, images: int) -> None:
+        """Count images that were not computed towards the phase that is going on."""
+        if images:
+            self.recalled[self._phase] = self.recalled.get(self._phase, 0) + images
 
     def _lose(self) -> None:
         """What one sitting did not measure is not known of the run."""

@@ -60,7 +60,11 @@ class Cost(Model):
     peak_mib: float
     """Largest resident memory of the process that ran it, mapped files included."""
     test_fps: float | None = None
-    """Test images a second, from decoded pixels to scores, mirror images included in the work but not in the count."""
+    """Test images a second, from decoded pixels to scores, mirror images included in the work but not in the count.
+    None where an earlier run had done a part of it."""
+    recalled: int = 0
+    """How often a frozen network was spared an image, mirror images too, as an earlier run had kept what it gives: that
+    time is in no other field."""
     energy_j: float | None = None
     """Energy of the GPU boards over the phases of the run; not that of the machine."""
     energy_note: str = ""

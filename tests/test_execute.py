@@ -9,6 +9,9 @@ from pathlib import Path
 import mini
 import numpy as np
 import pytest
+import timm
+import torch
+from safetensors.torch import save_file
 
 from fgbench.errors import FgbenchError
 from fgbench.records import Store
@@ -135,3 +138,41 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_values(tmp_path):
     assert two.cost.sittings in {kills, kills + 1}  # the last kill may have come after the record
     strip = [{k: v for k, v in point.model_dump().items() if k != "wall_s"} for point in one.curve]
     assert strip == [{k: v for k, v in point.model_dump().items() if k != "wall_s"} for point in two.curve]
+
+
+def frozen_run(tmp_path, monkeypatch, name, *, stages=None):
+    """A run with a pretrained network of random weights, which no stage trains unless some are given."""
+    torch.manual_seed(0)
+    (tmp_path / "weights").mkdir(exist_ok=True)
+    save_file(timm.create_model("test_resnet").state_dict(), tmp_path / "weights/test_resnet.safetensors")
+    monkeypatch.setenv("FGBENCH_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setattr("fgbench.backbones.streams.cache_folder", lambda: tmp_path / "cache")
+    recipe = mini.recipe(name)
+    *others, last = recipe.profiles["quick"]
+    last = last.model_copy(update={"set": {**last.set, "stages": stages or {}}})
+    recipe = recipe.model_copy(update={"profiles": {**recipe.profiles, "quick": (*others, last)}})
+    (run,) = plan([recipe], "quick", [0], device="cpu", changes=Changes(backbone="timm/test_resnet:features")).runs
+    return run
+
+
+def test_maps_of_a_frozen_network_serve_the_next_run_which_says_so(tmp_path, monkeypatch):
+    def done(name, folder):
+        return mini.do(frozen_run(tmp_path, monkeypatch, name), tmp_path / folder)
+
+    first, again = done("bcnn_dd", "first"), done("bcnn_dd", "again")
+    assert (first.cost.recalled, again.cost.recalled) == (0, 2 * (160 + 80))  # with the mirror images
+    assert first.cost.test_fps > 0
+    assert again.cost.test_fps is None
+    assert again.values == first.values
+    scores = [Store(tmp_path / f"{f}/records").outputs(r)["scores"] for f, r in (("first", first), ("again", again))]
+    assert np.array_equal(*scores)
+    assert done("fv_cnn_d", "other").cost.recalled > 2 * (160 + 80)  # to fit the mixture, too
+    assert len(list((tmp_path / "cache/maps").rglob("*.npz"))) == 2 * (160 + 80)
+
+
+@pytest.mark.parametrize("change", [{"train": ("classifier", "backbone")}, {"augment": True}])
+def test_maps_of_a_network_that_is_trained_or_sees_augmented_images_are_not_kept(tmp_path, monkeypatch, change):
+    stage = mini.STAGE.model_copy(update={"train": ("classifier",), "augment": False, "epochs": 1, **change})
+    run = frozen_run(tmp_path, monkeypatch, "bcnn_dd", stages={"classifier": stage.model_dump()})
+    assert mini.do(run, tmp_path).cost.recalled == 0
+    assert not (tmp_path / "cache/maps").exists()

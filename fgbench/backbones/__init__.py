@@ -4,7 +4,7 @@ from fgbench.backbones.build import Backbone, load_backbone
 from fgbench.backbones.known import weight_specs
 from fgbench.backbones.networks import TAPS, split_stream
 from fgbench.backbones.spec import FoundWeights, InputSpec, WeightSpec
-from fgbench.backbones.streams import StreamWeights, load_stream, resolve_stream
+from fgbench.backbones.streams import StreamWeights, load_stream, maps_folder, resolve_stream
 from fgbench.backbones.weights import find_weights, get_weights, known_weights
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "known_weights",
     "load_backbone",
     "load_stream",
+    "maps_folder",
     "resolve_stream",
     "split_stream",
     "weight_specs",

@@ -1,11 +1,13 @@
 """Networks cut at a tap, that take uint8 RGB images whatever their weight file expects."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from fgbench.backbones.dense import DenseVgg, dense_vgg
+from fgbench.backbones.kept_maps import KeptMaps
 from fgbench.backbones.matconvnet import read_matconvnet
 from fgbench.backbones.networks import DENSE_TAPS, FC_PX, GRIDS, TAPS, VECTOR_TAPS, Network, build_network, split_stream
 from fgbench.backbones.spec import FoundWeights, InputSpec, WeightSpec
@@ -54,6 +56,7 @@ class Backbone(nn.Module):
         self.register_buffer("_factor", factor, persistent=False)
         self.register_buffer("_offset", offset, persistent=False)
         self._cells: dict[int, tuple[int, int]] = {}
+        self._kept: KeptMaps | None = None
         self.channels = self._count() if channels is None else channels
 
     def forward(self, images: Tensor) -> Tensor:
@@ -68,9 +71,21 @@ class Backbone(nn.Module):
                 f"not {images.shape[2]} x {images.shape[3]}",
                 f"use a pipeline that ends in center_crop({FC_PX})",
             )
+        return self._compute(images) if self._kept is None else self._kept(images)
+
+    def _compute(self, images: Tensor) -> Tensor:
         pixels = self.input.apply(images, self._factor, self._offset).contiguous(memory_format=torch.channels_last)
         out: Tensor = self.layers(pixels).float()
         return out.flatten(1) if self.tap in VECTOR_TAPS else out
+
+    def keep(self, folder: Path, on_recall: Callable[[int], object] = lambda images: None) -> None:
+        """From now on `forward` computes each image once, and keeps what it gives in a folder; for a frozen network.
+
+        Args:
+            folder: of this network with these weights up to this tap.
+            on_recall: called with how many images of a batch had been computed before this call.
+        """
+        self._kept = KeptMaps(folder, self._compute, on_recall)
 
     def with_map(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The last convolutional map (B, D, h, w), and what `forward` gives; for other than dense taps both are that.

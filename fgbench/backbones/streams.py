@@ -6,6 +6,7 @@ from pathlib import Path
 from fgbench.backbones.build import Backbone, load_backbone, timm_file
 from fgbench.backbones.networks import split_stream
 from fgbench.backbones.weights import find_weights, remembered_hash
+from fgbench.files import cache_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,12 @@ def resolve_stream(stream: str, accepted: tuple[str, ...]) -> StreamWeights:
     first = next((name for name in accepted if name.partition(".")[0] == network), found.spec.name)
     spec = found.spec
     return StreamWeights(stream, spec.name, found.sha256, found.path, spec.name == first, spec.original)
+
+
+def maps_folder(weights: StreamWeights) -> Path:
+    """Where what a stream gives for images may be kept."""
+    name = f"{weights.name}-{split_stream(weights.stream)[1]}-{weights.sha256[:16]}"
+    return cache_folder() / "maps" / name.replace("/", "-")
 
 
 def load_stream(weights: StreamWeights) -> Backbone:
