@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from fgbench.experiment import Experiment, PersonSearch, experiment, protocol_of
 from fgbench.files import write_atomic
 from fgbench.journal import Journal
 from fgbench.measures import measure
-from fgbench.memory import keep_freed_memory
+from fgbench.memory import freed_memory_kept
 from fgbench.methods import Method, methods, options_of
 from fgbench.methods.base import FitContext, Outputs, Task
 from fgbench.pictures import save_pictures, save_searches, shown_rows
@@ -58,8 +59,6 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     torch.use_deterministic_algorithms(True, warn_only=run.device != "cpu")
     # Nothing here reads memory before it writes it; filling all of it beforehand is a pass over every new tensor.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    if run.device == "cpu":
-        keep_freed_memory()
     torch.manual_seed(run.seed)
     settings = run.settings
     engine = Engine(run.device, settings.precision)
@@ -81,7 +80,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
         augmented = pixels(training, train_pipeline) if settings.stages else train_pixels
     method = _build(run, trial, journal).to(engine.device)
 
-    with journal.phase("training"):
+    with journal.phase("training"), freed_memory_kept() if run.device == "cpu" else nullcontext():
         curve = train(
             method,
             _train_data(augmented, training, train_pipeline),

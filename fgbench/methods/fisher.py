@@ -50,14 +50,17 @@ class FisherMethod(Method):
         return Outputs(embedding.new_empty(len(embedding), 0), embedding)
 
     def _sample(self, batches: Batches, context: FitContext) -> Tensor:
-        """(words * samples_per_word, D) local descriptors, an equal share from every image."""
+        """(words * samples_per_word, D) local descriptors or some more, an equal share from every image."""
         share = -(-self.options.words * self.options.samples_per_word // context.images)
-        chosen = []
+        samples, count = torch.empty(0), 0
         for images in batches():
             for local in self.describe(images):
                 rows = torch.randperm(len(local), generator=context.generator)[:share]
-                chosen.append(local[rows.to(local.device)])
-        return torch.cat(chosen)
+                if not count:
+                    samples = local.new_empty(context.images * len(rows), local.shape[1])
+                samples[count : count + len(rows)] = local[rows.to(local.device)]
+                count += len(rows)
+        return samples[:count]
 
     def _fit_mixture(self, samples: Tensor, context: FitContext) -> None:
         context.progress(f"Gaussian mixture of {self.options.words} on {len(samples):,} x {samples.shape[1]}")
