@@ -36,7 +36,7 @@ TRUST = {
 """What keeps a value from answering a printed one."""
 COST = {
     "wall_s": "float64", "peak_mib": "float64", "test_fps": "float64", "energy_j": "float64", "energy_note": "string",
-    "sittings": "int64",
+    "sittings": "int64", "recalled": "int64",
 }  # fmt: skip
 """As `fgbench.records.Cost`."""
 PROVENANCE = {
@@ -74,13 +74,14 @@ def load(path: str | os.PathLike[str], *, strict: bool = True) -> pd.DataFrame:
         FgbenchError: there is no such folder, or, if `strict`, a file in it is not a record; names it.
     """
     records = store_at(path).records(broken=None if strict else _warn)
-    runs = _frame([_run(record) for record in records], VALUES.keys() - VALUE.keys(), VALUES)
+    own = {name: kind for name, kind in VALUES.items() if name not in VALUE}
+    runs = table_of([_run(record) for record in records], own)
     rows = np.repeat(np.arange(len(records)), [len(record.values) for record in records])
     values = [value for record in records for value in record.values.values()]
     columns = {"metric": [name for record in records for name in record.values]}
     columns |= {name: [getattr(value, name) for value in values] for name in VALUE if name != "metric"}
-    own = {name: pd.Series(column, dtype=VALUE[name]) for name, column in columns.items()}
-    return runs.take(rows).reset_index(drop=True).assign(**own)[list(VALUES)]
+    found = {name: pd.Series(column, dtype=VALUE[name]) for name, column in columns.items()}
+    return runs.take(rows).reset_index(drop=True).assign(**found)[list(VALUES)]
 
 
 def outputs(path: str | os.PathLike[str], run_id: str) -> dict[str, np.ndarray]:
@@ -106,7 +107,7 @@ def outputs(path: str | os.PathLike[str], run_id: str) -> dict[str, np.ndarray]:
 
 def cells() -> pd.DataFrame:
     """Every number that the papers print, one row each."""
-    return _frame([_cell(cell) for paper in load_papers().values() for cell in paper.cells()], CELLS, CELLS)
+    return table_of([_cell(cell) for paper in load_papers().values() for cell in paper.cells()], CELLS)
 
 
 def verdicts(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -143,7 +144,7 @@ def store_at(path: str | os.PathLike[str]) -> Store:
 
 def verdict_frame(found: Sequence[Any]) -> pd.DataFrame:
     """Verdicts as a table with the columns `VERDICTS`."""
-    return _frame([_verdict(verdict) for verdict in found], VERDICTS, VERDICTS)
+    return table_of([_verdict(verdict) for verdict in found], VERDICTS)
 
 
 def deviation_text(deviation: Deviation) -> str:
@@ -161,11 +162,9 @@ def _warn(error: FgbenchError) -> None:
     warnings.warn(f"left out: {error}", stacklevel=4)
 
 
-def _frame(rows: Sequence[Mapping[str, Any]], names: Any, types: Mapping[str, str]) -> pd.DataFrame:
-    """Rows as a table of those columns of `types` that are in `names`."""
-    return pd.DataFrame(
-        {name: _column([row[name] for row in rows], kind) for name, kind in types.items() if name in names}
-    )
+def table_of(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> pd.DataFrame:
+    """Rows as a table whose columns have these types."""
+    return pd.DataFrame({name: _column([row[name] for row in rows], kind) for name, kind in types.items()})
 
 
 def _column(values: list[Any], kind: str) -> "pd.Series[Any]":

@@ -213,7 +213,7 @@ def report(
 @app.command()
 def export(
     table: Annotated[
-        str, typer.Argument(help="values, verdicts, cells, or what a paper prints: bcnn, or one table, bcnn/t1.")
+        str, typer.Argument(help="values, runs, verdicts, cells, or what a paper prints: bcnn, or one table, bcnn/t1.")
     ],
     style: Annotated[
         str | None,

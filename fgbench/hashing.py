@@ -38,6 +38,7 @@ _PRESENTATION = {
     "ray_executor.py",
     "ray_rounds.py",
     "records.py",
+    "run_table.py",
     "sheets.py",
     "speed.py",
     "timings.py",

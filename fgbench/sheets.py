@@ -49,13 +49,14 @@ class Sheet:
     """Footnotes: letter and text."""
 
 
-class _Notes:
+class Notes:
     """Footnotes as they come up: equal ones have one letter."""
 
     def __init__(self) -> None:
         self._letters: dict[str, str] = {}
 
     def __call__(self, text: str) -> str:
+        """The letter of a text; none of an empty one."""
         if text and text not in self._letters:
             count, letter = len(self._letters), ""
             while count >= 0:
@@ -65,6 +66,7 @@ class _Notes:
 
     @property
     def all(self) -> tuple[tuple[str, str], ...]:
+        """Letters and texts."""
         return tuple((letter, text) for text, letter in self._letters.items())
 
 
@@ -80,7 +82,7 @@ def comparison(paper: Paper, table: Table, verdicts: Sequence[Verdict]) -> Sheet
     lines = [[by_id.get(f"{table.id}/{row.id}/{column.id}") for column in table.columns] for row in table.rows]
     used = [verdict for line in lines for verdict in line if verdict is not None]
     kinds = list(dict.fromkeys(interval(verdict)[1] for verdict in used if interval(verdict)[0]))
-    notes = _Notes()
+    notes = Notes()
 
     def entries(verdict: Verdict | None) -> tuple[Entry, ...]:
         if verdict is None:

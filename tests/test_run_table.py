@@ -1,0 +1,90 @@
+import math
+
+import numpy as np
+import pytest
+from made_records import RECIPES, deviation, of_accuracy
+from scipy import stats
+
+from fgbench.papers import load_papers
+from fgbench.run_table import RUNS, run_frame, run_sheet
+from fgbench.verdict import judge
+
+CELLS = list(load_papers()["bcnn"].cells())
+
+
+def table(records):
+    return run_frame(records, [judge(cell, records, {}, RECIPES) for cell in CELLS])
+
+
+def row_of(frame, number=0):
+    return frame.iloc[number].to_dict()
+
+
+def test_seeds_share_a_row_with_the_interval_of_their_mean():
+    percents = [83.0, 84.5, 84.1]
+    records = [of_accuracy(percent, seed) for seed, percent in enumerate(percents)]
+    frame = table(records)
+    (row,) = [row_of(frame)]
+    assert len(frame) == 1
+    assert (row["seeds"], row["printed"], row["verdict"]) == (3, "84.0", str(judge_cell(records).outcome))
+    assert row["measured"] == pytest.approx(np.mean(percents), abs=1e-12)
+    ends = stats.t.interval(0.95, 2, np.mean(percents), stats.sem(percents))
+    assert (row["low"], row["high"]) == pytest.approx(ends, abs=1e-9)
+    assert row["runs"].split(", ") == [record.run_id for record in records]
+
+
+def judge_cell(records):
+    (cell,) = [cell for cell in CELLS if cell.id == "t1/bcnn_dd/birds"]
+    return judge(cell, records, {}, RECIPES)
+
+
+def test_a_lone_seed_has_the_interval_for_another_test_set():
+    record = of_accuracy(80.0)
+    row = row_of(table([record]))
+    assert (row["low"], row["high"]) == (record.values["accuracy"].low, record.values["accuracy"].high)
+
+
+def test_cost_is_the_mean_time_and_the_most_memory():
+    records = [of_accuracy(80.0, seed) for seed in range(2)]
+    costs = [(10.0, 300.0, 7), (30.0, 200.0, 0)]
+    records = [
+        record.model_copy(
+            update={"cost": record.cost.model_copy(update={"wall_s": wall_s, "peak_mib": mib, "recalled": recalled})}
+        )
+        for record, (wall_s, mib, recalled) in zip(records, costs, strict=True)
+    ]
+    row = row_of(table(records))
+    assert (row["wall_s"], row["peak_mib"], row["recalled"]) == (20.0, 300.0, 7)
+    assert "without 7 images" in run_sheet(table(records)).notes[0][1]
+
+
+def test_a_run_that_answers_nothing_has_no_printed_number():
+    record = of_accuracy(80.0, recipe="bcnn/cbp_rm_dd@cub")
+    sheet = run_sheet(table([record]))
+    texts = dict(zip(sheet.heads, (entry.text for entry in sheet.rows[0]), strict=True))
+    assert (texts["printed"], texts["verdict"]) == ("–", "")  # noqa: RUF001
+    assert texts["measured"] == "80.00 %"
+
+
+def test_deviations_and_controls_are_told_once_each():
+    odd = deviation("test_pipeline")
+    records = [of_accuracy(80.0)]
+    records += [of_accuracy(70.0, recipe=f"bcnn/{name}@cub", deviations=[odd]) for name in ("cbp_ts_dd", "cbp_rm_dd")]
+    sheet = run_sheet(table(records))
+    assert [row[0].note for row in sheet.rows] == ["", "a", "a"]
+    assert sheet.notes[0][1].startswith("test_pipeline: ")
+
+
+def test_without_records_there_is_a_table_of_the_same_columns():
+    frame = table([])
+    assert list(frame.columns) == list(RUNS)
+    assert frame.empty
+    assert run_sheet(frame).rows == ()
+
+
+def test_a_value_without_an_interval_shows_none():
+    record = of_accuracy(80.0)
+    bare = record.values["accuracy"].model_copy(update={"low": None, "high": None})
+    frame = table([record.model_copy(update={"values": {"accuracy": bare}})])
+    assert math.isnan(frame.low[0])
+    assert run_sheet(frame).rows[0][2].text == "–"  # noqa: RUF001
