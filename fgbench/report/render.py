@@ -1,4 +1,4 @@
-"""The pages: an index, and one a paper. A pure function of papers, verdicts and records."""
+"""The pages of the report. A pure function of papers, verdicts and records."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ from fgbench.records import Record, by_identity
 from fgbench.report import model
 from fgbench.report.cmc import cmc_curve
 from fgbench.report.curve import learning_curve
+from fgbench.report.pages import Page, navigation
 from fgbench.report.scaling import scaling_curve
 from fgbench.report.speed import FILTERS, SpeedPage
 from fgbench.verdict import Verdict, name_of
@@ -29,7 +30,7 @@ def render(
     speed: SpeedPage | None = None,
     anomalies: Anomalies | None = None,
 ) -> Path:
-    """Write `index.html`, `<paper>.html`, and `speed.html` where there are benchmarks, into a folder.
+    """Write the pages into a folder.
 
     Args:
         papers: by id.
@@ -44,7 +45,6 @@ def render(
     Returns:
         The index page.
     """
-    pages = _environment()
     common = {
         "papers": papers,
         "verdicts": verdicts,
@@ -57,24 +57,42 @@ def render(
         "scaling": scaling_curve,
         "anomalies": anomalies or {},
     }
-    for name, paper in papers.items():
-        used = {record.run_id: record for verdict in verdicts[name] for record in verdict.records}
-        own = [result for result in claims if any(result.claim is claim for claim in paper.claims)]
-        runs = [group for group in by_identity(records) if group[0].run_id in used or group[0].recipe_paper == name]
-        text = pages.get_template("paper.html.j2").render(
-            **common, paper=paper, source=model.source(list(used.values())), claims=own, own_runs=runs
-        )
-        write_text(out / f"{name}.html", text)
-    if speed is not None:
-        write_text(out / "speed.html", pages.get_template("speed.html.j2").render(**common, source=speed.source))
-    index = out / "index.html"
-    write_text(
-        index,
-        pages.get_template("index.html.j2").render(
-            **common, source=model.source(records), claims=claims, records=records, runs=by_identity(records)
+    runs = by_identity(records)
+    # Every page of the report: who adds one adds it here, and the navigation of all pages has it.
+    pages = [
+        Page(
+            "index",
+            "Overview",
+            "index.html.j2",
+            model.source(records),
+            context={"claims": claims, "records": records, "runs": runs},
         ),
+        *(_paper_page(paper, verdicts[name], claims, runs) for name, paper in papers.items()),
+    ]
+    if speed is not None:
+        pages.append(Page("speed", "Speed", "speed.html.j2", speed.source))
+    environment = _environment()
+    listed = navigation(pages)
+    for page in pages:
+        template = environment.get_template(page.template)
+        write_text(out / page.address, template.render(**common, pages=listed, page=page, **page.context))
+    return out / "index.html"
+
+
+def _paper_page(
+    paper: Paper, verdicts: Sequence[Verdict], claims: Sequence[ClaimResult], runs: Sequence[Sequence[Record]]
+) -> Page:
+    used = {record.run_id: record for verdict in verdicts for record in verdict.records}
+    own = [result for result in claims if any(result.claim is claim for claim in paper.claims)]
+    shown = [group for group in runs if group[0].run_id in used or group[0].recipe_paper == paper.id]
+    return Page(
+        paper.id,
+        paper.id.replace("_", " "),
+        "paper.html.j2",
+        model.source(list(used.values())),
+        group="Papers",
+        context={"paper": paper, "claims": own, "own_runs": shown},
     )
-    return index
 
 
 def _data_address(jpeg: bytes) -> str:
