@@ -350,7 +350,7 @@ def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = ()) -
     from fgbench.anomalies import find_anomalies
     from fgbench.claims import check_claims
     from fgbench.columns import judge_papers
-    from fgbench.records import by_identity
+    from fgbench.report.pictures import Pictures
     from fgbench.report.render import render
     from fgbench.report.speed import speed_page
     from fgbench.runner import store_of
@@ -364,11 +364,7 @@ def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = ()) -
     anomalies = find_anomalies(records, store.outputs_or_none)
     verdicts = judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies)
     claims = check_claims(papers, records, store.outputs, recipes, anomalies)
-    pictures = {
-        record.run_id: {name: path.read_bytes() for name, path in store.pictures(record.run_id).items()}
-        for group in by_identity(records)
-        for record in group[:1]
-    }
+    pictures = Pictures(store.all_pictures())
     page = render(papers, verdicts, claims, records, folder, pictures, speed, anomalies)
     _summarise([v.outcome for own in verdicts.values() for v in own], [claim.state for claim in claims])
     _show_anomalies(records, anomalies)

@@ -150,6 +150,11 @@ def by_identity(records: Iterable[Record]) -> list[list[Record]]:
     return list(groups.values())
 
 
+def _by_kind(pictures: Iterable[Path]) -> dict[str, Path]:
+    """Pictures of one run, named `<run id>-<number> <kind>.jpg`, in their order."""
+    return {path.stem.partition("-")[2].partition(" ")[2]: path for path in sorted(pictures)}
+
+
 class Store:
     """A folder of records: `<run id>.json` with `<run id>.npz` beside it."""
 
@@ -209,8 +214,14 @@ class Store:
 
     def pictures(self, run_id: str) -> dict[str, Path]:
         """Pictures that a run left beside its record, in their order: kind -> JPEG file. They are not part of it."""
-        found = sorted(self.folder.glob(f"{run_id}-*.jpg"))
-        return {path.stem.removeprefix(f"{run_id}-").partition(" ")[2]: path for path in found}
+        return _by_kind(self.folder.glob(f"{run_id}-*.jpg"))
+
+    def all_pictures(self) -> dict[str, dict[str, Path]]:
+        """The pictures of every run that left some, by run id: the folder is read once, not once a run."""
+        found: dict[str, list[Path]] = {}
+        for path in self.folder.glob("*-*.jpg"):
+            found.setdefault(path.name.partition("-")[0], []).append(path)
+        return {run_id: _by_kind(paths) for run_id, paths in found.items()}
 
     def take(self, run_id: str) -> dict[str, bytes]:
         """Take a finished run out of the folder, for `add` to keep it in another: file name -> what is in it."""
