@@ -1,6 +1,6 @@
 """What the pages show, computed from papers, verdicts and records; templates only lay it out."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -46,23 +46,18 @@ CLAIM_BADGES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """How many cells of a paper have an outcome."""
-
-    badge: Badge
-    count: int
-    share: float
-    """Of the cells that are ours to judge, in percent."""
-
-
-@dataclass(frozen=True, slots=True)
 class Group:
     """Cells with the same outcome and reason and no run of their own."""
 
     badge: Badge
     reason: str
-    command: str
-    cells: tuple[str, ...]
+    ways: tuple[tuple[str, tuple[str, ...]], ...]
+    """Commands, each with the cells that it gets or unblocks."""
+
+    @property
+    def cells(self) -> list[str]:
+        """All of them."""
+        return [cell for _, own in self.ways for cell in own]
 
 
 def published(paper: Paper) -> str:
@@ -99,16 +94,6 @@ def interval(verdict: Verdict) -> tuple[Interval | None, str]:
     return None, ""
 
 
-def tallies(verdicts: Iterable[Verdict]) -> list[Tally]:
-    """Counts by outcome in the order of `BADGES`, context left out."""
-    outcomes: list[Outcome] = [verdict.outcome for verdict in verdicts if verdict.outcome != Outcome.CONTEXT]
-    return [
-        Tally(badge, outcomes.count(outcome), 100 * outcomes.count(outcome) / len(outcomes))
-        for outcome, badge in BADGES.items()
-        if outcomes.count(outcome)
-    ]
-
-
 def table_rows(paper: Paper, table: Table, verdicts: Sequence[Verdict]) -> list[tuple[str, str, list[Verdict | None]]]:
     """Label, role and the cells of each row of a printed table; None where the paper prints nothing."""
     by_id = {verdict.cell.id: verdict for verdict in verdicts}
@@ -124,14 +109,15 @@ def of_table(table: Table, verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 def groups(verdicts: Sequence[Verdict]) -> list[Group]:
-    """Cells without a run, together where outcome, reason and command are the same."""
-    found: dict[tuple[Outcome, str, str], list[str]] = {}
+    """Cells without a run, together where outcome and reason are the same."""
+    found: dict[tuple[Outcome, str], dict[str, list[str]]] = {}
     for verdict in verdicts:
         if not verdict.records:
-            name = f"{verdict.cell.row}, {verdict.cell.column}"
-            found.setdefault((verdict.outcome, verdict.reason, verdict.command), []).append(name)
+            ways = found.setdefault((verdict.outcome, verdict.reason), {})
+            ways.setdefault(verdict.command, []).append(f"{verdict.cell.row}, {verdict.cell.column}")
     return [
-        Group(BADGES[outcome], reason, command, tuple(cells)) for (outcome, reason, command), cells in found.items()
+        Group(BADGES[outcome], reason, tuple((command, tuple(cells)) for command, cells in ways.items()))
+        for (outcome, reason), ways in found.items()
     ]
 
 

@@ -1,10 +1,44 @@
 """Which pages there are: what the navigation lists, and what renders each."""
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
 
 from fgbench.report.model import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script that stands in a page, and what a policy knows it by."""
+
+    text: Markup
+    hash: str
+
+    @classmethod
+    def of(cls, text: str) -> "Script":
+        """A script of ours: it has nothing of a record in it."""
+        digest = hashlib.sha256(text.encode()).digest()
+        return cls(Markup(text), f"sha256-{base64.b64encode(digest).decode()}")
+
+
+SCRIPT = Script.of((Path(__file__).parent / "templates" / "page.js").read_text(encoding="utf-8"))
+"""Sorting, filtering and unfolding."""
+
+
+def address(name: str) -> str:
+    """The address of a page from another: no name can be taken for more than a file beside it."""
+    return f"{quote(name, safe='')}.html"
+
+
+def is_web(url: str) -> bool:
+    """Whether a link leads to a page on the web, and so not to a script."""
+    return url.startswith(("https://", "http://"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +59,14 @@ class Page:
     """What the template needs beside what all pages get."""
 
     @property
-    def address(self) -> str:
+    def file(self) -> str:
         """Its file, beside the others."""
         return f"{self.name}.html"
+
+    @property
+    def address(self) -> str:
+        """What leads to it from another."""
+        return address(self.name)
 
 
 def navigation(pages: Sequence[Page]) -> list[tuple[str, list[Page]]]:

@@ -14,10 +14,13 @@ from fgbench.records import Record, by_identity
 from fgbench.report import model
 from fgbench.report.cmc import cmc_curve
 from fgbench.report.curve import learning_curve
-from fgbench.report.pages import Page, navigation
+from fgbench.report.overview import matrix, next_steps, place, run_line
+from fgbench.report.pages import SCRIPT, Page, address, is_web, navigation
+from fgbench.report.provenance import provenance_page
 from fgbench.report.scaling import scaling_curve
 from fgbench.report.speed import FILTERS, SpeedPage
-from fgbench.verdict import Verdict, name_of
+from fgbench.report.strip import reach, strip
+from fgbench.verdict import Verdict, best_runs, name_of
 
 
 def render(
@@ -45,6 +48,10 @@ def render(
     Returns:
         The index page.
     """
+    runs = by_identity(records)
+    odd = anomalies or {}
+    shown = {name: _shown(name, verdicts[name], runs) for name in papers}
+    addresses = _addresses(shown, runs)
     common = {
         "papers": papers,
         "verdicts": verdicts,
@@ -55,44 +62,67 @@ def render(
         "pictures": pictures or {},
         "speed": speed,
         "scaling": scaling_curve,
-        "anomalies": anomalies or {},
+        "anomalies": odd,
+        "addresses": addresses,
+        "script": SCRIPT,
     }
-    runs = by_identity(records)
-    # Every page of the report: who adds one adds it here, and the navigation of all pages has it.
-    pages = [
-        Page(
-            "index",
-            "Overview",
-            "index.html.j2",
-            model.source(records),
-            context={"claims": claims, "records": records, "runs": runs},
-        ),
-        *(_paper_page(paper, verdicts[name], claims, runs) for name, paper in papers.items()),
+    lines = matrix(papers, verdicts)
+    rows = [
+        (protocol, [run_line(group, addresses[group[0].run_id], odd) for group in own])
+        for protocol, own in model.by_protocol(runs)
     ]
+    overview = {"claims": claims, "records": records, "runs": rows, "matrix": lines, "steps": next_steps(verdicts)}
+    # Every page of the report: who adds one adds it here, and the navigation of all pages has it.
+    pages = [Page("index", "Overview", "index.html.j2", model.source(records), context=overview)]
+    for line, (name, paper) in zip(lines, papers.items(), strict=False):
+        used = [record for verdict in verdicts[name] for record in verdict.records]
+        own = [result for result in claims if any(result.claim is claim for claim in paper.claims)]
+        left_out = _of_paper(name, runs) - _of_paper(name, shown[name])
+        context = {"paper": paper, "claims": own, "own_runs": shown[name], "line": line, "left_out": left_out}
+        title = name.replace("_", " ")
+        pages.append(Page(name, title, "paper.html.j2", model.source(used), group="Papers", context=context))
     if speed is not None:
         pages.append(Page("speed", "Speed", "speed.html.j2", speed.source))
+    if records:
+        told = {"provenance": provenance_page(records)}
+        pages.append(Page("provenance", "Provenance", "provenance.html.j2", model.source(records), context=told))
     environment = _environment()
     listed = navigation(pages)
     for page in pages:
         template = environment.get_template(page.template)
-        write_text(out / page.address, template.render(**common, pages=listed, page=page, **page.context))
+        write_text(out / page.file, template.render(**common, pages=listed, page=page, **page.context))
     return out / "index.html"
 
 
-def _paper_page(
-    paper: Paper, verdicts: Sequence[Verdict], claims: Sequence[ClaimResult], runs: Sequence[Sequence[Record]]
-) -> Page:
-    used = {record.run_id: record for verdict in verdicts for record in verdict.records}
-    own = [result for result in claims if any(result.claim is claim for claim in paper.claims)]
-    shown = [group for group in runs if group[0].run_id in used or group[0].recipe_paper == paper.id]
-    return Page(
-        paper.id,
-        paper.id.replace("_", " "),
-        "paper.html.j2",
-        model.source(list(used.values())),
-        group="Papers",
-        context={"paper": paper, "claims": own, "own_runs": shown},
-    )
+def _shown(name: str, verdicts: Sequence[Verdict], runs: Sequence[Sequence[Record]]) -> list[Sequence[Record]]:
+    """The runs that the page of a paper unfolds: those behind its cells, and the best of each of its recipes.
+
+    Not all of them: a store of some nights holds thousands, and they stand in the overview.
+    """
+    kept = {record.run_id for verdict in verdicts for record in verdict.records}
+    alike: dict[tuple[str, ...], list[Record]] = {}
+    for group in runs:
+        first = group[0]
+        if first.recipe_paper == name:
+            alike.setdefault((first.recipe, first.profile, first.protocol_hash), []).extend(group)
+    kept |= {record.run_id for each in alike.values() for record in best_runs(each)}
+    return [group for group in runs if any(record.run_id in kept for record in group)]
+
+
+def _of_paper(name: str, runs: Sequence[Sequence[Record]]) -> int:
+    return sum(group[0].recipe_paper == name for group in runs)
+
+
+def _addresses(shown: Mapping[str, Sequence[Sequence[Record]]], runs: Sequence[Sequence[Record]]) -> dict[str, str]:
+    """Where each run is told in full: on the page of its paper, else of another, else by its provenance."""
+    found = {record.run_id: f"provenance.html#r-{record.run_id}" for group in runs for record in group}
+    for own in (False, True):
+        for name, groups in shown.items():
+            for group in groups:
+                if not own or group[0].recipe_paper == name:
+                    anchor = f"{address(name)}#run-{group[0].identity}"
+                    found |= dict.fromkeys((record.run_id for record in group), anchor)
+    return found
 
 
 def _data_address(jpeg: bytes) -> str:
@@ -108,4 +138,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     pages.filters |= {"number": model.number, "printed": model.printed, "jpeg": _data_address, **FILTERS}
+    pages.filters |= {"address": address, "is_web": is_web}
+    pages.globals |= {"place": place, "strip": strip, "reach": reach}
     return pages
