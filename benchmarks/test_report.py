@@ -1,0 +1,35 @@
+"""A report of ten thousand records: read, looked through for what is odd, judged, and written as pages."""
+
+import resource
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from many import fill
+
+from fgbench.commands import write_report
+
+RECORDS = 10_000
+AT_MOST_S, AT_MOST_MIB = 30.0, 2048
+
+
+@pytest.mark.parametrize("seeds", [3, 1])
+def test_report(benchmark, tmp_path, seeds):
+    """With one seed a run every record is a row of its own, which is the most that the pages can have."""
+    fill(tmp_path, RECORDS, seeds)
+    start = time.process_time()
+    benchmark.group = "report of 10,000 records"
+    benchmark.pedantic(lambda: write_report(tmp_path, tmp_path / "report"), rounds=1)
+    if benchmark.disabled:
+        return
+    wall_s = benchmark.stats.stats.median
+    cpu_s = time.process_time() - start
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    index_mb = (tmp_path / "report" / "index.html").stat().st_size / 1e6
+    benchmark.extra_info |= {"cpu_s": cpu_s, "peak_mib": peak_mib, "index_mb": index_mb}
+    print(f"{seeds} seeds: {wall_s:.1f} s ({cpu_s:.1f} s of CPU), {peak_mib:.0f} MiB, index {index_mb:.2f} MB")
+    assert wall_s < AT_MOST_S
+    assert peak_mib < AT_MOST_MIB

@@ -1,0 +1,67 @@
+"""Ten thousand records: pages that stay small, in memory any machine has. Times are in benchmarks/test_report.py."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from many import fill
+
+RECORDS = 10_000
+REPORT = """
+import resource, sys, time
+from pathlib import Path
+from fgbench.commands import write_report
+start = time.perf_counter()
+write_report(Path(sys.argv[1]), Path(sys.argv[1]) / "report")
+print("seconds", round(time.perf_counter() - start, 1))
+print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The pages of records each of which is a row of its own, which is the most there can be, and the peak in KiB."""
+    results = tmp_path_factory.mktemp("many")
+    fill(results, RECORDS, seeds=1)
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT, str(results)], capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    return results / "report", int(done.stdout.split("peak ")[1])
+
+
+def test_every_record_is_told_in_pages_that_stay_small(written):
+    folder, peak_kib = written
+    assert peak_kib < 2 * 1024**2
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.html")}
+    assert len(pages["index"].encode()) < 5e6
+    assert len(re.findall(r'<tr><th scope="row"><a href=', pages["index"])) == RECORDS
+    assert len(re.findall(r'<tr id="r-[0-9a-f]{16}"><th scope="row">', pages["provenance"])) == RECORDS
+    assert len(pages["provenance"].encode()) < 10e6
+    for name in set(pages) - {"index", "provenance"}:
+        assert len(pages[name].encode()) < 2e6, name
+    linked = set(re.findall(r'href="(\w+)\.html#((?:run|r)-[0-9a-f]{16})"', pages["index"]))
+    assert len(linked) == RECORDS
+    assert {page for page, _ in linked} >= {"bcnn", "provenance"}
+    assert all(f'id="{anchor}"' in pages[page] for page, anchor in list(linked)[::50])
+
+
+def test_ten_thousand_rows_are_filtered_and_sorted(written, chromium):
+    folder, _ = written
+    page = chromium.new_page()
+    page.set_default_timeout(60_000)
+    page.goto((folder / "index.html").as_uri())
+    assert page.locator("output").text_content() == f"{RECORDS} rows"
+    page.get_by_label("Filter the runs").fill("fv-sift cub")
+    shown = page.locator(".runs tbody tr:not(.group):not([hidden])").count()
+    assert 0 < shown < RECORDS / 10
+    assert page.locator("output").text_content() == f"{shown} of {RECORDS} rows"
+    page.locator(".runs thead button").nth(5).click()
+    values = page.eval_on_selector(
+        ".runs tbody:not([hidden])",
+        "body => [...body.rows].slice(1).map((row) => parseFloat(row.cells[5].textContent))",
+    )
+    assert values == sorted(values)
+    page.close()
