@@ -112,6 +112,7 @@ def test_a_run_is_taken_from_one_folder_to_another_byte_for_byte(tmp_path):
     assert len(files) == 4
     assert store.verify(store.read("a" * 16)) == []
     assert list(store.pictures("a" * 16)) == ["images"]
+    assert store.all_pictures() == {"a" * 16: store.pictures("a" * 16)}
 
 
 def test_a_run_that_is_here_is_not_replaced(tmp_path):
