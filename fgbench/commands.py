@@ -365,7 +365,7 @@ def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = ()) -
     verdicts = judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies)
     claims = check_claims(papers, records, store.outputs, recipes, anomalies)
     pictures = Pictures(store.all_pictures())
-    page = render(papers, verdicts, claims, records, folder, pictures, speed, anomalies)
+    page = render(papers, verdicts, claims, records, folder, pictures, speed, anomalies, store.outputs_or_none)
     _summarise([v.outcome for own in verdicts.values() for v in own], [claim.state for claim in claims])
     _show_anomalies(records, anomalies)
     return page

@@ -11,7 +11,7 @@ from fgbench.pipeline import Pipeline
 
 
 def sample_arrays(outputs: Mapping[str, np.ndarray], truth: Index, pipeline: Pipeline) -> dict[str, np.ndarray]:
-    """Arrays by name, each with a row a test image.
+    """Arrays by name, those but names with a row a test image.
 
     Args:
         outputs: `scores` (N, C) of a method that classifies, and where the method gives them `keypoints` (N, P, 3) in
@@ -20,13 +20,13 @@ def sample_arrays(outputs: Mapping[str, np.ndarray], truth: Index, pipeline: Pip
         pipeline: from the original images to those the method saw.
 
     Returns:
-        `ids`, `labels` and, of a method that classifies, `scores`; with keypoints, `keypoints` (N, P, 3) in pixels of
-        the original images beside `true_keypoints`, `boxes` and `part_names`; with attention, `attention_at_parts`
-        (N, P) and `attention_in_box` (N,) as multiples of the map's mean, beside `part_names`.
+        `ids`, `labels` and, of a method that classifies, `scores` and `class_names` (C,); with keypoints, `keypoints`
+        (N, P, 3) in pixels of the original images beside `true_keypoints`, `boxes` and `part_names`; with attention,
+        `attention_at_parts` (N, P) and `attention_in_box` (N,) as multiples of the map's mean, beside `part_names`.
     """
     arrays = {"ids": truth.ids, "labels": truth.labels}
     if "scores" in outputs:
-        arrays["scores"] = np.asarray(outputs["scores"])
+        arrays |= {"scores": np.asarray(outputs["scores"]), "class_names": np.array(truth.classes)}
     if truth.parts is None or truth.boxes is None or not {"keypoints", "attention"} & set(outputs):
         return arrays
     scale, offset = input_geometry(truth, pipeline)

@@ -10,13 +10,19 @@ from fgbench.anomalies import Anomalies
 from fgbench.claims import ClaimResult
 from fgbench.files import write_text
 from fgbench.papers import Paper
+from fgbench.recipes import load_recipes
 from fgbench.records import Record, by_identity
 from fgbench.report import model
+from fgbench.report.charts import LIBRARY, library
 from fgbench.report.cmc import cmc_curve
+from fgbench.report.confusions import Outputs
+from fgbench.report.costs import cost_page
 from fgbench.report.curve import learning_curve
+from fgbench.report.methods import method_pages
 from fgbench.report.overview import matrix, next_steps, place, run_line
 from fgbench.report.pages import SCRIPT, Page, address, is_web, navigation
 from fgbench.report.provenance import provenance_page
+from fgbench.report.reid import reid_page
 from fgbench.report.scaling import scaling_curve
 from fgbench.report.speed import FILTERS, SpeedPage
 from fgbench.report.strip import reach, strip
@@ -32,6 +38,7 @@ def render(
     pictures: Mapping[str, Mapping[str, bytes]] | None = None,
     speed: SpeedPage | None = None,
     anomalies: Anomalies | None = None,
+    outputs: Outputs = lambda record: {},
 ) -> Path:
     """Write the pages into a folder.
 
@@ -44,6 +51,7 @@ def render(
         pictures: run id -> kind -> JPEG, for the runs that left some.
         speed: what the page on speed shows.
         anomalies: run id -> what is odd about it.
+        outputs: gives the per-sample arrays of a record; asked for few of them.
 
     Returns:
         The index page.
@@ -81,6 +89,9 @@ def render(
         context = {"paper": paper, "claims": own, "own_runs": shown[name], "line": line, "left_out": left_out}
         title = name.replace("_", " ")
         pages.append(Page(name, title, "paper.html.j2", model.source(used), group="Papers", context=context))
+    pages += method_pages([v for own in verdicts.values() for v in own], load_recipes(), runs, pictures or {}, outputs)
+    pages.append(cost_page(runs, speed))
+    pages += reid_page(runs, pictures or {})
     if speed is not None:
         pages.append(Page("speed", "Speed", "speed.html.j2", speed.source))
     if records:
@@ -91,6 +102,7 @@ def render(
     for page in pages:
         template = environment.get_template(page.template)
         write_text(out / page.file, template.render(**common, pages=listed, page=page, **page.context))
+    write_text(out / LIBRARY, library())
     return out / "index.html"
 
 
