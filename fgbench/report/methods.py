@@ -13,6 +13,7 @@ from fgbench.report.confusions import Outputs, Pair, confusion_charts, confusion
 from fgbench.report.figures import Bar, dots
 from fgbench.report.groups import Group, Section, named, nearest_first, sections_of, values_of
 from fgbench.report.learning import learning_sections
+from fgbench.report.overview import OUTCOMES, Count
 from fgbench.report.pages import Page
 from fgbench.verdict import Outcome, Verdict, recipe_of
 
@@ -76,6 +77,16 @@ class Method:
     def groups(self) -> list[Group]:
         """Its runs."""
         return [group for _, own in self.boards for _, group in own]
+
+    @property
+    def counts(self) -> list[Count]:
+        """Its cells by outcome, those that there are."""
+        outcomes = [verdict.outcome for verdict in self.verdicts]
+        return [
+            Count(model.BADGES[outcome], outcomes.count(outcome), outcomes.count(outcome) / len(outcomes), "")
+            for outcome in OUTCOMES
+            if outcome in outcomes
+        ]
 
     @property
     def any_energy(self) -> bool:

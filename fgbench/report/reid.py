@@ -25,7 +25,7 @@ class Row:
 
     name: str
     group: Group
-    values: tuple[tuple[float, float, float] | None, ...]
+    ranges: tuple[tuple[float, float, float] | None, ...]
     """Mean, least and most over seeds of each of `TOLD`."""
 
 
