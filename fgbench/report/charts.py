@@ -121,7 +121,9 @@ def library() -> str:
 def finished(layers: Sequence[Layer], height: int) -> dict[str, Any]:
     """The specification of layers with their rows, of which those that several have stand in it once."""
     spec = alt.layer(*(chart for chart, _ in layers)).to_dict(validate=False)
-    names = {id(rows): f"rows{number}" for number, (_, rows) in enumerate(layers)}
+    names: dict[int, str] = {}
+    for _, rows in layers:
+        names.setdefault(id(rows), f"rows{len(names)}")
     for layer, (_, rows) in zip(spec["layer"], layers, strict=True):
         layer["data"] = {"name": names[id(rows)]}
     spec.pop("data", None)

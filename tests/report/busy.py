@@ -105,7 +105,7 @@ def report(folder, records, outputs, papers=PAPERS, obstacles=None, anomalies=No
     verdicts = judge_papers(papers, records, obstacles or {}, RECIPES, anomalies)
     claims = check_claims(papers, records, outputs, RECIPES, anomalies)
     out = folder / "pages"
-    render(papers, verdicts, claims, records, out, pictures, speed_page([session]), anomalies)
+    render(papers, verdicts, claims, records, out, pictures, speed_page([session]), anomalies, outputs)
     return out
 
 

@@ -25,8 +25,9 @@ def run(accuracy, seed=0, name="bcnn_dd", **fields):
 
 def pages(tmp_path, records, obstacles=None, papers=PAPERS, outputs=None, anomalies=None):
     verdicts = judge_papers(papers, records, obstacles or {}, RECIPES, anomalies)
-    claims = check_claims(papers, records, outputs or (lambda record: {}), RECIPES, anomalies)
-    index = render(papers, verdicts, claims, records, tmp_path, anomalies=anomalies)
+    outputs = outputs or (lambda record: {})
+    claims = check_claims(papers, records, outputs, RECIPES, anomalies)
+    index = render(papers, verdicts, claims, records, tmp_path, anomalies=anomalies, outputs=outputs)
     return {path.stem: path.read_text() for path in index.parent.glob("*.html")}
 
 
@@ -59,11 +60,14 @@ class Parsed(HTMLParser):
 
 
 def only_our_script(text):
-    """Whether a page has one script, that of all pages, which the page's policy knows by its hash."""
-    tags = [tag for tag, _ in Parsed(text).tags]
-    policy = next(a["content"] for tag, a in Parsed(text).tags if a.get("http-equiv") == "Content-Security-Policy")
-    sources = policy.split("script-src ")[1]
-    return tags.count("script") == 1 and f"<script>{SCRIPT.text}</script>" in text and sources == f"'{SCRIPT.hash}'"
+    """Whether a page has the script of all pages, and else that of the charts where there are some: policy and tags."""
+    tags = Parsed(text).tags
+    scripts = [attributes for tag, attributes in tags if tag == "script" and attributes.get("type") is None]
+    charts = [{"defer": None, "src": "charts.js"}] if "charts.js" in text else []
+    policy = next(a["content"] for tag, a in tags if a.get("http-equiv") == "Content-Security-Policy")
+    sources = f"'{SCRIPT.hash}'" + (" 'self' file:" if charts else "")
+    ours = scripts == [{}, *charts] and f"<script>{SCRIPT.text}</script>" in text
+    return ours and policy.split("script-src ")[1] == sources
 
 
 def test_every_printed_number_stands_on_its_page(tmp_path):
@@ -243,12 +247,14 @@ def test_hostile_names_stay_text(tmp_path):
 def test_pages_are_well_formed_self_contained_and_the_same_twice(tmp_path, records):
     one = pages(tmp_path / "a", records)
     assert one == pages(tmp_path / "b", records)
-    assert set(one) == {"index", *PAPERS} | ({"provenance"} if records else set())
+    methods = {f"method-{recipe.method}" for recipe in RECIPES.values()}
+    assert set(one) == {"index", *PAPERS, *methods, "costs"} | ({"provenance"} if records else set())
     for text in one.values():
         parsed = Parsed(text)
         assert parsed.wrong == []
         assert parsed.stack == []
-        assert not [tag for tag, attributes in parsed.tags if "src" in attributes or tag in {"link", "iframe"}]
+        assert {attributes["src"] for _, attributes in parsed.tags if "src" in attributes} <= {"charts.js"}
+        assert not [tag for tag, _ in parsed.tags if tag in {"link", "iframe"}]
         assert only_our_script(text)
         assert "url(" not in text
         assert "@import" not in text
