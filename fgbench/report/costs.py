@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, log10
+from math import ceil, floor, isfinite, log10
 
 from fgbench.measures import headline
 from fgbench.records import Record
@@ -17,6 +17,8 @@ MOST_CHARTS = 12
 """A chart takes a tenth of a second to draw; what is not drawn is in the tables."""
 MOST_SPOTS = 40
 """Points of a chart, which are numbered."""
+MARGIN = 1.1
+"""How far within the axis of cost its points lie."""
 NETWORK = ("backbones", "test_pipeline", "options")
 """Settings that a network's cost in test depends on."""
 
@@ -193,10 +195,10 @@ def _chart(title: str, cost: str, up: Axis, spots: Sequence[Spot]) -> Chart:
 
 def _logarithmic(title: str, values: Sequence[float]) -> Axis:
     """An axis whose numbers are 1, 2 and 5 times powers of ten, from below the least to above the most."""
-    low, high = (round(log10(end(values)) + by) for end, by in ((min, -1), (max, 1)))
-    steps = [factor * 10.0**power for power in range(low, high + 1) for factor in (1, 2, 5)]
-    below = max(step for step in steps if step <= min(values))
-    above = min(step for step in steps if step >= max(values) and step > below)
+    low, high = min(values) / MARGIN, max(values) * MARGIN
+    steps = [factor * 10.0**power for power in range(floor(log10(low)), ceil(log10(high)) + 1) for factor in (1, 2, 5)]
+    below = max(step for step in steps if step <= low)
+    above = min(step for step in steps if step >= high)
     ticks = tuple(step for step in steps if below <= step <= above)
     if len(ticks) > 6:
         ticks = tuple(step for step in ticks if f"{step:e}".startswith("1"))

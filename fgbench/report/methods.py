@@ -234,4 +234,6 @@ def _departures(groups: Sequence[Group], verdicts: Sequence[Verdict]) -> list[De
                 _, runs, touched = found.setdefault(key, (deviation, {}, {}))
                 runs |= {record.title: None}
                 touched |= dict.fromkeys(cells.get(record.run_id, ()))
-    return [Departure(d, tuple(sorted(runs)), tuple(sorted(touched))) for _, (d, runs, touched) in sorted(found.items())]
+    return [
+        Departure(d, tuple(sorted(runs)), tuple(sorted(touched))) for _, (d, runs, touched) in sorted(found.items())
+    ]

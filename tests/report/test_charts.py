@@ -8,7 +8,7 @@ import pytest
 from fgbench.report.charts import COLOURS, DASHES, MOST_SERIES, WIDTH, Axis, library, styles
 from fgbench.report.figures import THIN, Bar, Line, Spot, dots, heat, lines, scatter
 
-HOSTILE = "<script>alert(1)</script> role=\"x\" '&]]>"
+HOSTILE = '<script>alert(1)</script> role="x" \'&]]>'
 PERCENT = Axis("rate, %", 0, 100)
 
 

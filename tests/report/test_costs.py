@@ -97,7 +97,8 @@ def timed(tmp_path, *rows):
     whole = everything()
     (sample,) = [entry for entry in whole["benchmarks"] if entry["extra_info"].get("kind") == "frames"][:1]
     whole["benchmarks"] = [
-        sample | {"extra_info": sample["extra_info"] | {"task": "recognition", "best_batch": False} | row} for row in rows
+        sample | {"extra_info": sample["extra_info"] | {"task": "recognition", "best_batch": False} | row}
+        for row in rows
     ]
     return speed_page([read_session(write(tmp_path / "bench.json", whole))])
 
@@ -130,7 +131,6 @@ def test_axes_of_cost_hold_every_point_and_have_round_numbers():
         (board,) = page(ran(80.0, speeds[0]), ran(84.0, speeds[1], recipe=DM))["boards"]
         axis = board.charts[0].spec["layer"][1]["encoding"]["x"]
         low, high = axis["scale"]["domain"]
-        assert low <= min(speeds) <= max(speeds) <= high
-        assert low < high
+        assert low * 1.09 < min(speeds) <= max(speeds) < high / 1.09
         assert all(re.match(r"[125]\.0+e", f"{tick:e}") for tick in axis["axis"]["values"])
         assert 1 <= len(axis["axis"]["values"]) <= 8

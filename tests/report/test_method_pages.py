@@ -136,16 +136,19 @@ def test_values_by_part_are_the_means_and_spread_of_the_seeds(tmp_path):
 
     part = section(pages(tmp_path, [found(0, 60.0), found(1, 80.0)])["method-keypoint_fcn"], "parts")
     rows = [text(row.split("</tr>")[0]) for row in part.split("<tr>")]
-    assert "beak Keypoint localisation 70.0 60.0 80.0" in rows
-    assert "tail Keypoint localisation 20.0 20.0 20.0" in rows
-    assert "head Keypoint localisation 33.0 33.0 33.0" in rows
+    assert "beak Keypoint localisation 70 60 80" in rows
+    assert "tail Keypoint localisation 20 20 20" in rows
+    assert "head Keypoint localisation 33 33 33" in rows
     assert "beak Keypoint localisation 2.5 2.5 2.5" in rows
     assert part.count("<figure") == 3
 
 
 def test_deviations_name_the_runs_and_the_cells_they_touch(tmp_path):
     shared, own = deviation("data.images", changes=False), deviation("stages.finetune.lr")
-    records = [of_accuracy(84.0, deviations=[shared, own]), of_accuracy(70.0, recipe="bcnn/bcnn_dm@cub", deviations=[shared])]
+    records = [
+        of_accuracy(84.0, deviations=[shared, own]),
+        of_accuracy(70.0, recipe="bcnn/bcnn_dm@cub", deviations=[shared]),
+    ]
     rows = section(pages(tmp_path, records)["method-bcnn"], "deviations").split("<tr>")[2:]
     assert [text(row).split()[0] for row in rows] == ["data.images", "stages.finetune.lr"]
     assert "B-CNN [D,D], B-CNN [D,M]" in text(rows[0])
