@@ -13,7 +13,7 @@ from fgbench.report.groups import Group, named, nearest_first, values_of
 from fgbench.report.pages import Page
 from fgbench.report.speed import FramesLine, SpeedPage
 
-MOST_CHARTS = 12
+MOST_CHARTS = 8
 """A chart takes a tenth of a second to draw; what is not drawn is in the tables."""
 MOST_SPOTS = 40
 """Points of a chart, which are numbered."""

@@ -22,8 +22,8 @@ from fgbench.report.charts import (
     tooltips,
 )
 
-THIN = 5
-"""Runs of a series that have a line of their own; of more there are the mean, and in the table the least and most."""
+THIN = 30
+"""Runs of a chart that have a line of their own; among more none could be told, and there are means, least and most."""
 AWAY = 0.12
 """Opacity of what the reader has not picked in the legend."""
 
@@ -77,8 +77,7 @@ def lines(title: str, label: str, x: Axis, y: Axis, runs: Sequence[Line], breaks
     own = {name: [run for run in runs if run.series == name] for name in series}
     each = [
         {"s": run.series, "r": run.run, "x": short(at), "y": short(value)}
-        for name in series
-        for run in own[name][:THIN]
+        for run in (runs if len(runs) <= THIN else ())
         for at, value in run.points
     ]
     means = [row for name in series for row in _means(name, own[name])]
@@ -93,7 +92,7 @@ def lines(title: str, label: str, x: Axis, y: Axis, runs: Sequence[Line], breaks
     told = [("s:N", "of"), ("x:Q", x.title), ("y:Q", "mean" if several else y.title)]
     told += [("low:Q", "least"), ("high:Q", "most"), ("n:Q", "runs")] if several else []
     hover = plain().mark_circle(size=80, opacity=0).encode(x=across, y=up, tooltip=tooltips(*told))
-    layers: list[Layer] = [(thin, each)] if several else []
+    layers: list[Layer] = [(thin, each)] if several and each else []
     layers += [(thick.add_params(pick), means)]
     if breaks:
         layers.append((plain().mark_rule(strokeDash=[3, 3]).encode(x="x:Q"), [{"x": at} for at in breaks]))

@@ -34,7 +34,7 @@ def sections_of(groups: Iterable[Group], most: int) -> tuple[list[tuple[str, lis
     """Groups by protocol, the nearest to the papers' conditions first, and what is said of those beyond `most`."""
     found = by_protocol(nearest_first(groups))
     left = len(found) - most
-    note = f"Runs of {left} further protocol{'s are' if left > 1 else ' is'} not drawn" if left > 0 else ""
+    note = f"Runs of {left} further protocol{'s' if left > 1 else ''} are not drawn" if left > 0 else ""
     return found[:most], note and f"{note}; each stands with its paper."
 
 

@@ -10,8 +10,8 @@ from fgbench.report.charts import MOST_SERIES, Axis, Chart
 from fgbench.report.figures import Line, lines
 from fgbench.report.groups import Group, Section, named, sections_of
 
-MOST_PROTOCOLS = 3
-"""Of one page: a chart takes a tenth of a second to draw."""
+MOST_PROTOCOLS = 2
+"""Of one page: a chart takes a tenth of a second to draw, and every run has its own curve on the page of its paper."""
 MOST_EPOCHS = 60
 """Points of a line; of more epochs, so many that are evenly apart."""
 

@@ -97,11 +97,14 @@ def test_one_run_is_one_line_and_its_table_has_no_spread():
     assert chart.rows == (("a", 1, 1), ("a", 2, 2), ("a", 3, 4))
 
 
-def test_many_runs_of_a_series_are_drawn_by_their_mean_of_all():
-    chart = lines("t", "l", Axis("x"), Axis("y"), [line(run=f"seed {s}", values=(s,)) for s in range(THIN + 4)])
-    assert len(rows_of(chart, 0)) == THIN
-    assert rows_of(chart, 1)[0]["y"] == (THIN + 3) / 2
-    assert rows_of(chart, 1)[0]["high"] == THIN + 3
+def test_of_many_runs_the_means_alone_are_drawn_and_are_of_all():
+    def drawn(count):
+        return lines("t", "l", Axis("x"), Axis("y"), [line(run=f"seed {s}", values=(s,)) for s in range(count)])
+
+    assert [layer["mark"]["type"] for layer in drawn(THIN).spec["layer"]] == ["line", "line", "circle"]
+    many = drawn(THIN + 2)
+    assert [layer["mark"]["type"] for layer in many.spec["layer"]] == ["line", "circle"]
+    assert many.rows == (("a", 1, (THIN + 1) / 2, 0, THIN + 1),)
 
 
 def test_the_height_of_a_point_is_its_number():

@@ -90,9 +90,10 @@ def test_two_protocols_or_synthetic_and_real_data_never_share_a_chart():
         [trained(0, 7.0, 6.0, protocol={"data": "synthetic_birds"}, **SYNTHETIC)],
     ]
     found = learning_sections(groups)
-    assert [len(each.charts[0].rows) for each in found] == [2, 2, 2]
-    assert {each.charts[0].rows[0][2] for each in found} == {3, 9, 7}
-    assert found[-1].charts[0].rows[0][2] == 7  # synthetic data last
+    # Real data first; what is beyond the bound is told, not drawn.
+    assert [[row[2] for row in each.charts[0].rows] for each in found] == [[3, 2], [9, 8]]
+    assert found[-1].note.endswith("Runs of 1 further protocol are not drawn; each stands with its paper.")
+    assert [[row[2] for row in each.charts[0].rows] for each in learning_sections(groups[1:])] == [[9, 8], [7, 6]]
 
 
 def test_long_curves_are_thinned_and_begin_and_end_as_recorded():
