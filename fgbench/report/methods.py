@@ -161,13 +161,19 @@ def _about(name: str) -> str:
 
 
 def _strips(groups: Sequence[Group], pictures: Mapping[str, Mapping[str, bytes]]) -> list[Strip]:
-    """What is drawn of the images of a run; what it finds in a gallery stands on the page on re-identification."""
-    found = []
-    for name, group in named([group for group in groups if not group[0].control]):
-        own = {kind: image for kind, image in pictures.get(group[0].run_id, {}).items() if kind != "searches"}
-        if own:
-            found.append(Strip(f"{name}, seed {group[0].seed}", group[0].data, own))
-    return found[:MOST_PICTURES]
+    """What is drawn of the images of a run; what it finds in a gallery stands on the page on re-identification.
+
+    Of runs of one title on one data set the first, which is the nearest to the papers' conditions.
+    """
+    names = {group[0].identity: name for name, group in named(groups)}
+    found: dict[tuple[str, str], Strip] = {}
+    for first in (group[0] for group in groups if not group[0].control):
+        if (first.title, first.data) in found or len(found) == MOST_PICTURES:
+            continue
+        if own := {kind: image for kind, image in pictures.get(first.run_id, {}).items() if kind != "searches"}:
+            title = f"{names[first.identity]}, seed {first.seed}"
+            found[first.title, first.data] = Strip(title, first.data, own)
+    return list(found.values())
 
 
 def _confusions(groups: Sequence[Group], outputs: Outputs) -> list[ConfusionSection]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from fgbench.report import model
 from fgbench.report.charts import MOST_SERIES, Axis, Chart
@@ -64,13 +65,13 @@ def _board(caption: str, groups: Sequence[Group], pictures: Mapping[str, Mapping
     note = f"{len(shown)} of {len(pairs)} are drawn; the table has all." if len(shown) < len(pairs) else ""
     charts = [chart for chart in (_cmc(shown), _precisions(shown)) if chart]
     rows = tuple(Row(name, group, tuple(_range(values_of(group, told)) for told in TOLD)) for name, group in pairs)
-    galleries = [
+    galleries = (
         (f"{name}, seed {group[0].seed}", picture)
         for name, group in pairs
         if (picture := pictures.get(group[0].run_id, {}).get("searches"))
-    ]
+    )
     rules = tuple((str(name), str(text)) for name, text in groups[0][0].protocol.get("metrics", ()))
-    return Board(caption, rules, tuple(charts), rows, tuple(galleries[:MOST_GALLERIES]), note)
+    return Board(caption, rules, tuple(charts), rows, tuple(islice(galleries, MOST_GALLERIES)), note)
 
 
 def _cmc(pairs: Sequence[tuple[str, Group]]) -> Chart | None:
