@@ -9,7 +9,7 @@ from fgbench.records import Record
 from fgbench.report import model
 from fgbench.report.charts import Axis, Chart
 from fgbench.report.figures import Spot, scatter
-from fgbench.report.groups import Group, named, nearest_first, values_of
+from fgbench.report.groups import Group, first_rows, named, nearest_first, values_of
 from fgbench.report.pages import Page
 from fgbench.report.speed import FramesLine, SpeedPage
 
@@ -100,7 +100,8 @@ def _boards(groups: Sequence[Group]) -> list[Board]:
 
 
 def _board(machine: str, measured: str, groups: Sequence[Group], room: int) -> Board:
-    pairs = named(groups)
+    kept, more = first_rows(groups)
+    pairs = named(kept)
     drawn = [
         (name, group)
         for name, group in pairs
@@ -130,11 +131,12 @@ def _board(machine: str, measured: str, groups: Sequence[Group], room: int) -> B
         if len(spots) == len(drawn) and room > 1:
             charts.append(_chart(f"{measured} against energy", "energy of a run, kJ", up, spots))
     left = len(pairs) - len(drawn)
-    note = f"{left} of {len(pairs)} without a number or a speed, or beyond {MOST_SPOTS}, not drawn." if left else ""
-    if not charts:
-        note = (
-            "One run alone is no comparison: no chart." if len(drawn) == 1 else note or "Not drawn: the table says all."
-        )
+    notes = [f"{left} of {len(pairs)} without a number or a speed, or beyond {MOST_SPOTS}, not drawn." if left else ""]
+    if not charts and len(drawn) == 1:
+        notes = ["One run alone is no comparison: no chart."]
+    elif not charts and not left:
+        notes = ["Not drawn: see the table."]
+    note = " ".join(each for each in (*notes, more) if each)
     return Board(model.by_protocol(groups[:1])[0][0], machine, measured, tuple(charts), rows, note)
 
 

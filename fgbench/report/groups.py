@@ -14,6 +14,10 @@ Group = Sequence[Record]
 """Runs that differ in their seed alone."""
 
 
+MOST_ROWS = 60
+"""Runs of a table; those of years are thousands, and stand in the overview."""
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """Charts of one protocol."""
@@ -26,8 +30,12 @@ class Section:
 
 
 def nearest_first(groups: Iterable[Group]) -> list[Group]:
-    """Those that come closest to the papers' conditions first: real data before synthetic, the most seeds first."""
-    return sorted(groups, key=lambda group: (closeness(group[0]), len(group)), reverse=True)
+    """Those nearest to the papers' conditions first: real data before synthetic; then the most seeds, then the latest."""
+
+    def merit(group: Group) -> tuple[object, ...]:
+        return closeness(group[0]), len(group), max(str(record.provenance.get("finished") or "") for record in group)
+
+    return sorted(groups, key=merit, reverse=True)
 
 
 def sections_of(groups: Iterable[Group], most: int) -> tuple[list[tuple[str, list[Group]]], str]:
@@ -36,6 +44,12 @@ def sections_of(groups: Iterable[Group], most: int) -> tuple[list[tuple[str, lis
     left = len(found) - most
     note = f"Runs of {left} further protocol{'s' if left > 1 else ''} are not drawn" if left > 0 else ""
     return found[:most], note and f"{note}; each stands with its paper."
+
+
+def first_rows(groups: Sequence[Group]) -> tuple[Sequence[Group], str]:
+    """The first groups, as many as a table has, and what is said of the others."""
+    left = len(groups) - MOST_ROWS
+    return groups[:MOST_ROWS], f"{left} more runs of it stand in the overview." if left > 0 else ""
 
 
 def named(groups: Sequence[Group]) -> list[tuple[str, Group]]:

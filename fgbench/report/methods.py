@@ -11,7 +11,7 @@ from fgbench.report import model
 from fgbench.report.charts import MOST_SERIES, Axis, Chart
 from fgbench.report.confusions import Outputs, Pair, confusion_charts, confusions
 from fgbench.report.figures import Bar, dots
-from fgbench.report.groups import Group, Section, named, nearest_first, sections_of, values_of
+from fgbench.report.groups import Group, Section, first_rows, named, nearest_first, sections_of, values_of
 from fgbench.report.learning import learning_sections
 from fgbench.report.overview import OUTCOMES, Count
 from fgbench.report.pages import Page
@@ -65,18 +65,15 @@ class Method:
     about: str
     verdicts: tuple[Verdict, ...]
     """Of its cells, in all papers."""
+    groups: tuple[Group, ...]
+    """All its runs."""
     boards: tuple[tuple[str, list[tuple[str, Group]]], ...]
-    """What a protocol is, and its runs by name."""
+    """What a protocol is, and runs of it by name."""
     strips: tuple[Strip, ...]
     learning: tuple[Section, ...]
     confusions: tuple[ConfusionSection, ...]
     parts: tuple[Section, ...]
     departures: tuple[Departure, ...]
-
-    @property
-    def groups(self) -> list[Group]:
-        """Its runs."""
-        return [group for _, own in self.boards for _, group in own]
 
     @property
     def counts(self) -> list[Count]:
@@ -129,7 +126,8 @@ def method_pages(
             name,
             _about(name),
             tuple(cells),
-            tuple((caption, named(groups)) for caption, groups in model.by_protocol(own)),
+            tuple(own),
+            tuple(_board(caption, groups) for caption, groups in model.by_protocol(own)),
             tuple(_strips(own, pictures)),
             tuple(learning_sections(own)),
             tuple(_confusions(own, outputs)),
@@ -140,6 +138,11 @@ def method_pages(
         context = {"method": method}
         pages.append(Page(address_of(name), name.replace("_", " "), "method.html.j2", source, "Methods", context))
     return pages
+
+
+def _board(caption: str, groups: Sequence[Group]) -> tuple[str, list[tuple[str, Group]]]:
+    kept, more = first_rows(groups)
+    return f"{caption} {more}".strip(), named(kept)
 
 
 def address_of(method: str) -> str:

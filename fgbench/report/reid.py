@@ -7,7 +7,7 @@ from itertools import islice
 from fgbench.report import model
 from fgbench.report.charts import MOST_SERIES, Axis, Chart
 from fgbench.report.figures import Bar, Line, dots, lines
-from fgbench.report.groups import Group, named, nearest_first, values_of
+from fgbench.report.groups import Group, first_rows, named, nearest_first, values_of
 from fgbench.report.pages import Page
 
 MOST_PROTOCOLS = 6
@@ -60,9 +60,11 @@ def reid_page(groups: Sequence[Group], pictures: Mapping[str, Mapping[str, bytes
 
 
 def _board(caption: str, groups: Sequence[Group], pictures: Mapping[str, Mapping[str, bytes]], drawn: bool) -> Board:
-    pairs = named(groups)
+    kept, more = first_rows(groups)
+    pairs = named(kept)
     shown = pairs[:MOST_SERIES] if drawn else []
-    note = f"{len(shown)} of {len(pairs)} are drawn; the table has all." if len(shown) < len(pairs) else ""
+    few = f"{len(shown)} of {len(pairs)} in the table are drawn." if len(shown) < len(pairs) else ""
+    note = f"{few} {more}".strip()
     charts = [chart for chart in (_cmc(shown), _precisions(shown)) if chart]
     rows = tuple(Row(name, group, tuple(_range(values_of(group, told)) for told in TOLD)) for name, group in pairs)
     galleries = (

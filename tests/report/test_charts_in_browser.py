@@ -42,7 +42,7 @@ def live(page):
     charts = page.locator("figure.chart")
     for chart in charts.all():
         chart.scroll_into_view_if_needed()
-    page.wait_for_function("!document.querySelector('figure.chart:not(.live)')")
+    page.wait_for_selector("figure.chart:not(.live)", state="detached")
     return charts.count()
 
 

@@ -134,3 +134,13 @@ def test_axes_of_cost_hold_every_point_and_have_round_numbers():
         assert low * 1.09 < min(speeds) <= max(speeds) < high / 1.09
         assert all(re.match(r"[125]\.0+e", f"{tick:e}") for tick in axis["axis"]["values"])
         assert 1 <= len(axis["axis"]["values"]) <= 8
+
+
+def test_of_runs_of_years_the_latest_are_told_and_the_others_counted():
+    runs = [ran(50.0 + night / 2, 5.0, machine=CPU | {"finished": f"2026-01-{night:02d}", "source": str(night)})
+            for night in range(1, 71)]  # fmt: skip
+    (board,) = page(*runs)["boards"]
+    assert len(board.rows) == 60
+    assert min(row.value for row in board.rows) == 50 + 11 / 2
+    assert board.note.endswith("10 more runs of it stand in the overview.")
+    assert len(board.charts[0].rows) == 40
