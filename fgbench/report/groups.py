@@ -30,7 +30,7 @@ class Section:
 
 
 def nearest_first(groups: Iterable[Group]) -> list[Group]:
-    """Those nearest to the papers' conditions first: real data before synthetic; then the most seeds, then the latest."""
+    """Those nearest to the papers' conditions first, real data before synthetic; then the most seeds, the latest."""
 
     def merit(group: Group) -> tuple[object, ...]:
         return closeness(group[0]), len(group), max(str(record.provenance.get("finished") or "") for record in group)

@@ -297,7 +297,7 @@ def test_wide_tables_are_scrolled_by_the_keyboard(watched, busy):
     page = watched.open(busy / "where_to_focus.html")
     page.set_viewport_size(NARROW)
     page.evaluate(UNFOLD)
-    page.wait_for_function("document.querySelector('details .scroll[tabindex]')")
+    page.wait_for_selector("details .scroll[tabindex]", state="attached")
     for box in page.locator(".scroll").all():
         wide = box.evaluate("box => box.scrollWidth > box.clientWidth + 1")
         assert (box.get_attribute("tabindex") == "0") == wide
