@@ -79,6 +79,21 @@ def test_outputs_that_cannot_be_read_are_none(tmp_path):
     assert store.outputs_or_none(written) == {}
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_an_array_file_damaged_anywhere_is_no_traceback(tmp_path, seed):
+    store, rng = Store(tmp_path), np.random.default_rng(seed)
+    written = store.write(*record())
+    path = tmp_path / written.outputs
+    content = bytearray(path.read_bytes())
+    if seed % 4 == 0:
+        content = content[: rng.integers(len(content))]
+    for _ in range(3):
+        content[rng.integers(len(content))] ^= int(rng.integers(1, 256))
+    path.write_bytes(bytes(content))
+    assert store.verify(written)
+    assert set(store.outputs_or_none(written)) <= {"ids", "labels", "scores"}
+
+
 def test_controls_are_known_by_protocol_or_deviation(tmp_path):
     store = Store(tmp_path)
     assert not store.write(*record()).control
