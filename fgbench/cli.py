@@ -234,3 +234,52 @@ def verify(results: Annotated[Path, typer.Argument(help="Folder that keeps recor
     from fgbench.commands import verify_records
 
     raise typer.Exit(0 if verify_records(results) else 1)
+
+
+Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write a summary, such as $GITHUB_STEP_SUMMARY.")]
+
+
+@app.command()
+def compare(
+    base: Annotated[Path, typer.Argument(help="Folder of results before.")],
+    head: Annotated[Path, typer.Argument(help="Folder of results now.")],
+    base_times: Annotated[
+        list[Path] | None, typer.Option(help="JSON of `pytest benchmarks` before. [default: BASE/benchmarks*.json]")
+    ] = None,
+    head_times: Annotated[
+        list[Path] | None, typer.Option(help="The same now; several are sessions of one night.")
+    ] = None,
+    markdown: Markdown = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What got worse or better, is new, or was not run; exit code 1 when something is worse, changed or missing."""
+    from fgbench.compare import verbs
+    from fgbench.compare.nights import compare_folders
+
+    result = compare_folders(base, head, base_times or (), head_times or ())
+    verbs.write(result, to_markdown=markdown, to_junit=junit)
+    typer.echo(verbs.as_json(result)) if as_json else verbs.show(result)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def nightly(
+    results: Folder = RESULTS / "nightly",
+    fixed: Annotated[
+        Path | None, typer.Option(help="Fixed baseline of values, such as reports/nightly. [default: <results>/fixed]")
+    ] = None,
+    require_baseline: Annotated[bool, typer.Option(help="Fail where no night is kept yet.")] = False,
+    accept: Annotated[
+        bool, typer.Option(help="What differs is meant: this night is the new baseline, and the fixed one.")
+    ] = False,
+) -> None:
+    """Hold the night in <results>/tonight against those kept, and keep it; exit code 1 as for compare."""
+    from fgbench.compare import verbs
+    from fgbench.compare.nights import judge_night
+
+    result, night = judge_night(results, fixed=fixed, require_baseline=require_baseline, accept=accept)
+    page = verbs.write_night(result, night, results)
+    verbs.show(result)
+    typer.echo(f"history: {page}")
+    raise typer.Exit(0 if night.passed else 1)

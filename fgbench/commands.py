@@ -22,6 +22,7 @@ from fgbench.recipes import Recipe, load_recipes
 if TYPE_CHECKING:
     from fgbench.anomalies import Anomalies
     from fgbench.records import Record
+    from fgbench.report.pages import Page
     from fgbench.runner import Result
     from fgbench.runs import Plan
 
@@ -341,8 +342,10 @@ def _planned(request: Request, profile: str, has_gpu: bool, threads: int) -> "Pl
     return Plan(tuple(run for each in plans for run in each.runs), blocked)
 
 
-def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = ()) -> Path:
+def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = (), more: Sequence["Page"] = ()) -> Path:
     """Judge every cell by the records in `results` and render the pages into `folder`; returns the index page.
+
+    With `more` pages beside those of records.
 
     Raises:
         FgbenchError: a file of `benchmarks` is not pytest-benchmark's.
@@ -365,7 +368,7 @@ def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = ()) -
     verdicts = judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies)
     claims = check_claims(papers, records, store.outputs, recipes, anomalies)
     pictures = Pictures(store.all_pictures())
-    page = render(papers, verdicts, claims, records, folder, pictures, speed, anomalies, store.outputs_or_none)
+    page = render(papers, verdicts, claims, records, folder, pictures, speed, anomalies, store.outputs_or_none, more)
     _summarise([v.outcome for own in verdicts.values() for v in own], [claim.state for claim in claims])
     _show_anomalies(records, anomalies)
     return page

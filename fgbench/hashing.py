@@ -11,6 +11,7 @@ from fgbench.errors import FgbenchError
 ID_LENGTH = 16
 _PACKAGE = Path(__file__).parent
 _PRESENTATION = {
+    "compare",
     "report",
     "statistics",
     "analysis.py",

@@ -39,6 +39,7 @@ def render(
     speed: SpeedPage | None = None,
     anomalies: Anomalies | None = None,
     outputs: Outputs = lambda record: {},
+    more: Sequence[Page] = (),
 ) -> Path:
     """Write the pages into a folder.
 
@@ -52,6 +53,7 @@ def render(
         speed: what the page on speed shows.
         anomalies: run id -> what is odd about it.
         outputs: gives the per-sample arrays of a record; asked for few of them.
+        more: pages beside those of records and benchmarks.
 
     Returns:
         The index page.
@@ -94,6 +96,7 @@ def render(
     pages += reid_page(runs, pictures or {})
     if speed is not None:
         pages.append(Page("speed", "Speed", "speed.html.j2", speed.source))
+    pages += more
     if records:
         told = {"provenance": provenance_page(records)}
         pages.append(Page("provenance", "Provenance", "provenance.html.j2", model.source(records), context=told))

@@ -10,8 +10,11 @@ from PIL import Image
 from fgbench.anomalies import Anomaly
 from fgbench.claims import check_claims
 from fgbench.columns import judge_papers
+from fgbench.compare.benches import Bench
+from fgbench.compare.history import Night
 from fgbench.papers import load_papers
 from fgbench.records import Point, Weights
+from fgbench.report.history import history_page
 from fgbench.report.render import render
 from fgbench.report.speed import speed_page
 from fgbench.timings import read_session
@@ -98,14 +101,35 @@ def busy_records():
     return records, Kept(*pairs)
 
 
-def report(folder, records, outputs, papers=PAPERS, obstacles=None, anomalies=None, pictures=None, benchmarks=None):
+def night(k, name):
+    """One of some nights: a value that steps down in a failed one, and a benchmark that changes later."""
+    bench = Bench(name=name, title=name, version=f"{name} {k > 14}", machine=name, sessions=(0.1 * (k % 3),))
+    return Night(
+        finished=f"2026-01-{k + 1:02}", commit=name, source=name, passed=k != 10, accepted=k == 11,
+        values={name: 60.0 - 9 * (k > 9) + 0.1 * (k % 3), f"{name} still": 1.0},
+        units={name: name, f"{name} still": name}, benches=(bench,), failed=(name,) * 5 if k in (10, 11) else (),
+    )  # fmt: skip
+
+
+def report(
+    folder,
+    records,
+    outputs,
+    papers=PAPERS,
+    obstacles=None,
+    anomalies=None,
+    pictures=None,
+    benchmarks=None,
+    named="v",
+):
     """Write all pages; returns their folder."""
     folder.mkdir(parents=True, exist_ok=True)
     session = read_session(write(folder / "bench.json", benchmarks or everything()))
     verdicts = judge_papers(papers, records, obstacles or {}, RECIPES, anomalies)
     claims = check_claims(papers, records, outputs, RECIPES, anomalies)
     out = folder / "pages"
-    render(papers, verdicts, claims, records, out, pictures, speed_page([session]), anomalies, outputs)
+    more = [history_page([night(k, named) for k in range(20)])]
+    render(papers, verdicts, claims, records, out, pictures, speed_page([session]), anomalies, outputs, more)
     return out
 
 
@@ -158,4 +182,4 @@ def hostile_report(folder):
     anomalies = {record.run_id: [Anomaly("chance", HOSTILE)] for record in records}
     pictures = {records[0].run_id: {HOSTILE: picture()}}
     papers = {**PAPERS, "bcnn": paper}
-    return report(folder, records, lambda record: {}, papers, obstacle, anomalies, pictures, whole)
+    return report(folder, records, lambda record: {}, papers, obstacle, anomalies, pictures, whole, HOSTILE)

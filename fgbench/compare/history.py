@@ -1,0 +1,105 @@
+"""The nights that are kept: one line each in a file that is only ever added to."""
+
+from collections.abc import Hashable
+from math import isfinite
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fgbench.compare.benches import Bench
+from fgbench.compare.folder import Kept
+from fgbench.compare.match import key_of, name_of
+from fgbench.errors import FgbenchError
+from fgbench.files import write_text
+from fgbench.records import Record
+
+FILE = "history.jsonl"
+
+
+class Night(BaseModel):
+    """A night."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    schema_version: Literal[1] = 1
+    finished: str
+    """When, in UTC."""
+    commit: str
+    """Of the checkout; empty where there is none."""
+    source: str
+    """Hash of the source that computes values."""
+    passed: bool
+    """Whether nothing got worse and everything was run, or it was accepted as it is."""
+    accepted: bool
+    """Whether somebody said that what differs is meant."""
+    values: dict[str, float]
+    """Run and metric -> value, the mean over seeds."""
+    units: dict[str, str]
+    benches: tuple[Bench, ...]
+    failed: tuple[str, ...]
+    """Where something was wrong."""
+
+    @property
+    def trusted(self) -> tuple[Bench, ...]:
+        """Benchmarks that may be a baseline: not those that were slower in a night that nobody accepted."""
+        return self.benches if self.accepted else tuple(b for b in self.benches if b.name not in self.failed)
+
+
+def read_history(folder: Path) -> list[Night]:
+    """The nights of a folder, the oldest first.
+
+    Raises:
+        FgbenchError: a line is no night.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return []
+    nights = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            nights.append(Night.model_validate_json(line))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "it"
+            raise FgbenchError(
+                f"{path}, line {number}: {where}: {first['msg']}", "take the file from a copy"
+            ) from error
+    return nights
+
+
+def append(folder: Path, night: Night) -> None:
+    """Add a night: readers see all of its line or nothing."""
+    path = folder / FILE
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    write_text(path, f"{before}{night.model_dump_json()}\n")
+
+
+def speed_nights(nights: list[Night]) -> list[tuple[Bench, ...]]:
+    """What a benchmark may be held against: since it was last accepted after it had been slower."""
+    found: list[tuple[Bench, ...]] = []
+    for night in nights:
+        if night.accepted:
+            anew = set(night.failed)
+            found = [tuple(bench for bench in own if bench.name not in anew) for own in found]
+        if night.trusted:
+            found.append(night.trusted)
+    return found
+
+
+def values_of(kept: Kept) -> tuple[dict[str, float], dict[str, str]]:
+    """Means over seeds and units of a night's runs, by run and metric, named as findings name them.
+
+    What is not finite is left out, and told elsewhere.
+    """
+    runs: dict[Hashable, list[Record]] = {}
+    for record in kept.records:
+        runs.setdefault(key_of(record)[:-1], []).append(record)
+    values, units = {}, {}
+    for seeds in runs.values():
+        for name in set.intersection(*(set(record.values) for record in seeds)):
+            own = [record.values[name] for record in seeds]
+            where, mean = f"{name_of(*seeds)}: {name}", sum(value.value for value in own) / len(own)
+            if isfinite(mean):
+                values[where], units[where] = mean, own[0].unit
+    return dict(sorted(values.items())), units

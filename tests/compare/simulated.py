@@ -1,0 +1,150 @@
+"""Nights that never were, and how often they raise an alarm: `python tests/compare/simulated.py` states the figures."""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from made_records import RECIPES, of_right
+from made_records import Kept as Arrays
+
+from fgbench.compare.benches import Bench
+from fgbench.compare.folder import Kept
+from fgbench.compare.quality import compare_quality
+from fgbench.compare.speed import compare_speed
+
+BENCHES, NIGHT, ROUND, SESSIONS, ROUNDS = 30, 0.03, 0.05, 6, 9
+NAMES = sorted(RECIPES)
+
+
+def night(rng, *, benches=BENCHES, sessions=SESSIONS, own=NIGHT, shared=0.0, common=0.0, slower=(), by=1.1):
+    """Benchmarks of a night: an effect of each session, of the night on a benchmark, of the night on all; rounds."""
+    of_night = rng.normal(0, shared, benches) + rng.normal(0, common)
+    of_session = rng.normal(0, own, (benches, sessions))
+    rounds = rng.normal(0, ROUND, (benches, sessions, ROUNDS))
+    logs = of_night[:, None] + np.median(of_session[..., None] + rounds, axis=-1)
+    logs[list(slower)] += np.log(by)
+    return tuple(
+        Bench(name=f"b{k}", title=f"b{k}", version="v", machine="m", sessions=tuple(map(float, row)))
+        for k, row in enumerate(logs)
+    )
+
+
+def speed_alarms(rng, nights, before=20, every=None, **noise):
+    """Nights without a change that raise an alarm, and nights in which a slower benchmark is found."""
+    past = [night(rng, **noise) for _ in range(before)]
+    alarms, found = 0, 0
+    for _ in range(nights):
+        tonight = night(rng, **noise)
+        alarms += bool(worse(compare_speed(past, tonight, [b.name for b in tonight])))
+        if every:
+            planted = worse(compare_speed(past, night(rng, slower=[7], by=every, **noise)))
+            found += "b7" in {finding.where for finding in planted}
+        past = [*past, tonight][-20:] if before else [*past, tonight]
+    return alarms, found
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """How networks trained anew differ from one another."""
+
+    images: int
+    share: float
+    """Of images right, on average."""
+    disagree: float
+    """Share of the images that one of two trainings has right and the other wrong."""
+    whole: float
+    """By how much a training is better or worse as a whole, in logits: on top of a coin for every image."""
+    runs: int
+    seeds: int
+    profile: str
+
+    def chances(self, rng):
+        """(runs, images): of each image to be right, from a beta distribution with this share and disagreement."""
+        k = self.disagree / (2 * self.share * (1 - self.share))
+        size = k / (1 - k)
+        return rng.beta(self.share * size, (1 - self.share) * size, (self.runs, self.images)).clip(1e-9, 1 - 1e-9)
+
+    def night(self, rng, chances):
+        """(runs, seeds, images), right or wrong."""
+        logits = np.log(chances / (1 - chances))[:, None] + self.whole * rng.normal(size=(self.runs, self.seeds, 1))
+        return rng.random(logits.shape) < 1 / (1 + np.exp(-logits))
+
+
+QUICK = Trainings(images=400, share=0.6, disagree=0.15, whole=0.27, runs=6, seeds=2, profile="quick")
+"""As seeds of the quick profile differ: 2 points and more, twice to four times what coins would."""
+CUB = Trainings(images=5794, share=0.84, disagree=0.09, whole=0.022, runs=6, seeds=3, profile="paper")
+"""At the size of CUB's test set, with 0.1 points between trainings beside the coins' 0.3."""
+
+
+def kept(rights, profile="paper"):
+    """Records of some runs, (runs, seeds, images) right and wrong, as `read_folder` gives them."""
+    numbered = [(k, seed, r) for k, seeds in enumerate(rights) for seed, r in enumerate(seeds)]
+    pairs = [of_right(r, NAMES[k], seed=seed, profile=profile) for k, seed, r in numbered]
+    outputs = Arrays(*pairs)
+    return Kept(tuple(record for record, _ in pairs), outputs)
+
+
+def lose(rng, rights, run, points):
+    """So many points of accuracy less in all seeds of a run, each losing images of its own."""
+    now = rights.copy()
+    for row in now[run]:
+        row[rng.choice(np.flatnonzero(row), round(len(row) * points / 100), replace=False)] = False
+    return now
+
+
+def worse(result):
+    """Findings of `worse`."""
+    return [finding for finding in result[0] if finding.kind == "worse"]
+
+
+def quality_alarms(rng, nights, kind=QUICK):
+    """Nights with every network trained anew that raise an alarm, against the night before or the first."""
+    chances = kind.chances(rng)
+    first = before = kept(kind.night(rng, chances), kind.profile)
+    alarms = 0
+    for _ in range(nights):
+        now = kept(kind.night(rng, chances), kind.profile)
+        alarms += any(finding.fails for base in (before, first) for finding in compare_quality(base, now)[0])
+        before = now
+    return alarms
+
+
+def quality_power(rng, nights, kind, points, *, anew):
+    """In how many nights a run that lost so much is found, by networks trained anew or by those of the night before."""
+    found = 0
+    for _ in range(nights):
+        chances = kind.chances(rng)
+        before = kind.night(rng, chances)
+        now = lose(rng, kind.night(rng, chances) if anew else before, 4, points)
+        found += any(
+            "accuracy" in f.where for f in worse(compare_quality(kept(before, kind.profile), kept(now, kind.profile)))
+        )
+    return found
+
+
+if __name__ == "__main__":
+    rng = np.random.default_rng(1)
+    many = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    few = max(1, many // 20)
+    print(f"values: a false alarm in {quality_alarms(rng, many) / many:.2%} of nights in which all was trained anew")
+    for seeds in (1, 3, 5):
+        for anew in (False, True):
+            found = quality_power(rng, few, replace(CUB, seeds=seeds), 1.0, anew=anew)
+            print(
+                f"a point at CUB's size, {seeds} seeds, {'anew' if anew else 'same networks'}: {found / few:.0%} found"
+            )
+    for points in (5, 10, 15):
+        found = quality_power(rng, few, QUICK, points, anew=False)
+        print(f"{points} points under quick, same networks: {found / few:.0%} found")
+    for said, noise in (
+        ("3 % a session", {}),
+        ("3 % a session, 2 % a night", {"shared": 0.02}),
+        ("3 % a night, shared by its sessions", {"own": 0.0, "shared": 0.03}),
+        ("3 % a night, shared by all benchmarks", {"own": 0.0, "common": 0.03}),
+        ("3 % a session, one session", {"sessions": 1}),
+    ):
+        alarms, found = speed_alarms(rng, many, every=1.1, **noise)
+        print(f"{said}: a false alarm in {alarms / many:.2%} of nights; 10 % slower found in {found / many:.1%}")

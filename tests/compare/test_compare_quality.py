@@ -1,0 +1,222 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from made_records import made, of_right
+from simulated import kept
+
+from fgbench.compare import values
+from fgbench.compare.finding import comparison
+from fgbench.compare.folder import read_folder
+from fgbench.compare.history import values_of
+from fgbench.compare.match import match, name_of
+from fgbench.compare.quality import compare_quality
+from fgbench.errors import FgbenchError
+from fgbench.measures import measure
+from fgbench.metrics.ranking import Search, rank
+from fgbench.records import Store
+
+RIGHT = np.random.default_rng(0).random(400) < 0.8
+
+
+def folder(path, *pairs):
+    store = Store(path / "records")
+    for record, arrays in pairs:
+        fields = record.model_dump(mode="json", exclude={"outputs", "outputs_sha256"})
+        store.write(fields, arrays)
+    return path
+
+
+def compare(tmp_path, base, head):
+    """Findings of two nights on disk: {(kind, where): text}."""
+    for name in ("a", "b"):
+        shutil.rmtree(tmp_path / name, ignore_errors=True)
+    nights = [read_folder(folder(tmp_path / name, *pairs)) for name, pairs in (("a", base), ("b", head))]
+    return {(finding.kind, finding.where): finding.text for finding in compare_quality(*nights)[0]}
+
+
+NAME = "bcnn/bcnn_dd@cub (paper, seed 0)"
+
+
+def test_equal_nights_have_no_finding(tmp_path):
+    assert compare(tmp_path, [of_right(RIGHT)], [of_right(RIGHT, provenance={"source": "other"})]) == {}
+
+
+def test_a_run_that_is_gone_was_not_run_and_fails_and_one_more_is_new(tmp_path):
+    one, two = of_right(RIGHT), of_right(~RIGHT, "bcnn/bcnn_dm@cub")
+    found = compare(tmp_path, [one, two], [one])
+    assert list(found) == [("was not run", "bcnn/bcnn_dm@cub (paper, seed 0)")]
+    found = compare(tmp_path, [one], [one, two])
+    assert list(found) == [("new", "bcnn/bcnn_dm@cub (paper, seed 0)")]
+
+
+def test_a_value_that_is_gone_was_not_run(tmp_path):
+    record, arrays = of_right(RIGHT)
+    less = record.model_copy(update={"values": {"accuracy": record.values["accuracy"]}})
+    found = compare(tmp_path, [(record, arrays)], [(less, arrays)])
+    assert ("was not run", f"{NAME}: mean_class_accuracy") in found
+    assert ("new", f"{NAME}: mean_class_accuracy") in compare(tmp_path, [(less, arrays)], [(record, arrays)])
+
+
+def test_worse_and_better_by_the_images_that_moved(tmp_path):
+    lost = RIGHT.copy()
+    lost[np.flatnonzero(RIGHT)[:60]] = False
+    before, after = of_right(RIGHT), of_right(lost)
+    found = compare(tmp_path, [before], [after])
+    assert list(found) == [("worse", f"{NAME}: accuracy")]
+    assert "60 images lower and 0 higher of 400, McNemar" in found["worse", f"{NAME}: accuracy"]
+    assert list(compare(tmp_path, [after], [before])) == [("better", f"{NAME}: accuracy")]
+
+
+def test_seeds_are_pooled(tmp_path):
+    """Twenty images lost in each of three seeds: too few in one alone, enough together."""
+    lost = [RIGHT.copy() for _ in range(3)]
+    for k, row in enumerate(lost):
+        row[np.flatnonzero(RIGHT)[20 * k : 20 * k + 20]] = False
+    before = [of_right(RIGHT, seed=k) for k in range(3)]
+    after = [of_right(lost[k], seed=k) for k in range(3)]
+    assert compare(tmp_path, before[:1], after[:1]) == {}
+    found = compare(tmp_path, before, after)
+    name = "bcnn/bcnn_dd@cub (paper, seeds 0, 1, 2): accuracy"
+    assert list(found) == [("worse", name)]
+    kept_as, _ = values_of(read_folder(tmp_path / "b"))
+    assert kept_as[name] == pytest.approx(100 * np.mean(lost))
+
+
+def test_protocols_are_told_field_by_field_and_never_compared_by_number(tmp_path):
+    found = compare(tmp_path, [of_right(RIGHT)], [of_right(~RIGHT, protocol={"selection": "best epoch"})])
+    assert list(found) == [("changed", NAME)]
+    assert "selection: last epoch or best epoch" in found["changed", NAME]
+
+
+def test_another_filter_of_the_resize_is_another_run(tmp_path):
+    record, arrays = of_right(RIGHT)
+    settings = json.loads(json.dumps(record.settings))
+    assert "bilinear" in settings["test_pipeline"]
+    settings["test_pipeline"] = settings["test_pipeline"].replace("bilinear", "bicubic")
+    found = compare(tmp_path, [(record, arrays)], [of_right(~RIGHT, settings=settings)])
+    assert list(found) == [("changed", NAME)]
+    assert "test_pipeline" in found["changed", NAME]
+    assert "bicubic" in found["changed", NAME]
+
+
+def test_a_swapped_label_file_is_found(tmp_path):
+    record, arrays = of_right(RIGHT)
+    swapped = {**arrays, "labels": arrays["labels"][::-1].copy()}
+    other = record.model_copy(update={"values": measure(swapped)})
+    found = compare(tmp_path, [(record, arrays)], [(other, swapped)])
+    assert found["changed", NAME] == "labels of the test samples: 400 of 400 differ"
+    assert not any(kind in {"worse", "better"} for kind, _ in found)
+
+
+def test_other_test_samples_are_not_compared(tmp_path):
+    one, two = of_right(RIGHT), of_right(~RIGHT, ids=np.arange(400)[::-1].copy())
+    assert list(compare(tmp_path, [one], [two])) == [("changed", NAME)]
+
+
+def searched(rule="step"):
+    """Queries of a search; `ap_step` by either rule."""
+    rng = np.random.default_rng(0)
+    nearness, who = rng.random((40, 60)), rng.integers(8, size=100)
+    search = Search(who[:40], who[40:], np.zeros(40, int), np.ones(60, int), same_camera="keep")
+    found = rank(nearness, search)
+    names = ("relevant", "tied", "first_rank", "ap_step", "ap_trapezoid", "inp")
+    arrays = {name: getattr(found, name) for name in names}
+    arrays |= {"ids": np.arange(40), "identities": who[:40], "cameras": np.zeros(40, int), "split": np.full(40, "1")}
+    arrays |= {"ties": np.array("optimistic"), "no_match": np.array("skip")}
+    if rule != "step":
+        arrays["ap_step"] = arrays["ap_trapezoid"]
+    return arrays
+
+
+def test_another_definition_of_average_precision_is_found(tmp_path):
+    pairs = [(made(arrays=arrays), arrays) for arrays in (searched(), searched("trapezoid"))]
+    found = compare(tmp_path, pairs[:1], pairs[1:])
+    assert "the outputs are equal" in found["changed", f"{NAME}: ap_step"]
+    assert not any(kind in {"worse", "better"} for kind, _ in found)
+
+
+def test_another_value_of_equal_outputs_is_another_definition(tmp_path):
+    record, arrays = of_right(RIGHT)
+    value = record.values["accuracy"].model_copy(update={"value": 70.0, "low": 60.0, "high": 80.0})
+    other = record.model_copy(update={"values": {**record.values, "accuracy": value}})
+    found = compare(tmp_path, [(record, arrays)], [(other, arrays)])
+    assert "the outputs are equal, and it is" in found["changed", f"{NAME}: accuracy"]
+    assert ("broken", NAME) in found  # and it is not what its outputs give
+
+
+def test_a_baseline_whose_values_its_outputs_no_longer_give_is_told(tmp_path):
+    record, arrays = of_right(RIGHT)
+    value = record.values["accuracy"].model_copy(update={"value": 70.0, "low": 60.0, "high": 80.0})
+    old = record.model_copy(update={"values": {**record.values, "accuracy": value}})
+    lost = ~RIGHT
+    found = compare(tmp_path, [(old, arrays)], [of_right(lost)])
+    assert "no longer give its values" in found["changed", NAME]
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "null", '"x"', "101.0", "-1.0"])
+def test_what_is_no_number_or_cannot_be_is_broken(tmp_path, text):
+    record, arrays = of_right(RIGHT)
+    base, head = (folder(tmp_path / name, (record, arrays)) for name in ("a", "b"))
+    path = head / "records" / f"{record.run_id}.json"
+    value = json.dumps(record.values["accuracy"].value)
+    path.write_text(path.read_text().replace(f'"value": {value}', f'"value": {text}', 1))
+    found, _ = compare_quality(read_folder(base), read_folder(head))
+    assert any(finding.kind in {"broken", "was not run"} for finding in found)
+    assert comparison("a", "b", found, []).exit_code == 1
+
+
+def test_a_damaged_record_and_damaged_outputs_are_broken(tmp_path):
+    pairs = [of_right(RIGHT), of_right(~RIGHT, "bcnn/bcnn_dm@cub")]
+    base, head = (folder(tmp_path / name, *pairs) for name in ("a", "b"))
+    first, second = sorted((head / "records").glob("*.json"))
+    first.write_text(first.read_text()[:100])
+    second.with_suffix(".npz").write_bytes(b"x")
+    found, _ = compare_quality(read_folder(base), read_folder(head))
+    broken = [finding.where for finding in found if finding.kind == "broken"]
+    assert f"this night: {first.name}" in broken
+    assert any(name.startswith("bcnn/") for name in broken)
+    assert [finding.kind for finding in found].count("was not run") == 1
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(FgbenchError, match="no folder"):
+        read_folder(tmp_path / "none")
+
+
+def test_of_runs_with_one_name_those_with_equal_settings_are_matched():
+    full, small = of_right(RIGHT)[0], of_right(RIGHT, protocol={"images": "of 20 classes"})[0]
+    assert match([full, small], [small]).missing == (full,)
+    assert match([full, small], [small]).pairs == ((small, small),)
+    old = full.model_copy(update={"run_id": "0" * 16, "provenance": {"finished": "2025"}})
+    new = full.model_copy(update={"provenance": {"finished": "2026"}})
+    assert match([full], [new, old]).pairs == ((full, new),)
+
+
+def test_a_control_is_another_run():
+    control = of_right(RIGHT, protocol={"control": "shuffled labels"})[0]
+    assert match([control], [of_right(RIGHT)[0]]).missing == (control,)
+    assert "shuffled labels" in name_of(control)
+
+
+def test_the_level_is_for_all_values_together():
+    """The same loss is a finding in one run, and none among six."""
+    images = np.random.default_rng(0).random((6, 1, 200)) < 0.84
+    now = images.copy()
+    now[3, 0, np.flatnonzero(images[3, 0])[:26]] = False
+    assert not [f for f in compare_quality(kept(images), kept(now))[0] if f.fails]
+    assert [f.kind for f in compare_quality(kept(images[3:4]), kept(now[3:4]))[0]] == ["worse"]
+
+
+def test_the_values_of_a_run_share_its_part_of_the_level(tmp_path, monkeypatch):
+    """Holm's correction within a run, and every run with as much of the level as the others."""
+    monkeypatch.setattr(values, "worse", lambda old, new, luck: (0.001, "a test"))
+    arrays = searched()
+    pairs = [(made(arrays=arrays), arrays), of_right(RIGHT, "bcnn/bcnn_dm@cub")]
+    night = read_folder(folder(tmp_path, *pairs))
+    adjusted = {check.where: check.p for check in compare_quality(night, night)[1]}
+    alone = adjusted.pop("bcnn/bcnn_dm@cub (paper, seed 0): accuracy")
+    assert alone == pytest.approx(2 * 0.001)
+    assert len(adjusted) > 3
+    assert list(adjusted.values()) == pytest.approx([2 * 0.001 * len(adjusted)] * len(adjusted))

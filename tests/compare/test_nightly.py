@@ -1,0 +1,273 @@
+import json
+import shutil
+from xml.etree import ElementTree
+
+import bench_file
+import numpy as np
+import pytest
+from made_records import of_right
+from test_cli import program, run
+from test_compare_quality import folder
+
+from fgbench.compare.finding import Check, Finding, comparison
+from fgbench.compare.history import Night, append, read_history, speed_nights
+from fgbench.compare.nights import compare_folders
+from fgbench.compare.summary import junit, markdown
+from fgbench.errors import FgbenchError
+
+HOSTILE = "<script>alert(1)</script>\"'&"
+RIGHT = np.random.default_rng(0).random(400) < 0.8
+
+
+def fewer(count):
+    lost = RIGHT.copy()
+    lost[np.flatnonzero(RIGHT)[:count]] = False
+    return lost
+
+
+def tonight(results, right=RIGHT, seconds=0.2):
+    place = folder(results / "tonight", of_right(right))
+    for k in range(3):
+        rounds = [seconds * (1 + 0.01 * k)] * 9
+        whole = bench_file.content(bench_file.hot(rounds_of_reference=rounds))
+        bench_file.write(place / f"benchmarks-{k}.json", whole)
+
+
+def nightly(results, *arguments):
+    return run("nightly", "--results", str(results), *arguments)
+
+
+def test_twice_in_a_row_the_second_compares_with_the_first(tmp_path):
+    tonight(tmp_path)
+    code, text = nightly(tmp_path)
+    assert code == 0
+    assert "no night is kept yet" in text
+    tonight(tmp_path)
+    code, text = nightly(tmp_path)
+    assert code == 0
+    assert "2 values and benchmarks compared: nothing differs" in text
+    assert len(read_history(tmp_path)) == 2
+    assert not (tmp_path / "tonight").exists()
+    for name in ("summary.md", "junit.xml", "comparison.json", "report/history.html", "report/index.html"):
+        assert (tmp_path / name).stat().st_size
+
+
+def test_a_fault_fails_every_night_until_it_is_mended_or_accepted(tmp_path):
+    tonight(tmp_path)
+    assert nightly(tmp_path)[0] == 0
+    for _ in range(2):
+        tonight(tmp_path, fewer(40), seconds=0.4)
+        code, text = nightly(tmp_path)
+        assert code == 1
+        assert "bcnn/bcnn_dd@cub (paper, seed 0): accuracy" in text
+        found = json.loads((tmp_path / "comparison.json").read_text())["findings"]
+        assert {(f["kind"], f["of"]) for f in found} == {("worse", "quality"), ("worse", "speed")}
+    tonight(tmp_path, fewer(40), seconds=0.4)
+    assert nightly(tmp_path, "--accept")[0] == 0
+    tonight(tmp_path, fewer(40), seconds=0.4)
+    assert nightly(tmp_path)[0] == 0
+    tonight(tmp_path, fewer(80), seconds=0.4)
+    assert nightly(tmp_path)[0] == 1
+
+
+def test_a_baseline_that_is_asked_for_or_was_lost_is_a_failure(tmp_path):
+    tonight(tmp_path / "a")
+    code, text = nightly(tmp_path / "a", "--require-baseline")
+    assert code == 1
+    assert "no night is kept yet" in text
+    tonight(tmp_path / "b")
+    assert nightly(tmp_path / "b")[0] == 0
+    shutil.rmtree(tmp_path / "b" / "baseline")
+    tonight(tmp_path / "b")
+    code, text = nightly(tmp_path / "b")
+    assert code == 1
+    assert "is not there" in text
+    tonight(tmp_path / "c")
+    assert nightly(tmp_path / "c")[0] == 0
+    (tmp_path / "c" / "history.jsonl").unlink()
+    tonight(tmp_path / "c")
+    assert nightly(tmp_path / "c")[0] == 1
+
+
+def test_losses_too_small_to_be_seen_from_night_to_night_are_found_against_the_first(tmp_path):
+    for count in (0, 10, 20):
+        tonight(tmp_path, fewer(count))
+        assert nightly(tmp_path)[0] == 0
+    tonight(tmp_path, fewer(34))
+    assert nightly(tmp_path)[0] == 1
+    assert "against the fixed baseline" in (tmp_path / "summary.md").read_text()
+    name = "bcnn/bcnn_dd@cub (paper, seed 0): accuracy"
+    assert len({night.values[name] for night in read_history(tmp_path)}) == 4
+    tonight(tmp_path, fewer(34))
+    assert nightly(tmp_path, "--accept")[0] == 0
+    tonight(tmp_path, fewer(48))
+    assert nightly(tmp_path)[0] == 0
+
+
+def test_a_fixed_baseline_kept_elsewhere_is_read_and_not_written(tmp_path):
+    kept, results = tmp_path / "reports", tmp_path / "runs"
+    tonight(tmp_path / "old")
+    assert nightly(tmp_path / "old", "--fixed", str(kept))[0] == 0  # the first of all is kept there
+    before = sorted((path, path.stat().st_mtime_ns) for path in kept.rglob("*"))
+    assert {path.suffix for path, _ in before} == {"", ".json", ".npz"}
+    tonight(results, fewer(60))
+    code, text = nightly(results, "--fixed", str(kept))
+    assert code == 1
+    assert "60 images lower" in text
+    tonight(results)
+    assert nightly(results, "--fixed", str(kept))[0] == 0
+    assert sorted((path, path.stat().st_mtime_ns) for path in kept.rglob("*")) == before
+
+
+def test_a_benchmark_that_is_gone_fails_until_it_is_back(tmp_path):
+    tonight(tmp_path)
+    assert nightly(tmp_path)[0] == 0
+    for _ in range(2):
+        folder(tmp_path / "tonight", of_right(RIGHT))
+        code, text = nightly(tmp_path)
+        assert code == 1
+        assert "was not run" in text
+    tonight(tmp_path)
+    assert nightly(tmp_path)[0] == 0
+
+
+def test_times_that_cannot_be_read_are_broken(tmp_path):
+    tonight(tmp_path)
+    assert nightly(tmp_path)[0] == 0
+    tonight(tmp_path)
+    (tmp_path / "tonight" / "benchmarks-1.json").write_text("{")
+    code, text = nightly(tmp_path)
+    assert code == 1
+    assert "benchmarks-1.json cannot be read" in text
+
+
+def test_what_is_broken_cannot_be_accepted(tmp_path):
+    tonight(tmp_path)
+    assert nightly(tmp_path)[0] == 0
+    tonight(tmp_path)
+    (tmp_path / "tonight" / "benchmarks-1.json").write_text("{")
+    assert nightly(tmp_path, "--accept")[0] == 1
+    tonight(tmp_path)
+    code, text = nightly(tmp_path)
+    assert code == 0
+    assert "2 values and benchmarks compared: nothing differs" in text
+
+
+def test_without_a_night_and_with_a_damaged_history_it_says_so(tmp_path):
+    code, text = nightly(tmp_path)
+    assert code != 0
+    assert "no folder" in text
+    tonight(tmp_path)
+    (tmp_path / "history.jsonl").write_text('{"finished": 3}\n')
+    code, text = nightly(tmp_path)
+    assert code != 0
+    assert "line 1" in text
+
+
+def test_compare_tells_writes_and_exits(tmp_path):
+    base, head = folder(tmp_path / "a", of_right(RIGHT)), folder(tmp_path / "b", of_right(fewer(40)))
+    files = ("--markdown", str(tmp_path / "s.md"), "--junit", str(tmp_path / "j.xml"))
+    code, text = run("compare", str(base), str(head), *files)
+    assert code == 1
+    assert "40 images lower" in text
+    assert "### Worse (1)" in (tmp_path / "s.md").read_text()
+    assert ElementTree.parse(tmp_path / "j.xml").getroot().get("failures") == "1"
+    code, text = run("compare", str(head), str(base), "--json")
+    assert code == 0
+    assert [f["kind"] for f in json.loads(text)["findings"]] == ["better"]
+
+
+def empty(place):
+    (place / "records").mkdir()
+
+
+def of_another_version(place):
+    folder(place, of_right(RIGHT))
+    for path in (place / "records").glob("*.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 99}))
+
+
+def damaged(place):
+    folder(place, of_right(RIGHT))
+    for path in (place / "records").glob("*.json"):
+        path.write_bytes(path.read_bytes()[:200] + b"\xff\x00")
+
+
+def no_times(place):
+    folder(place, of_right(RIGHT))
+    (place / "benchmarks-1.json").write_text('{"benchmarks": 3}')
+
+
+@pytest.mark.parametrize("side", ["base", "head"])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda place: place.rmdir(), "no folder"),
+        (empty, "no records and no times"),
+        (of_another_version, "no record that can be read"),
+        (damaged, "no record that can be read"),
+        (no_times, "not of pytest-benchmark"),
+    ],
+    ids=["none", "empty", "version", "damaged", "times"],
+)
+def test_a_folder_that_cannot_be_compared_is_the_users_mistake(tmp_path, wrong, said, side):
+    good, bad = folder(tmp_path / "good", of_right(RIGHT)), tmp_path / "bad"
+    bad.mkdir()
+    wrong(bad)
+    with pytest.raises(FgbenchError, match=said):
+        compare_folders(*((bad, good) if side == "base" else (good, bad)))
+
+
+def test_a_users_mistake_is_a_sentence_and_exit_code_2(tmp_path):
+    done = program("compare", str(tmp_path / "a"), str(tmp_path / "b"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("fgbench: no folder")
+    assert "Traceback" not in done.stderr
+
+
+def test_junit_and_markdown_hold_every_finding_and_hostile_names_stay_text():
+    found = [Finding("worse", "speed", HOSTILE, "a|b\x00"), Finding("new", "quality", "n", "not there")]
+    checks = [Check("speed", HOSTILE, "1", "2", "+1", 0.0, "t"), Check("quality", "q", "1", "1", "none", 1.0, "t")]
+    result = comparison("a", "b", found, checks)
+    top = ElementTree.fromstring(junit(result))
+    assert (top.tag, top.get("tests"), top.get("failures")) == ("testsuites", "2", "1")
+    for suite in top:
+        cases = suite.findall("testcase")
+        assert int(suite.get("tests")) == len(cases)
+        assert int(suite.get("failures")) == sum(case.find("failure") is not None for case in cases)
+    (case,) = top.findall(".//testcase[failure]")
+    assert case.get("name") == HOSTILE
+    text = markdown(result)
+    assert text.startswith("## ❌")
+    assert "<script" not in text
+    assert r"a\|b" in text
+    assert "### Worse (1)" in text
+    assert "### New (1)" in text
+
+
+def one(k, value, name="v", passed=True, accepted=False, failed=()):
+    return Night(
+        finished=f"2026-01-{k + 1:02}", commit="", source="s", passed=passed, accepted=accepted,
+        values={name: value}, units={name: "%"}, benches=(), failed=failed,
+    )  # fmt: skip
+
+
+def test_the_history_is_only_added_to(tmp_path):
+    append(tmp_path, one(0, 1.25))
+    before = (tmp_path / "history.jsonl").read_text()
+    append(tmp_path, one(1, 1.5))
+    assert (tmp_path / "history.jsonl").read_text().startswith(before)
+    assert read_history(tmp_path) == [one(0, 1.25), one(1, 1.5)]
+    (tmp_path / "history.jsonl").write_text(before[:-20] + "\n")
+    with pytest.raises(FgbenchError, match="line 1"):
+        read_history(tmp_path)
+
+
+def test_a_slower_night_is_no_baseline_until_it_is_accepted():
+    from test_compare_speed import bench
+
+    quiet, slow = (one(0, 1.0).model_copy(update={"benches": (bench(seconds=s),)}) for s in (1, 2))
+    failed = slow.model_copy(update={"failed": ("b",), "passed": False})
+    assert speed_nights([quiet, failed]) == [quiet.benches]
+    accepted = failed.model_copy(update={"accepted": True, "passed": True})
+    assert speed_nights([quiet, accepted]) == [(), slow.benches]
