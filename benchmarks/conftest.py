@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable, Iterator
 
 import pytest
+import torch
 from race import OURS, Race
 
 _RUN: list[Race] = []
@@ -29,6 +30,20 @@ class Replay:
 CLOCK = Replay()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """An option for nights."""
+    parser.addoption(
+        "--nightly",
+        action="store_true",
+        help="time fgbench alone, to be compared with other nights: no peers, and no thresholds",
+    )
+
+
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, object]) -> None:
+    """Times of two versions of torch are not compared."""
+    machine_info["torch"] = torch.__version__
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Rows of races are timed by their race."""
     for item in items:
@@ -37,13 +52,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def row(benchmark) -> Callable[[Race, str], None]:
+def row(benchmark, request: pytest.FixtureRequest) -> Callable[[Race, str], None]:
     """Reports one entrant of a race; fails for fgbench's where a threshold is missed."""
 
     def report(race: Race, name: str) -> None:
         if benchmark.disabled:
             benchmark.pedantic(race.entrants[name]())
             return
+        alone = request.config.getoption("nightly", default=False)
+        if alone:
+            if name != OURS:
+                pytest.skip("fgbench alone is timed")
+            race.alone()
         outcome = race.run()
         if race not in _RUN:
             _RUN.append(race)
@@ -59,12 +79,14 @@ def row(benchmark) -> Callable[[Race, str], None]:
             "threads": race.threads,
             "reference_s": statistics.median(outcome.references[name]),
             "times_reference": outcome.relative(name),
+            "rounds_of_reference": outcome.relatives(name),
         }
         if name in race.parts:
             benchmark.extra_info["scaled"] = f"measured on {race.parts[name]:.2%} of the work"
         if name == OURS:
             benchmark.extra_info |= _beside(race)
-            _check(race)
+            if not alone:
+                _check(race)
 
     return report
 

@@ -24,6 +24,8 @@ from fgbench.products import product
 OURS = "fgbench"
 ROUND_S = 0.05
 """Shorter work is repeated until a round takes about as long."""
+NIGHTLY_ROUNDS = 9
+"""Of each of the sessions of a night."""
 Work = Callable[[], Any]
 """What is timed: takes nothing, returns its result."""
 
@@ -78,6 +80,11 @@ class Race:
     def names(self) -> list[str]:
         """The entrants, fgbench first."""
         return sorted(self.entrants, key=lambda name: name != OURS)
+
+    def alone(self) -> None:
+        """Leave out the peers and the floor: what nights are compared by is fgbench's own time."""
+        self.entrants, self.floor = {OURS: self.entrants[OURS]}, None
+        self.rounds = NIGHTLY_ROUNDS
 
     def run(self) -> "Outcome":
         """Time everyone, once a session."""
@@ -142,9 +149,11 @@ class Outcome:
 
     def relative(self, name: str) -> float:
         """Time as a multiple of the reference workload's."""
-        return statistics.median(
-            taken / reference for taken, reference in zip(self.samples[name], self.references[name], strict=True)
-        )
+        return statistics.median(self.relatives(name))
+
+    def relatives(self, name: str) -> list[float]:
+        """The same, round by round."""
+        return [taken / reference for taken, reference in zip(self.samples[name], self.references[name], strict=True)]
 
 
 def timed(work: Work, calls: int = 1) -> tuple[float, Any]:
