@@ -1,0 +1,47 @@
+"""What GitHub runs: that it names what there is, and actionlint where it is installed, as `tox -e workflows` does."""
+
+import configparser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
+JOBS = [(path.stem, name, job) for path in FILES for name, job in yaml.safe_load(path.read_text())["jobs"].items()]
+
+
+def test_there_are_tests_and_nights():
+    assert [path.stem for path in FILES] == ["nightly", "tests"]
+
+
+@pytest.mark.parametrize(("file", "name", "job"), JOBS, ids=[f"{file}-{name}" for file, name, _ in JOBS])
+def test_a_job_ends_and_runs_environments_that_there_are(file, name, job):
+    tox = configparser.ConfigParser()
+    tox.read(ROOT / "tox.ini")
+    known = {section.removeprefix("testenv:") for section in tox.sections()}
+    assert job["timeout-minutes"] <= 60
+    for step in job["steps"]:
+        assert ("uses" in step) != ("run" in step)
+        assert re.fullmatch(r"actions/[a-z/-]+@v\d+", step.get("uses", "actions/x@v1"))
+        for environments in re.findall(r"tox -e (\S+)", step.get("run", "")):
+            assert set(environments.split(",")) <= known
+
+
+def test_a_night_is_kept_and_published_also_when_it_failed():
+    nightly = yaml.safe_load((ROOT / ".github/workflows/nightly.yml").read_text())["jobs"]
+    after = nightly["night"]["steps"]
+    night = next(k for k, step in enumerate(after) if "tox -e nightly" in step.get("run", ""))
+    assert after[night + 1 :]
+    assert all(step["if"] == "always()" for step in after[night + 1 :])
+    assert nightly["publish"]["needs"] == "night"
+    assert "!cancelled()" in nightly["publish"]["if"]
+
+
+@pytest.mark.skipif(not shutil.which("actionlint"), reason="actionlint is not here: tox -e workflows")
+def test_actionlint_finds_nothing():
+    done = subprocess.run(["actionlint"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
