@@ -18,7 +18,7 @@ from fgbench.files import cache_folder, write_atomic
 from fgbench.hashing import hash_source, hash_value
 from fgbench.methods import Task, methods
 from fgbench.pipeline import Pipeline
-from fgbench.randomness import generator
+from fgbench.randomness import generator, same_operations
 from fgbench.recipes import Stage
 from fgbench.training import train
 
@@ -88,15 +88,16 @@ def _train(network: str, path: Path, progress: Callable[[str, float], object]) -
     method = kind([backbone], Task(len(index.classes), pipeline.output_size), kind.Options(), generator(0, network))
     work = path.with_suffix(".work")
     work.mkdir(exist_ok=True)
-    train(
-        method,
-        TrainData(np.asarray(cached_pixels(index, pipeline)), index.labels, pipeline),
-        [("pretraining", STAGE)],
-        seed=0,
-        engine=Engine(),
-        work=work,
-        progress=lambda stage, done, total: progress(f"training {network}", done / total),
-    )
+    with same_operations():
+        train(
+            method,
+            TrainData(np.asarray(cached_pixels(index, pipeline)), index.labels, pipeline),
+            [("pretraining", STAGE)],
+            seed=0,
+            engine=Engine(),
+            work=work,
+            progress=lambda stage, done, total: progress(f"training {network}", done / total),
+        )
     weights = {name: value.contiguous() for name, value in backbone.state_dict().items()}
     write_atomic(path, lambda temporary: save_file(weights, temporary))
     shutil.rmtree(work)

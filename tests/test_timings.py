@@ -1,4 +1,5 @@
 import json
+import os
 
 import bench_file
 import pytest
@@ -47,7 +48,9 @@ def pytester_like(tmp_path):
     )
     out = tmp_path / "real.json"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test), "--benchmark-json", str(out)]
-    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+    # Not as a part of a run of tests in several processes, where nothing is timed.
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, env=alone)
     return out
 
 
