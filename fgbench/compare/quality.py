@@ -46,16 +46,21 @@ def compare_quality(base: Kept, head: Kept) -> tuple[list[Finding], list[Check]]
                 old.split,
             )
             sound.setdefault(own, []).append(pair)
-    checks = []
+    checks, quiet = [], []
     for test in held(list(sound.values())):
         said = f"{test.base:.2f} to {test.head:.2f} {test.unit}; {test.moved}, {test.test}"
         if test.down <= ALPHA:
             found.append(_about("worse", test.where, f"{said}, p = {test.down:.2g} among all values"))
         elif test.up <= ALPHA:
             found.append(_about("better", test.where, f"{said}, p = {test.up:.2g} among all values"))
+        elif test.head != test.base:
+            quiet.append((min(test.down, test.up), f"{test.where}, {said}"))
         change = f"{test.head - test.base:+.2f}" if test.head != test.base else "none"
         p = min(test.down, test.up)
         checks.append(Check("quality", test.where, f"{test.base:.2f}", f"{test.head:.2f}", change, p, test.test))
+    if quiet:
+        text = f"{len(quiet)} of {len(checks)} moved by no more than trainings differ; first {min(quiet)[1]}"
+        found.append(_about("note", "values", text))
     return found, checks
 
 
