@@ -13,8 +13,6 @@ from fgbench.backbones import Backbone, InputSpec, find_weights, load_backbone, 
 from fgbench.backbones.networks import TAPS, build_network
 from fgbench.errors import FgbenchError, MissingError
 
-torch.set_num_threads(2)
-
 
 def images(size: int, count: int = 1) -> Tensor:
     return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
