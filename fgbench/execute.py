@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from fgbench.pictures import save_pictures, save_searches, shown_rows
 from fgbench.pipeline import Pipeline
 from fgbench.protocol import Split
 from fgbench.provenance import cost, provenance
-from fgbench.randomness import generator
+from fgbench.randomness import generator, use_deterministic
 from fgbench.recipes import Settings
 from fgbench.records import Record, Store
 from fgbench.runs import Run, reduced, source_of
@@ -56,9 +55,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     Raises:
         FgbenchError: the data are not those that were planned with, or a step fails in a way a user can mend.
     """
-    torch.use_deterministic_algorithms(True, warn_only=run.device != "cpu")
-    # Nothing here reads memory before it writes it; filling all of it beforehand is a pass over every new tensor.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    use_deterministic(warn_only=run.device != "cpu")
     torch.manual_seed(run.seed)
     settings = run.settings
     engine = Engine(run.device, settings.precision)
@@ -80,7 +77,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
         augmented = pixels(training, train_pipeline) if settings.stages else train_pixels
     method = _build(run, trial, journal).to(engine.device)
 
-    with journal.phase("training"), freed_memory_kept() if run.device == "cpu" else nullcontext():
+    with journal.phase("training"), freed_memory_kept():
         curve = train(
             method,
             _train_data(augmented, training, train_pipeline),

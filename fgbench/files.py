@@ -3,9 +3,14 @@
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+DAMAGED_ARRAYS = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged array file raises, by where the damage is."""
 
 
 def cache_folder() -> Path:

@@ -1,4 +1,4 @@
-"""How a process that trains on the CPU keeps its memory."""
+"""How a process that trains keeps the memory of the CPU."""
 
 import ctypes
 from collections.abc import Callable, Iterator

@@ -16,14 +16,20 @@ def generator(seed: int, *purpose: object) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
+def use_deterministic(*, warn_only: bool = False) -> None:
+    """From now on deterministic operations in this process, or a warning for those that have no such form."""
+    torch.use_deterministic_algorithms(True, warn_only=warn_only)
+    # Nothing here reads memory before it writes it; filling all of it beforehand is a pass over every new tensor.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
 @contextmanager
 def same_operations() -> Iterator[None]:
     """One thread and deterministic operations on the CPU, whatever the process is set to: equal bits come of it."""
     threads, fills = torch.get_num_threads(), torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     strict, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    use_deterministic()
     try:
         yield
     finally:

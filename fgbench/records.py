@@ -1,8 +1,6 @@
 """What came of a run: one JSON file and one array file, written atomically and never edited."""
 
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,15 +9,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fgbench.errors import FgbenchError
-from fgbench.files import write_atomic, write_bytes, write_json
+from fgbench.files import DAMAGED_ARRAYS, write_atomic, write_bytes, write_json
 from fgbench.hashing import hash_file, hash_value
 from fgbench.measures import Value, measure
 
 SCHEMA = 1
 RECORDS = "records"
 """Name of their folder, in a folder of results."""
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What a damaged array file raises, by where the damage is."""
 
 
 class Model(BaseModel):
@@ -206,7 +202,7 @@ class Store:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
-        except UNREADABLE as error:
+        except DAMAGED_ARRAYS as error:
             raise FgbenchError(f"{path}: cannot read the per-sample outputs: {error}") from error
 
     def outputs_or_none(self, record: Record) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """Searches small enough for tests: few persons, few pixels, short training."""
 
+from functools import cache
 from pathlib import Path
 
 import mini  # its small networks are trained shorter
@@ -8,8 +9,12 @@ from PIL import Image
 
 from fgbench.datasets import ReidDataset, market1501, pedestrians, reid_datasets, viper
 from fgbench.datasets.pedestrians import SyntheticPedestrians
+from fgbench.datasets.reid import ReidIndex
+from fgbench.measures import measure
 from fgbench.recipes import Profile, Recipe, load_recipes
+from fgbench.rules import Ranking
 from fgbench.runs import Changes, Run, plan
+from fgbench.searching import chosen_splits, search_arrays, searched_rows
 
 PERSONS = SyntheticPedestrians(
     identities_train=20, identities_test=16, cameras=3, images_per_camera=3, distractors=12, junk=8
@@ -60,3 +65,19 @@ def recipe(name: str = "bcnn_dm", of: str = "market1501", **changes: object) -> 
 def runs_of(found: Recipe, seeds: tuple[int, ...] = (0,), **changes: object) -> tuple[Run, ...]:
     """Runs of a recipe under its mini profile."""
     return plan([found], "quick", seeds, device="cpu", changes=Changes(**changes)).runs  # type: ignore[arg-type]
+
+
+@cache
+def persons() -> ReidIndex:
+    """The index of the few persons."""
+    return reid_datasets["mini_persons"].index()
+
+
+def random_values(index: ReidIndex, rules: Ranking, draws: int = 40) -> dict[str, np.ndarray]:
+    """What random descriptors give: chance, by name, as the values of many draws."""
+    splits = chosen_splits(index, rules, 0)
+    found = []
+    for draw in range(draws):
+        descriptors = np.random.default_rng(draw).normal(size=(len(searched_rows(splits)), 16))
+        found.append(measure(search_arrays(descriptors, index, splits, rules, seed=0)))
+    return {name: np.array([values[name].value for values in found]) for name in found[0]}

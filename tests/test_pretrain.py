@@ -1,8 +1,8 @@
 import mini  # noqa: F401 - few birds to train on
-import pytest
 import torch
 
 from fgbench.pretrain import pretrained_tiny
+from fgbench.randomness import same_operations
 
 
 def state():
@@ -14,23 +14,15 @@ def state():
     )
 
 
-@pytest.fixture
-def _restored():
-    threads, strict, warns, fills = state()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(strict, warn_only=warns)
-    torch.utils.deterministic.fill_uninitialized_memory = fills
-
-
-@pytest.mark.usefixtures("_restored")
 def test_a_small_network_is_the_same_wherever_it_is_trained(tmp_path, monkeypatch):
-    files = []
-    for threads, strict in ((1, True), (3, False)):
-        monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / str(threads)))
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict)
-        before = state()
-        files.append(pretrained_tiny("tiny_m").read_bytes())
-        assert state() == before
+    files, outside = [], state()
+    with same_operations():
+        for threads, strict in ((1, True), (3, False)):
+            monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / str(threads)))
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(strict)
+            before = state()
+            files.append(pretrained_tiny("tiny_m").read_bytes())
+            assert state() == before
+    assert state() == outside
     assert files[0] == files[1]

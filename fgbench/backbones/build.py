@@ -78,7 +78,7 @@ class Backbone(nn.Module):
         out: Tensor = self.layers(pixels).float()
         return out.flatten(1) if self.tap in VECTOR_TAPS else out
 
-    def keep(self, folder: Path, on_recall: Callable[[int], object] = lambda images: None) -> None:
+    def keep(self, folder: Path, on_recall: Callable[[int], object]) -> None:
         """From now on `forward` computes each image once, and keeps what it gives in a folder; for a frozen network.
 
         Args:

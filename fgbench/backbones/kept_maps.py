@@ -4,7 +4,6 @@ A map after a ReLU is mostly zeros, so a file holds which elements are not, and 
 """
 
 import hashlib
-import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fgbench.errors import FgbenchError
-from fgbench.files import write_atomic
+from fgbench.files import DAMAGED_ARRAYS, write_atomic
 
 CLOSE = 1e-4
 """What rounding may change, as a share of the largest value of a map."""
@@ -104,6 +103,6 @@ def _read(path: Path) -> np.ndarray | None:
             shape, mask, values = file["shape"], file["mask"], file["values"]
         full = np.zeros(shape, np.float32)
         full[np.unpackbits(mask, count=full.size).reshape(full.shape).astype(bool)] = values
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except DAMAGED_ARRAYS:
         return None
     return full

@@ -203,8 +203,10 @@ def _timm(network: str, tap: str) -> Network:
     stride: dict[str, Any] = {"output_stride": 8} if tap == "features8" else {}
     try:
         model: Any = timm.create_model(name, pretrained=False, num_classes=0, **stride)
-    except (TypeError, AssertionError, NotImplementedError) as error:
-        raise FgbenchError(f"{network} cannot give maps of stride 8", "use its tap features") from error
+    except (TypeError, AssertionError, NotImplementedError) as error:  # by kind of model, as timm has no word for it
+        if not stride:
+            raise
+        raise FgbenchError(f"{network} cannot give maps of stride 8: {error}", "use its tap features") from error
     config = model.pretrained_cfg
     channels = model.num_features if tap != "pool" else getattr(model, "head_hidden_size", model.num_features)
     spec = InputSpec("rgb", 1.0, tuple(config["mean"]), tuple(config["std"]))

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-from fgbench.commands import write_report
 from fgbench.compare.finding import KINDS, Comparison
 from fgbench.compare.history import Night, read_history
 from fgbench.compare.nights import BASELINE, REFUSED, SESSIONS, TONIGHT
@@ -12,6 +11,7 @@ from fgbench.console import out, table
 from fgbench.errors import FgbenchError
 from fgbench.files import write_json, write_text
 from fgbench.report.history import history_page
+from fgbench.report_commands import write_report
 
 SHOWN = 12
 """Compared values shown on the terminal beside those with a finding: those nearest to one."""

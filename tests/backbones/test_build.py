@@ -259,3 +259,15 @@ def test_the_state_is_the_layers() -> None:
     assert all(name.startswith("layers.") for name in backbone.state_dict())
     own = Backbone("own", "conv", nn.Conv2d(3, 7, 3), InputSpec("bgr", 255.0, (0.0, 0.0, 0.0)))
     assert own.channels == 7
+
+
+def test_only_a_model_without_stride_8_is_told_to_have_none(monkeypatch):
+    with pytest.raises(FgbenchError, match=r"vit_tiny_patch16_224 cannot give maps of stride 8: .*output_stride"):
+        build_network("timm/vit_tiny_patch16_224", "features8")
+
+    def broken(*arguments, **options):
+        raise TypeError("a defect")
+
+    monkeypatch.setattr("timm.create_model", broken)
+    with pytest.raises(TypeError, match="a defect"):
+        build_network("timm/resnet18", "features")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from reid_folders import MARKET, image, market
 
-from fgbench import commands
+from fgbench import data_commands
 from fgbench.datasets import find, images, market1501, reid_datasets
 from fgbench.datasets.check import check
 from fgbench.errors import FgbenchError
@@ -201,20 +201,20 @@ def test_get_says_where_to_ask_and_what_to_put_where(copy, tmp_path, monkeypatch
     place = tmp_path / "elsewhere"
     monkeypatch.setenv("FGBENCH_DATA", str(place))
     with pytest.raises(FgbenchError) as caught:
-        commands.get_data("market1501")
+        data_commands.get_data("market1501")
     text = str(caught.value)
     for part in (market1501.PAGE, str(place / market1501.FOLDER), "fgbench data check market1501", *market1501.FILES):
         assert part in text
     assert not place.exists()
     monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))
-    assert commands.get_data("market1501") == copy
+    assert data_commands.get_data("market1501") == copy
     assert len(find("market1501").index()) == 16
     assert find("market1501") is reid_datasets["market1501"]
 
 
 def test_the_command_checks_it(copy, monkeypatch, capsys):
     monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))
-    assert commands.check_data("market1501") is False
+    assert data_commands.check_data("market1501") is False
     text = capsys.readouterr().out
     assert "bounding_box_train" in text
     assert "3 queries" in text

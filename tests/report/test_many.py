@@ -11,7 +11,7 @@ RECORDS = 10_000
 REPORT = """
 import sys, time
 from pathlib import Path
-from fgbench.commands import write_report
+from fgbench.report_commands import write_report
 from fgbench.provenance import peak_mib
 start = time.perf_counter()
 write_report(Path(sys.argv[1]), Path(sys.argv[1]) / "report")

@@ -1,0 +1,77 @@
+"""What there is: papers, rows, cells, recipes, methods and data sets."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from fgbench import datasets
+from fgbench.console import table
+from fgbench.data_commands import is_here
+from fgbench.errors import FgbenchError, nearest
+from fgbench.papers import Paper, load_papers
+from fgbench.recipes import load_recipes
+
+KINDS = ("papers", "rows", "cells", "recipes", "methods", "data")
+
+
+def catalogue(kind: str) -> dict[str, list[dict[str, Any]]]:
+    """What there is, by kind, as plain values.
+
+    Raises:
+        FgbenchError: an unknown kind.
+    """
+    if kind != "all" and kind not in KINDS:
+        raise FgbenchError(f"no kind named {kind!r}; {nearest(kind, [*KINDS, 'all'])}")
+    papers = load_papers()
+    found: dict[str, list[dict[str, Any]]] = {}
+    if kind in {"papers", "all"}:
+        found["papers"] = [
+            {"id": p.id, "version": p.version, "title": p.title, "year": p.year, "cells": len(p.cells())}
+            for p in papers.values()
+        ]
+    if kind in {"rows", "all"}:
+        found["rows"] = _rows(papers)
+    if kind == "cells":
+        found["cells"] = [asdict(cell) | {"params": dict(cell.params)} for p in papers.values() for cell in p.cells()]
+    if kind in {"recipes", "all"}:
+        found["recipes"] = [
+            {"recipe": r.name, "data": r.settings.data, "method": r.method, "streams": " x ".join(r.settings.backbones)}
+            for r in load_recipes().values()
+        ]
+    if kind in {"methods", "all"}:
+        from fgbench.methods import methods
+
+        found["methods"] = [{"method": name, "what": _first_line(methods[name].__doc__)} for name in methods]
+    if kind in {"data", "all"}:
+        found["data"] = [
+            {"data": name, "title": datasets.find(name).title, "here": is_here(name)} for name in datasets.names()
+        ]
+    return found
+
+
+def _rows(papers: Mapping[str, Paper]) -> list[dict[str, Any]]:
+    """Every row of every paper's tables, once a data set, with its recipe or why it does not run here."""
+    from fgbench.runs import obstacles
+    from fgbench.verdict import judge
+
+    recipes = load_recipes()
+    missing = obstacles(list(recipes.values()))
+    rows: dict[tuple[str, ...], dict[str, Any]] = {}
+    for paper in papers.values():
+        for cell in paper.cells():
+            verdict = judge(cell, [], missing, recipes)
+            reason = verdict.reason.partition(" (")[0]  # without the folders that were searched
+            runs = "runs here" if verdict.command.startswith("fgbench run") else reason
+            row = {"paper": paper.id, "table": cell.table, "row": cell.row, "data": cell.data, "recipe": cell.recipe}
+            rows.setdefault((*row.values(), runs), row | {"runs": runs, "get it by": verdict.command})
+    return list(rows.values())
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0]
+
+
+def show_catalogue(found: dict[str, list[dict[str, Any]]]) -> None:
+    """Print a catalogue as tables."""
+    for kind, rows in found.items():
+        table(kind, rows)
