@@ -12,6 +12,7 @@ from fgbench.augment import augment, mirror_order
 from fgbench.datasets.pixels import Pixels
 from fgbench.descriptors import map_images, to_images
 from fgbench.engine import Engine
+from fgbench.memory import unmap_pages
 from fgbench.methods.base import Method, Target
 from fgbench.pipeline import Pipeline
 from fgbench.randomness import generator
@@ -109,8 +110,9 @@ class Source:
         points = None if data.keypoints is None else torch.from_numpy(data.keypoints[rows]).float().to(device)
         if self.features is not None:
             features = torch.from_numpy(np.array(self.features[rows])).to(device)
+            unmap_pages(self.features)
             return Batch(None, features, Target(labels, points), share, whole)
-        images = to_images(data.pixels[rows], device)
+        images = to_images(data.pixels, rows, device)
         if self.stage.augment:
             images, points = augment(data.pipeline, images, draw, points, self.order, rows=own, batch=whole)
         return Batch(images, None, Target(labels, points), share, whole)

@@ -1,6 +1,7 @@
 """Rows computed from many images, written to memory-mapped files as they come, and taken up where they stopped."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from fgbench.datasets.pixels import Pixels
 from fgbench.files import write_json
+from fgbench.memory import unmap_pages
 
 Progress = Callable[[int, int], object]
 """Called with (images done, images in all)."""
@@ -18,12 +20,14 @@ Progress = Callable[[int, int], object]
 def batches(pixels: Pixels, size: int, device: torch.device, start: int = 0) -> Iterator[Tensor]:
     """Batches (B, 3, H, W) uint8, channels last, of pixels (N, H, W, 3) from row `start` on."""
     for row in range(start, len(pixels), size):
-        yield to_images(pixels[row : row + size], device)
+        yield to_images(pixels, slice(row, row + size), device)
 
 
-def to_images(pixels: Pixels, device: torch.device) -> Tensor:
-    """(B, H, W, 3) uint8 array as a (B, 3, H, W) tensor, channels last in memory."""
-    return torch.from_numpy(np.array(pixels)).to(device).permute(0, 3, 1, 2)
+def to_images(pixels: Pixels, rows: slice | np.ndarray, device: torch.device) -> Tensor:
+    """Rows of pixels (N, H, W, 3) as a (B, 3, H, W) uint8 tensor, channels last in memory."""
+    images = np.array(pixels[rows])
+    unmap_pages(pixels)
+    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
 
 
 class RowFile:
@@ -35,18 +39,18 @@ class RowFile:
         self.done = 0
         if path.is_file() and self._note.is_file():
             self.done = json.loads(self._note.read_text())["done"]
-        self._array: np.memmap | None = None
 
     def append(self, values: np.ndarray) -> None:
         """Write the next rows and note it, so that they survive an interruption."""
-        if self._array is None:
-            mode = "r+" if self.done else "w+"
+        if not self.done:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._array = np.lib.format.open_memmap(
-                self.path, mode=mode, dtype=np.float32, shape=(self.rows, *values.shape[1:])
-            )
-        self._array[self.done : self.done + len(values)] = values
-        self._array.flush()
+            np.lib.format.open_memmap(self.path, mode="w+", dtype=np.float32, shape=(self.rows, *values.shape[1:]))
+        row_bytes = values[0].size * np.dtype(np.float32).itemsize
+        with self.path.open("r+b") as file:
+            file.seek((self.done - self.rows) * row_bytes, os.SEEK_END)
+            file.write(values.astype(np.float32).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
         self.done += len(values)
         write_json(self._note, {"done": self.done})
 
@@ -87,7 +91,7 @@ def map_outputs(
         file.done = done  # an interruption may have come between two files
     while done < total:
         flipped, row = divmod(done, len(pixels))
-        images = to_images(pixels[row : row + batch_size], device)
+        images = to_images(pixels, slice(row, row + batch_size), device)
         rows = compute(images.flip(-1) if flipped else images)
         for name, file in files.items():
             file.append(rows[name].float().cpu().numpy())

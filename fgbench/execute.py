@@ -1,7 +1,7 @@
 """One run, from pixels to a record, each phase kept in the run's work folder so that a killed run goes on."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,12 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     engine = Engine(run.device, settings.precision)
     work.mkdir(parents=True, exist_ok=True)
     journal = Journal(work, engine.rank, Meter.of(run.device, engine.processes))
-    tell = {phase: _within(report, phase) for phase in PHASES}
+
+    def told(what: str, share: float) -> None:
+        journal.tick()
+        report(what, share)
+
+    tell = {phase: _within(told, phase) for phase in PHASES}
 
     trial = experiment(_planned_index(run), run.protocol, settings, run.seed)
     training, test = trial.training, trial.test
@@ -145,7 +150,7 @@ def _save_pictures(
 ) -> None:
     rows = shown_rows(len(pixels))
     with torch.inference_mode():
-        drawn = method.draw(to_images(pixels[rows], device))
+        drawn = method.draw(to_images(pixels, rows, device))
     points = None
     if truth.parts is not None:
         shown, pipeline = truth.select(rows), Pipeline.parse(run.settings.test_pipeline)
@@ -212,8 +217,14 @@ def _fit(method: Method, pixels: Pixels, batch_size: int, run: Run, work: Path, 
         method.load_state_dict(torch.load(fitted, map_location=device, weights_only=True))
         return
     context = FitContext(len(pixels), generator(run.seed, "fit"), lambda what: report(what, 0.5))
+
+    def images() -> Iterator[Tensor]:
+        for number, batch in enumerate(batches(pixels, batch_size, device)):
+            yield batch
+            report("local descriptors", 0.5 * number * batch_size / len(pixels))
+
     with torch.inference_mode():
-        method.fit(lambda: batches(pixels, batch_size, device), context)
+        method.fit(images, context)
     write_atomic(fitted, lambda path: torch.save(method.state_dict(), path))
 
 

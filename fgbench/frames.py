@@ -155,7 +155,7 @@ def decoding_work_of(
         nonlocal position
         batch = [files[(position + k) % len(files)] for k in range(conditions.batch)]
         position += conditions.batch
-        return forward(to_images(np.stack(list(pool.map(decode, batch))), device))
+        return forward(to_images(np.stack(list(pool.map(decode, batch))), slice(None), device))
 
     return work
 

@@ -1,8 +1,14 @@
-"""How a process that trains keeps the memory of the CPU."""
+"""The memory of this process: how much it is, and what is kept of it."""
 
 import ctypes
+import mmap
+import resource
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 """Parameters of glibc's `mallopt`."""
@@ -11,6 +17,39 @@ KEPT = {M_MMAP_THRESHOLD: 1024 * MIB, M_TRIM_THRESHOLD: 2048 * MIB - 1, M_TOP_PA
 """Freed blocks of less than a GiB are used again."""
 GIVEN_BACK = {M_MMAP_THRESHOLD: 32 * MIB, M_TRIM_THRESHOLD: 64 * MIB, M_TOP_PAD: 128 << 10}
 """What glibc itself comes to after large blocks."""
+
+
+def peak_mib() -> float:
+    """Largest resident memory of this process in MiB, since `forget_peak` where it works."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # Not ru_maxrss, which a child process takes over from its parent.
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def forget_peak() -> bool:
+    """From here on `peak_mib` counts anew; False where the system cannot do that (it is one of Linux)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+        return True
+    return False
+
+
+def unmap_pages(array: object) -> None:
+    """What has been read of an array that is mapped from a file is no longer memory of this process.
+
+    The system keeps it as long as it has room. What is not such an array, or a part of one, is left alone.
+    """
+    if isinstance(array, np.memmap) and array.mode != "c":
+        base: object = array
+        while isinstance(base, np.ndarray):
+            base = base.base
+        if isinstance(base, mmap.mmap):
+            base.madvise(mmap.MADV_DONTNEED)
 
 
 @contextmanager

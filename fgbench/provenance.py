@@ -2,9 +2,7 @@
 
 import os
 import platform
-import resource
 import subprocess
-import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,25 +21,14 @@ def cost(journal: Journal, test_images: int) -> dict[str, Any]:
     return {
         "wall_s": sum(journal.phase_s.values()),
         "phase_s": journal.phase_s,
-        "peak_mib": peak_mib(),
+        "peak_mib": journal.peak_mib,
+        "phase_peak_mib": journal.phase_peak_mib,
         "test_fps": None if journal.recalled.get("test") else test_images / journal.phase_s["test"],
         "recalled": sum(journal.recalled.values()),
         "energy_j": journal.energy_j,
         "energy_note": journal.energy_note,
         "sittings": journal.sittings,
     }
-
-
-def peak_mib() -> float:
-    """Largest resident memory of this process in MiB."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        # Not ru_maxrss, which a child process takes over from its parent.
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def provenance(device: str, started: str, processes: int, source: str) -> dict[str, Any]:

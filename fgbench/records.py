@@ -58,7 +58,9 @@ class Cost(Model):
     phase_s: dict[str, float]
     """Seconds of each phase."""
     peak_mib: float
-    """Largest resident memory of the process that ran it, mapped files included."""
+    """Largest resident memory of the process that ran it, in any sitting, mapped files included."""
+    phase_peak_mib: dict[str, float] = {}
+    """The same of each phase, where the system can tell."""
     test_fps: float | None = None
     """Test images a second, from decoded pixels to scores, mirror images included in the work but not in the count.
     None where an earlier run had done a part of it."""

@@ -14,12 +14,15 @@ import torch
 from torch import Tensor
 
 from fgbench.errors import FgbenchError
+from fgbench.memory import unmap_pages
 from fgbench.products import array_product
 
 COORDINATES = 64
 """Samples in a block of the ascent."""
 COLUMN_BYTES = 256 << 20
 """Size of a block of columns of the descriptors."""
+ROWS = 64
+"""Rows read at a time: the system may map megabytes around every part of a file that is touched."""
 TILE = 2048
 """Rows of a tile of the Gram matrix; only tiles on and above the diagonal are computed."""
 
@@ -110,7 +113,11 @@ def _column_blocks(features: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     width = max(1, min(dims, COLUMN_BYTES // (4 * samples)))
     for start in range(0, dims, width):
         columns = slice(start, min(start + width, dims))
-        yield columns, np.ascontiguousarray(features[:, columns], dtype=np.float32)
+        block = np.empty((samples, columns.stop - start), dtype=np.float32)
+        for row in range(0, samples, ROWS):
+            block[row : row + ROWS] = features[row : row + ROWS, columns]
+            unmap_pages(features)
+        yield columns, block
 
 
 def _gram(features: np.ndarray) -> np.ndarray:

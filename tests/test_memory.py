@@ -1,8 +1,13 @@
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+
+from fgbench.datasets.pixels import Rows
+from fgbench.memory import forget_peak, peak_mib, unmap_pages
 
 CODE = """
 import resource
@@ -53,3 +58,59 @@ def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", absent)
     with freed_memory_kept() as kept:
         assert not kept
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak begins anew under Linux alone")
+def test_the_peak_begins_anew():
+    large = np.ones(40_000_000)  # 305 MiB
+    del large
+    before = peak_mib()
+    assert forget_peak()
+    assert peak_mib() < before - 250
+
+
+def resident_mib():
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) / 1024
+
+
+@pytest.fixture
+def mapped(tmp_path):
+    np.save(tmp_path / "rows.npy", np.ones((100, 1 << 18)))  # 200 MiB
+    return np.load(tmp_path / "rows.npy", mmap_mode="r")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read as Linux tells it")
+@pytest.mark.parametrize("part", [slice(None), slice(10, 90)])
+def test_what_was_read_of_a_mapped_file_is_given_back_and_can_be_read_again(mapped, part):
+    before = resident_mib()
+    total = mapped[part].sum()
+    assert resident_mib() > before + 150
+    unmap_pages(mapped[part])
+    assert resident_mib() < before + 20
+    assert mapped[part].sum() == total
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read as Linux tells it")
+def test_rows_of_a_mapped_file_give_back_what_they_read(mapped):
+    rows = Rows(mapped, np.arange(100))
+    before = resident_mib()
+    for row in range(0, 100, 4):
+        assert rows[row : row + 4].all()
+    assert resident_mib() < before + 20
+
+
+def test_what_is_not_mapped_or_was_changed_in_memory_alone_is_left_as_it_is(tmp_path):
+    here = np.arange(10_000)
+    unmap_pages(here)
+    assert here.tolist() == list(range(10_000))
+    np.save(tmp_path / "rows.npy", here)
+    changed = np.load(tmp_path / "rows.npy", mmap_mode="c")
+    changed[:] = 7
+    unmap_pages(changed)
+    assert (changed == 7).all()
+    written = np.load(tmp_path / "rows.npy", mmap_mode="r+")
+    written[:] = 8
+    unmap_pages(written)
+    assert (written == 8).all()
+    unmap_pages(Rows(here, np.arange(3)))

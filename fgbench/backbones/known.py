@@ -5,7 +5,7 @@ from fgbench.registry import Registry
 
 weight_specs: Registry[WeightSpec] = Registry("weight file")
 
-_VGG16_MAPS = ("relu5_3", "conv5_3")
+_VGG16 = ("relu5_3", "conv5_3", "pool")
 _VGG19 = ("relu5_4", "conv5_4", "pool", "relu7")
 _VGG16_FC = ("relu7", "fcn7", "fcn7_same")
 _MATCONVNET = "https://www.vlfeat.org/matconvnet/models"
@@ -20,7 +20,7 @@ _SPECS = (
         files=("imagenet-vgg-verydeep-16.mat",),
         format="matconvnet",
         input=None,
-        taps=(*_VGG16_MAPS, *_VGG16_FC),
+        taps=(*_VGG16, *_VGG16_FC),
         url=f"{_MATCONVNET}/imagenet-vgg-verydeep-16.mat",
         md5=(
             "f72d927587ca4c97fbd165ec9cb9997f",
@@ -36,7 +36,7 @@ _SPECS = (
         files=("vgg16-caffe-features-fp16.safetensors",),
         format="safetensors",
         input=InputSpec("bgr", 255.0, (103.939, 116.779, 123.68)),
-        taps=_VGG16_MAPS,
+        taps=_VGG16,
         sha256="eec883f1d532371a6908ad84fff8f4b62b0bc82e230e23837774177fdefc7bd8",
         size=29_431_728,
         note="the convolutions of the papers' D-Net as float16; terms at www.robots.ox.ac.uk/~vgg/research/very_deep",
@@ -47,7 +47,7 @@ _SPECS = (
         files=("vgg16_features-amdegroot-88682ab5.pth",),
         format="pth",
         input=InputSpec("rgb", 1.0, (0.48235, 0.45882, 0.40784), (1 / 255, 1 / 255, 1 / 255)),
-        taps=_VGG16_MAPS,
+        taps=_VGG16,
         url=f"{_TORCHVISION}/vgg16_features-amdegroot-88682ab5.pth",
         sha256="88682ab5",
         note="torchvision's VGG16_Weights.IMAGENET1K_FEATURES: the convolutions of the papers' D-Net for RGB",
@@ -58,7 +58,7 @@ _SPECS = (
         files=("vgg16-397923af.pth",),
         format="pth",
         input=IMAGENET,
-        taps=(*_VGG16_MAPS, *_VGG16_FC),
+        taps=(*_VGG16, *_VGG16_FC),
         url=f"{_TORCHVISION}/vgg16-397923af.pth",
         sha256="397923af",
         original=False,

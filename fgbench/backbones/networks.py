@@ -15,7 +15,7 @@ from fgbench.errors import FgbenchError, nearest
 from fgbench.layers.keypoint_maps import Grid
 
 TAPS = {
-    "vgg16": ("relu5_3", "conv5_3", "relu7", "fcn7", "fcn7_same"),
+    "vgg16": ("relu5_3", "conv5_3", "pool", "relu7", "fcn7", "fcn7_same"),
     "vgg19": ("relu5_4", "conv5_4", "pool", "relu7"),
     "vggm": ("relu5", "conv5", "relu7"),
     "squeezenet1_1": ("features", "pool"),

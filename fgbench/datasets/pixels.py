@@ -17,6 +17,7 @@ from fgbench.datasets.index import Index
 from fgbench.errors import FgbenchError
 from fgbench.files import cache_folder, write_text
 from fgbench.hashing import hash_value
+from fgbench.memory import unmap_pages
 from fgbench.pipeline import Pipeline
 
 CHUNK = 256
@@ -50,7 +51,9 @@ class Rows:
         return len(self._rows)
 
     def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
-        return self._images[self._rows[which]]  # type: ignore[no-any-return]
+        images: np.ndarray = self._images[self._rows[which]]  # a copy
+        unmap_pages(self._images)
+        return images
 
 
 def pixel_key(index: Index, pipeline: Pipeline) -> str:

@@ -45,6 +45,8 @@ def dense_sift(images: Tensor, *, bin_size: int = 8, step: int = 4) -> Tensor:
         FgbenchError: the images are smaller than a descriptor.
     """
     batch, height, width = images.shape
+    if images.device.type == "cpu" and batch > 1:  # an image at a time stays in the cache
+        return torch.cat([dense_sift(image[None], bin_size=bin_size, step=step) for image in images])
     rows, columns = (len(centres) for centres in dense_sift_grid(height, width, bin_size=bin_size, step=step))
     pitch = math.gcd(bin_size, step)
     maps = _bin_sums(_orientation_maps(images), bin_size, pitch)

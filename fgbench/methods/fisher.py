@@ -127,7 +127,6 @@ class FvCnn(FisherMethod):
 
     def fit(self, batches: Batches, context: FitContext) -> None:
         """Fit the mixture on map columns."""
-        context.progress("columns of the convolutional maps")
         self._fit_mixture(self._sample(batches, context), context)
 
 
@@ -158,13 +157,18 @@ class FvSift(FisherMethod):
         self.options = options
         self.dims, self.bin_size, self.step = options.pca, options.bin_size, options.step
 
+    def embed(self, images: Tensor) -> Tensor:
+        """(B, 2 * words * pca); on a CPU an image at a time, which stays in the cache from pixels to vector."""
+        if images.device.type == "cpu" and len(images) > 1:
+            return torch.cat([super(FvSift, self).embed(image[None]) for image in images])
+        return super().embed(images)
+
     def describe(self, images: Tensor) -> Tensor:
         """(B, N, 128): dense SIFT of the mean of the three channels."""
         return dense_sift(images.float().mean(dim=1), bin_size=self.bin_size, step=self.step)
 
     def fit(self, batches: Batches, context: FitContext) -> None:
         """Fit PCA, then the mixture, on the same sample of descriptors."""
-        context.progress("dense SIFT")
         samples = self._sample(batches, context)
         self.pca = fit_pca(samples, self.dims)
         self._fit_mixture(self.pca.project(samples), context)

@@ -12,7 +12,7 @@ REPORT = """
 import sys, time
 from pathlib import Path
 from fgbench.report_commands import write_report
-from fgbench.provenance import peak_mib
+from fgbench.memory import peak_mib
 start = time.perf_counter()
 write_report(Path(sys.argv[1]), Path(sys.argv[1]) / "report")
 print("seconds", round(time.perf_counter() - start, 1))

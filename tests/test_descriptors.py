@@ -1,0 +1,73 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from fgbench import svm
+from fgbench.descriptors import map_images
+from fgbench.memory import forget_peak, peak_mib
+
+CPU = torch.device("cpu")
+
+
+def images(count, side=8):
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def flat(batch):
+    return batch.flatten(1).float()
+
+
+def expected(pixels):
+    """Rows of the images, then of their mirror images, as a loop would make them."""
+    return np.stack([image.transpose(2, 0, 1).ravel() for image in [*pixels, *pixels[:, :, ::-1]]]).astype(np.float32)
+
+
+def test_rows_are_those_of_images_and_mirror_images_and_go_on_after_an_interruption(tmp_path):
+    pixels = images(10)
+    path = tmp_path / "rows.npy"
+    calls = []
+
+    def fails(batch):
+        calls.append(len(batch))
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return flat(batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        map_images(path, pixels, fails, batch_size=4, device=CPU, mirror=True)
+    assert json.loads(path.with_suffix(".json").read_text()) == {"done": 10}
+    assert np.array_equal(np.load(path)[:10], expected(pixels)[:10])
+
+    seen = []
+
+    def progress(done, total):
+        seen.append((done, total))
+
+    rows = map_images(path, pixels, flat, batch_size=4, device=CPU, mirror=True, progress=progress)
+    assert seen == [(14, 20), (18, 20), (20, 20)]
+    assert rows.dtype == np.float32
+    assert np.array_equal(rows, expected(pixels))
+    assert len(np.load(path)) == 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak begins anew under Linux alone")
+def test_neither_writing_nor_reading_descriptors_larger_than_memory_should_be_takes_their_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(svm, "COLUMN_BYTES", 16 << 20)
+    width = 1 << 18  # of all rows together: 500 MiB
+    draw = torch.Generator().manual_seed(0)
+    pixels = images(500)
+    random = torch.randn(len(pixels), width // 64, generator=draw)
+
+    def wide(batch):
+        rows = random[batch[:, 0, 0, 0].long()]
+        return torch.nn.functional.normalize(rows).repeat(1, 64) / 8
+
+    forget_peak()
+    before = peak_mib()
+    rows = map_images(tmp_path / "rows.npy", pixels, wide, batch_size=10, device=CPU)
+    assert peak_mib() < before + 100
+    svm.train_svm(rows, np.arange(len(pixels)) % 2, 2)
+    assert peak_mib() < before + 150

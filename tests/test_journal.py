@@ -1,0 +1,88 @@
+import sys
+
+import numpy as np
+import pytest
+
+from fgbench import journal as module
+from fgbench.energy import Meter
+from fgbench.journal import Journal
+from fgbench.provenance import cost
+from fgbench.records import Cost
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def start(folder):
+    return Journal(folder, 0, Meter.of("cpu"))
+
+
+def test_times_are_those_of_all_sittings_and_a_killed_one_loses_what_came_after_its_last_note(tmp_path, clock):
+    first = start(tmp_path)
+    with first.phase("pixels"):
+        clock.now += 3
+    clock.now += 1000  # between phases
+    going_on = first.phase("descriptors")
+    going_on.__enter__()
+    for _ in range(4):
+        clock.now += 6
+        first.tick()  # every other one is too soon
+    clock.now += 5
+    first.tick()  # too soon, and then SIGKILL
+    second = start(tmp_path)
+    assert second.phase_s == {"pixels": 3.0, "descriptors": 24.0}
+    with second.phase("descriptors"):
+        clock.now += 2
+        second.tick()
+        clock.now += 20
+        second.tick()
+        clock.now += 0.5
+    second.tick()  # no phase is going on
+    with second.phase("test"):
+        clock.now += 4
+    assert second.phase_s == {"pixels": 3.0, "descriptors": 46.5, "test": 4.0}
+    assert cost(second, 8)["wall_s"] == 53.5
+    assert start(tmp_path).phase_s == second.phase_s
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a phase is told by Linux alone")
+def test_every_phase_has_its_own_peak_and_the_largest_of_all_sittings_is_the_runs(tmp_path):
+    first = start(tmp_path)
+    with first.phase("descriptors"):
+        large = np.ones(40_000_000)  # 305 MiB
+        del large
+    with first.phase("svm"):
+        small = np.ones(1_000_000)
+        del small
+    second = start(tmp_path)
+    for name in ("svm", "test"):
+        with second.phase(name):
+            pass
+    found = Cost.model_validate(cost(second, 1))
+    assert set(found.phase_peak_mib) == {"descriptors", "svm", "test"}
+    assert found.phase_peak_mib["descriptors"] > found.phase_peak_mib["svm"] + 250
+    assert found.phase_peak_mib["svm"] == first.phase_peak_mib["svm"]
+    assert found.peak_mib == found.phase_peak_mib["descriptors"]
+
+
+def test_where_peaks_cannot_be_begun_anew_the_phases_have_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "forget_peak", lambda: False)
+    found = start(tmp_path)
+    with found.phase("test"):
+        pass
+    assert found.phase_peak_mib == {}
+    assert found.peak_mib > 10
