@@ -142,7 +142,7 @@ def _check(claim: Claim, records: Sequence[Record], outputs: Outputs, recipes: M
     everything = tuple(record for group in groups for record in group)
     try:
         pairs = tuple(
-            _compare(
+            compare(
                 a, b, name, outputs, [r[0].recipe in recipes and recipes[r[0].recipe].deterministic for r in (a, b)]
             )
             for a, b in pairwise(groups)
@@ -164,10 +164,17 @@ def _nearness(way: Sequence[Sequence[Record]]) -> tuple[bool, int, int]:
     return not any(first.synthetic for first in firsts), PROFILES.index(firsts[0].profile), -changes
 
 
-def _compare(
+def compare(
     a: Sequence[Record], b: Sequence[Record], name: str, outputs: Outputs, deterministic: Sequence[bool]
 ) -> Pair:
-    """The comparison of two sides, in percent.
+    """The comparison of two groups of records that differ in their seed alone, in percent.
+
+    Args:
+        a: the one expected to be better.
+        b: the other.
+        name: of the value.
+        outputs: gives their per-sample arrays.
+        deterministic: of each, whether it has no spread over seeds.
 
     Raises:
         FgbenchError: they share no test images, or their arrays cannot be read or do not tell.

@@ -214,7 +214,8 @@ def report(
 @app.command()
 def export(
     table: Annotated[
-        str, typer.Argument(help="values, runs, verdicts, cells, or what a paper prints: bcnn, or one table, bcnn/t1.")
+        str,
+        typer.Argument(help="values, runs, phases, differences, verdicts, cells; or a paper's tables: bcnn, bcnn/t1."),
     ],
     style: Annotated[
         str | None,
@@ -230,7 +231,9 @@ def export(
 
 
 @app.command()
-def verify(results: Annotated[Path, typer.Argument(help="Folder that keeps records.")] = RESULTS) -> None:
+def verify(
+    results: Annotated[Path, typer.Argument(help="Folder that keeps records, or folders with records.")] = RESULTS,
+) -> None:
     """Recompute every value from its per-sample outputs; exit code 1 when one differs."""
     from fgbench.report_commands import verify_records
 

@@ -8,10 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from fgbench import analysis
+from fgbench.differences import difference_frame, difference_sheet
 from fgbench.errors import FgbenchError, nearest
 from fgbench.files import write_atomic, write_text
 from fgbench.markup import latex, markdown
 from fgbench.papers import Paper, load_papers
+from fgbench.phase_table import phase_frame, phase_sheet
+from fgbench.recipes import load_recipes
+from fgbench.records import Store
 from fgbench.run_table import run_frame, run_sheet
 from fgbench.sheets import Sheet, comparison, frame_sheet
 from fgbench.verdict import Verdict
@@ -27,7 +31,8 @@ def export(name: str, results: Path, style: str | None, out: Path | None) -> Non
     """Write a table to a file or, without one, to standard output.
 
     Args:
-        name: `values`, `runs`, `cells`, `verdicts`, a paper such as `bcnn`, or a table of it such as `bcnn/t1`.
+        name: `values`, `runs`, `phases`, `differences`, `cells`, `verdicts`, a paper such as `bcnn`, or a table of
+            it such as `bcnn/t1`.
         results: a results folder, or one of records.
         style: one of `FORMATS`; by default what the suffix of `out` says, else CSV.
         out: the file.
@@ -40,7 +45,7 @@ def export(name: str, results: Path, style: str | None, out: Path | None) -> Non
         _check_parquet(out)
     papers = load_papers()
     tables = [f"{paper.id}/{table.id}" for paper in papers.values() for table in paper.tables]
-    known = ["values", "runs", "cells", "verdicts", *papers, *tables]
+    known = ["values", *OF_RUNS, "cells", "verdicts", *papers, *tables]
     if name not in known:
         raise FgbenchError(f"no table named {name!r}; {nearest(name, known)}", "fgbench list papers")
     if style in MARKUP:
@@ -79,8 +84,8 @@ def _judged(name: str, results: Path, papers: Mapping[str, Paper]) -> dict[str, 
 def _frame(name: str, results: Path, papers: Mapping[str, Paper]) -> pd.DataFrame:
     if name == "values":
         return analysis.load(results)
-    if name == "runs":
-        return _runs(results, papers)
+    if name in OF_RUNS:
+        return OF_RUNS[name][0](analysis.store_at(results), papers)
     if name == "cells":
         return analysis.cells()
     found = [verdict for own in _judged(name, results, papers).values() for verdict in own]
@@ -91,8 +96,8 @@ def _frame(name: str, results: Path, papers: Mapping[str, Paper]) -> pd.DataFram
 def _sheets(name: str, results: Path, papers: Mapping[str, Paper]) -> list[Sheet]:
     if name == "values":
         return [frame_sheet("values", "Measured values.", analysis.load(results), VALUES)]
-    if name == "runs":
-        return [run_sheet(_runs(results, papers))]
+    if name in OF_RUNS:
+        return [OF_RUNS[name][1](_frame(name, results, papers))]
     if name == "cells":
         return [frame_sheet("cells", "Numbers that the papers print.", analysis.cells(), CELLS)]
     return [
@@ -103,10 +108,20 @@ def _sheets(name: str, results: Path, papers: Mapping[str, Paper]) -> list[Sheet
     ]
 
 
-def _runs(results: Path, papers: Mapping[str, Paper]) -> pd.DataFrame:
-    store = analysis.store_at(results)
+def _runs(store: Store, papers: Mapping[str, Paper]) -> pd.DataFrame:
     verdicts = [verdict for own in analysis.judged(papers, store).values() for verdict in own]
     return run_frame(store.records(), verdicts)
+
+
+OF_RUNS: dict[str, tuple[Callable[[Store, Mapping[str, Paper]], pd.DataFrame], Callable[[pd.DataFrame], Sheet]]] = {
+    "runs": (_runs, run_sheet),
+    "phases": (lambda store, papers: phase_frame(store.records()), phase_sheet),
+    "differences": (
+        lambda store, papers: difference_frame(store.records(), store.outputs, load_recipes()),
+        difference_sheet,
+    ),
+}
+"""Tables on runs: by records and papers, and how each is set to be read."""
 
 
 def _json(frame: pd.DataFrame) -> str:

@@ -61,15 +61,24 @@ def _show_anomalies(records: Sequence["Record"], anomalies: "Anomalies") -> None
 
 
 def verify_records(results: Path) -> bool:
-    """Verify every record in a results folder and print what is wrong or odd; True when every one can be right.
+    """Verify every record in a results folder, or in the folders in it; True when every one can be right.
+
+    Prints what is wrong or odd.
 
     Raises:
         FgbenchError: there is no record.
     """
+    from fgbench.runner import campaigns
+
+    right = [_verify(folder) for folder in campaigns(results)]
+    return all(right)
+
+
+def _verify(folder: Path) -> bool:
     from fgbench.anomalies import find_anomalies
     from fgbench.runner import store_of
 
-    store = store_of(results)
+    store = store_of(folder)
     records = store.records()
     if not records:
         raise FgbenchError(f"no records in {store.folder}", "fgbench reproduce cub")
@@ -81,5 +90,8 @@ def verify_records(results: Path) -> bool:
             out(f"{record.run_id} ({record.title}, seed {record.seed}): {line}")
     anomalies = find_anomalies(records, store.outputs_or_none)
     _show_anomalies(records, anomalies)
-    out(f"{len(records) - bad} of {len(records)} records verified: values recomputed from their per-sample outputs")
+    out(
+        f"{folder}: {len(records) - bad} of {len(records)} records verified: "
+        "values recomputed from their per-sample outputs"
+    )
     return not bad and not any(anomaly.voids for own in anomalies.values() for anomaly in own)

@@ -61,6 +61,13 @@ def _row(group: Sequence[Record], verdicts: Sequence[Verdict]) -> dict[str, obje
     }
 
 
+def run_name(row: Mapping[Any, Any]) -> str:
+    """A run in words, from its `title`, `profile`, `control` and how many `seeds`."""
+    name = [row["title"], row["profile"]]
+    name += [row["control"]] * (row["control"] != "none") + [f"{row['seeds']} seeds"] * (row["seeds"] > 1)
+    return ", ".join(name)
+
+
 def run_sheet(frame: pd.DataFrame) -> Sheet:
     """`run_frame` to be read, what a run differs in as footnotes."""
     notes = Notes()
@@ -69,10 +76,8 @@ def run_sheet(frame: pd.DataFrame) -> Sheet:
         about = [row["deviations"]] if row["deviations"] else []
         if row["recalled"]:
             about.append(f"the time is without {row['recalled']:,} images whose maps an earlier run had computed")
-        name = [row["title"], row["profile"]]
-        name += [row["control"]] * (row["control"] != "none") + [f"{row['seeds']} seeds"] * (row["seeds"] > 1)
         return (
-            Entry(", ".join(name), note=notes("; ".join(about))),
+            Entry(run_name(row), note=notes("; ".join(about))),
             Entry(f"{number(row['measured'], 2)} {row['unit']}"),
             Entry(NONE if pd.isna(row["low"]) else f"{row['low']:.1f} to {row['high']:.1f}"),
             Entry(row["printed"] or NONE),

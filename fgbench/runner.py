@@ -36,6 +36,13 @@ def store_of(folder: Path) -> Store:
     return Store(folder / RECORDS)
 
 
+def campaigns(folder: Path) -> list[Path]:
+    """A results folder itself, or, where it keeps no records, those in it."""
+    if (folder / RECORDS).is_dir():
+        return [folder]
+    return sorted(path.parent for path in folder.glob(f"*/{RECORDS}")) or [folder]
+
+
 def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Result:
     """Do every run of a plan that has no record yet.
 

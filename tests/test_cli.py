@@ -263,7 +263,7 @@ def test_report_and_verify_of_records(tmp_path):
     assert "Synthetic data" in (tmp_path / "report/bcnn.html").read_text()
     assert run("verify", str(tmp_path)) == (
         0,
-        "1 of 1 records verified: values recomputed from their per-sample outputs\n",
+        f"{tmp_path}: 1 of 1 records verified: values recomputed from their per-sample outputs\n",
     )
     code, text = run("report", "--results", str(tmp_path))
     assert "not comparable" in text
@@ -274,6 +274,20 @@ def test_report_and_verify_of_records(tmp_path):
     code, text = run("verify", str(tmp_path))
     assert code == 1
     assert "accuracy: n is stored as 41" in text
+
+
+def test_verify_takes_a_folder_of_results_folders_and_finds_the_bad_one(tmp_path):
+    for name in ("good", "later"):
+        Store(tmp_path / name / "records").write(*record())
+    code, text = run("verify", str(tmp_path))
+    assert code == 0
+    assert [line.partition(":")[0] for line in text.splitlines()] == [str(tmp_path / n) for n in ("good", "later")]
+    path = next((tmp_path / "good/records").glob("*.json"))
+    path.write_text(path.read_text().replace('"n": 40', '"n": 41', 1))
+    code, text = run("verify", str(tmp_path))
+    assert code == 1
+    assert f"{tmp_path / 'good'}: 0 of 1 records verified" in text
+    assert f"{tmp_path / 'later'}: 1 of 1 records verified" in text
 
 
 def test_what_is_odd_is_told_and_what_cannot_be_right_fails(tmp_path):

@@ -10,6 +10,7 @@ from fgbench.anomalies import Anomalies
 from fgbench.claims import ClaimResult
 from fgbench.files import write_text
 from fgbench.papers import Paper
+from fgbench.phases import phases_of
 from fgbench.recipes import load_recipes
 from fgbench.records import Record, by_identity
 from fgbench.report import model
@@ -69,6 +70,7 @@ def render(
         "curve": learning_curve,
         "cmc": cmc_curve,
         "name_of": name_of,
+        "phases_of": phases_of,
         "pictures": pictures or {},
         "speed": speed,
         "scaling": scaling_curve,

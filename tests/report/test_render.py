@@ -149,6 +149,12 @@ def test_time_that_lacks_what_an_earlier_run_did_says_so(tmp_path):
     assert "frozen network" not in pages(tmp_path / "whole", [whole])["bcnn"]
 
 
+def test_every_phase_has_its_time_and_memory(tmp_path):
+    cost = {"wall_s": 30.0, "peak_mib": 900.0, "phase_s": {"fit": 10.0, "test": 20.0}, "phase_peak_mib": {"fit": 800.0}}
+    text = Parsed(pages(tmp_path, [run(80.0, cost=cost)])["bcnn"]).text
+    assert "Phases Phase Time, s Peak, MiB fit 10.0 800 test 20.0 – whole 30.0 900" in text  # noqa: RUF001
+
+
 def test_cells_say_what_would_decide_and_what_holds_of_other_images(tmp_path):
     text = Parsed(pages(tmp_path, [run(84.0 + s / 3, s) for s in range(3)])["bcnn"]).text
     for words in (

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from made_records import Kept, of_right
+from scipy.stats import binomtest
+
+from fgbench.differences import DIFFERENCES, difference_frame, difference_sheet
+from fgbench.recipes import load_recipes
+from fgbench.report.model import NONE
+from fgbench.statistics import holm
+
+RECIPES = load_recipes()
+N = 400
+
+
+def run(recipe, right, seed=0, **fields):
+    return of_right(np.arange(N) % 100 < right, recipe, seed, title=recipe.partition("@")[0], **fields)
+
+
+def table(*pairs):
+    kept = Kept(*pairs)
+    return difference_frame(kept.records, kept, RECIPES)
+
+
+def test_each_run_is_held_against_the_next_best_image_by_image():
+    right = {"fv_cnn_d": 71, "bcnn_dd": 84, "fv_sift": 70, "fc_cnn_d": 30}
+    frame = table(*(run(f"bcnn/{name}@cub", percent) for name, percent in right.items()))
+    assert frame.better.tolist() == [f"bcnn/{name}, paper" for name in ("bcnn_dd", "fv_cnn_d", "fv_sift")]
+    assert frame.worse.tolist() == [f"bcnn/{name}, paper" for name in ("fv_cnn_d", "fv_sift", "fc_cnn_d")]
+    assert frame.difference.tolist() == pytest.approx([13, 1, 40])
+    # All images that one side alone has right are the better one's: McNemar's exact test on 4 per point.
+    plain = [binomtest(0, 4 * points).pvalue for points in (13, 1, 40)]
+    assert frame.p.tolist() == pytest.approx(holm(plain))
+    assert (frame.low < frame.difference).all()
+    assert (frame.high > frame.difference).all()
+    assert frame.samples.tolist() == [N] * 3
+
+
+def test_seeds_are_one_side_and_controls_and_other_protocols_are_none():
+    frame = table(
+        *(run("bcnn/bcnn_dd@cub", 80 + seed, seed) for seed in range(3)),
+        run("bcnn/fv_cnn_d@cub", 60),
+        run("bcnn/fv_cnn_d@cub", 5, protocol={"control": "shuffled training labels"}),
+        run("bcnn/fv_sift@cub", 50, protocol={"train_images": 10}),
+    )
+    assert len(frame) == 1
+    assert frame.better[0] == "bcnn/bcnn_dd, paper, 3 seeds"
+    assert frame.difference[0] == pytest.approx(21)
+    assert len(frame.better_runs[0].split(", ")) == 3
+
+
+def test_what_cannot_be_compared_says_why_and_hides_no_other():
+    other = run("bcnn/fv_sift@cub", 50)
+    other[1]["ids"] = other[1]["ids"] + N
+    frame = table(run("bcnn/bcnn_dd@cub", 84), run("bcnn/fv_cnn_d@cub", 71), other)
+    assert frame.p.notna().tolist() == [True, False]
+    assert "not measured on the same images" in frame.test[1]
+    rows = [[entry.text for entry in row] for row in difference_sheet(frame).rows]
+    assert rows[0][2] == "+13.00"
+    assert "not measured on the same images" in rows[1][2]
+    assert rows[1][3:] == [NONE, NONE]
+
+
+def test_of_one_run_there_is_no_difference():
+    for frame in (table(run("bcnn/bcnn_dd@cub", 84)), table()):
+        assert frame.empty
+        assert list(frame.columns) == list(DIFFERENCES)
+        assert difference_sheet(frame).rows == ()
