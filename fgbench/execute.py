@@ -290,7 +290,7 @@ def _identity(run: Run) -> dict[str, Any]:
     return {
         "run_id": run.id,
         "recipe": run.recipe.key,
-        "title": run.recipe.title,
+        "title": run.what,
         "method": run.recipe.method,
         "profile": run.profile,
         "seed": run.seed,

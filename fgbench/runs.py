@@ -85,9 +85,17 @@ class Run:
         )
 
     @property
+    def what(self) -> str:
+        """The recipe's title, with the streams that stand in for its own."""
+        if not self.changes.backbone:
+            return self.recipe.title
+        streams = dict.fromkeys(stream.partition("#")[0] for stream in self.settings.backbones)
+        return f"{self.recipe.title} on {', '.join(streams)}" if streams else self.recipe.title
+
+    @property
     def title(self) -> str:
-        """Recipe and seed in a few words."""
-        return f"{self.recipe.title}, {self.profile}, seed {self.seed}"
+        """What is run, and the seed, in a few words."""
+        return f"{self.what}, {self.profile}, seed {self.seed}"
 
 
 @dataclass(frozen=True, slots=True)

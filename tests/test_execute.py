@@ -65,6 +65,7 @@ def test_what_a_user_changes_is_found_as_a_deviation_and_changes_the_id():
     ):
         changed = mini.run_of("bcnn_dm", changes=changes)
         assert changed.id != plain.id
+        assert changed.what == "B-CNN [D,M]" + " on tiny_m:conv" * bool(changes.backbone)
         assert field is None or field in {d.field for d in changed.deviations}
     assert mini.run_of("bcnn_dm").id == plain.id
     assert mini.run_of("bcnn_dm", seed=1).id != plain.id
@@ -161,6 +162,7 @@ def test_maps_of_a_frozen_network_serve_the_next_run_which_says_so(tmp_path, mon
 
     first, again = done("bcnn_dd", "first"), done("bcnn_dd", "again")
     assert (first.cost.recalled, again.cost.recalled) == (0, 2 * (160 + 80))  # with the mirror images
+    assert first.title == "B-CNN [D,D] on timm/test_resnet:features"
     assert first.cost.test_fps > 0
     assert again.cost.test_fps is None
     assert again.values == first.values
