@@ -51,7 +51,7 @@ class Batch:
     """Images in the whole batch."""
 
 
-def _middle(data: TrainData) -> TrainData:
+def middle(data: TrainData) -> TrainData:
     """The images without the margin that the random steps would have used."""
     margin = (data.pixels.shape[1] - data.pipeline.output_size) // 2
     if not margin:
@@ -70,7 +70,7 @@ class Source:
     def __init__(
         self, method: Method, data: TrainData, stage: Stage, seed: int, name: str, engine: Engine, path: Path
     ) -> None:
-        self.data, self.stage, self.engine = data if stage.augment else _middle(data), stage, engine
+        self.data, self.stage, self.engine = data if stage.augment else middle(data), stage, engine
         self.seed, self.name, self.path = seed, name, path
         self.order = mirror_order(data.part_names) if data.part_names else None
         self.features: np.ndarray | None = None

@@ -157,6 +157,9 @@ def run(
     shuffle_labels: Annotated[
         bool, typer.Option(help="Control: permute training labels (identities); must fall to chance.")
     ] = False,
+    watch_test: Annotated[
+        bool, typer.Option(help="Record test accuracy after each epoch, last and best; nothing is chosen by it.")
+    ] = False,
     jobs: Jobs = None,
     executor: Executor = "local",
     address: Address = None,
@@ -170,7 +173,7 @@ def run(
     from fgbench.runs import Changes
 
     cluster = choose_cluster(executor, jobs, address=address, cpus=cpus, gpus=gpus, retries=retries)
-    changes = Changes(classes=classes, size=size, shuffle_labels=shuffle_labels, backbone=backbone, precision=precision)
+    changes = Changes(classes, size, shuffle_labels, backbone, precision, watch_test)
     raise typer.Exit(run_recipes(Request(data, tuple(recipes), profile, seeds, jobs, changes, cluster), results))
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fgbench.backbones import load_stream, maps_folder
-from fgbench.batches import TrainData
+from fgbench.batches import TrainData, middle
 from fgbench.datasets import find
 from fgbench.datasets.geometry import input_geometry, to_input
 from fgbench.datasets.index import Index
@@ -39,6 +39,7 @@ from fgbench.runs import Run, reduced, source_of
 from fgbench.searching import searched_rows
 from fgbench.svm import LinearSvm, train_svm
 from fgbench.training import train
+from fgbench.watching import Watch
 
 PHASES = {"pixels": 0.05, "training": 0.5, "fit": 0.1, "descriptors": 0.2, "svm": 0.05, "test": 0.1}
 """Phases of a run with their rough share of its time, for the progress bar."""
@@ -82,15 +83,22 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
         augmented = pixels(training, train_pipeline) if settings.stages else train_pixels
     method = _build(run, trial, journal).to(engine.device)
 
+    train_data = _train_data(augmented, training, train_pipeline)
+    watch = None
+    if run.changes.watch_test:
+        seen = middle(replace(train_data, pixels=pixels(test, train_pipeline), keypoints=None)).pixels
+        watch = Watch(method, seen, batch_size, engine, work / "watched")
+
     with journal.phase("training"), freed_memory_kept():
         curve = train(
             method,
-            _train_data(augmented, training, train_pipeline),
+            train_data,
             settings.ordered_stages,
             seed=run.seed,
             engine=engine,
             work=work,
             progress=lambda stage, done, total: tell["training"](f"training, stage {stage}", done / total),
+            after_epoch=watch or (lambda name, stage, epoch: None),
         )
     if engine.rank:
         return None
@@ -108,7 +116,7 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
         )
     _save_pictures(store, run, method, test_pixels, outputs, trial.truth, engine.device)
     with journal.phase("test"):
-        arrays = trial.arrays(outputs, test_pipeline)
+        arrays = trial.arrays(outputs, test_pipeline) | (watch.arrays(curve) if watch else {})
     if isinstance(trial, PersonSearch):
         save_searches(store.folder, run.id, test_pixels, searched_rows(trial.splits), arrays)
     return store.write(

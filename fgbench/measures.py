@@ -46,9 +46,12 @@ def measure(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
         arrays: as `fgbench.samples.sample_arrays` makes them. `scores` and `labels` give the accuracies; `keypoints`
             give `pck@<alpha>/<part>` and their mean `pck@<alpha>`, and where the parts are a bird's `pcp/head` and
             `pcp/body`; attention gives `attention/<part>`, `attention/parts` and `attention/box`; `first_rank` and what
-            else `fgbench.searching` keeps of queries give `cmc@<rank>`, `map/step`, `map/trapezoid` and `minp`.
+            else `fgbench.searching` keeps of queries give `cmc@<rank>`, `map/step`, `map/trapezoid` and `minp`;
+            `watched` gives `watched/last_epoch` and `watched/best_on_test`, which answer no printed number.
     """
     values = _accuracies(arrays["scores"], arrays["labels"]) if "scores" in arrays else {}
+    if "watched" in arrays:
+        values |= _watched(arrays["watched"], arrays["labels"])
     if "keypoints" in arrays:
         values |= _keypoints(arrays)
     if "attention_at_parts" in arrays:
@@ -78,6 +81,18 @@ def _accuracies(scores: np.ndarray, labels: np.ndarray) -> dict[str, Value]:
         "accuracy": _share(accuracy(scores, labels), int(correct(scores, labels).sum()), n, "per-image top-1"),
         "mean_class_accuracy": Value(
             value=mean_class_accuracy(scores, labels), unit="%", n=n, definition="mean of the classes' top-1"
+        ),
+    }
+
+
+def _watched(classes: np.ndarray, labels: np.ndarray) -> dict[str, Value]:
+    hits = (classes == labels[:, None]).sum(axis=0)
+    best, epochs, n = int(hits.argmax()), len(hits), len(labels)
+    softmax = "of the softmax layer, images without their mirror images"
+    return {
+        "watched/last_epoch": _share(100 * hits[-1] / n, hits[-1], n, f"per-image top-1 {softmax}"),
+        "watched/best_on_test": _share(
+            100 * hits[best] / n, hits[best], n, f"the same after the best by the test labels of {epochs} epochs"
         ),
     }
 

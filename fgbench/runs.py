@@ -45,6 +45,8 @@ class Changes:
     """A network that replaces every convolutional stream, as `network:tap`."""
     precision: str | None = None
     """Precision of the training."""
+    watch_test: bool = False
+    """Record what the network says of the test images after each epoch; nothing is chosen by it."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Run:
                 "processes": processes(),
                 "source": source_of(self.recipe.method),
                 "libraries": _libraries(),
+                **({"watch_test": True} if self.changes.watch_test else {}),
             }
         )
 
@@ -155,6 +158,8 @@ def _resolve(
     settings = _changed(recipe.resolve(profile), changes)
     options_of(recipe.method, settings.options)
     _check(recipe, settings)
+    if changes.watch_test and not (settings.stages and settings.classifier in {"svm", "softmax"}):
+        raise FgbenchError(f"{recipe.key} trains no classes of test images to watch", "leave out --watch-test")
     dataset = find(settings.data)
     index = reduced(_index(settings.data, dataset.find()), changes)
     streams = _streams(settings)

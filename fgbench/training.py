@@ -44,6 +44,7 @@ def train(
     engine: Engine,
     work: Path,
     progress: Callable[[str, int, int], object] = lambda stage, done, total: None,
+    after_epoch: Callable[[str, Stage, int], object] = lambda name, stage, epoch: None,
 ) -> list[Epoch]:
     """Train `method` in place through the stages.
 
@@ -55,6 +56,7 @@ def train(
         engine: where to compute.
         work: folder for checkpoints; when it holds some of the same run, training goes on from there.
         progress: called with (stage, epochs done, epochs in all) after each epoch.
+        after_epoch: called with (name, stage, epochs done) before that; may look at the method, and gives nothing back.
 
     Returns:
         The learning curve.
@@ -72,7 +74,7 @@ def train(
         if number < state["stage"]:
             continue
         resumed = state if number == state["stage"] and state["epoch"] else None
-        _train_stage(method, data, (number, name, stage), seed, engine, work, progress, curve, resumed)
+        _train_stage(method, data, (number, name, stage), seed, engine, work, progress, after_epoch, curve, resumed)
     return curve
 
 
@@ -84,6 +86,7 @@ def _train_stage(
     engine: Engine,
     work: Path,
     progress: Callable[[str, int, int], object],
+    after_epoch: Callable[[str, Stage, int], object],
     curve: list[Epoch],
     resumed: dict[str, Any] | None,
 ) -> None:
@@ -106,6 +109,7 @@ def _train_stage(
                 f"the loss of stage {name!r} is {loss} in epoch {epoch}", "lower the learning rate of the stage"
             )
         curve.append(Epoch(name, epoch, loss, accuracy, time.monotonic() - started))
+        after_epoch(name, stage, epoch)
         progress(name, epoch, stage.epochs)
         last = epoch == stage.epochs
         if engine.rank == 0 and (last or time.monotonic() - saved_at >= cost / SAVING_SHARE):

@@ -2,12 +2,18 @@
 
 import configparser
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
+
+from fgbench.cli import app
+from fgbench.run_commands import choose_recipes
+from fgbench.runs import plan
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -29,6 +35,23 @@ def test_a_job_ends_and_runs_environments_that_there_are(file, name, job):
         assert re.fullmatch(r"actions/[a-z/-]+@v\d+", step.get("uses", "actions/x@v1"))
         for environments in re.findall(r"tox -e (\S+)", step.get("run", "")):
             assert set(environments.split(",")) <= known
+
+
+TOX = (ROOT / "tox.ini").read_text()
+RUNS = re.findall(r"^    fgbench run (.+)$", TOX, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", RUNS)
+def test_what_tox_runs_is_known_and_can_be_planned(line, monkeypatch):
+    asked = []
+    monkeypatch.setattr("fgbench.run_commands.run_recipes", lambda request, results: asked.append(request) or 0)
+    typed = re.sub(r"\{env:(\w+)\}", lambda name: re.search(rf"^    {name[1]} = (.+)$", TOX, re.MULTILINE)[1], line)
+    assert CliRunner().invoke(app, ["run", *shlex.split(typed)], catch_exceptions=False).exit_code == 0
+    (request,) = asked
+    recipes = choose_recipes(request.data, request.recipes)
+    assert len(recipes) == len(request.recipes) > 0
+    found = plan(recipes, request.profile, range(request.seeds or 1), changes=request.changes)
+    assert {run.recipe.key for run in found.runs} | set(found.blocked) == {recipe.key for recipe in recipes}
 
 
 def test_a_night_is_kept_and_published_also_when_it_failed():

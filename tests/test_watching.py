@@ -1,0 +1,88 @@
+import mini
+import numpy as np
+import pytest
+
+from fgbench import execute
+from fgbench.errors import FgbenchError
+from fgbench.recipes import load_recipes
+from fgbench.records import Store
+from fgbench.runner import do_run
+from fgbench.runs import Changes, plan
+
+WATCH = Changes(watch_test=True)
+
+
+def done(folder, changes=WATCH, seed=0):
+    record = mini.do(mini.run_of("bcnn_dm", changes=changes, seed=seed), folder)
+    return record, Store(folder / "records").outputs(record)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("watched")
+    return (*done(folder), folder)
+
+
+def test_what_is_seen_changes_nothing_but_the_name_of_the_run(watched, tmp_path):
+    record, arrays, _ = watched
+    plain, other = done(tmp_path, Changes())
+    assert plain.run_id != record.run_id
+    assert "watched" not in other
+    assert np.array_equal(arrays["scores"], other["scores"])
+    assert [(p.stage, p.epoch, p.loss, p.accuracy) for p in plain.curve] == [
+        (p.stage, p.epoch, p.loss, p.accuracy) for p in record.curve
+    ]
+    new = {"watched/last_epoch", "watched/best_on_test"}
+    assert {name: value for name, value in record.values.items() if name not in new} == plain.values
+    assert set(record.values) - set(plain.values) == new
+
+
+def test_it_looks_after_each_epoch_of_the_network_and_after_the_last_of_the_head_alone(watched):
+    record, arrays, folder = watched
+    assert [point.stage for point in record.curve] == ["classifier"] * 4 + ["finetune"] * 4
+    seen = arrays["watched"]
+    assert seen.shape == (len(arrays["labels"]), 1 + 4)
+    shares = 100 * (seen == arrays["labels"][:, None]).mean(axis=0)
+    last, best = record.values["watched/last_epoch"], record.values["watched/best_on_test"]
+    assert last.value == pytest.approx(shares[-1])
+    assert best.value == pytest.approx(shares.max())
+    assert "best by the test labels of 5 epochs" in best.definition
+    assert last.value > 100 / 4
+    assert Store(folder / "records").verify(record) == []
+
+
+def test_an_interrupted_training_has_seen_what_a_whole_one_has(watched, tmp_path, monkeypatch):
+    """Killed after it looked and before the epoch was kept: a stale picture of the epoch must not stay."""
+    _, arrays, _ = watched
+    run = mini.run_of("bcnn_dm", changes=WATCH)
+
+    class Killed(execute.Watch):
+        def __call__(self, name, stage, epoch):
+            super().__call__(name, stage, epoch)
+            if (name, epoch) == ("finetune", 2):
+                np.save(self._path(name, epoch), np.full((len(arrays["labels"]), 1), -1, np.float32))
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(execute, "Watch", Killed)
+        with pytest.raises(KeyboardInterrupt):
+            do_run(run, tmp_path, lambda what, share: None)
+    assert len(list(tmp_path.rglob("watched/*.npy"))) == 3
+    record = mini.do(run, tmp_path)
+    assert np.array_equal(Store(tmp_path / "records").outputs(record)["watched"], arrays["watched"])
+
+
+def test_shuffled_training_labels_are_at_chance_in_every_epoch(tmp_path):
+    _, arrays = done(tmp_path, Changes(watch_test=True, shuffle_labels=True))
+    shares = (arrays["watched"] == arrays["labels"][:, None]).mean(axis=0)
+    assert (abs(shares - 1 / 4) < 0.2).all()
+
+
+@pytest.mark.parametrize("name", ["bcnn/fv_sift@cub", "keypoint_fcn/localizer@cub", "bcnn/bcnn_mm@market1501"])
+def test_where_there_is_nothing_to_watch_it_says_so(name):
+    recipes = load_recipes()
+    if name not in recipes:
+        name = next(key for key in recipes if key.endswith("@market1501"))
+    recipe = recipes[name]
+    with pytest.raises(FgbenchError, match="no classes of test images to watch"):
+        plan([recipe], "quick", [0], device="cpu", changes=WATCH)
