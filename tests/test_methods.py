@@ -30,7 +30,8 @@ def test_symmetric_streams_share_one_network_and_asymmetric_ones_do_not():
     symmetric, asymmetric = build("bcnn", ["tiny_d:conv"] * 2), build("bcnn", ["tiny_d:conv", "tiny_m:conv"])
     assert len(symmetric.streams) == 1
     assert len(asymmetric.streams) == 2
-    assert symmetric.embed(images()).shape == (3, 64 * 64)
+    assert symmetric(images()).embedding.shape == (3, 64 * 64)
+    assert symmetric.embed(images()).shape == (3, 64 * 65 // 2)
     assert asymmetric.embed(images()).shape == (3, 64 * 48)
 
 
@@ -42,6 +43,25 @@ def test_bcnn_descriptor_is_pooled_rooted_and_normalised():
         assert torch.allclose(method.embed(images()), expected)
         out = method(images())
         assert torch.allclose(out.logits, method.classifier(expected), atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"pyramid": 2}])
+def test_without_repetitions_descriptors_of_equal_streams_have_the_inner_products_of_whole_ones(options):
+    method = build("bcnn", ["tiny_d:conv"] * 2, **options)
+    with torch.inference_mode():
+        whole, out = method(images()), method.predict(images())
+        half = method.embed(images())
+    assert whole.embedding.shape[1] == method.classifier.in_features
+    assert half.shape[1] == whole.embedding.shape[1] * 65 // 128
+    torch.testing.assert_close(half @ half.T, whole.embedding @ whole.embedding.T)
+    assert torch.equal(out.embedding, half)
+    assert torch.equal(out.logits, whole.logits)
+
+
+def test_projected_descriptors_are_whole():
+    method = build("bcnn", ["tiny_d:conv"] * 2, pooling="tensor_sketch", dims=32)
+    with torch.inference_mode():
+        assert torch.equal(method.embed(images()), method(images()).embedding)
 
 
 def test_fc_cnn_descriptor_has_unit_length_and_logits_come_from_the_features():

@@ -21,9 +21,10 @@ from fgbench.layers.bilinear import (
     bilinear_pyramid,
     l2_normalize,
     signed_sqrt,
+    symmetric_half,
 )
 from fgbench.layers.compact_bilinear import projection
-from fgbench.methods.base import Method, Options, Task, linear_head, methods
+from fgbench.methods.base import Method, Options, Outputs, Task, linear_head, methods
 
 Pooling = Literal["full", "tensor_sketch", "random_maclaurin"]
 
@@ -75,6 +76,20 @@ class Bcnn(Method):
         first, second = align_maps(first, second, self.options.dropped)
         pooled = bilinear_pyramid(first, second, self.pool, self.levels)
         return l2_normalize(signed_sqrt(pooled, self.options.epsilon), self.options.epsilon)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """(B, D) descriptors; those of two equal streams without what stands twice in a symmetric matrix."""
+        return self._once(super().embed(images))
+
+    def predict(self, images: Tensor) -> Outputs:
+        """Logits from the whole descriptor; the embedding is what `embed` gives."""
+        outputs = super().predict(images)
+        return outputs._replace(embedding=self._once(outputs.embedding))
+
+    def _once(self, descriptors: Tensor) -> Tensor:
+        if not self.symmetric or self.options.pooling != "full":
+            return descriptors
+        return symmetric_half(descriptors, self.streams[0].channels)  # type: ignore[arg-type]
 
     def modules_of(self, group: str) -> list[nn.Module]:
         """The streams are the backbone; a projection is never trained."""

@@ -6,7 +6,14 @@ import torch
 from torch.autograd import gradcheck
 
 from fgbench.errors import FgbenchError
-from fgbench.layers.bilinear import align_maps, bilinear_pool, bilinear_pyramid, l2_normalize, signed_sqrt
+from fgbench.layers.bilinear import (
+    align_maps,
+    bilinear_pool,
+    bilinear_pyramid,
+    l2_normalize,
+    signed_sqrt,
+    symmetric_half,
+)
 
 
 def maps(channels, size, seed=0):
@@ -22,6 +29,25 @@ def test_pooling_is_the_mean_outer_product_over_locations():
                 naive[n, c * 5 + d] = sum(a[n, c, i, j] * b[n, d, i, j] for i in range(4) for j in range(4)) / 16
     assert torch.allclose(bilinear_pool(a, b), naive, atol=1e-12)
     assert gradcheck(bilinear_pool, (a.requires_grad_(), b.requires_grad_()))
+
+
+def test_half_of_symmetric_matrices_holds_what_all_of_them_do():
+    draw = torch.Generator().manual_seed(0)
+    whole = torch.randn(4, 3, 5, 5, dtype=torch.float64, generator=draw)
+    whole = (whole + whole.transpose(2, 3)).flatten(1)
+    half = symmetric_half(whole, 5)
+    naive = [
+        [
+            row[k * 25 + i * 5 + j] * (1 if i == j else math.sqrt(2))
+            for k in range(3)
+            for i in range(5)
+            for j in range(i, 5)
+        ]
+        for row in whole.tolist()
+    ]
+    torch.testing.assert_close(half, torch.tensor(naive, dtype=torch.float64), rtol=0, atol=1e-15)
+    torch.testing.assert_close(half @ half.T, whole @ whole.T, rtol=1e-14, atol=0)
+    torch.testing.assert_close(torch.cdist(half, half), torch.cdist(whole, whole), rtol=1e-6, atol=1e-6)
 
 
 def test_maps_of_other_sizes_are_refused():
