@@ -52,13 +52,17 @@ def unmap_pages(array: object) -> None:
             base.madvise(mmap.MADV_DONTNEED)
 
 
+_blocks: list[None] = []
+"""One for each block of `freed_memory_kept` that is open."""
+
+
 @contextmanager
 def freed_memory_kept() -> Iterator[bool]:
     """Freed memory is used again instead of given back, where the C library is glibc; says whether it is.
 
     Every step of training frees and takes the same large tensors. By default each of them is mapped anew, and the
     system clears every page of it again at the first touch. Only for work that keeps nothing: a small tensor that stays
-    in the room of a large one costs that room.
+    in the room of a large one costs that room. Blocks may lie in each other: the outermost decides.
     """
     try:
         library = ctypes.CDLL(None)
@@ -66,11 +70,14 @@ def freed_memory_kept() -> Iterator[bool]:
     except (AttributeError, OSError, TypeError):
         yield False
         return
+    _blocks.append(None)
     try:
         yield _set(mallopt, KEPT)
     finally:
-        _set(mallopt, GIVEN_BACK)
-        trim(0)
+        _blocks.pop()
+        if not _blocks:
+            _set(mallopt, GIVEN_BACK)
+            trim(0)
 
 
 def _set(mallopt: Callable[[int, int], int], values: dict[int, int]) -> bool:

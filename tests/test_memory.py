@@ -27,6 +27,8 @@ def resident_mib():
 print(faults())
 with freed_memory_kept() as kept:
     assert kept
+    with freed_memory_kept():
+        pass
     print(faults())
     before = resident_mib()
     b"x" * (500 << 20)

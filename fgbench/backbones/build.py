@@ -15,6 +15,10 @@ from fgbench.backbones.state import load_into, read_state
 from fgbench.backbones.weights import find_file, find_weights, remembered_hash
 from fgbench.errors import FgbenchError, MissingError
 from fgbench.layers.keypoint_maps import Grid
+from fgbench.memory import freed_memory_kept
+
+PIECE_PIXELS = 2 * 448 * 448
+"""Pixels of the images that go through a network on a CPU together, where no gradient is asked for."""
 
 
 class Backbone(nn.Module):
@@ -74,6 +78,14 @@ class Backbone(nn.Module):
         return self._compute(images) if self._kept is None else self._kept(images)
 
     def _compute(self, images: Tensor) -> Tensor:
+        """What `forward` gives; on a CPU a few images at a time, whose maps are small enough to be used again."""
+        few = max(1, PIECE_PIXELS // (images.shape[2] * images.shape[3]))
+        if images.device.type != "cpu" or torch.is_grad_enabled() or self.training or len(images) <= few:
+            return self._layers(images)
+        with freed_memory_kept():
+            return torch.cat([self._layers(piece) for piece in torch.split(images, few)])
+
+    def _layers(self, images: Tensor) -> Tensor:
         pixels = self.input.apply(images, self._factor, self._offset).contiguous(memory_format=torch.channels_last)
         out: Tensor = self.layers(pixels).float()
         return out.flatten(1) if self.tap in VECTOR_TAPS else out

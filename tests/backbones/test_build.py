@@ -255,6 +255,28 @@ def test_gradients_flow_to_every_weight_and_outputs_may_be_reused(network: str) 
     assert all(p.grad is not None and p.grad.isfinite().all() for p in backbone.parameters())
 
 
+def test_without_gradients_a_few_images_at_a_time_give_what_all_together_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fgbench.backbones.build.PIECE_PIXELS", 2 * 64 * 64 + 1)
+    backbone = load_backbone("squeezenet1_1", "features", pretrained=False)
+    seen: list[int] = []
+    backbone.layers.register_forward_pre_hook(lambda layers, inputs: seen.append(len(inputs[0])))
+
+    def sizes(count: int) -> tuple[Tensor, list[int]]:
+        seen.clear()
+        return backbone(images(64, count)), list(seen)
+
+    together, pieces = sizes(5)
+    assert pieces == [5]
+    with torch.inference_mode():
+        apart, pieces = sizes(5)
+        assert pieces == [2, 2, 1]
+        assert sizes(2)[1] == [2]
+        assert backbone(images(200)).shape[0] == 1
+        torch.testing.assert_close(apart, together.detach())
+        backbone.train()
+        assert sizes(5)[1] == [5]
+
+
 def test_the_state_is_the_layers() -> None:
     backbone = load_backbone("tiny_d", "conv", pretrained=False)
     assert all(name.startswith("layers.") for name in backbone.state_dict())
