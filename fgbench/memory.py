@@ -2,7 +2,6 @@
 
 import ctypes
 import mmap
-import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +26,8 @@ def peak_mib() -> float:
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
+    import resource  # not there on Windows, where all that measures nothing works without it
+
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
@@ -42,9 +43,10 @@ def forget_peak() -> bool:
 def unmap_pages(array: object) -> None:
     """What has been read of an array that is mapped from a file is no longer memory of this process.
 
-    The system keeps it as long as it has room. What is not such an array, or a part of one, is left alone.
+    The system keeps it as long as it has room. What is not such an array, or a part of one, is left alone; and all is
+    where the system has no word for it.
     """
-    if isinstance(array, np.memmap) and array.mode != "c":
+    if isinstance(array, np.memmap) and array.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
         base: object = array
         while isinstance(base, np.ndarray):
             base = base.base

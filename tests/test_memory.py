@@ -116,3 +116,21 @@ def test_what_is_not_mapped_or_was_changed_in_memory_alone_is_left_as_it_is(tmp_
     unmap_pages(written)
     assert (written == 8).all()
     unmap_pages(Rows(here, np.arange(3)))
+
+
+def test_what_measures_nothing_works_where_the_system_has_no_word_for_memory(tmp_path):
+    """As on Windows, which has neither module `resource` nor `madvise`."""
+    code = """
+import mmap, sys
+sys.modules["resource"] = None
+del mmap.MADV_DONTNEED
+import fgbench.catalogue, fgbench.execute, fgbench.report_commands
+import numpy as np
+from fgbench.memory import unmap_pages
+np.save(sys.argv[1], np.arange(5))
+mapped = np.load(sys.argv[1], mmap_mode="r")
+unmap_pages(mapped)
+print(mapped.sum())
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "rows.npy")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "10\n"
