@@ -31,7 +31,7 @@ class Journal:
         energy_note: why it is not known, or what it lacks.
         phase_s: seconds of each phase.
         phase_peak_mib: largest resident memory of this process in each phase; empty where the system cannot tell.
-        peak_mib: the largest in any phase of any sitting.
+        peak_mib: the largest of any sitting, in its phases and between them.
         recalled: of each phase, how many images of a network were not computed in it, as an earlier run had done so.
     """
 
@@ -48,7 +48,7 @@ class Journal:
         self.recalled: dict[str, int] = stored.get("recalled", {})
         self._phase = ""
         self._counted: float | None = None
-        self._forgets = False
+        self._forgets = forget_peak()  # what this process did before is not of this run
         self.started: str = stored.get("started", datetime.now(UTC).isoformat(timespec="seconds"))
         self.energy_j: float | None = stored.get("energy_j")
         self.energy_note: str = stored.get("energy_note", UNMEASURED if self.energy_j is None else "")
@@ -65,6 +65,7 @@ class Journal:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Count the time, the memory and the energy of the block towards a phase, also when it fails."""
+        self.peak_mib = max(self.peak_mib, peak_mib())  # between the phases
         self.save(name)
         self._phase, self._forgets = name, forget_peak()
         self._counted, spent = time.perf_counter(), self._meter.start()

@@ -6,6 +6,7 @@ import pytest
 from fgbench import journal as module
 from fgbench.energy import Meter
 from fgbench.journal import Journal
+from fgbench.memory import peak_mib
 from fgbench.provenance import cost
 from fgbench.records import Cost
 
@@ -77,6 +78,21 @@ def test_every_phase_has_its_own_peak_and_the_largest_of_all_sittings_is_the_run
     assert found.phase_peak_mib["descriptors"] > found.phase_peak_mib["svm"] + 250
     assert found.phase_peak_mib["svm"] == first.phase_peak_mib["svm"]
     assert found.peak_mib == found.phase_peak_mib["descriptors"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak begins anew under Linux alone")
+def test_the_peak_of_a_run_is_also_that_between_its_phases_but_not_that_before_it(tmp_path):
+    np.ones(60_000_000)  # 458 MiB, of something else
+    before = peak_mib()
+    found = start(tmp_path)
+    np.ones(40_000_000)  # 305 MiB
+    with found.phase("test"):
+        pass
+    between = Cost.model_validate(cost(found, 1))
+    assert between.phase_peak_mib["test"] + 250 < between.peak_mib < before - 100
+    assert start(tmp_path).peak_mib == between.peak_mib
+    np.ones(50_000_000)  # 381 MiB
+    assert between.peak_mib + 50 < cost(found, 1)["peak_mib"] < before - 50
 
 
 def test_where_peaks_cannot_be_begun_anew_the_phases_have_none(tmp_path, monkeypatch):
