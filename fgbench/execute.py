@@ -81,12 +81,13 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     with journal.phase("pixels"):
         train_pixels, test_pixels = pixels(training, test_pipeline), pixels(test, test_pipeline)
         augmented = pixels(training, train_pipeline) if settings.stages else train_pixels
+        watched = pixels(test, train_pipeline) if run.changes.watch_test else None
     method = _build(run, trial, journal).to(engine.device)
 
     train_data = _train_data(augmented, training, train_pipeline)
     watch = None
-    if run.changes.watch_test:
-        seen = middle(replace(train_data, pixels=pixels(test, train_pipeline), keypoints=None)).pixels
+    if watched is not None:
+        seen = middle(replace(train_data, pixels=watched, keypoints=None)).pixels
         watch = Watch(method, seen, batch_size, engine, work / "watched")
 
     with journal.phase("training"), freed_memory_kept():

@@ -1,8 +1,11 @@
+import json
+
 import mini
 import numpy as np
 import pytest
 
 from fgbench import execute
+from fgbench.datasets.pixels import cached_pixels
 from fgbench.errors import FgbenchError
 from fgbench.recipes import load_recipes
 from fgbench.records import Store
@@ -70,6 +73,22 @@ def test_an_interrupted_training_has_seen_what_a_whole_one_has(watched, tmp_path
     assert len(list(tmp_path.rglob("watched/*.npy"))) == 3
     record = mini.do(run, tmp_path)
     assert np.array_equal(Store(tmp_path / "records").outputs(record)["watched"], arrays["watched"])
+
+
+def test_decoding_what_is_watched_is_time_of_a_phase(tmp_path, monkeypatch):
+    run = mini.run_of("bcnn_dm", changes=WATCH)
+    journal, phases = tmp_path / "work" / run.id / "journal.json", []
+
+    def decoding(*arguments):
+        phases.append(json.loads(journal.read_text())["open"])
+        if len(phases) == 4:  # to train on and to be tested on, each as in test and as in training
+            raise KeyboardInterrupt
+        return cached_pixels(*arguments)
+
+    monkeypatch.setattr("fgbench.experiment.cached_pixels", decoding)
+    with pytest.raises(KeyboardInterrupt):
+        do_run(run, tmp_path, lambda what, share: None)
+    assert phases == ["pixels"] * 4
 
 
 def test_shuffled_training_labels_are_at_chance_in_every_epoch(tmp_path):
