@@ -145,11 +145,14 @@ class Record(Model):
 
 
 def by_identity(records: Iterable[Record]) -> list[list[Record]]:
-    """Records that differ in their seed alone, together, in the order they come."""
-    groups: dict[str, list[Record]] = {}
+    """Records that differ in their seed alone, together, in the order they come.
+
+    A seed that is there twice, as a copy or once more with the test images watched, is one seed.
+    """
+    groups: dict[str, dict[int, Record]] = {}
     for record in records:
-        groups.setdefault(record.identity, []).append(record)
-    return list(groups.values())
+        groups.setdefault(record.identity, {})[record.seed] = record
+    return [list(group.values()) for group in groups.values()]
 
 
 def _by_kind(pictures: Iterable[Path]) -> dict[str, Path]:

@@ -181,9 +181,8 @@ def best_runs(records: Sequence[Record]) -> tuple[Record, ...]:
     def merit(group: Sequence[Record]) -> tuple[int, str]:
         return len(group), max(str(record.provenance.get("finished", "")) for record in group)
 
-    # A seed that is there twice, as a copy, is one seed.
-    seeds = ({record.seed: record for record in group} for group in by_identity(records))
-    return max((tuple(group.values()) for group in seeds), key=merit)
+    best = max(by_identity(records), key=merit)
+    return tuple(best)
 
 
 def _values(cell: Cell, records: Sequence[Record]) -> list[float]:

@@ -33,6 +33,20 @@ def test_seeds_share_a_row_with_the_interval_of_their_mean():
     assert row["runs"].split(", ") == [record.run_id for record in records]
 
 
+def test_a_seed_run_once_more_with_the_test_images_watched_is_one_seed():
+    plain = of_accuracy(80.0)
+    watched = plain.model_copy(
+        update={"run_id": "watched", "values": plain.values | {"watched/last_epoch": plain.values["accuracy"]}}
+    )
+    other = of_accuracy(82.0, 1)
+    frame = table([plain, watched])
+    row = row_of(frame)
+    assert (len(frame), row["seeds"], row["runs"]) == (1, 1, "watched")
+    assert (row["low"], row["high"]) == (plain.values["accuracy"].low, plain.values["accuracy"].high)
+    row = row_of(table([plain, watched, other]))
+    assert (row["seeds"], row["measured"], row["runs"]) == (2, 81.0, f"watched, {other.run_id}")
+
+
 def judge_cell(records):
     (cell,) = [cell for cell in CELLS if cell.id == "t1/bcnn_dd/birds"]
     return judge(cell, records, {}, RECIPES)

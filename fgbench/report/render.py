@@ -62,7 +62,7 @@ def render(
     runs = by_identity(records)
     odd = anomalies or {}
     shown = {name: _shown(name, verdicts[name], runs) for name in papers}
-    addresses = _addresses(shown, runs)
+    addresses = _addresses(shown, records)
     common = {
         "papers": papers,
         "verdicts": verdicts,
@@ -130,9 +130,9 @@ def _of_paper(name: str, runs: Sequence[Sequence[Record]]) -> int:
     return sum(group[0].recipe_paper == name for group in runs)
 
 
-def _addresses(shown: Mapping[str, Sequence[Sequence[Record]]], runs: Sequence[Sequence[Record]]) -> dict[str, str]:
+def _addresses(shown: Mapping[str, Sequence[Sequence[Record]]], records: Sequence[Record]) -> dict[str, str]:
     """Where each run is told in full: on the page of its paper, else of another, else by its provenance."""
-    found = {record.run_id: f"provenance.html#r-{record.run_id}" for group in runs for record in group}
+    found = {record.run_id: f"provenance.html#r-{record.run_id}" for record in records}
     for own in (False, True):
         for name, groups in shown.items():
             for group in groups:

@@ -149,6 +149,14 @@ def test_time_that_lacks_what_an_earlier_run_did_says_so(tmp_path):
     assert "frozen network" not in pages(tmp_path / "whole", [whole])["bcnn"]
 
 
+def test_a_seed_run_twice_is_one_seed_and_both_records_are_found(tmp_path):
+    plain, again = run(80.0), "0123456789abcdef"
+    found = pages(tmp_path, [plain, plain.model_copy(update={"run_id": again}), run(80.0, protocol={"images": "j"})])
+    assert "runs of 2 protocols answer to it" in found["bcnn"]
+    assert "2 seeds" not in Parsed(found["index"]).text
+    assert all(f'id="r-{run_id}"' in found["provenance"] for run_id in (plain.run_id, again))
+
+
 def test_every_phase_has_its_time_and_memory(tmp_path):
     cost = {"wall_s": 30.0, "peak_mib": 900.0, "phase_s": {"fit": 10.0, "test": 20.0}, "phase_peak_mib": {"fit": 800.0}}
     text = Parsed(pages(tmp_path, [run(80.0, cost=cost)])["bcnn"]).text
