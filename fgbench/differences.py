@@ -1,6 +1,7 @@
 """Which runs are ahead of which: each beside the next, image by image, on the same test images."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -16,7 +17,7 @@ from fgbench.recipes import Recipe
 from fgbench.records import Record, by_identity
 from fgbench.report.model import NONE
 from fgbench.run_table import run_name
-from fgbench.sheets import Entry, Sheet
+from fgbench.sheets import Entry, Notes, Sheet
 from fgbench.statistics import holm
 
 DIFFERENCES = {
@@ -28,6 +29,7 @@ DIFFERENCES = {
 
 `difference`, `low` and `high` are in percent; `test` says which it was, or why there was none.
 """
+ORDERED = "The order is that of the same images, so a difference tends to be too large; only neighbours are compared."
 NOTHING = {**dict.fromkeys(("difference", "low", "high", "p"), math.nan), "samples": None}
 
 
@@ -35,7 +37,9 @@ def difference_frame(records: Sequence[Record], outputs: Outputs, recipes: Mappi
     """Each group of records that differ in their seed alone, less the next best with the same protocol and main value.
 
     `p` is of no difference, adjusted by Holm for all rows; the interval is one of 95 %, of each row alone. Images count
-    as drawn from more of their kind, as in a claim. Controls are left out.
+    as drawn from more of their kind, as in a claim. Who is next is told by the same images: neighbours lie nearer to
+    each other than any two, so that `p` is not too small for it, but the better one has had luck more often than not,
+    and the difference tends to be too large. Controls are left out.
 
     Args:
         records: of any recipes.
@@ -43,7 +47,9 @@ def difference_frame(records: Sequence[Record], outputs: Outputs, recipes: Mappi
         recipes: by key, to know which have no spread over seeds.
     """
     columns: dict[tuple[str, str], list[list[Record]]] = {}
-    for group in by_identity([record for record in records if not record.control]):
+    runs = by_identity([record for record in records if not record.control])
+    names = _names(runs)
+    for group in runs:
         columns.setdefault((group[0].protocol_hash, headline(group[0].values)), []).append(group)
     pairs = [
         (metric, better, worse)
@@ -54,7 +60,7 @@ def difference_frame(records: Sequence[Record], outputs: Outputs, recipes: Mappi
     adjusted = iter(holm([each.p for each in found if isinstance(each, Pair)]))
     rows = [
         {
-            "better": _name(better), "worse": _name(worse), "metric": metric,
+            "better": names[better[0].run_id], "worse": names[worse[0].run_id], "metric": metric,
             "better_runs": _ids(better), "worse_runs": _ids(worse),
             **({**NOTHING, "test": each} if isinstance(each, str) else _numbers(each, next(adjusted))),
         }
@@ -84,9 +90,16 @@ def _mean(group: Sequence[Record], metric: str) -> float:
     return sum(record.values[metric].value for record in group) / len(group)
 
 
-def _name(group: Sequence[Record]) -> str:
-    first = group[0]
-    return run_name({"title": first.title, "profile": first.profile, "control": "none", "seeds": len(group)})
+def _names(runs: Sequence[Sequence[Record]]) -> dict[str, str]:
+    """Names by the id of the first record, no two the same: where the words do not tell them apart, with that id."""
+    words = {
+        group[0].run_id: run_name(
+            {"title": group[0].title, "profile": group[0].profile, "control": "none", "seeds": len(group)}
+        )
+        for group in runs
+    }
+    count = Counter(words.values())
+    return {run: name if count[name] == 1 else f"{name} ({run})" for run, name in words.items()}
 
 
 def _ids(group: Sequence[Record]) -> str:
@@ -94,18 +107,24 @@ def _ids(group: Sequence[Record]) -> str:
 
 
 def difference_sheet(frame: pd.DataFrame) -> Sheet:
-    """`difference_frame` to be read."""
+    """`difference_frame` to be read, the test of each row as a footnote."""
+    notes = Notes()
 
-    def entries(row: Mapping[Any, Any]) -> tuple[str, ...]:
+    def entries(row: Mapping[Any, Any]) -> tuple[Entry, ...]:
+        names = Entry(row["better"]), Entry(row["worse"])
         if pd.isna(row["p"]):
-            return row["better"], row["worse"], row["test"], NONE, NONE
+            return *names, Entry(row["test"]), Entry(NONE), Entry(NONE)
         value, ends = f"{row['difference']:+.2f}", f"{row['low']:.2f} to {row['high']:.2f}"
-        return row["better"], row["worse"], value, ends, f"{row['p']:.2g}"
+        return *names, Entry(value), Entry(ends), Entry(f"{row['p']:.2g}", note=notes(row["test"]))
+
+    rows = tuple(entries(row) for row in frame.to_dict("records"))
 
     return Sheet(
         name="differences",
         caption="Each run less the next best on the same test images, in points; p adjusted for all rows.",
         heads=("Run", "less", "difference", "95 %", "p"),
-        rows=tuple(tuple(map(Entry, entries(row))) for row in frame.to_dict("records")),
+        rows=rows,
         numbers=(False, False, True, True, True),
+        remarks=(ORDERED,) if rows else (),
+        notes=notes.all,
     )

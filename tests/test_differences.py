@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from made_records import Kept, of_right
+from made_records import Kept, deviation, of_right
 from scipy.stats import binomtest
 
 from fgbench.differences import DIFFERENCES, difference_frame, difference_sheet
@@ -46,6 +46,21 @@ def test_seeds_are_one_side_and_controls_and_other_protocols_are_none():
     assert frame.better[0] == "bcnn/bcnn_dd, paper, 3 seeds"
     assert frame.difference[0] == pytest.approx(21)
     assert len(frame.better_runs[0].split(", ")) == 3
+
+
+def test_no_two_runs_have_one_name_and_each_p_says_of_which_test_it_is():
+    small = run("bcnn/bcnn_dd@cub", 60, deviations=[deviation("test_pipeline").model_dump()], settings={"size": 224})
+    seeds = [run("bcnn/fv_sift@cub", 30 + seed, seed) for seed in range(2)]
+    frame = table(run("bcnn/bcnn_dd@cub", 84), small, *seeds)
+    ids = frame.better_runs.tolist()
+    assert frame.better.tolist() == [f"bcnn/bcnn_dd, paper ({each})" for each in ids]
+    assert frame.worse.tolist() == [frame.better[1], "bcnn/fv_sift, paper, 2 seeds"]
+    sheet = difference_sheet(frame)
+    assert [row[4].note for row in sheet.rows] == ["a", "b"]
+    assert sheet.notes == (
+        ("a", "McNemar's exact test of one trained network each"),
+        ("b", "t test over images and seeds"),
+    )
 
 
 def test_what_cannot_be_compared_says_why_and_hides_no_other():
