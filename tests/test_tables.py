@@ -20,7 +20,7 @@ def test_the_tables_of_a_file_are_what_their_commands_print(file):
 def test_what_stood_in_a_table_is_replaced_and_what_stands_around_it_is_kept():
     text = f"before\n{COMMAND}old 12.3\n<!-- end -->\nbetween\n<!-- end -->\nafter\n"
     new = filled(text)
-    assert new.startswith(f"before\n{COMMAND}\n**Numbers that the papers print.**\n\n| paper |")
+    assert new.startswith(f"before\n{COMMAND}\n**Numbers that the papers print.**\n\n| Paper |")
     assert new.endswith("|\n\n<!-- end -->\nbetween\n<!-- end -->\nafter\n")
     assert "old 12.3" not in new
     assert filled(new) == new
