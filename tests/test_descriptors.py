@@ -1,12 +1,13 @@
 import json
+import os
 import sys
 
 import numpy as np
 import pytest
 import torch
 
-from fgbench import svm
-from fgbench.descriptors import map_images
+from fgbench import descriptors, svm
+from fgbench.descriptors import map_images, map_outputs
 from fgbench.memory import forget_peak, peak_mib
 
 CPU = torch.device("cpu")
@@ -51,6 +52,47 @@ def test_rows_are_those_of_images_and_mirror_images_and_go_on_after_an_interrupt
     assert rows.dtype == np.float32
     assert np.array_equal(rows, expected(pixels))
     assert len(np.load(path)) == 20
+
+
+def test_rows_are_noted_once_they_are_on_the_disk(tmp_path, monkeypatch):
+    pixels, path = images(6), tmp_path / "rows.npy"
+    synced = []
+
+    def fails(handle):
+        synced.append(os.fstat(handle).st_size == path.stat().st_size)
+        if sum(synced) == 2:  # the rows of the second batch
+            raise OSError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", fails)
+        with pytest.raises(OSError, match="no room"):
+            map_images(path, pixels, flat, batch_size=2, device=CPU)
+    assert json.loads(path.with_suffix(".json").read_text()) == {"done": 2}
+    assert np.array_equal(map_images(path, pixels, flat, batch_size=2, device=CPU), expected(pixels)[:6])
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_files_of_one_pass_go_on_together_wherever_it_was_interrupted(tmp_path, monkeypatch, number):
+    pixels = images(6)
+    paths = {name: tmp_path / f"{name}.npy" for name in ("a", "b")}
+    write, notes = descriptors.write_json, []
+
+    def killed(path, value):
+        write(path, value)
+        notes.append(path)
+        if len(notes) > number:
+            raise KeyboardInterrupt
+
+    def both(batch):
+        return {"a": flat(batch), "b": -flat(batch)}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(descriptors, "write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            map_outputs(paths, pixels, both, batch_size=2, device=CPU)
+    found = map_outputs(paths, pixels, both, batch_size=2, device=CPU)
+    assert np.array_equal(found["a"], expected(pixels)[:6])
+    assert np.array_equal(found["b"], -expected(pixels)[:6])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak begins anew under Linux alone")

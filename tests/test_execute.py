@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import mini
@@ -67,6 +68,10 @@ def test_what_a_user_changes_is_found_as_a_deviation_and_changes_the_id():
         assert changed.id != plain.id
         assert changed.what == "B-CNN [D,M]" + " on tiny_m:conv" * bool(changes.backbone)
         assert field is None or field in {d.field for d in changed.deviations}
+    own = replace(
+        changed, settings=changed.settings.model_copy(update={"backbones": ("tiny_m:conv#a", "tiny_m:conv#b")})
+    )
+    assert own.what == "B-CNN [D,M] on tiny_m:conv"
     assert mini.run_of("bcnn_dm").id == plain.id
     assert mini.run_of("bcnn_dm", seed=1).id != plain.id
 

@@ -1,5 +1,7 @@
+import json
 import sys
 
+import mini
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from fgbench.journal import Journal
 from fgbench.memory import peak_mib
 from fgbench.provenance import cost
 from fgbench.records import Cost
+from fgbench.runner import do_run
 
 
 class Clock:
@@ -44,6 +47,7 @@ def test_times_are_those_of_all_sittings_and_a_killed_one_loses_what_came_after_
         first.tick()  # every other one is too soon
     clock.now += 5
     first.tick()  # too soon, and then SIGKILL
+    assert json.loads((tmp_path / "journal.json").read_text())["open"] == "descriptors"
     second = start(tmp_path)
     assert second.phase_s == {"pixels": 3.0, "descriptors": 24.0}
     with second.phase("descriptors"):
@@ -102,3 +106,17 @@ def test_where_peaks_cannot_be_begun_anew_the_phases_have_none(tmp_path, monkeyp
         pass
     assert found.phase_peak_mib == {}
     assert found.peak_mib > 10
+
+
+def test_a_run_notes_its_time_while_a_phase_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "NOTE_S", -1.0)
+    run = mini.run_of("bcnn_dm")
+    noted = set()
+
+    def report(what, share):
+        found = json.loads((tmp_path / "work" / run.id / "journal.json").read_text())
+        noted.add(found["open"] if found["phase_s"].get(found["open"]) else "")
+
+    do_run(run, tmp_path, report)
+    assert noted >= {"training", "descriptors", "svm", "test"}
+    assert "" not in noted

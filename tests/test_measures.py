@@ -164,3 +164,14 @@ def test_keypoints_that_are_gone_are_found(tmp_path):
     np.savez_compressed(tmp_path / written.outputs, **arrays(keypoints=False))
     forged = written.model_copy(update={"outputs_sha256": hash_file(tmp_path / written.outputs)})
     assert "pck@0.10 is not a value of this protocol" in store.verify(forged)
+
+
+def test_of_what_was_watched_the_last_and_the_best_epoch():
+    labels = np.arange(8) % 4
+    classes = np.stack([np.where(np.arange(8) < right, labels, (labels + 1) % 4) for right in (3, 7, 7, 5)], axis=1)
+    values = measure({"watched": classes.astype(np.int16), "labels": labels})
+    assert {name: (value.value, value.n) for name, value in values.items()} == {
+        "watched/last_epoch": (62.5, 8),
+        "watched/best_on_test": (87.5, 8),
+    }
+    assert "of 4 epochs" in values["watched/best_on_test"].definition

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from test_batches import data, source
+from test_training import stage
 
 from fgbench.datasets.pixels import Rows
+from fgbench.descriptors import to_images
 from fgbench.memory import forget_peak, peak_mib, unmap_pages
 
 CODE = """
@@ -100,6 +104,23 @@ def test_rows_of_a_mapped_file_give_back_what_they_read(mapped):
     for row in range(0, 100, 4):
         assert rows[row : row + 4].all()
     assert resident_mib() < before + 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read as Linux tells it")
+def test_images_and_features_of_a_training_give_back_what_they_read(tmp_path):
+    np.save(tmp_path / "pixels.npy", np.ones((100, 836, 836, 3), np.uint8))  # 200 MiB
+    pixels = np.load(tmp_path / "pixels.npy", mmap_mode="r")
+    cpu = torch.device("cpu")
+    before = resident_mib()
+    for row in range(0, 100, 4):
+        assert to_images(pixels, np.arange(row, row + 4), cpu).all()
+    assert resident_mib() < before + 50
+    np.save(tmp_path / "wide.npy", np.ones((100, 1 << 18)))
+    made = source(tmp_path, stage(train=("classifier",), augment=False, batch_size=4), data(100))
+    made.features = np.load(tmp_path / "wide.npy", mmap_mode="r")
+    before = resident_mib()
+    assert sum(len(batch.features) for batch in made.batches(1)) == 100
+    assert resident_mib() < before + 50
 
 
 def test_what_is_not_mapped_or_was_changed_in_memory_alone_is_left_as_it_is(tmp_path):

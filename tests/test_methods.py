@@ -102,6 +102,14 @@ def test_fisher_methods_fit_encode_and_survive_a_checkpoint(tmp_path):
             assert torch.equal(again.embed(images()), embedding)
 
 
+def test_fv_sift_describes_each_image_of_a_batch_by_itself():
+    method = fitted("fv_sift", [], words=3, pca=10, samples_per_word=30)
+    with torch.inference_mode():
+        together, alone = method.embed(images()), [method.embed(image[None]) for image in images()]
+    torch.testing.assert_close(together, torch.cat(alone))
+    assert (together[0] - together[1]).abs().max() > 1e-3
+
+
 def test_misuse_is_told():
     with pytest.raises(FgbenchError, match="two streams"):
         build("bcnn", ["tiny_d:conv"])

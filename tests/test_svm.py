@@ -86,3 +86,14 @@ def test_mistakes_are_named():
     x[7, 3] = np.nan
     with pytest.raises(FgbenchError, match="training sample 7 is not finite"):
         train_svm(x, labels, 4)
+
+
+@pytest.mark.parametrize("samples", [1, module.ROWS, module.ROWS + 1, 2 * module.ROWS + 1])
+def test_blocks_of_columns_are_all_of_a_file_whatever_the_rows_read_at_a_time(tmp_path, monkeypatch, samples):
+    features = np.random.default_rng(0).normal(size=(samples, 10)).astype(np.float32)
+    np.save(tmp_path / "features.npy", features)
+    monkeypatch.setattr(module, "COLUMN_BYTES", 4 * samples * 4)
+    blocks = list(module._column_blocks(np.load(tmp_path / "features.npy", mmap_mode="r")))
+    assert [block.shape[1] for _, block in blocks] == [4, 4, 2]
+    for columns, block in blocks:
+        assert np.array_equal(block, features[:, columns])

@@ -1,16 +1,24 @@
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import mini
 import numpy as np
 import pytest
+import torch
 
 from fgbench import execute
+from fgbench.datasets import find
 from fgbench.datasets.pixels import cached_pixels
 from fgbench.errors import FgbenchError
+from fgbench.methods.base import Outputs
+from fgbench.pipeline import Pipeline
 from fgbench.recipes import load_recipes
 from fgbench.records import Store
 from fgbench.runner import do_run
 from fgbench.runs import Changes, plan
+from fgbench.training import Epoch
+from fgbench.watching import Watch
 
 WATCH = Changes(watch_test=True)
 
@@ -89,6 +97,54 @@ def test_decoding_what_is_watched_is_time_of_a_phase(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         do_run(run, tmp_path, lambda what, share: None)
     assert phases == ["pixels"] * 4
+
+
+class Looked(torch.nn.Module):
+    """Gives each image the class of its middle; tells in what precision it was asked."""
+
+    HEAD = ("classifier",)
+
+    def __init__(self):
+        super().__init__()
+        self.autocast = []
+
+    def forward(self, images):
+        self.autocast.append(torch.is_autocast_enabled("cpu"))
+        side = images.shape[-1]
+        return Outputs(torch.nn.functional.one_hot(images[:, 0, side // 2, side // 2].long(), 8), images)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_first_process_alone_looks_in_the_precision_of_the_training(tmp_path, rank):
+    device = torch.device("cpu")
+    engine = SimpleNamespace(rank=rank, device=device, autocast=lambda: torch.autocast("cpu", torch.bfloat16))
+    pixels = np.arange(5, dtype=np.uint8)[:, None, None, None] + np.zeros((5, 4, 4, 3), np.uint8)
+    method = Looked()
+    watch = Watch(method, pixels, 2, engine, tmp_path / "watched")
+    watch("finetune", mini.STAGE, 1)
+    assert method.autocast == [True] * 3 * (not rank)
+    assert (tmp_path / "watched").exists() == (not rank)
+    if not rank:
+        assert watch.arrays([Epoch("finetune", 1, 0.0, 0.0, 0.0)])["watched"].tolist() == [[k] for k in range(5)]
+
+
+def test_it_sees_the_test_images_as_training_does_without_its_random_steps(tmp_path, monkeypatch):
+    run = mini.run_of("bcnn_dm", changes=WATCH)
+    train = "resize_short(60, bilinear) | center_crop(56) | random_crop(48) | flip"
+    run = replace(run, settings=run.settings.model_copy(update={"train_pipeline": train}))
+    seen = []
+
+    def kept(method, pixels, *others):
+        seen.append(np.array(pixels))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(execute, "Watch", kept)
+    with pytest.raises(KeyboardInterrupt):
+        do_run(run, tmp_path, lambda what, share: None)
+    index = find("mini_birds").index()
+    test = index.select(~index.train)
+    plain = cached_pixels(test, Pipeline.parse("resize_short(60, bilinear) | center_crop(48)"))
+    assert np.array_equal(seen[0], plain)
 
 
 def test_shuffled_training_labels_are_at_chance_in_every_epoch(tmp_path):

@@ -294,3 +294,12 @@ def test_only_a_model_without_stride_8_is_told_to_have_none(monkeypatch):
     monkeypatch.setattr("timm.create_model", broken)
     with pytest.raises(TypeError, match="a defect"):
         build_network("timm/resnet18", "features")
+
+
+@pytest.mark.parametrize(("network", "tap"), [("vgg16", "relu5_3"), ("vgg19", "relu5_4")])
+def test_the_vector_of_a_vgg_is_the_mean_of_its_last_map(network, tap):
+    maps, pool = (build_network(network, each).layers for each in (tap, "pool"))
+    pool.load_state_dict(maps.state_dict())
+    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(pool(images).flatten(1), maps(images).mean(dim=(2, 3)))
