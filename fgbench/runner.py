@@ -37,10 +37,10 @@ def store_of(folder: Path) -> Store:
 
 
 def campaigns(folder: Path) -> list[Path]:
-    """A results folder itself, or, where it keeps no records, those in it."""
+    """A results folder itself, or, where it keeps no records, those in it that do."""
     if (folder / RECORDS).is_dir():
         return [folder]
-    return sorted(path.parent for path in folder.glob(f"*/{RECORDS}")) or [folder]
+    return sorted({path.parents[1] for path in folder.glob(f"*/{RECORDS}/*.json")}) or [folder]
 
 
 def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Result:

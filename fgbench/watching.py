@@ -19,7 +19,8 @@ from fgbench.training import Epoch
 class Watch:
     """Classes that the softmax layer of a method gives the test images, after epochs of its training.
 
-    After each epoch of a stage that trains the network; of one that trains the head alone, after the last.
+    After each epoch of a stage that trains the network; of one that trains the head alone, after the last. Not in a
+    stage whose losses leave the classes out.
 
     Args:
         method: what is trained.
@@ -35,7 +36,9 @@ class Watch:
 
     def __call__(self, name: str, stage: Stage, epoch: int) -> None:
         """Look, after an epoch of a stage."""
-        if self._engine.rank or (epoch < stage.epochs and set(stage.train) <= set(self._method.HEAD)):
+        without_classes = stage.losses and "cross_entropy" not in stage.losses
+        head_alone = set(stage.train) <= set(self._method.HEAD)
+        if self._engine.rank or without_classes or (head_alone and epoch < stage.epochs):
             return
         path = self._path(name, epoch)
         path.unlink(missing_ok=True)  # of an epoch that a sitting did and lost

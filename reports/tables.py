@@ -16,12 +16,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FILES = (ROOT / "README.md", ROOT / "reports/README.md")
-TABLE = re.compile(r"(<!-- fgbench (export [^\n]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- fgbench (export [^\n]*?) -->\n)((?:(?!<!-- fgbench).)*?)(<!-- end -->)", re.DOTALL)
+COMMAND = re.compile(r"<!-- fgbench ")
 
 
 def filled(text: str) -> str:
     """A text with its tables as their commands print them."""
-    return TABLE.sub(lambda match: f"{match[1]}\n{_printed(match[2])}\n{match[3]}", text)
+    if len(COMMAND.findall(text)) != len(TABLE.findall(text)):
+        sys.exit("a command has no <!-- end --> after it, or is none of fgbench export")
+    return TABLE.sub(lambda match: f"{match[1]}\n{_printed(match[2])}\n{match[4]}", text)
 
 
 def _printed(arguments: str) -> str:

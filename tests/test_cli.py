@@ -279,6 +279,7 @@ def test_report_and_verify_of_records(tmp_path):
 def test_verify_takes_a_folder_of_results_folders_and_finds_the_bad_one(tmp_path):
     for name in ("good", "later"):
         Store(tmp_path / name / "records").write(*record())
+    (tmp_path / "begun/records").mkdir(parents=True)
     code, text = run("verify", str(tmp_path))
     assert code == 0
     assert [line.partition(":")[0] for line in text.splitlines()] == [str(tmp_path / n) for n in ("good", "later")]

@@ -26,6 +26,14 @@ def test_what_stood_in_a_table_is_replaced_and_what_stands_around_it_is_kept():
     assert filled(new) == new
 
 
+@pytest.mark.parametrize(
+    "text", [COMMAND, f"{COMMAND}kept\n{COMMAND}<!-- end -->\n", "<!-- fgbench list -->\n<!-- end -->"]
+)
+def test_a_command_without_an_end_takes_nothing_away(text):
+    with pytest.raises(SystemExit, match="has no <!-- end -->"):
+        filled(text)
+
+
 def test_a_command_that_fails_is_told():
     with pytest.raises(SystemExit, match="no table named 'cels'"):
         filled("<!-- fgbench export cels -->\n<!-- end -->\n")

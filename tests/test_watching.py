@@ -62,6 +62,33 @@ def test_it_looks_after_each_epoch_of_the_network_and_after_the_last_of_the_head
     assert Store(folder / "records").verify(record) == []
 
 
+def test_stages_whose_losses_leave_the_classes_out_are_not_watched(tmp_path):
+    """Of the keypoint FCN those that train the localiser alone."""
+    recipe = load_recipes()["keypoint_fcn/compact_bilinear@cub"]
+    stages = dict(recipe.resolve("quick").ordered_stages)
+    silent = {name for name, stage in stages.items() if stage.losses == ("keypoints",)}
+    assert silent
+    assert set(stages) - silent
+
+    class Method:
+        HEAD = ("classifier",)
+
+        def eval(self):
+            """Is asked for when it is looked at."""
+            raise KeyError
+
+    class Engine:
+        rank = 0
+
+    watch = execute.Watch(Method(), np.zeros((1, 1, 1, 3)), 1, Engine(), tmp_path)
+    for name, stage in stages.items():
+        if name in silent:
+            watch(name, stage, stage.epochs)
+        else:
+            with pytest.raises(KeyError):
+                watch(name, stage, stage.epochs)
+
+
 def test_an_interrupted_training_has_seen_what_a_whole_one_has(watched, tmp_path, monkeypatch):
     """Killed after it looked and before the epoch was kept: a stale picture of the epoch must not stay."""
     _, arrays, _ = watched
