@@ -175,13 +175,14 @@ def _closest(records: Sequence[Record]) -> list[list[Record]]:
     return _by_protocol(record for record in records if closeness(record) == nearest)
 
 
+def merit(group: Sequence[Record]) -> tuple[tuple[bool, bool, bool, int], int, str]:
+    """Of seeds of a run: the closer to the printed number's conditions the greater, then the more, then the later."""
+    return closeness(group[0]), len(group), max(str(record.provenance.get("finished") or "") for record in group)
+
+
 def best_runs(records: Sequence[Record]) -> tuple[Record, ...]:
-    """Of runs that come equally close those of one identity: the most seeds, and of equals the latest."""
-
-    def merit(group: Sequence[Record]) -> tuple[int, str]:
-        return len(group), max(str(record.provenance.get("finished", "")) for record in group)
-
-    best = max(by_identity(records), key=merit)
+    """Those of one identity, of the greatest merit."""
+    best: Sequence[Record] = max(by_identity(records), key=merit)
     return tuple(best)
 
 

@@ -201,6 +201,20 @@ def test_real_runs_and_the_larger_profile_are_taken_and_the_latest():
     assert one(new, old, side(B, 0.7), claims=[claim(A, B)]).state == ClaimState.HOLDS
 
 
+def test_of_two_networks_the_one_nearer_to_the_recipe_is_taken_however_often_the_other_was_run():
+    stages = deviation("stages").model_dump()
+    near = [side(name, share, profile="frozen", deviations=[stages]) for name, share in ((A, 0.8), (B, 0.7))]
+    other = {"profile": "frozen", "deviations": [stages, deviation("backbones").model_dump()], "settings": {"other": 1}}
+    far = [
+        side(name, share, seed, provenance={"finished": "2099"}, **other)
+        for name, share in ((A, 0.5), (B, 0.6))
+        for seed in range(3)
+    ]
+    found = one(*far, *near, claims=[claim(A, B)])
+    assert (found.state, {r.run_id for r in found.records}) == (ClaimState.HOLDS, {r.run_id for r, _ in near})
+    assert one(*far, claims=[claim(A, B)]).state == ClaimState.CONTRADICTED
+
+
 def test_many_claims_at_once_are_adjusted_together_and_a_pair_that_stands_twice_counts_once():
     weak = [side(A, 0.725), side(B, 0.7), side(C, 0.3)]
     alone = one(*weak, claims=[claim(A, B)])

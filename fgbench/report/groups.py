@@ -8,7 +8,7 @@ from math import isfinite
 from fgbench.records import Record
 from fgbench.report.charts import Chart
 from fgbench.report.model import by_protocol
-from fgbench.verdict import closeness
+from fgbench.verdict import merit
 
 Group = Sequence[Record]
 """Runs that differ in their seed alone."""
@@ -31,10 +31,6 @@ class Section:
 
 def nearest_first(groups: Iterable[Group]) -> list[Group]:
     """Those nearest to the papers' conditions first, real data before synthetic; then the most seeds, the latest."""
-
-    def merit(group: Group) -> tuple[object, ...]:
-        return closeness(group[0]), len(group), max(str(record.provenance.get("finished") or "") for record in group)
-
     return sorted(groups, key=merit, reverse=True)
 
 
