@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from fgbench.compare.history import Night
-from fgbench.report.curve import BOTTOM, HEIGHT, LEFT, TOP, WIDTH
 from fgbench.report.model import Source
 from fgbench.report.pages import Page
+from fgbench.report.panel import GROUND, LEFT, RIGHT, TOP, panel, polyline, upright
 from fgbench.statistics.steps import Step, find_steps
 
 RECENT = 7
@@ -67,43 +67,31 @@ def _line(name: str, unit: str, points: Sequence[tuple[int, float, bool, str]]) 
 
 def history_line(line: Line, count: int) -> Markup:
     """A line as inline SVG: dots where a night failed, dashed lines at steps and at new versions."""
-    right, ground = WIDTH - 8, HEIGHT - BOTTOM
     low, high = min(line.values), max(line.values)
     room = (high - low) * 0.08 or abs(high) * 0.05 or 1.0
     low, high = low - room, high + room
 
     def x(night: float) -> float:
-        return LEFT + 8 + (right - LEFT - 8) * (night / max(1, count - 1))
+        return LEFT + 8 + (RIGHT - LEFT - 8) * (night / max(1, count - 1))
 
     def y(value: float) -> float:
-        return ground - (ground - TOP) * (value - low) / (high - low)
+        return GROUND - (GROUND - TOP) * (value - low) / (high - low)
 
     points = [(x(night), y(value)) for night, value in zip(line.nights, line.values, strict=True)]
     dots = "".join(
         f'<circle class="{"fault" if bad else "night"}" cx="{a:.1f}" cy="{b:.1f}" r="{3.4 if bad else 1.8}"/>'
         for (a, b), bad in zip(points, line.failed, strict=True)
     )
-    marks = "".join(
-        f'<line class="step" x1="{a:.1f}" x2="{a:.1f}" y1="{TOP}" y2="{ground}"/>'
-        for a in (x(line.nights[step.at] - 0.5) for step in line.steps)
-    ) + "".join(
-        f'<line class="break" x1="{a:.1f}" x2="{a:.1f}" y1="{TOP}" y2="{ground}"/>'
-        for a in (x(night - 0.5) for night in line.breaks)
-    )
-    ticks = "".join(
-        f'<line class="grid" x1="{LEFT + 6}" x2="{right}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>'
-        f'<text class="tick" x="{LEFT + 2}" y="{y(v) + 3:.1f}" text-anchor="end">{v:.4g}</text>'
-        for v in dict.fromkeys((min(line.values), max(line.values)))
-    )
+    marks = [upright("step", x(line.nights[step.at] - 0.5)) for step in line.steps]
+    marks += [upright("break", x(night - 0.5)) for night in line.breaks]
     steps = "; ".join(f"a step to {step.after:.4g} at night {line.nights[step.at] + 1}" for step in line.steps)
-    title = escape(f"{line.name} over {len(line.values)} nights, {line.unit}: {steps or 'no step'}")
-    path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
-    return Markup(
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{title}</title>{ticks}{marks}'
-        f'<polyline points="{path}"/>{dots}'
-        f'<text class="label" x="{LEFT}" y="10">{escape(line.unit)}</text>'
-        f'<text class="tick" x="{LEFT + 8}" y="{HEIGHT - 6}">1</text>'
-        f'<text class="tick" x="{right}" y="{HEIGHT - 6}" text-anchor="end">night {count}</text></svg>'
+    return panel(
+        f"{line.name} over {len(line.values)} nights, {line.unit}: {steps or 'no step'}",
+        line.unit,
+        "".join(marks) + polyline(points) + dots,
+        [(y(v), f"{v:.4g}") for v in dict.fromkeys((min(line.values), max(line.values)))],
+        [(LEFT + 8, "start", "1"), (RIGHT, "end", f"night {count}")],
+        left=LEFT + 6,
     )
 
 

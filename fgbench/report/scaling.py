@@ -2,36 +2,27 @@
 
 import math
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from fgbench.report.curve import BOTTOM, HEIGHT, LEFT, TOP, WIDTH
+from fgbench.report.panel import GROUND, LEFT, RIGHT, TOP, panel, polyline
 from fgbench.report.speed import ScalingCurve, duration
 
 
 def scaling_curve(curve: ScalingCurve) -> Markup:
     """The points of a curve joined by lines, with its exponent in words."""
     sizes, costs = (list(values) for values in zip(*curve.points, strict=True))
-    right, ground = WIDTH - 18, HEIGHT - BOTTOM
-    x, y = _axis(sizes, LEFT + 12, right), _axis(costs, ground - 6, TOP + 8)
-    line = " ".join(f"{x(size):.1f},{y(cost):.1f}" for size, cost in curve.points)
-    dots = "".join(f'<circle cx="{x(size):.1f}" cy="{y(cost):.1f}" r="2.6"/>' for size, cost in curve.points)
-    marks = "".join(
-        f'<line class="grid" x1="{LEFT + 8}" x2="{right}" y1="{y(cost):.1f}" y2="{y(cost):.1f}"/>'
-        f'<text class="tick" x="{LEFT + 4}" y="{y(cost) + 3:.1f}" text-anchor="end">{escape(duration(cost))}</text>'
-        for cost in dict.fromkeys((min(costs), max(costs)))
-    )
-    ticks = "".join(
-        f'<text class="tick" x="{x(size):.1f}" y="{HEIGHT - 6}" text-anchor="middle">{size:g}</text>' for size in sizes
-    )
+    x, y = _axis(sizes, LEFT + 12, RIGHT - 10), _axis(costs, GROUND - 6, TOP + 8)
+    points = [(x(size), y(cost)) for size, cost in curve.points]
     power = "" if curve.exponent is None else f": grows with the power {curve.exponent:.2f}"
-    title = escape(
+    return panel(
         f"{curve.title}, {curve.axis} {sizes[0]:g} to {sizes[-1]:g}, "
-        f"{duration(costs[0])} to {duration(costs[-1])}{power}"
-    )
-    return Markup(
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{title}</title>{marks}'
-        f'<polyline points="{line}"/>{dots}{ticks}'
-        f'<text class="label" x="{LEFT}" y="10">{escape(curve.axis)}</text></svg>'
+        f"{duration(costs[0])} to {duration(costs[-1])}{power}",
+        curve.axis,
+        polyline(points) + "".join(f'<circle cx="{across:.1f}" cy="{up:.1f}" r="2.6"/>' for across, up in points),
+        [(y(cost), duration(cost)) for cost in dict.fromkeys((min(costs), max(costs)))],
+        [(x(size), "middle", f"{size:g}") for size in sizes],
+        left=LEFT + 8,
+        right=RIGHT - 10,
     )
 
 
