@@ -149,10 +149,11 @@ def verdict_frame(found: Sequence[Any]) -> pd.DataFrame:
 
 def deviation_text(deviation: Deviation) -> str:
     """A deviation in a line: `field: what the recipe says -> what was done`."""
-    return f"{deviation.field}: {_word(deviation.recipe)} -> {_word(deviation.run)}"
+    return f"{deviation.field}: {word(deviation.recipe)} -> {word(deviation.run)}"
 
 
-def _word(value: object) -> str:
+def word(value: object) -> str:
+    """A setting as text: a list without brackets."""
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "none" if value is None else str(value)

@@ -162,7 +162,7 @@ def by_protocol(groups: Sequence[Sequence[Record]]) -> list[tuple[str, list[Sequ
 def _protocol(record: Record) -> str:
     p = record.protocol
     sees = [
-        f"{'and '.join(p[key])} in {when}"
+        f"{' and '.join(p[key])} in {when}"
         for key, when in (("train_sees", "training"), ("test_sees", "test"))
         if p[key]
     ]
@@ -231,12 +231,15 @@ def value_table(records: Sequence[Record]) -> list[Grid]:
             if len(records) > 1:
                 rows += [(words, [end(spread(records, name)) for name in own]) for words, end in ENDS]
             found.append((caption, own, rows))
-    for kind, caption in (("pcp", "Parts with IoU over 0.5, %"), ("attention", "Attention, times the image's mean")):
+    for kind, caption in (
+        ("pcp", "Parts with IoU over 0.5, %"),
+        ("attention", "Attention, times the image's mean"),
+        ("watched", "Test images right by the softmax layer, watched in training, %"),
+    ):
         own = [name for name in names if name.startswith(f"{kind}/")]
         if own:
-            found.append(
-                (caption, ["mean over seeds"], [(name.partition("/")[2], [mean_of(records, name)]) for name in own])
-            )
+            rows = [(name.partition("/")[2].replace("_", " "), [mean_of(records, name)]) for name in own]
+            found.append((caption, ["mean over seeds"], rows))
     return found
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from fgbench.analysis import word
 from fgbench.anomalies import Anomalies
 from fgbench.claims import ClaimResult
 from fgbench.files import write_text
@@ -155,6 +156,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     pages.filters |= {"number": model.number, "printed": model.printed, "jpeg": _data_address, **FILTERS}
-    pages.filters |= {"address": address, "is_web": is_web}
+    pages.filters |= {"address": address, "is_web": is_web, "word": word}
     pages.globals |= {"place": place, "strip": strip, "reach": reach}
     return pages

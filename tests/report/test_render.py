@@ -157,6 +157,25 @@ def test_a_seed_run_twice_is_one_seed_and_both_records_are_found(tmp_path):
     assert all(f'id="r-{run_id}"' in found["provenance"] for run_id in (plain.run_id, again))
 
 
+def test_settings_that_are_lists_and_what_a_method_sees_stand_in_words(tmp_path):
+    streams = deviation("backbones", run=["e:f"]).model_dump() | {"recipe": ["a:b", "c:d"]}
+    record = run(80.0, deviations=[streams], protocol={"train_sees": ["boxes", "parts"]})
+    found = pages(tmp_path, [record])
+    for name in ("bcnn", "method-bcnn"):
+        text = Parsed(found[name]).text
+        assert "backbones a:b, c:d e:f" in text
+        assert "['" not in text
+    assert "methods see boxes and parts in training" in Parsed(found["index"]).text
+
+
+def test_what_was_watched_in_training_is_shown(tmp_path):
+    record = run(80.0)
+    watched = {"watched/last_epoch": 81.25, "watched/best_on_test": 83.5}
+    values = {name: record.values["accuracy"].model_copy(update={"value": value}) for name, value in watched.items()}
+    text = Parsed(pages(tmp_path, [record.model_copy(update={"values": record.values | values})])["bcnn"]).text
+    assert "watched in training, % mean over seeds last epoch 81.25 best on test 83.50" in text
+
+
 def test_every_phase_has_its_time_and_memory(tmp_path):
     cost = {"wall_s": 30.0, "peak_mib": 900.0, "phase_s": {"fit": 10.0, "test": 20.0}, "phase_peak_mib": {"fit": 800.0}}
     text = Parsed(pages(tmp_path, [run(80.0, cost=cost)])["bcnn"]).text
