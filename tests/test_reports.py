@@ -1,9 +1,18 @@
+import re
 from pathlib import Path
 
 import pytest
 
+from fgbench.measures import headline
+from fgbench.papers import load_papers
+from fgbench.recipes import load_recipes
+from fgbench.records import by_identity
+from fgbench.report.model import number
 from fgbench.runner import store_of
+from fgbench.verdict import Outcome, judge
 
+WITH_PAGES = {"cub-200-2011"}
+PRIVATE = re.compile(r"[\s\"'>(](/(?:home|root|tmp|mnt|Users|work)/|[A-Z]:\\)")
 CAMPAIGNS = sorted(path.parent for path in (Path(__file__).parents[1] / "reports").glob("*/records"))
 
 
@@ -18,6 +27,37 @@ def test_every_committed_value_is_recomputed_from_its_outputs(folder):
     assert records
     assert {record.run_id: store.verify(record) for record in records} == {record.run_id: [] for record in records}
     assert len(list((folder / "records").iterdir())) == 2 * len(records)
+
+
+@pytest.mark.parametrize("folder", CAMPAIGNS, ids=lambda folder: folder.name)
+def test_committed_pages_are_of_the_records_beside_them_and_show_no_photograph_and_no_folder_of_a_machine(folder):
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in (folder / "pages").glob("*.html")}
+    assert bool(pages) == (folder.name in WITH_PAGES)
+    assert not [name for name, text in pages.items() if "data:image/jpeg" in text or PRIVATE.search(text)]
+    if pages:
+        records = store_of(folder).records()
+        assert set(re.findall(r'id="r-([0-9a-f]{16})"', pages["provenance"])) == {record.run_id for record in records}
+        for group in by_identity(records):
+            metric = headline(group[0].values)
+            mean = sum(record.values[metric].value for record in group) / len(group)
+            assert f">{number(mean)} {group[0].values[metric].unit}<" in pages["index"]
+
+
+def test_fv_sift_was_run_on_all_birds_as_the_recipe_says_and_so_has_a_verdict():
+    records = store_of(Path(__file__).parents[1] / "reports/cub-200-2011").records()
+    own = [record for record in records if record.method == "fv_sift"]
+    assert len(own) == 3
+    assert {(r.protocol["train_images"], r.protocol["test_images"], r.comparable) for r in own} == {(5994, 5794, True)}
+    papers, recipes = load_papers(), load_recipes()
+    (cell,) = [cell for cell in papers["bcnn"].cells() if cell.id == "t1/fv_sift/birds"]
+    assert judge(cell, records, {}, recipes).outcome in {Outcome.REPRODUCED, Outcome.NOT_REPRODUCED, Outcome.EXCEEDS}
+
+
+def test_no_phase_at_full_size_took_more_than_16_gib():
+    records = store_of(Path(__file__).parents[1] / "reports/cub-200-2011").records()
+    for record in records:
+        assert set(record.cost.phase_peak_mib) == set(record.cost.phase_s)
+        assert max(record.cost.peak_mib, *record.cost.phase_peak_mib.values()) < 16 * 1024
 
 
 def test_shuffled_labels_are_at_chance_and_the_methods_in_order_on_real_birds():
