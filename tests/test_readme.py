@@ -169,7 +169,10 @@ def test_records_are_analysed(tmp_path, monkeypatch, capsys):
     shell = Shell(tmp_path)
     said = [shell(line) for line in commands("Analyse")]
     assert {"values.csv", "verdicts.csv", "table.tex"} <= {path.name for path in tmp_path.iterdir()}
-    assert "FV-SIFT" in said[-1]
+    *_, runs, phases, differences = said
+    assert "FV-SIFT" in runs
+    assert "FV-SIFT" in phases
+    assert "| Run | less |" in differences  # of a run and itself on other data there is none
 
 
 def test_every_verdict_is_explained_with_its_sign():
