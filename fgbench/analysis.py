@@ -153,9 +153,9 @@ def deviation_text(deviation: Deviation) -> str:
 
 
 def word(value: object) -> str:
-    """A setting as text: a list without brackets."""
+    """A setting as text: a list without brackets, or none where it is empty."""
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        return ", ".join(map(str, value)) or "none"
     return "none" if value is None else str(value)
 
 

@@ -211,7 +211,8 @@ def _changed(settings: Settings, changes: Changes) -> Settings:
             update[name] = str(Pipeline.parse(getattr(settings, name)).resized(changes.size))
     if changes.backbone and settings.backbones:
         update["backbones"] = tuple(_replaced(stream, changes.backbone) for stream in settings.backbones)
-        update["weights"] = ()
+        if not any(weights.startswith(f"{split_stream(changes.backbone)[0]}.") for weights in settings.weights):
+            update["weights"] = ()  # the recipe names files of other networks alone: take any
     if changes.precision:
         if changes.precision not in PRECISIONS:
             raise FgbenchError(f"no precision {changes.precision!r}; {nearest(changes.precision, PRECISIONS)}")

@@ -241,6 +241,15 @@ def test_labelled_streams_have_weights_of_their_own_and_another_network_keeps_th
     assert changed.backbones == ("tiny_m:conv", "tiny_m:conv#head")
 
 
+def test_another_network_takes_the_files_that_the_recipe_prefers_where_it_names_some_of_it():
+    settings = load_recipes()["bcnn/bcnn_spp_dm@cub"].settings
+    same, other = (
+        runs._changed(settings, runs.Changes(backbone=stream)) for stream in ("vgg16:relu5_3", "squeezenet1_1:features")
+    )
+    assert same.weights == settings.weights != ()
+    assert other.weights == ()
+
+
 def stage(**fields):
     base = {"step": 1, "train": ["classifier"], "epochs": 1, "batch_size": 8, "lr": 0.1, "momentum": 0.9,
             "weight_decay": 0.0}  # fmt: skip
