@@ -115,7 +115,7 @@ def run_recipes(request: Request, results: Path) -> int:
                     "95 %": "" if value.low is None else f"{value.low:.1f} to {value.high:.1f}",
                     "time, s": f"{record.cost.wall_s:.0f}",
                     "peak, MiB": f"{record.cost.peak_mib:.0f}",
-                    "images/s": f"{record.cost.test_fps or 0:.1f}",
+                    "images/s": "–" if record.cost.test_fps is None else f"{record.cost.test_fps:.1f}",  # noqa: RUF001
                     "record": run.id,
                 }
             )

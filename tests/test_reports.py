@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from fgbench.differences import difference_frame
 from fgbench.measures import headline
 from fgbench.papers import load_papers
 from fgbench.recipes import load_recipes
@@ -51,6 +52,17 @@ def test_fv_sift_was_run_on_all_birds_as_the_recipe_says_and_so_has_a_verdict():
     papers, recipes = load_papers(), load_recipes()
     (cell,) = [cell for cell in papers["bcnn"].cells() if cell.id == "t1/fv_sift/birds"]
     assert judge(cell, records, {}, recipes).outcome in {Outcome.REPRODUCED, Outcome.NOT_REPRODUCED, Outcome.EXCEEDS}
+
+
+def test_at_full_size_the_methods_are_in_order_and_shuffled_labels_at_chance():
+    store = store_of(Path(__file__).parents[1] / "reports/cub-200-2011")
+    records = [record for record in store.records() if record.method == "fv_sift" or "squeezenet" in record.title]
+    frame = difference_frame(records, store.outputs, load_recipes())
+    better = [name.partition(" on ")[0].partition(",")[0] for name in frame.better]
+    assert better == ["B-CNN [D", "Compact B-CNN [D", "Compact B-CNN [D", "FV-CNN [D]", "FC-CNN [D]"]
+    assert (frame.p < 0.001).all()
+    (control,) = [record.values["accuracy"] for record in records if record.control]
+    assert control.low < 100 / 200 < control.high
 
 
 def test_no_phase_at_full_size_took_more_than_16_gib():
