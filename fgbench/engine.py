@@ -1,5 +1,6 @@
 """Device, precision and processes of a training, by Lightning Fabric; methods and stages know of none of them."""
 
+import atexit
 import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -104,4 +105,12 @@ def _fabric(device: str, precision: str) -> Fabric:
         strategy=DDPStrategy(timeout=PATIENCE) if world > 1 else "auto",
     )
     fabric.launch()
+    if world > 1:
+        atexit.register(_leave)
     return fabric
+
+
+def _leave() -> None:
+    """Leave the group of processes while Python still stands: its threads would abort a process that ends over them."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -1,6 +1,7 @@
-"""Work that several processes share. As a program, under torchrun or alone: `pair.py train FOLDER`, or `pair.py run …`
-for the command line of fgbench, which knows the mini birds."""
+"""Work that several processes share. As a program, under torchrun or alone: `pair.py train FOLDER`, `pair.py leave` to
+say when the group is left, or `pair.py run …` for the command line of fgbench, which knows the mini birds."""
 
+import atexit
 import sys
 from pathlib import Path
 
@@ -98,6 +99,10 @@ if __name__ == "__main__":
             state, curve = trained(*arguments, folder / case)
             points = [(point.loss, point.accuracy) for point in curve]
             torch.save({"state": state, "curve": points}, folder / f"{case}-{Engine().rank}.pt")
+    elif sys.argv[1] == "leave":
+        atexit.register(lambda: print("still in the group:", torch.distributed.is_initialized(), flush=True))
+        Engine().wait()
+        print("in the group:", torch.distributed.is_initialized(), flush=True)
     else:
         from fgbench.cli import app
 

@@ -83,6 +83,12 @@ def test_no_features_are_left(together: Path) -> None:
     assert not list(together.glob("*/features*"))
 
 
+def test_every_process_leaves_the_group_before_python_ends() -> None:
+    said = start("leave", processes=2)
+    assert said.count("in the group: True") == 2
+    assert said.count("still in the group: False") == 2
+
+
 def test_a_run_of_two_processes_ends_with_the_scores_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`fgbench run`, which trains the small network on the way, in one process that the others wait for."""
     recipes = tmp_path / "recipes/pair"
