@@ -119,6 +119,8 @@ class Record(Model):
     outputs: str
     """Name of the array file beside this one: ids, labels, scores of every test sample."""
     outputs_sha256: str
+    scores_kept: int | None = None
+    """How many of the scores of each image are kept, the highest; the others stand below these. None for all."""
 
     @property
     def identity(self) -> str:

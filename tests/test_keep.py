@@ -1,0 +1,64 @@
+"""Records as the repository keeps them."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_records import record
+
+from fgbench.errors import FgbenchError
+from fgbench.measures import measure
+from fgbench.records import Store
+
+KEEP = runpy.run_path(str(Path(__file__).parents[1] / "reports/keep.py"))
+
+
+def wide(seed=0):
+    """A record of 60 images and 20 classes."""
+    draw = np.random.default_rng(seed)
+    arrays = {
+        "ids": np.arange(60), "labels": np.arange(60) % 20,
+        "scores": draw.normal(size=(60, 20)).astype(np.float32),
+    }  # fmt: skip
+    fields, _ = record()
+    return {**fields, "values": measure(arrays)}, arrays
+
+
+def test_values_classes_and_the_highest_scores_stay_and_the_rest_goes(tmp_path):
+    source, target = Store(tmp_path / "a"), Store(tmp_path / "b")
+    before = source.write(*wide())
+    KEEP["keep"](source, target)
+    (after,) = target.records()
+    assert (before.scores_kept, after.scores_kept) == (None, 5)
+    assert (after.values, after.identity) == (before.values, before.identity)
+    assert target.verify(after) == []
+    whole, kept = source.outputs(before)["scores"], target.outputs(after)["scores"]
+    order = np.argsort(-whole, axis=1)[:, :5]
+    assert np.array_equal(np.argsort(-kept, axis=1, kind="stable")[:, :5], order)
+    assert np.array_equal(np.take_along_axis(kept, order, 1), np.take_along_axis(whole, order, 1))
+    rest = np.sort(kept, axis=1)[:, :-5]
+    assert (rest == rest[:, :1]).all()
+    assert (rest < np.sort(kept, axis=1)[:, -5:-4]).all()
+
+
+def test_few_classes_and_what_is_there_are_left_as_they_are(tmp_path):
+    source, target = Store(tmp_path / "a"), Store(tmp_path / "b")
+    fields, arrays = record()
+    source.write(fields, arrays)
+    KEEP["keep"](source, target)
+    (after,) = target.records()
+    assert after.scores_kept is None
+    assert np.array_equal(target.outputs(after)["scores"], arrays["scores"])
+    written = (target.folder / after.outputs).stat().st_mtime_ns
+    KEEP["keep"](source, target)
+    assert (target.folder / after.outputs).stat().st_mtime_ns == written
+
+
+def test_a_record_that_does_not_verify_is_not_kept(tmp_path):
+    source, target = Store(tmp_path / "a"), Store(tmp_path / "b")
+    fields, arrays = wide()
+    source.write({**fields, "values": measure(wide(1)[1])}, arrays)
+    with pytest.raises(FgbenchError, match="the outputs give"):
+        KEEP["keep"](source, target)
+    assert target.records() == []
