@@ -1,7 +1,8 @@
-"""Work that several processes share. As a program, under torchrun or alone: `pair.py train FOLDER`, `pair.py leave` to
-say when the group is left, or `pair.py run …` for the command line of fgbench, which knows the mini birds."""
+"""Work that several processes share. As a program, under torchrun or alone: `pair.py train FOLDER`, `pair.py leave
+FOLDER` to note when the group is left, or `pair.py run …` for fgbench's command line, which knows the mini birds."""
 
 import atexit
+import os
 import sys
 from pathlib import Path
 
@@ -100,9 +101,10 @@ if __name__ == "__main__":
             points = [(point.loss, point.accuracy) for point in curve]
             torch.save({"state": state, "curve": points}, folder / f"{case}-{Engine().rank}.pt")
     elif sys.argv[1] == "leave":
-        atexit.register(lambda: print("still in the group:", torch.distributed.is_initialized(), flush=True))
-        Engine().wait()
-        print("in the group:", torch.distributed.is_initialized(), flush=True)
+        noted = Path(sys.argv[2]) / os.environ["RANK"]
+        atexit.register(lambda: noted.with_suffix(".end").write_text(str(torch.distributed.is_initialized())))
+        Engine().wait()  # what is registered first is called last
+        noted.with_suffix(".work").write_text(str(torch.distributed.is_initialized()))
     else:
         from fgbench.cli import app
 
