@@ -149,13 +149,13 @@ def verdict_frame(found: Sequence[Any]) -> pd.DataFrame:
 
 def deviation_text(deviation: Deviation) -> str:
     """A deviation in a line: `field: what the recipe says -> what was done`."""
-    return f"{deviation.field}: {word(deviation.recipe)} -> {word(deviation.run)}"
+    return f"{deviation.field}: {word(deviation.recipe, deviation.field)} -> {word(deviation.run, deviation.field)}"
 
 
-def word(value: object) -> str:
-    """A setting as text: a list without brackets, or none where it is empty."""
+def word(value: object, field: str) -> str:
+    """A setting as text: a list without brackets, or none where it is empty; no files of weights named are any."""
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
+        return ", ".join(map(str, value)) or ("any" if field == "weights" else "none")
     return "none" if value is None else str(value)
 
 

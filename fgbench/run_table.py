@@ -1,5 +1,6 @@
 """A line a run and its further seeds: what was measured, what a paper prints for it, deviations, and cost."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,15 +70,15 @@ def run_name(row: Mapping[Any, Any]) -> str:
 
 
 def run_sheet(frame: pd.DataFrame) -> Sheet:
-    """`run_frame` to be read, what a run differs in as footnotes."""
+    """`run_frame` to be read, each deviation as a footnote."""
     notes = Notes()
 
     def entries(row: Mapping[Any, Any]) -> tuple[Entry, ...]:
-        about = [row["deviations"]] if row["deviations"] else []
+        about = re.split(r"; (?=[\w.]+: )", row["deviations"]) if row["deviations"] else []
         if row["recalled"]:
             about.append(f"the time is without {row['recalled']:,} images whose maps an earlier run had computed")
         return (
-            Entry(run_name(row), note=notes("; ".join(about))),
+            Entry(run_name(row), note=notes(*about)),
             Entry(f"{number(row['measured'], 2)} {row['unit']}"),
             Entry(NONE if pd.isna(row["low"]) else f"{row['low']:.1f} to {row['high']:.1f}"),
             Entry(row["printed"] or NONE),

@@ -24,7 +24,7 @@ class Entry:
     outcome: Outcome | None = None
     """Shown as a sign, before the text."""
     note: str = ""
-    """Letter of the footnote; empty for none."""
+    """Letters of the footnotes, with commas; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,14 @@ class Notes:
     def __init__(self) -> None:
         self._letters: dict[str, str] = {}
 
-    def __call__(self, text: str) -> str:
-        """The letter of a text; none of an empty one."""
-        if text and text not in self._letters:
+    def __call__(self, *texts: str) -> str:
+        """The letters of texts, with commas."""
+        for text in texts:
             count, letter = len(self._letters), ""
             while count >= 0:
                 letter, count = chr(ord("a") + count % 26) + letter, count // 26 - 1
-            self._letters[text] = letter
-        return self._letters.get(text, "")
+            self._letters.setdefault(text, letter)
+        return ",".join(self._letters[text] for text in texts)
 
     @property
     def all(self) -> tuple[tuple[str, str], ...]:
@@ -88,7 +88,7 @@ def comparison(paper: Paper, table: Table, verdicts: Sequence[Verdict]) -> Sheet
         if verdict is None:
             return Entry(NONE), Entry(), Entry()
         about = _deviations(verdict) + ([interval(verdict)[1]] if len(kinds) > 1 and interval(verdict)[0] else [])
-        measured = Entry(_measured(verdict), note=notes("; ".join(about)))
+        measured = Entry(_measured(verdict), note=notes(*about))
         return Entry(printed(verdict.cell)), measured, Entry(outcome=verdict.outcome)
 
     heads: tuple[str, ...]

@@ -80,13 +80,20 @@ def test_a_run_that_answers_nothing_has_no_printed_number():
     assert texts["measured"] == "80.00 %"
 
 
-def test_deviations_and_controls_are_told_once_each():
+def test_each_deviation_is_told_once():
     odd = deviation("test_pipeline")
+    files = deviation("weights").model_copy(update={"recipe": ["vgg16.matconvnet"], "run": []})
     records = [of_accuracy(80.0)]
-    records += [of_accuracy(70.0, recipe=f"bcnn/{name}@cub", deviations=[odd]) for name in ("cbp_ts_dd", "cbp_rm_dd")]
+    records += [
+        of_accuracy(70.0, recipe=f"bcnn/{name}@cub", deviations=deviations)
+        for name, deviations in (("cbp_ts_dd", [odd]), ("cbp_rm_dd", [files, odd]))
+    ]
     sheet = run_sheet(table(records))
-    assert [row[0].note for row in sheet.rows] == ["", "a", "a"]
-    assert sheet.notes[0][1].startswith("test_pipeline: ")
+    notes = dict(sheet.notes)
+    told = [[notes[letter] for letter in row[0].note.split(",") if letter] for row in sheet.rows]
+    pipeline, weights = "test_pipeline: 1 -> 2", "weights: vgg16.matconvnet -> any"
+    assert told == [[], [pipeline], [weights, pipeline]]
+    assert set(notes.values()) == {pipeline, weights}
 
 
 def test_without_records_there_is_a_table_of_the_same_columns():
