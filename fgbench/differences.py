@@ -36,6 +36,7 @@ NOTHING = {**dict.fromkeys(("difference", "low", "high", "p"), math.nan), "sampl
 def difference_frame(records: Sequence[Record], outputs: Outputs, recipes: Mapping[str, Recipe]) -> pd.DataFrame:
     """Each group of records that differ in their seed alone, less the next best with the same protocol and main value.
 
+    Runs on networks that the recipe does not name are compared among themselves: one network at a time.
     `p` is of no difference, adjusted by Holm for all rows; the interval is one of 95 %, of each row alone. Images count
     as drawn from more of their kind, as in a claim. Who is next is told by the same images: neighbours lie nearer to
     each other than any two, so that `p` is not too small for it, but the better one has had luck more often than not,
@@ -46,14 +47,15 @@ def difference_frame(records: Sequence[Record], outputs: Outputs, recipes: Mappi
         outputs: gives their per-sample arrays.
         recipes: by key, to know which have no spread over seeds.
     """
-    columns: dict[tuple[str, str], list[list[Record]]] = {}
+    columns: dict[tuple[str, str, frozenset[str]], list[list[Record]]] = {}
     runs = by_identity([record for record in records if not record.control])
     names = _names(runs)
     for group in runs:
-        columns.setdefault((group[0].protocol_hash, headline(group[0].values)), []).append(group)
+        first = group[0]
+        columns.setdefault((first.protocol_hash, headline(first.values), _others(first, recipes)), []).append(group)
     pairs = [
         (metric, better, worse)
-        for (_, metric), groups in columns.items()
+        for (_, metric, _), groups in columns.items()
         for better, worse in pairwise(sorted(groups, key=lambda group: -_mean(group, metric)))
     ]
     found = [_compared(metric, better, worse, outputs, recipes) for metric, better, worse in pairs]
@@ -67,6 +69,18 @@ def difference_frame(records: Sequence[Record], outputs: Outputs, recipes: Mappi
         for (metric, better, worse), each in zip(pairs, found, strict=True)
     ]  # fmt: skip
     return table_of(rows, DIFFERENCES)
+
+
+def _others(record: Record, recipes: Mapping[str, Recipe]) -> frozenset[str]:
+    """The networks of a run where none of them is one that its recipe has under that profile; else none."""
+    recipe = recipes.get(record.recipe)
+    if recipe is None or not (record.profile == "paper" or recipe.profiles.get(record.profile)):
+        return frozenset()
+    own, run = (
+        frozenset(stream.partition(":")[0] for stream in streams)
+        for streams in (recipe.resolve(record.profile).backbones, record.settings.get("backbones", ()))
+    )
+    return frozenset() if run & own else run
 
 
 def _compared(

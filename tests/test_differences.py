@@ -49,6 +49,20 @@ def test_seeds_are_one_side_and_controls_and_other_protocols_are_none():
     assert len(frame.better_runs[0].split(", ")) == 3
 
 
+def test_another_network_than_the_recipe_s_is_held_against_itself_alone():
+    def on(recipe, right, *streams):
+        record, arrays = run(f"bcnn/{recipe}@cub", right)
+        settings = {**record.settings, "backbones": streams}
+        return record.model_copy(update={"settings": settings, "run_id": f"{right:016x}"}), arrays
+
+    small, pooled = "squeezenet1_1:features", "vgg16:pool"
+    frame = table(
+        run("bcnn/bcnn_dd@cub", 84), on("bcnn_dd", 82, small, small), run("bcnn/fv_cnn_d@cub", 71),
+        on("fv_cnn_d", 62, small), on("fc_cnn_d", 50, pooled), run("bcnn/fv_sift@cub", 18),
+    )  # fmt: skip
+    assert [round(difference) for difference in frame.difference] == [13, 21, 32, 20]
+
+
 def test_no_two_runs_have_one_name_and_each_p_says_of_which_test_it_is():
     small = run("bcnn/bcnn_dd@cub", 60, deviations=[deviation("test_pipeline").model_dump()], settings={"size": 224})
     seeds = [run("bcnn/fv_sift@cub", 30 + seed, seed) for seed in range(2)]
