@@ -117,7 +117,11 @@ Profile = Annotated[
     str, typer.Option(help="quick, frozen, paper, or auto (paper with a GPU and real data, else quick).")
 ]
 Seeds = Annotated[
-    int | None, typer.Option(min=1, help="How many seeds, from 0. [default: 3 under paper, else 1; or all splits]")
+    int | None,
+    typer.Option(
+        min=1,
+        help="How many seeds, from 0, where a run depends on them. [default: 3 under paper, else 1; or all splits]",
+    ),
 ]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time. [default: the cores under quick, else 1]")]
 Executor = Annotated[str, typer.Option(help="local, or ray: on the nodes of a Ray cluster.")]

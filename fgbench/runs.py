@@ -131,13 +131,18 @@ def plan(
             runs += [
                 Run(recipe, profile, seed, settings, protocol, streams, device, threads, deviations, changes)
                 for settings, protocol, streams, deviations in [_resolve(recipe, profile, changes)]
-                for seed in (
-                    seeds[:1] if recipe.deterministic and not settings.stages and not settings.ranking else seeds
-                )
+                for seed in (seeds if _seeded(recipe, settings, changes) else seeds[:1])
             ]
         except MissingError as error:
             blocked[recipe.key] = Obstacle(f"{error.what}: {error.args[0]}", error.hint)
     return Plan(tuple(runs), blocked)
+
+
+def _seeded(recipe: Recipe, settings: Settings, changes: Changes) -> bool:
+    """Whether a further seed may give other values."""
+    if settings.stages or settings.ranking or settings.classifier != "svm" or changes.shuffle_labels:
+        return True
+    return not recipe.deterministic and methods[recipe.method].draws(options_of(recipe.method, settings.options))
 
 
 def obstacles(recipes: Sequence[Recipe]) -> dict[str, Obstacle]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -96,6 +96,11 @@ class Method(nn.Module):
     """Fields of `Outputs` that are measured beside the scores: `keypoints`, `attention`."""
     classifier: nn.Linear
     """The softmax layer."""
+
+    @classmethod
+    def draws(cls, options: Any) -> bool:
+        """Whether `fit` and `embed` of a method that was not trained depend on random numbers, and so on the seed."""
+        return True
 
     def trunk(self, images: Tensor) -> Tensor:
         """(B, ...) features of images (B, 3, H, W) uint8 RGB."""

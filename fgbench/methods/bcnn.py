@@ -5,7 +5,7 @@ al., CVPR 2016).
 """
 
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -68,6 +68,11 @@ class Bcnn(Method):
         features = channels[0] * channels[1] if options.pooling == "full" else options.dims
         features *= sum(level**2 for level in self.levels)
         self.classifier = linear_head(features, task.classes, generator, options.classifier_std)
+
+    @classmethod
+    def draws(cls, options: Any) -> bool:
+        """Random projections do."""
+        return bool(options.pooling != "full")
 
     def trunk(self, images: Tensor) -> Tensor:
         """(B, D): the normalised bilinear descriptor."""

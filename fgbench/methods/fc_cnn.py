@@ -1,6 +1,6 @@
 """FC-CNN: the last fully connected layer of a network, l2-normalised (the B-CNN paper's first baseline)."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -29,6 +29,11 @@ class FcCnn(Method):
         super().__init__()
         (self.backbone,) = backbones
         self.classifier = linear_head(self.backbone.channels, task.classes, generator, options.classifier_std)
+
+    @classmethod
+    def draws(cls, options: Any) -> bool:
+        """Nothing does."""
+        return False
 
     def trunk(self, images: Tensor) -> Tensor:
         """(B, D): fc7."""
