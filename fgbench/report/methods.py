@@ -1,7 +1,7 @@
 """A page a method: what it is, what it did on every data set, what it gets wrong, and where it stands in the papers."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from fgbench.hashing import hash_value
@@ -122,6 +122,7 @@ def method_pages(
     for name in names:
         own = nearest_first(group for group in groups if group[0].method == name)
         cells = [verdict for verdict in verdicts if _method_of(verdict, recipes) == name]
+        answering = {record.run_id for verdict in cells for record in verdict.records}
         method = Method(
             name,
             _about(name),
@@ -130,7 +131,7 @@ def method_pages(
             tuple(_board(caption, groups) for caption, groups in model.by_protocol(own)),
             tuple(_strips(own, pictures)),
             tuple(learning_sections(own)),
-            tuple(_confusions(own, outputs)),
+            tuple(_confusions(own, answering, outputs)),
             tuple(_parts(own)),
             tuple(_departures(own, cells)),
         )
@@ -179,12 +180,19 @@ def _strips(groups: Sequence[Group], pictures: Mapping[str, Mapping[str, bytes]]
     return list(found.values())
 
 
-def _confusions(groups: Sequence[Group], outputs: Outputs) -> list[ConfusionSection]:
+def _confusions(groups: Sequence[Group], answering: Set[str], outputs: Outputs) -> list[ConfusionSection]:
+    """Those of a run of each protocol: of one that answers a printed number, if there is one, and the nearest of these.
+
+    Args:
+        groups: runs of a method.
+        answering: ids of the runs that printed numbers are held against.
+        outputs: gives the arrays of a record.
+    """
     scored = [group for group in groups if "accuracy" in group[0].values]
     sections, note = sections_of(scored, MOST_PROTOCOLS)
     found = []
     for caption, own in sections:
-        group = own[0]
+        group = max(own, key=lambda group: group[0].run_id in answering)  # of several the first, which is the nearest
         name = next(name for name, other in named(own) if other is group)
         counted = confusions(group, outputs)
         if counted is None:

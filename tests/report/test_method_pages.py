@@ -127,6 +127,16 @@ def test_confusions_are_of_the_run_nearest_to_the_papers(tmp_path):
     assert part.index("Tern") < part.index("synthetic birds, ")
 
 
+@pytest.mark.parametrize("later", [0, 1])
+def test_confusions_are_of_a_run_that_answers_a_printed_number(later, tmp_path):
+    runs = [of_right([True] * 30 + [False] * 10, f"bcnn/{name}@cub", title=name) for name in ("bcnn_dd", "cbp_rm_dd")]
+    record, arrays = runs[later]
+    runs[later] = record.model_copy(update={"provenance": {**record.provenance, "finished": "2031"}}), arrays
+    kept = Kept(*runs)
+    part = section(pages(tmp_path, kept.records, outputs=kept)["method-bcnn"], "confusions")
+    assert "bcnn_dd, seed 0; 1 more run of this protocol not shown" in text(part)
+
+
 def test_values_by_part_are_the_means_and_spread_of_the_seeds(tmp_path):
     def found(seed, beak):
         value = {"unit": "%", "n": 10}
