@@ -73,12 +73,13 @@ def difference_frame(records: Sequence[Record], outputs: Outputs, recipes: Mappi
 
 def _others(record: Record, recipes: Mapping[str, Recipe]) -> frozenset[str]:
     """The networks of a run where none of them is one that its recipe has under that profile; else none."""
-    recipe = recipes.get(record.recipe)
-    if recipe is None or not (record.profile == "paper" or recipe.profiles.get(record.profile)):
+    try:
+        named = recipes[record.recipe].resolve(record.profile).backbones
+    except (KeyError, FgbenchError):  # a recipe or a profile that is no more
         return frozenset()
     own, run = (
         frozenset(stream.partition(":")[0] for stream in streams)
-        for streams in (recipe.resolve(record.profile).backbones, record.settings.get("backbones", ()))
+        for streams in (named, record.settings.get("backbones", ()))
     )
     return frozenset() if run & own else run
 

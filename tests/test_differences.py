@@ -63,6 +63,13 @@ def test_another_network_than_the_recipe_s_is_held_against_itself_alone():
     assert [round(difference) for difference in frame.difference] == [13, 21, 32, 20]
 
 
+def test_runs_of_recipes_and_profiles_that_are_no_more_are_compared_all_the_same():
+    kept = Kept(run("bcnn/bcnn_dd@cub", 84, profile="frozen"), run("bcnn/fv_cnn_d@cub", 71, profile="frozen"))
+    without = {key: recipe.model_copy(update={"profiles": {}}) for key, recipe in RECIPES.items()}
+    for recipes in (RECIPES, without, {}):
+        assert difference_frame(kept.records, kept, recipes).difference.tolist() == pytest.approx([13])
+
+
 def test_no_two_runs_have_one_name_and_each_p_says_of_which_test_it_is():
     small = run("bcnn/bcnn_dd@cub", 60, deviations=[deviation("test_pipeline").model_dump()], settings={"size": 224})
     seeds = [run("bcnn/fv_sift@cub", 30 + seed, seed) for seed in range(2)]
