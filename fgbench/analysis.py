@@ -5,6 +5,7 @@ floats and `<NA>` in the others.
 """
 
 import os
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -152,6 +153,16 @@ def deviation_text(deviation: Deviation) -> str:
     return f"{deviation.field}: {word(deviation.recipe, deviation.field)} -> {word(deviation.run, deviation.field)}"
 
 
+def deviations_text(deviations: Sequence[Deviation]) -> str:
+    """Deviations in a line, as a table has them."""
+    return "; ".join(map(deviation_text, deviations))
+
+
+def split_deviations(text: str) -> list[str]:
+    """Each deviation of a line by `deviations_text`, none of an empty one."""
+    return re.split(r"; (?=[\w.]+: )", text) if text else []
+
+
 def word(value: object, field: str) -> str:
     """A setting as text: a list without brackets, or none where it is empty; no files of weights named are any."""
     if isinstance(value, list):
@@ -185,7 +196,7 @@ def _run(record: Record) -> dict[str, Any]:
         **{name: value if isinstance(value, _TYPES[PROVENANCE[name]]) else None for name, value in given.items()},
         "paper": record.recipe_paper,
         "control": record.protocol.get("control", "none"),
-        "deviations": "; ".join(map(deviation_text, record.deviations)),
+        "deviations": deviations_text(record.deviations),
         "packages": "; ".join(f"{name} {version}" for name, version in packages.items()),
         "weights": "; ".join(f"{own.stream}: {own.name} {own.sha256}" for own in record.weights),
     }
@@ -220,6 +231,6 @@ def _verdict(verdict: Any) -> dict[str, Any]:
         "protocol_hash": first and first.protocol_hash,
         "profile": first and first.profile,
         "synthetic": first and first.synthetic,
-        "deviations": "; ".join(map(deviation_text, verdict.deviations)),
+        "deviations": deviations_text(verdict.deviations),
         "runs": ", ".join(record.run_id for record in verdict.records),
     }

@@ -104,10 +104,10 @@ def check_claims(
         papers: by id.
         records: every record at hand.
         outputs: gives their per-sample arrays.
-        recipes: by key, to know which have no spread over seeds and what runs differ from them in.
+        recipes: by key, to know what runs differ from them in.
         anomalies: run id -> what `fgbench.anomalies.find_anomalies` found.
     """
-    results = [_check(claim, records, outputs, recipes) for paper in papers.values() for claim in paper.claims]
+    results = [_check(claim, records, outputs) for paper in papers.values() for claim in paper.claims]
     # A comparison that two papers claim is one test.
     tested = {_test(pair): pair.p for result in results for pair in result.pairs}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
@@ -119,7 +119,7 @@ def _test(pair: Pair) -> tuple[object, ...]:
     return pair.better, pair.worse, pair.difference
 
 
-def _check(claim: Claim, records: Sequence[Record], outputs: Outputs, recipes: Mapping[str, Recipe]) -> ClaimResult:
+def _check(claim: Claim, records: Sequence[Record], outputs: Outputs) -> ClaimResult:
     """The comparisons of a claim with unadjusted p-values, or why there are none."""
     name = value_name(claim.metric, dict(claim.params))
     keys = [f"{recipe}@{claim.data}" for recipe in claim.order]
@@ -141,12 +141,7 @@ def _check(claim: Claim, records: Sequence[Record], outputs: Outputs, recipes: M
     (groups,) = ways
     everything = tuple(record for group in groups for record in group)
     try:
-        pairs = tuple(
-            compare(
-                a, b, name, outputs, [r[0].recipe in recipes and recipes[r[0].recipe].deterministic for r in (a, b)]
-            )
-            for a, b in pairwise(groups)
-        )
+        pairs = tuple(compare(a, b, name, outputs) for a, b in pairwise(groups))
     except FgbenchError as error:
         return ClaimResult(claim, ClaimState.NOT_COMPARABLE, str(error.args[0]), records=everything)
     return ClaimResult(claim, ClaimState.UNDECIDED, "", pairs, everything)
@@ -164,9 +159,7 @@ def _nearness(way: Sequence[Sequence[Record]]) -> tuple[bool, int, int]:
     return not any(first.synthetic for first in firsts), PROFILES.index(firsts[0].profile), -changes
 
 
-def compare(
-    a: Sequence[Record], b: Sequence[Record], name: str, outputs: Outputs, deterministic: Sequence[bool]
-) -> Pair:
+def compare(a: Sequence[Record], b: Sequence[Record], name: str, outputs: Outputs) -> Pair:
     """The comparison of two groups of records that differ in their seed alone, in percent.
 
     Args:
@@ -174,14 +167,13 @@ def compare(
         b: the other.
         name: of the value.
         outputs: gives their per-sample arrays.
-        deterministic: of each, whether it has no spread over seeds.
 
     Raises:
         FgbenchError: they share no test images, or their arrays cannot be read or do not tell.
     """
     titles = a[0].title, b[0].title
     first, second = ([sample_values(outputs(record), name) for record in side] for side in (a, b))
-    fixed = all(known for side, known in zip((a, b), deterministic, strict=True) if len(side) == 1)
+    fixed = not any(side[0].seeded for side in (a, b) if len(side) == 1)
     by_images: dict[bytes, tuple[list[np.ndarray], list[np.ndarray]]] = {}
     for place, side in enumerate((first, second)):
         for images, values in side:

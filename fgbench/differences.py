@@ -45,7 +45,7 @@ def difference_frame(records: Sequence[Record], outputs: Outputs, recipes: Mappi
     Args:
         records: of any recipes.
         outputs: gives their per-sample arrays.
-        recipes: by key, to know which have no spread over seeds.
+        recipes: by key, to know which networks they name.
     """
     columns: dict[tuple[str, str, frozenset[str]], list[list[Record]]] = {}
     runs = by_identity([record for record in records if not record.control])
@@ -58,7 +58,7 @@ def difference_frame(records: Sequence[Record], outputs: Outputs, recipes: Mappi
         for (_, metric, _), groups in columns.items()
         for better, worse in pairwise(sorted(groups, key=lambda group: -_mean(group, metric)))
     ]
-    found = [_compared(metric, better, worse, outputs, recipes) for metric, better, worse in pairs]
+    found = [_compared(metric, better, worse, outputs) for metric, better, worse in pairs]
     adjusted = iter(holm([each.p for each in found if isinstance(each, Pair)]))
     rows = [
         {
@@ -84,13 +84,10 @@ def _others(record: Record, recipes: Mapping[str, Recipe]) -> frozenset[str]:
     return frozenset() if run & own else run
 
 
-def _compared(
-    metric: str, better: Sequence[Record], worse: Sequence[Record], outputs: Outputs, recipes: Mapping[str, Recipe]
-) -> Pair | str:
+def _compared(metric: str, better: Sequence[Record], worse: Sequence[Record], outputs: Outputs) -> Pair | str:
     """The comparison of two groups, or why there is none."""
-    fixed = [group[0].recipe in recipes and recipes[group[0].recipe].deterministic for group in (better, worse)]
     try:
-        return compare(better, worse, metric, outputs, fixed)
+        return compare(better, worse, metric, outputs)
     except FgbenchError as error:
         return str(error.args[0])
 

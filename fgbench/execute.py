@@ -303,6 +303,7 @@ def _identity(run: Run) -> dict[str, Any]:
         "method": run.recipe.method,
         "profile": run.profile,
         "seed": run.seed,
+        "seeded": run.seeded,
         "settings": run.settings.model_dump(mode="json"),
         "protocol": json.loads(json.dumps(asdict(run.protocol))),
         "protocol_hash": run.protocol.hash,

@@ -138,8 +138,6 @@ class Origins(Model):
     method: str = ""
     like: str = ""
     """Another recipe of the file, whose method and values hold where this one is silent."""
-    deterministic: bool = False
-    """True when no random number enters: one seed says all."""
     variant: bool = False
     """Another reading than the one that answers a printed row: run when asked for by name."""
     train: tuple[Literal["boxes", "parts"], ...] = ()
@@ -172,7 +170,6 @@ class Recipe(Model):
     """`<paper>/<recipe>`; with the data set it is unique."""
     title: str
     method: str
-    deterministic: bool
     variant: bool
     """True when it is run only by name."""
     train: tuple[str, ...]
@@ -297,7 +294,6 @@ def _recipe(path: Path, name: str, file: RecipeFile) -> Recipe:
         name=f"{path.parent.name}/{name}",
         title=own.title or name,
         method=next((table.method for table in reversed(tables) if table.method), ""),
-        deterministic=own.deterministic,
         variant=own.variant,
         train=own.train,
         test=own.test,

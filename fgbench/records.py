@@ -98,6 +98,8 @@ class Record(Model):
     method: str
     profile: Literal["quick", "frozen", "paper"]
     seed: int
+    seeded: bool = True
+    """Whether another seed may give other values; where it cannot, one run says all."""
     settings: dict[str, Any]
     """The run's settings, resolved to the last field."""
     protocol: dict[str, Any]

@@ -1,12 +1,11 @@
 """A line a run and its further seeds: what was measured, what a paper prints for it, deviations, and cost."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from fgbench.analysis import deviation_text, table_of
+from fgbench.analysis import deviations_text, split_deviations, table_of
 from fgbench.measures import headline
 from fgbench.records import Record, by_identity
 from fgbench.report.model import NONE, all_deviations, number
@@ -54,7 +53,7 @@ def _row(group: Sequence[Record], verdicts: Sequence[Verdict]) -> dict[str, obje
         "high": high,
         "printed": ", ".join(dict.fromkeys(as_printed(verdict.cell) for verdict in own)),
         "verdict": ", ".join(dict.fromkeys(verdict.outcome for verdict in own)),
-        "deviations": "; ".join(map(deviation_text, all_deviations(group))),
+        "deviations": deviations_text(all_deviations(group)),
         "wall_s": sum(record.cost.wall_s for record in group) / len(group),
         "peak_mib": max(record.cost.peak_mib for record in group),
         "recalled": max(record.cost.recalled for record in group),
@@ -74,7 +73,7 @@ def run_sheet(frame: pd.DataFrame) -> Sheet:
     notes = Notes()
 
     def entries(row: Mapping[Any, Any]) -> tuple[Entry, ...]:
-        about = re.split(r"; (?=[\w.]+: )", row["deviations"]) if row["deviations"] else []
+        about = split_deviations(row["deviations"])
         if row["recalled"]:
             about.append(f"the time is without {row['recalled']:,} images whose maps an earlier run had computed")
         return (

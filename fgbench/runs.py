@@ -1,7 +1,7 @@
 """What is to be run: recipes x profile x seeds, resolved to the last field, each with the hash that is its name."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -87,6 +87,14 @@ class Run:
             }
         )
 
+    @cached_property
+    def seeded(self) -> bool:
+        """Whether another seed may give other values."""
+        own = self.settings
+        if own.stages or own.classifier != "svm" or self.changes.shuffle_labels:
+            return True
+        return methods[self.recipe.method].draws(options_of(self.recipe.method, own.options))
+
     @property
     def what(self) -> str:
         """The recipe's title, with the streams that stand in for its own."""
@@ -128,21 +136,12 @@ def plan(
     blocked: dict[str, Obstacle] = {}
     for recipe in recipes:
         try:
-            runs += [
-                Run(recipe, profile, seed, settings, protocol, streams, device, threads, deviations, changes)
-                for settings, protocol, streams, deviations in [_resolve(recipe, profile, changes)]
-                for seed in (seeds if _seeded(recipe, settings, changes) else seeds[:1])
-            ]
+            settings, protocol, streams, deviations = _resolve(recipe, profile, changes)
+            first = Run(recipe, profile, seeds[0], settings, protocol, streams, device, threads, deviations, changes)
+            runs += [replace(first, seed=seed) for seed in (seeds if first.seeded else seeds[:1])]
         except MissingError as error:
             blocked[recipe.key] = Obstacle(f"{error.what}: {error.args[0]}", error.hint)
     return Plan(tuple(runs), blocked)
-
-
-def _seeded(recipe: Recipe, settings: Settings, changes: Changes) -> bool:
-    """Whether a further seed may give other values."""
-    if settings.stages or settings.ranking or settings.classifier != "svm" or changes.shuffle_labels:
-        return True
-    return not recipe.deterministic and methods[recipe.method].draws(options_of(recipe.method, settings.options))
 
 
 def obstacles(recipes: Sequence[Recipe]) -> dict[str, Obstacle]:

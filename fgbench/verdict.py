@@ -213,12 +213,11 @@ def _weigh(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None) -> Verdi
     if secret := {d.field: d for record in verdict.records for d in unlisted(record, recipe)}:
         told = "; ".join(f"{d.field}: the recipe says {d.recipe}, the run {d.run}" for d in secret.values())
         return replace(verdict, reason=f"the run differs from the recipe, and its record does not list it: {told}")
-    ranking = recipe.settings.ranking
     value = first.values[name_of(cell)]
     decision = decide(
         cell,
         _values(cell, verdict.records),
-        deterministic=recipe.deterministic and not (ranking and ranking.splits > 1),
+        deterministic=not first.seeded,
         n=value.n,
         sampling=None if value.low is None or value.high is None else Interval(value.low, value.high),
     )

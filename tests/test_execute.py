@@ -171,9 +171,12 @@ def test_maps_of_a_frozen_network_serve_the_next_run_which_says_so(tmp_path, mon
     assert first.cost.test_fps > 0
     assert again.cost.test_fps is None
     assert again.values == first.values
+    assert not first.seeded
     scores = [Store(tmp_path / f"{f}/records").outputs(r)["scores"] for f, r in (("first", first), ("again", again))]
     assert np.array_equal(*scores)
-    assert done("fv_cnn_d", "other").cost.recalled > 2 * (160 + 80)  # to fit the mixture, too
+    drawn = done("fv_cnn_d", "other")
+    assert drawn.seeded
+    assert drawn.cost.recalled > 2 * (160 + 80)  # to fit the mixture, too
     assert len(list((tmp_path / "cache/maps").rglob("*.npz"))) == 2 * (160 + 80)
 
 

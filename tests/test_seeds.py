@@ -1,6 +1,7 @@
 """A further seed is run where it may give other values, and only there."""
 
 import mini
+import mini_reid
 import pytest
 import torch
 
@@ -43,3 +44,7 @@ def test_one_seed_says_all_where_nothing_is_trained_or_drawn(name, seeds):
     assert planned({}, Changes()) == seeds
     assert planned({}, Changes(shuffle_labels=True)) == 3
     assert planned({"finetune": mini.STAGE.model_dump()}, Changes()) == 3
+
+
+def test_untrained_networks_search_other_persons_with_another_seed():
+    assert len(mini_reid.runs_of(mini_reid.recipe(stages={}), (0, 1, 2))) == 3

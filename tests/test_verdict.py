@@ -13,9 +13,8 @@ CELLS = {cell.id: cell for cell in load_papers()["bcnn"].cells()}
 CELL = CELLS["t1/bcnn_dd/birds"]
 
 
-def verdict(records, deterministic=False, cell=CELL, obstacles=None, anomalies=None, key=KEY):
-    recipe = RECIPES[key].model_copy(update={"deterministic": deterministic})
-    return judge(cell, records, obstacles or {}, {**RECIPES, key: recipe}, anomalies)
+def verdict(records, cell=CELL, obstacles=None, anomalies=None):
+    return judge(cell, records, obstacles or {}, RECIPES, anomalies)
 
 
 def over_seeds(values, **fields):
@@ -46,8 +45,8 @@ def test_outcome_over_seeds(values, outcome):
 @pytest.mark.parametrize(
     ("value", "outcome"), [(84.4, Outcome.REPRODUCED), (84.6, Outcome.EXCEEDS), (83.4, Outcome.NOT_REPRODUCED)]
 )
-def test_a_deterministic_recipe_needs_one_run(value, outcome):
-    found = verdict([of_accuracy(value)], deterministic=True)
+def test_a_run_without_a_seed_says_all(value, outcome):
+    found = verdict([of_accuracy(value, seeded=False)])
     assert found.outcome == outcome
     assert "one run decides" in found.reason
     assert found.command == ""
@@ -77,7 +76,8 @@ def test_a_small_test_set_forbids_more_than_the_printed_images():
     assert "sampling error 0.15 points" in between.decision.beyond
     assert "seeds would tell" in between.decision.beyond
     assert verdict([of_accuracy(84.0, half=0.2)]).decision.beyond.endswith("one seed cannot tell")
-    assert verdict([of_accuracy(85.2)], True).decision.beyond.endswith("lies too close to the edge of the margin")
+    alone = verdict([of_accuracy(85.2, seeded=False)])
+    assert alone.decision.beyond.endswith("lies too close to the edge of the margin")
     assert found.sampling == pytest.approx((84.0125 - 0.94, 84.0125 + 0.94))
 
 
@@ -182,9 +182,10 @@ def test_without_records():
 def test_a_run_without_boxes_does_not_answer_a_cell_with_boxes():
     box = CELLS["t1box/bcnn_dd/birds"]
     key = f"{box.recipe}@cub"
-    assert verdict([of_accuracy(84.8, recipe=key)], True, box, key=key).outcome == Outcome.NOT_RUN
-    seen = of_accuracy(84.8, recipe=key, protocol={"train_sees": ["boxes"], "test_sees": ["boxes"]})
-    assert verdict([seen], True, box, key=key).outcome == Outcome.REPRODUCED
+    assert verdict([of_accuracy(84.8, recipe=key, seeded=False)], box).outcome == Outcome.NOT_RUN
+    sees = {"train_sees": ["boxes"], "test_sees": ["boxes"]}
+    seen = of_accuracy(84.8, recipe=key, protocol=sees, seeded=False)
+    assert verdict([seen], box).outcome == Outcome.REPRODUCED
 
 
 def test_rivals_rows_are_context():
@@ -224,7 +225,7 @@ def test_random_divisions_are_never_one_run():
     def searches(values, sd):
         rates = [{"cmc@1": {"value": v, "unit": "%", "n": 100, "low": v - 9, "high": v + 9}} for v in values]
         records = [made(key, seed, values=rate, data="cuhk03", split=f"{seed + 1}") for seed, rate in enumerate(rates)]
-        return verdict(records, True, cell, key=key)
+        return verdict(records, cell)
 
     assert searches([65.0], 0).outcome == Outcome.INCONCLUSIVE
     found = searches([61.0, 70.0, 66.0, 63.0, 67.0, 64.0], 3)
