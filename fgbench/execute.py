@@ -267,8 +267,7 @@ def _classifier(
             mirror=mirror,
         )
     with journal.phase("svm"):
-        tell["svm"]("support vector machines", 0.0)
-        svm = _svm(descriptors, np.tile(labels, 1 + mirror), classes, run)
+        svm = _svm(descriptors, np.tile(labels, 1 + mirror), classes, run, tell["svm"])
     method.eval()
     return _predict(method, "scores", lambda outputs: svm.scores(outputs.embedding), mirror)
 
@@ -289,10 +288,15 @@ def _predict(
     return predict
 
 
-def _svm(descriptors: np.ndarray, labels: np.ndarray, classes: int, run: Run) -> LinearSvm:
+def _svm(descriptors: np.ndarray, labels: np.ndarray, classes: int, run: Run, report: Report) -> LinearSvm:
     if run.settings.svm is None:
         raise FgbenchError(f"{run.recipe.key}: classifier is svm, but there are no settings for it", "add [….svm]")
-    return train_svm(descriptors, labels, classes, **run.settings.svm.model_dump())
+
+    def progress(share: float) -> None:
+        report("support vector machines", share)
+
+    progress(0.0)
+    return train_svm(descriptors, labels, classes, **run.settings.svm.model_dump(), progress=progress)
 
 
 def _identity(run: Run) -> dict[str, Any]:

@@ -5,7 +5,7 @@ The dual is solved in the space of the samples' inner products, for all classes 
 are read in blocks of columns, so they may lie in a file larger than memory.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,15 +14,17 @@ import torch
 from torch import Tensor
 
 from fgbench.errors import FgbenchError
-from fgbench.memory import unmap_pages
+from fgbench.mapped import read_columns
 from fgbench.products import array_product
 
 COORDINATES = 64
 """Samples in a block of the ascent."""
 COLUMN_BYTES = 256 << 20
 """Size of a block of columns of the descriptors."""
-ROWS = 64
-"""Rows read at a time: the system may map megabytes around every part of a file that is touched."""
+GRAM, WEIGHTS = 0.7, 0.2
+"""Their rough shares of the time, for the progress bar."""
+Progress = Callable[[float], object]
+"""Called with the share of the work that is done."""
 TILE = 2048
 """Rows of a tile of the Gram matrix; only tiles on and above the diagonal are computed."""
 
@@ -56,6 +58,7 @@ def train_svm(
     calibrate: bool = False,
     tolerance: float = 1e-3,
     max_sweeps: int = 2000,
+    progress: Progress = lambda share: None,
 ) -> LinearSvm:
     """Minimise 1/2 |w|^2 + 1/2 b'^2 + c * sum of losses for each class against the rest.
 
@@ -73,6 +76,7 @@ def train_svm(
             are 0 and 1 (official B-CNN code).
         tolerance: stop when the duality gap is this share of the primal objective, for every class.
         max_sweeps: passes over the samples at most.
+        progress: called after each block of columns.
 
     Raises:
         FgbenchError: shapes do not fit, a class has no or every sample, a descriptor is not finite, or the tolerance
@@ -85,7 +89,7 @@ def train_svm(
     if len(count) != classes or not ((count > 0) & (count < samples)).all():
         odd = int(np.flatnonzero(~((count > 0) & (count < samples)))[0])
         raise FgbenchError(f"class {odd} has {count[odd]} of {samples} training samples: nothing to separate")
-    gram = _gram(features) + bias_multiplier**2
+    gram = _gram(features, lambda share: progress(GRAM * share)) + bias_multiplier**2
     signs = np.where(labels[:, None] == np.arange(classes), 1.0, -1.0).astype(gram.dtype)
     duals, gap, sweeps = _ascend(gram, signs, c, loss, tolerance, max_sweeps)
     if gap.max() > tolerance:
@@ -95,7 +99,7 @@ def train_svm(
         )
     coefficients = (duals * signs).astype(np.float32)
     weight = np.empty((classes, features.shape[1]), dtype=np.float32)
-    for columns, block in _column_blocks(features):
+    for columns, block in _column_blocks(features, lambda share: progress(1 - WEIGHTS * (1 - share))):
         weight[:, columns] = array_product(coefficients.T, block)
     bias = bias_multiplier**2 * (duals * signs).sum(axis=0)
     if calibrate:
@@ -108,23 +112,22 @@ def train_svm(
     return LinearSvm(torch.from_numpy(weight), torch.from_numpy(bias.astype(np.float32)), gap, sweeps)
 
 
-def _column_blocks(features: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+def _column_blocks(features: np.ndarray, progress: Progress) -> Iterator[tuple[slice, np.ndarray]]:
     samples, dims = features.shape
     width = max(1, min(dims, COLUMN_BYTES // (4 * samples)))
     for start in range(0, dims, width):
         columns = slice(start, min(start + width, dims))
         block = np.empty((samples, columns.stop - start), dtype=np.float32)
-        for row in range(0, samples, ROWS):
-            block[row : row + ROWS] = features[row : row + ROWS, columns]
-            unmap_pages(features)
+        read_columns(features, columns, block)
         yield columns, block
+        progress(columns.stop / dims)
 
 
-def _gram(features: np.ndarray) -> np.ndarray:
+def _gram(features: np.ndarray, progress: Progress) -> np.ndarray:
     """Inner products (N, N): float64 sums of float32 products of column blocks, float32 where float64 is over 1 GiB."""
     samples = len(features)
     gram = np.zeros((samples, samples), dtype=np.float64 if samples**2 <= 1 << 27 else np.float32)
-    for _, block in _column_blocks(features):
+    for _, block in _column_blocks(features, progress):
         finite = np.isfinite(block).all(axis=1)
         if not finite.all():
             raise FgbenchError(f"the descriptor of training sample {int(np.flatnonzero(~finite)[0])} is not finite")

@@ -41,8 +41,12 @@ def test_blocks_tiles_and_files_change_nothing(tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", x)
     monkeypatch.setattr(module, "COLUMN_BYTES", 4 * 90 * 37)
     monkeypatch.setattr(module, "TILE", 32)
-    parts = train_svm(np.load(tmp_path / "x.npy", mmap_mode="r"), labels, 4)
+    shares = []
+    parts = train_svm(np.load(tmp_path / "x.npy", mmap_mode="r"), labels, 4, progress=shares.append)
     assert torch.allclose(whole.weight, parts.weight, atol=1e-5)
+    assert len(shares) == 2 * -(-x.shape[1] // 37)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
 
 
 def test_duality_gap_is_what_was_asked_for():
@@ -88,12 +92,14 @@ def test_mistakes_are_named():
         train_svm(x, labels, 4)
 
 
-@pytest.mark.parametrize("samples", [1, module.ROWS, module.ROWS + 1, 2 * module.ROWS + 1])
-def test_blocks_of_columns_are_all_of_a_file_whatever_the_rows_read_at_a_time(tmp_path, monkeypatch, samples):
+@pytest.mark.parametrize("samples", [1, 7, 8, 9, 65])
+def test_blocks_of_columns_are_all_of_a_file(tmp_path, monkeypatch, samples):
     features = np.random.default_rng(0).normal(size=(samples, 10)).astype(np.float32)
     np.save(tmp_path / "features.npy", features)
     monkeypatch.setattr(module, "COLUMN_BYTES", 4 * samples * 4)
-    blocks = list(module._column_blocks(np.load(tmp_path / "features.npy", mmap_mode="r")))
+    shares = []
+    blocks = list(module._column_blocks(np.load(tmp_path / "features.npy", mmap_mode="r"), shares.append))
+    assert shares == [0.4, 0.8, 1.0]
     assert [block.shape[1] for _, block in blocks] == [4, 4, 2]
     for columns, block in blocks:
         assert np.array_equal(block, features[:, columns])
