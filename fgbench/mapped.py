@@ -22,12 +22,12 @@ def read_columns(array: np.ndarray, columns: slice, out: np.ndarray) -> None:
     Args:
         array: (N, D).
         columns: with a start and a stop, W columns.
-        out: (N, W) of the same type, C-contiguous.
+        out: (N, W), C-contiguous; of another type than the array, the mapping is read, and cast.
 
     Raises:
         FgbenchError: the file is shorter than it was.
     """
-    if not _is_whole_file(array):
+    if not _is_whole_file(array) or array.dtype != out.dtype:
         out[:] = array[:, columns]
         return
     width = array.strides[0]

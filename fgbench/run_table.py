@@ -17,17 +17,22 @@ from fgbench.verdict import Verdict, name_of
 RUNS = {
     "recipe": "string", "title": "string", "profile": "string", "data": "string", "control": "string",
     "synthetic": "bool", "metric": "string", "unit": "string", "seeds": "int64", "measured": "float64",
-    "low": "float64", "high": "float64", "printed": "string", "verdict": "string", "deviations": "string",
-    "wall_s": "float64", "peak_mib": "float64", "recalled": "int64", "runs": "string",
+    "low": "float64", "high": "float64", "interval": "string", "printed": "string", "verdict": "string",
+    "deviations": "string", "wall_s": "float64", "peak_mib": "float64", "recalled": "int64", "runs": "string",
 }  # fmt: skip
 """Columns of `run_frame` and their types. `wall_s` is the mean and `peak_mib` the most over seeds."""
 HEADS = ("Run", "measured", "95 %", "printed", "verdict", "time, s", "peak, MiB")
 
 
+OVER_SEEDS, OTHER_TEST_SET = "95 % of the mean over further seeds", "95 % for another test set"
+"""What the interval of several seeds and of a single one speaks of."""
+
+
 def run_frame(records: Sequence[Record], verdicts: Sequence[Verdict]) -> pd.DataFrame:
     """The main value of each group of records that differ in their seed alone, one row a group.
 
-    `low` and `high` are a 95 % interval of the mean over further seeds; of one seed, that for another test set.
+    `low` and `high` are a 95 % interval of the mean over further seeds; of one seed, that for another test set:
+    `interval` says which.
 
     Args:
         records: of any recipes.
@@ -51,6 +56,7 @@ def _row(group: Sequence[Record], verdicts: Sequence[Verdict]) -> dict[str, obje
         "measured": sum(values) / len(values),
         "low": low,
         "high": high,
+        "interval": "" if low is None else OVER_SEEDS if len(values) > 1 else OTHER_TEST_SET,
         "printed": ", ".join(dict.fromkeys(as_printed(verdict.cell) for verdict in own)),
         "verdict": ", ".join(dict.fromkeys(verdict.outcome for verdict in own)),
         "deviations": deviations_text(all_deviations(group)),
@@ -72,17 +78,23 @@ def run_sheet(frame: pd.DataFrame) -> Sheet:
     """`run_frame` to be read, each deviation as a footnote."""
     notes = Notes()
 
+    def between(row: Mapping[Any, Any]) -> Entry:
+        if pd.isna(row["low"]):
+            return Entry(NONE)
+        return Entry(f"{row['low']:.1f} to {row['high']:.1f}", note=notes(row["interval"]))
+
     def entries(row: Mapping[Any, Any]) -> tuple[Entry, ...]:
         about = split_deviations(row["deviations"])
         if row["recalled"]:
-            about.append(f"the time is without {row['recalled']:,} images whose maps an earlier run had computed")
+            times = f"{row['recalled']:,} times it was spared an image"
+            about.append(f"the time is without the network: {times}, whose map an earlier run had computed")
         return (
             Entry(run_name(row), note=notes(*about)),
             Entry(f"{number(row['measured'], 2)} {row['unit']}"),
-            Entry(NONE if pd.isna(row["low"]) else f"{row['low']:.1f} to {row['high']:.1f}"),
+            between(row),
             Entry(row["printed"] or NONE),
             Entry(row["verdict"]),
-            Entry(f"{row['wall_s']:,.0f}"),
+            Entry(f"{'≥ ' * bool(row['recalled'])}{row['wall_s']:,.0f}"),
             Entry(f"{row['peak_mib']:,.0f}"),
         )
 

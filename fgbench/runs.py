@@ -90,10 +90,7 @@ class Run:
     @cached_property
     def seeded(self) -> bool:
         """Whether another seed may give other values."""
-        own = self.settings
-        if own.stages or own.classifier != "svm" or self.changes.shuffle_labels:
-            return True
-        return methods[self.recipe.method].draws(options_of(self.recipe.method, own.options))
+        return is_seeded(self.recipe.method, self.settings, shuffled=self.changes.shuffle_labels)
 
     @property
     def what(self) -> str:
@@ -142,6 +139,13 @@ def plan(
         except MissingError as error:
             blocked[recipe.key] = Obstacle(f"{error.what}: {error.args[0]}", error.hint)
     return Plan(tuple(runs), blocked)
+
+
+def is_seeded(method: str, settings: Settings, *, shuffled: bool) -> bool:
+    """Whether the values of a run may differ with its seed: something is trained with it, drawn, or shuffled."""
+    if settings.stages or settings.classifier != "svm" or shuffled:
+        return True
+    return methods[method].draws(options_of(method, settings.options))
 
 
 def obstacles(recipes: Sequence[Recipe]) -> dict[str, Obstacle]:

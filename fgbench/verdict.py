@@ -130,7 +130,7 @@ def judge(
         command,
         chosen,
         mean=float(np.mean(_values(cell, chosen))),
-        sampling=_sampling(cell, chosen),
+        sampling=sampling_of(chosen, name),
         spread=mean_interval(_values(cell, chosen)) if len(chosen) > 1 else None,
         protocols=difference([chosen, *others]) if others else None,
         anomalies=_anomalies(cell, chosen, anomalies or {}),
@@ -222,7 +222,10 @@ def _weigh(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None) -> Verdi
         sampling=None if value.low is None or value.high is None else Interval(value.low, value.high),
     )
     command = _more(cell, decision) if decision.place == "open" else ""
-    return replace(verdict, outcome=PLACES[decision.place], reason=decision.reason, command=command, decision=decision)
+    doubts = [f"{d.field} are not {d.recipe} but {d.run}" for d in verdict.deviations if d.origin == "data"]
+    told = f"{'; '.join(doubts)}: what that does to the number is not known" if doubts else ""
+    reason = "; ".join(filter(None, (decision.reason, told)))
+    return replace(verdict, outcome=PLACES[decision.place], reason=reason, command=command, decision=decision)
 
 
 def _more(cell: Cell, decision: Decision) -> str:
@@ -231,9 +234,9 @@ def _more(cell: Cell, decision: Decision) -> str:
     return f"fgbench run {cell.recipe} --data {cell.data} --profile paper --seeds {seeds}" if seeds else ""
 
 
-def _sampling(cell: Cell, records: tuple[Record, ...]) -> Interval | None:
+def sampling_of(records: Sequence[Record], name: str) -> Interval | None:
     """The first run's interval, moved to the mean: every seed has the same test images, or as many."""
-    values = [record.values[name_of(cell)] for record in records]
+    values = [record.values[name] for record in records]
     low, high = values[0].low, values[0].high
     if low is None or high is None:
         return None

@@ -34,7 +34,11 @@ def keep(source: Store, target: Store) -> None:
             arrays["scores"] = highest(arrays["scores"])
             fields["scores_kept"] = HIGHEST
         target.write(fields, arrays)
-        _check(target, record.run_id)
+        try:
+            _check(target, record.run_id)
+        except FgbenchError:
+            target.take(record.run_id)
+            raise
 
 
 def highest(scores: np.ndarray) -> np.ndarray:

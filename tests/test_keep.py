@@ -55,6 +55,18 @@ def test_few_classes_and_what_is_there_are_left_as_they_are(tmp_path):
     assert (target.folder / after.outputs).stat().st_mtime_ns == written
 
 
+def test_a_record_whose_values_do_not_come_of_what_is_kept_is_not_kept(tmp_path, monkeypatch):
+    source, target = Store(tmp_path / "a"), Store(tmp_path / "b")
+    fields, arrays = wide()
+    right = np.arange(60) % 3 > 0
+    arrays["scores"][np.arange(60), arrays["labels"]] += 10 * right
+    source.write({**fields, "values": measure(arrays)}, arrays)
+    monkeypatch.setitem(KEEP["keep"].__globals__, "highest", lambda scores: -scores)
+    with pytest.raises(FgbenchError, match="the outputs give"):
+        KEEP["keep"](source, target)
+    assert list(target.folder.iterdir()) == []
+
+
 def test_a_record_that_does_not_verify_is_not_kept(tmp_path):
     source, target = Store(tmp_path / "a"), Store(tmp_path / "b")
     fields, arrays = wide()

@@ -53,6 +53,14 @@ def test_files_in_other_orders_and_changed_ones_are_read_as_they_are(saved, tmp_
     assert (columns(changed) == 7).all()
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float64])
+def test_numbers_of_another_type_are_cast(tmp_path, kind):
+    np.save(tmp_path / "rows.npy", ARRAY.astype(kind))
+    out = np.empty((len(ARRAY), COLUMNS.stop - COLUMNS.start), np.float32)
+    read_columns(np.load(tmp_path / "rows.npy", mmap_mode="r"), COLUMNS, out)
+    assert np.array_equal(out, ARRAY[:, COLUMNS].astype(kind).astype(np.float32))
+
+
 def test_without_reads_at_a_place_the_mapping_is_read(saved, monkeypatch):
     monkeypatch.delattr(os, "preadv")
     assert np.array_equal(columns(np.load(saved, mmap_mode="r")), ARRAY[:, COLUMNS])

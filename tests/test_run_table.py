@@ -6,7 +6,7 @@ from made_records import RECIPES, deviation, of_accuracy
 from scipy import stats
 
 from fgbench.papers import load_papers
-from fgbench.run_table import RUNS, run_frame, run_sheet
+from fgbench.run_table import OTHER_TEST_SET, OVER_SEEDS, RUNS, run_frame, run_sheet
 from fgbench.verdict import judge
 
 CELLS = list(load_papers()["bcnn"].cells())
@@ -30,6 +30,7 @@ def test_seeds_share_a_row_with_the_interval_of_their_mean():
     assert row["measured"] == pytest.approx(np.mean(percents), abs=1e-12)
     ends = stats.t.interval(0.95, 2, np.mean(percents), stats.sem(percents))
     assert (row["low"], row["high"]) == pytest.approx(ends, abs=1e-9)
+    assert row["interval"] == OVER_SEEDS
     assert row["runs"].split(", ") == [record.run_id for record in records]
 
 
@@ -56,6 +57,14 @@ def test_a_lone_seed_has_the_interval_for_another_test_set():
     record = of_accuracy(80.0)
     row = row_of(table([record]))
     assert (row["low"], row["high"]) == (record.values["accuracy"].low, record.values["accuracy"].high)
+    assert row["interval"] == OTHER_TEST_SET
+
+
+def test_a_table_says_of_each_interval_what_it_is_of():
+    alone = of_accuracy(70.0, recipe="bcnn/cbp_ts_dd@cub")
+    sheet = run_sheet(table([*(of_accuracy(percent, seed) for seed, percent in enumerate([83.0, 84.5])), alone]))
+    notes, place = dict(sheet.notes), sheet.heads.index("95 %")
+    assert [notes[row[place].note] for row in sheet.rows] == [OVER_SEEDS, OTHER_TEST_SET]
 
 
 def test_cost_is_the_mean_time_and_the_most_memory():
@@ -69,7 +78,9 @@ def test_cost_is_the_mean_time_and_the_most_memory():
     ]
     row = row_of(table(records))
     assert (row["wall_s"], row["peak_mib"], row["recalled"]) == (20.0, 300.0, 7)
-    assert "without 7 images" in run_sheet(table(records)).notes[0][1]
+    sheet = run_sheet(table(records))
+    assert "without the network: 7 times it was spared an image" in sheet.notes[0][1]
+    assert "≥ 20" in [entry.text for entry in sheet.rows[0]]
 
 
 def test_a_run_that_answers_nothing_has_no_printed_number():
@@ -93,7 +104,7 @@ def test_each_deviation_is_told_once():
     told = [[notes[letter] for letter in row[0].note.split(",") if letter] for row in sheet.rows]
     pipeline, weights = "test_pipeline: 1 -> 2", "weights: vgg16.matconvnet -> any"
     assert told == [[], [pipeline], [weights, pipeline]]
-    assert set(notes.values()) == {pipeline, weights}
+    assert set(notes.values()) == {pipeline, weights, OTHER_TEST_SET}
 
 
 def test_without_records_there_is_a_table_of_the_same_columns():

@@ -52,6 +52,16 @@ def test_a_run_without_a_seed_says_all(value, outcome):
     assert found.command == ""
 
 
+def test_data_that_are_not_the_official_ones_cast_a_doubt_on_the_outcome_that_is_told():
+    official, ours = "the official JPEG files", "all recompressed"
+    images = deviation("data.images", changes=False, run=ours).model_copy(update={"recipe": official, "origin": "data"})
+    found = verdict([of_accuracy(81.0, seeded=False, deviations=[images, deviation("precision", changes=False)])])
+    assert found.outcome == Outcome.NOT_REPRODUCED
+    told = f"; data.images are not {official} but {ours}: what that does to the number is not known"
+    assert found.reason.endswith(told)
+    assert told not in verdict([of_accuracy(81.0, seeded=False)]).reason
+
+
 def test_what_would_decide_is_said_and_can_be_typed():
     found = verdict(over_seeds([84.1, 84.5, 83.9]))
     assert found.outcome == Outcome.INCONCLUSIVE

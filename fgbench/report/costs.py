@@ -1,6 +1,6 @@
 """Accuracy against cost: one chart a protocol and machine, as numbers of two do not stand side by side."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
@@ -12,6 +12,7 @@ from fgbench.report.figures import Spot, scatter
 from fgbench.report.groups import Group, first_rows, named, nearest_first, values_of
 from fgbench.report.pages import Page
 from fgbench.report.speed import FramesLine, SpeedPage
+from fgbench.verdict import sampling_of
 
 MOST_CHARTS = 8
 """A chart takes a tenth of a second to draw; what is not drawn is in the tables."""
@@ -102,11 +103,9 @@ def _boards(groups: Sequence[Group]) -> list[Board]:
 def _board(machine: str, measured: str, groups: Sequence[Group], room: int) -> Board:
     kept, more = first_rows(groups)
     pairs = named(kept)
-    drawn = [
-        (name, group)
-        for name, group in pairs
-        if values_of(group, measured) and _mean(group, lambda record: record.cost.test_fps)
-    ][:MOST_SPOTS]
+    drawn = [(name, group) for name, group in pairs if values_of(group, measured) and model.test_fps(group)][
+        :MOST_SPOTS
+    ]
     numbers = {group[0].identity: number for number, (_, group) in enumerate(drawn, 1)}
     rows = tuple(
         Row(
@@ -114,7 +113,7 @@ def _board(machine: str, measured: str, groups: Sequence[Group], room: int) -> B
             name,
             group,
             model.mean_of(group, measured),
-            _mean(group, lambda record: record.cost.test_fps),
+            model.test_fps(group),
             sum(record.cost.wall_s for record in group) / len(group),
             max(record.cost.peak_mib for record in group),
             _energy(group),
@@ -125,7 +124,7 @@ def _board(machine: str, measured: str, groups: Sequence[Group], room: int) -> B
     unit = groups[0][0].values[measured].unit
     up = Axis(f"{measured}, {unit}")
     if len(drawn) > 1 and room > 0:
-        spots = [_spot(name, group, measured, _mean(group, lambda r: r.cost.test_fps) or 0.0) for name, group in drawn]
+        spots = [_spot(name, group, measured, model.test_fps(group) or 0.0) for name, group in drawn]
         charts.append(_chart(f"{measured} against speed", "test images a second", up, spots))
         spots = [_spot(name, group, measured, joule) for name, group in drawn if (joule := _energy(group))]
         if len(spots) == len(drawn) and room > 1:
@@ -179,11 +178,9 @@ def _other_network(record: Record) -> bool:
 
 def _spot(name: str, group: Group, measured: str, cost: float) -> Spot:
     values = values_of(group, measured)
-    mean, first = sum(values) / len(values), group[0].values[measured]
-    if first.low is None or first.high is None or not isfinite(first.low + first.high):
-        return Spot(group[0].method.replace("_", " "), name, cost, mean)
-    low, high = mean + first.low - first.value, mean + first.high - first.value
-    return Spot(group[0].method.replace("_", " "), name, cost, mean, low, high)
+    mean, sampling = sum(values) / len(values), sampling_of(group, measured)
+    ends = (sampling.low, sampling.high) if sampling and isfinite(sampling.low + sampling.high) else ()
+    return Spot(group[0].method.replace("_", " "), name, cost, mean, *ends)
 
 
 def _chart(title: str, cost: str, up: Axis, spots: Sequence[Spot]) -> Chart:
@@ -218,11 +215,6 @@ def _machine(record: Record) -> str:
     return ", ".join(said)
 
 
-def _mean(group: Group, of: Callable[[Record], float | None]) -> float | None:
-    values = [value for record in group if (value := of(record)) is not None and isfinite(value) and value > 0]
-    return sum(values) / len(values) if len(values) == len(group) else None
-
-
 def _energy(group: Group) -> float | None:
-    joules = _mean(group, lambda record: record.cost.energy_j)
+    joules = model.mean_over(group, lambda record: record.cost.energy_j)
     return None if joules is None else joules / 1000

@@ -193,6 +193,17 @@ def headline(records: Sequence[Record]) -> str:
     return f"{name} {mean_of(records, name):.1f} {unit}"
 
 
+def mean_over(records: Sequence[Record], of: Callable[[Record], float | None]) -> float | None:
+    """The mean over some runs of something positive; None where one lacks it."""
+    values = [value for record in records if (value := of(record)) is not None and isfinite(value) and value > 0]
+    return sum(values) / len(values) if len(values) == len(records) else None
+
+
+def test_fps(records: Sequence[Record]) -> float | None:
+    """Test images a second, the mean over some runs."""
+    return mean_over(records, lambda record: record.cost.test_fps)
+
+
 def mean_of(records: Sequence[Record], name: str) -> float | None:
     """The mean over some runs of a value; None where one lacks it."""
     values = [record.values[name].value for record in records if name in record.values]
@@ -276,6 +287,11 @@ def _real(record: Record) -> str:
     images = next((d.run for d in record.deviations if d.field == "data.images"), "the official bytes")
     count = f"{protocol['train_images']:,} + {protocol['test_images']:,} images of {protocol['classes']} classes"
     return f"{record.data} ({count}; {images})"
+
+
+def latest(records: Sequence[Record]) -> Record:
+    """The one that was finished last."""
+    return max(records, key=lambda record: str(record.provenance.get("finished") or ""))
 
 
 def period(records: Sequence[Record]) -> str:

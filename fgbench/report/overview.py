@@ -7,8 +7,9 @@ from fgbench.anomalies import Anomalies, Anomaly
 from fgbench.measures import headline
 from fgbench.papers import Cell, Paper
 from fgbench.records import Record
-from fgbench.report.model import BADGES, Badge, mean_of, oddities, published
-from fgbench.verdict import Outcome, Verdict
+from fgbench.report.model import BADGES, Badge, mean_of, oddities, published, test_fps
+from fgbench.statistics import Interval
+from fgbench.verdict import Outcome, Verdict, sampling_of
 
 OUTCOMES = tuple(outcome for outcome in BADGES if outcome != Outcome.CONTEXT)
 """The columns of the matrix; other groups' numbers are not ours to judge."""
@@ -121,14 +122,16 @@ class RunLine:
     metric: str
     mean: float | None
     unit: str
-    low: float | None
-    """Of the sampling interval of the first run."""
-    high: float | None
+    sampling: Interval | None
+    """Around the mean, for another test set."""
     wall_s: float
     """Mean over the seeds."""
     peak_mib: float
     """The highest."""
+    spared: bool
+    """Whether a network's work was done by an earlier run, so that the time is without it."""
     test_fps: float | None
+    """Mean over the seeds."""
     finished: str
     """Day of the last of them; empty where it is not known."""
     odd: tuple[Anomaly, ...]
@@ -150,11 +153,11 @@ def run_line(group: Sequence[Record], address: str, anomalies: Anomalies) -> Run
         metric=metric,
         mean=mean_of(group, metric),
         unit=value.unit,
-        low=value.low,
-        high=value.high,
+        sampling=sampling_of(group, metric),
         wall_s=sum(record.cost.wall_s for record in group) / len(group),
         peak_mib=max(record.cost.peak_mib for record in group),
-        test_fps=first.cost.test_fps,
+        spared=any(record.cost.recalled for record in group),
+        test_fps=test_fps(group),
         finished=max(str(record.provenance.get("finished") or "") for record in group)[:10],
         odd=tuple(oddities(group, anomalies)),
     )

@@ -64,7 +64,8 @@ def test_a_row_has_the_mean_of_the_seeds_and_the_highest_peak():
     odd = Anomaly("chance", "why")
     row = run_line(group, "x.html", {group[1].run_id: [odd]})
     assert (row.mean, row.wall_s, row.peak_mib, row.seeds) == (81.5, 15.0, 50.0, 2)
-    assert (row.low, row.high) == (group[0].values["accuracy"].low, group[0].values["accuracy"].high)
+    assert (row.sampling.low + row.sampling.high) / 2 == pytest.approx(row.mean)
+    assert row.sampling.high - row.sampling.low == pytest.approx(2 * 0.94)
     assert (row.control, row.finished, row.odd) == ("shuffled", "2026-03-02", (odd,))
     assert run_line([of_accuracy(1.0)], "x.html", {}).finished == ""
 

@@ -144,7 +144,7 @@ def test_energy_of_a_run_stands_with_what_it_lacks_or_the_reason_alone(tmp_path)
 def test_time_that_lacks_what_an_earlier_run_did_says_so(tmp_path):
     cost = {"wall_s": 9.0, "phase_s": {}, "peak_mib": 1.0}
     whole, spared = (run(80.0, cost={**cost, "recalled": images}) for images in (0, 23576))
-    words = "without 23,576 images that went through the frozen network in an earlier run"
+    words = "without the frozen network: 23,576 times it was spared an image"
     assert words in pages(tmp_path / "spared", [spared])["bcnn"]
     assert "frozen network" not in pages(tmp_path / "whole", [whole])["bcnn"]
 
