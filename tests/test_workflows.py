@@ -46,8 +46,10 @@ def test_what_tox_runs_is_known_and_can_be_planned(line, monkeypatch):
     asked = []
     monkeypatch.setattr("fgbench.run_commands.run_recipes", lambda request, results: asked.append(request) or 0)
     typed = re.sub(r"\{env:(\w+)\}", lambda name: re.search(rf"^    {name[1]} = (.+)$", TOX, re.MULTILINE)[1], line)
+    typed = typed.replace("{posargs}", "--seeds 2")
     assert CliRunner().invoke(app, ["run", *shlex.split(typed)], catch_exceptions=False).exit_code == 0
     (request,) = asked
+    assert request.seeds == 2 or "{posargs}" not in line
     recipes = choose_recipes(request.data, request.recipes)
     assert len(recipes) == len(request.recipes) > 0
     found = plan(recipes, request.profile, range(request.seeds or 1), changes=request.changes)
