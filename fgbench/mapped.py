@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from fgbench.errors import FgbenchError
+from fgbench.memory import unmap_pages
 
 READERS = 8
 """Reads under way at once: a disk is waited for, not worked at."""
@@ -29,6 +30,7 @@ def read_columns(array: np.ndarray, columns: slice, out: np.ndarray) -> None:
     """
     if not _is_whole_file(array) or array.dtype != out.dtype:
         out[:] = array[:, columns]
+        unmap_pages(array)
         return
     width = array.strides[0]
     start = array.offset + columns.start * array.itemsize
