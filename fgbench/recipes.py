@@ -14,9 +14,10 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fgbench.errors import FgbenchError, MissingError, nearest
-from fgbench.papers import explain, reproductions_root
+from fgbench.papers import reproductions_root
 from fgbench.pipeline import Pipeline
 from fgbench.rules import Ranking
+from fgbench.validation import explain
 
 ORIGINS = ("paper", "code", "ours")
 PROFILES = ("quick", "frozen", "paper")

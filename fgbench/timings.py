@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fgbench.errors import FgbenchError
-from fgbench.papers import explain
+from fgbench.validation import explain
 
 LINE = 300
 AGAIN = "pytest benchmarks --benchmark-only --benchmark-json FILE"

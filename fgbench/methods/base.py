@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
 from fgbench.errors import FgbenchError
-from fgbench.papers import explain
 from fgbench.registry import Registry
+from fgbench.validation import explain
 
 Batches = Callable[[], Iterator[Tensor]]
 """Calling it starts a pass over the training images: batches (B, 3, H, W) uint8 RGB, always in the same order."""
