@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 
 class FgbenchError(Exception):
@@ -39,3 +40,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return "known: " + ", ".join(names) if names else "none is known"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a recipe cannot run here."""
+
+    reason: str
+    """What is missing, with `data`, `weights` or `hardware` first."""
+    command: str
+    """What would unblock it."""

@@ -14,7 +14,7 @@ from fgbench.datasets.index import Index
 from fgbench.datasets.reid import ReidIndex
 from fgbench.deviations import setting_deviations
 from fgbench.engine import processes
-from fgbench.errors import FgbenchError, MissingError, nearest
+from fgbench.errors import FgbenchError, MissingError, Obstacle, nearest
 from fgbench.experiment import protocol_of
 from fgbench.hashing import hash_source, hash_value
 from fgbench.methods import methods, options_of
@@ -22,7 +22,6 @@ from fgbench.pipeline import Pipeline
 from fgbench.protocol import Protocol
 from fgbench.recipes import Recipe, Settings
 from fgbench.records import Deviation
-from fgbench.verdict import Obstacle
 
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow", "scipy")
 """Packages whose version can change a value."""

@@ -9,6 +9,7 @@ import numpy as np
 from fgbench.anomalies import Anomalies, Anomaly, impossible, too_good
 from fgbench.decision import Decision, decide
 from fgbench.deviations import unlisted
+from fgbench.errors import Obstacle
 from fgbench.identity import Difference, difference
 from fgbench.measures import value_name
 from fgbench.papers import Cell
@@ -42,16 +43,6 @@ PLACES = {
 }
 AT_LEAST = 3
 """Seeds to run where there is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """Why a recipe cannot run here."""
-
-    reason: str
-    """What is missing, with `data`, `weights` or `hardware` first."""
-    command: str
-    """What would unblock it."""
 
 
 @dataclass(frozen=True, slots=True)
