@@ -19,7 +19,8 @@ from fgbench.engine import processes
 from fgbench.errors import FgbenchError
 from fgbench.pool import Watcher
 from fgbench.ray_rounds import Rounds, alive
-from fgbench.runner import Result, store_of
+from fgbench.records import store_of
+from fgbench.runner import Result
 from fgbench.runs import Plan
 
 CONNECT_S = 10.0

@@ -302,3 +302,15 @@ class Store:
                 if (new is None) != (old is None) or (new is not None and abs(new - old) > tolerance):
                     wrong.append(f"{name}: {part} is stored as {old}, the outputs give {new}")
         return wrong
+
+
+def store_of(folder: Path) -> Store:
+    """The records kept in a results folder."""
+    return Store(folder / RECORDS)
+
+
+def campaigns(folder: Path) -> list[Path]:
+    """A results folder itself, or, where it keeps no records, those in it that do."""
+    if (folder / RECORDS).is_dir():
+        return [folder]
+    return sorted({path.parents[1] for path in folder.glob(f"*/{RECORDS}/*.json")}) or [folder]

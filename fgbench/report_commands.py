@@ -27,10 +27,10 @@ def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = (), m
     from fgbench.anomalies import find_anomalies
     from fgbench.claims import check_claims
     from fgbench.columns import judge_papers
+    from fgbench.records import store_of
     from fgbench.report.pictures import Pictures
     from fgbench.report.render import render
     from fgbench.report.speed import speed_page
-    from fgbench.runner import store_of
     from fgbench.runs import obstacles
     from fgbench.timings import read_session
 
@@ -68,7 +68,7 @@ def verify_records(results: Path) -> bool:
     Raises:
         FgbenchError: there is no record.
     """
-    from fgbench.runner import campaigns
+    from fgbench.records import campaigns
 
     right = [_verify(folder) for folder in campaigns(results)]
     return all(right)
@@ -76,7 +76,7 @@ def verify_records(results: Path) -> bool:
 
 def _verify(folder: Path) -> bool:
     from fgbench.anomalies import find_anomalies
-    from fgbench.runner import store_of
+    from fgbench.records import store_of
 
     store = store_of(folder)
     records = store.records()

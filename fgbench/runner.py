@@ -14,7 +14,7 @@ from fgbench.errors import FgbenchError
 from fgbench.execute import execute
 from fgbench.pool import Failure, Report, Task, Watcher, run_tasks
 from fgbench.pretrain import pretrained_tiny, pretraining_birds
-from fgbench.records import RECORDS, Store
+from fgbench.records import store_of
 from fgbench.runs import Plan, Run
 
 WORK = "work"
@@ -29,18 +29,6 @@ class Result:
     kept: int
     """Runs that were finished before."""
     failures: tuple[Failure, ...]
-
-
-def store_of(folder: Path) -> Store:
-    """The records kept in a results folder."""
-    return Store(folder / RECORDS)
-
-
-def campaigns(folder: Path) -> list[Path]:
-    """A results folder itself, or, where it keeps no records, those in it that do."""
-    if (folder / RECORDS).is_dir():
-        return [folder]
-    return sorted({path.parents[1] for path in folder.glob(f"*/{RECORDS}/*.json")}) or [folder]
 
 
 def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Result:

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fgbench.errors import FgbenchError
-from fgbench.records import Store
-from fgbench.runner import store_of
+from fgbench.records import Store, store_of
 
 HIGHEST = 5
 

@@ -7,8 +7,7 @@ import numpy as np
 from made_records import RECIPES, of_right
 
 from fgbench.hashing import hash_file, hash_value
-from fgbench.records import SCHEMA, Point, Weights
-from fgbench.runner import store_of
+from fgbench.records import SCHEMA, Point, Weights, store_of
 
 IMAGES, CLASSES = 400, 20
 

@@ -7,8 +7,8 @@ from fgbench import pretrain
 from fgbench.datasets import Dataset, cub, datasets, synthetic
 from fgbench.datasets.synthetic import SyntheticBirds
 from fgbench.recipes import Recipe, Stage, load_recipes
-from fgbench.records import Record
-from fgbench.runner import do_run, store_of
+from fgbench.records import Record, store_of
+from fgbench.runner import do_run
 from fgbench.runs import Changes, Run, plan
 
 BIRDS = SyntheticBirds(classes=4, train_per_class=40, test_per_class=20, size=64, first_class=4)

@@ -11,9 +11,8 @@ from fgbench.differences import difference_frame
 from fgbench.measures import headline
 from fgbench.papers import load_papers
 from fgbench.recipes import Settings, load_recipes
-from fgbench.records import by_identity
+from fgbench.records import by_identity, store_of
 from fgbench.report.model import number
-from fgbench.runner import store_of
 from fgbench.runs import is_seeded
 from fgbench.verdict import Outcome, judge
 
