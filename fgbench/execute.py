@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fgbench.backbones import load_stream, maps_folder
+from fgbench.backbones.streams import load_stream, maps_folder
 from fgbench.batches import TrainData, middle
 from fgbench.datasets import find
 from fgbench.datasets.geometry import input_geometry, to_input

@@ -7,8 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fgbench.backbones import StreamWeights, resolve_stream, split_stream
+from fgbench.backbones import split_stream
 from fgbench.backbones.networks import VECTOR_TAPS
+from fgbench.backbones.streams import StreamWeights, resolve_stream
 from fgbench.datasets import Dataset, ReidDataset, find
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import ReidIndex

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from fgbench import deviations, runs
-from fgbench.backbones import resolve_stream, split_stream
+from fgbench.backbones import split_stream
+from fgbench.backbones.streams import resolve_stream
 from fgbench.errors import FgbenchError, MissingError
 from fgbench.methods import methods
 from fgbench.papers import load_papers, reproductions_root

@@ -4,7 +4,6 @@ from fgbench.backbones.build import Backbone, load_backbone
 from fgbench.backbones.known import weight_specs
 from fgbench.backbones.networks import TAPS, split_stream
 from fgbench.backbones.spec import FoundWeights, InputSpec, WeightSpec
-from fgbench.backbones.streams import StreamWeights, load_stream, maps_folder, resolve_stream
 from fgbench.backbones.weights import find_weights, get_weights, known_weights
 
 __all__ = [
@@ -12,15 +11,11 @@ __all__ = [
     "Backbone",
     "FoundWeights",
     "InputSpec",
-    "StreamWeights",
     "WeightSpec",
     "find_weights",
     "get_weights",
     "known_weights",
     "load_backbone",
-    "load_stream",
-    "maps_folder",
-    "resolve_stream",
     "split_stream",
     "weight_specs",
 ]
