@@ -17,9 +17,10 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from fgbench.bound import Need, Rates, bound, measure_rates
-from fgbench.energy import RUN_S, Energy, board_of, measure_energy
+from fgbench.energy import board_of
 from fgbench.errors import MissingError
 from fgbench.frames import with_bound
+from fgbench.image_energy import RUN_S, Energy, measure_energy
 from fgbench.papers import load_papers
 from fgbench.provenance import cpu_name
 from fgbench.speed import Conditions, Limits, Speed, Work, best_batch, measure_speed

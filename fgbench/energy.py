@@ -1,24 +1,15 @@
 """Energy of GPU boards by NVML's counter: the board's, not the wall's. Where there is no counter, the reason."""
 
 import importlib
-import math
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 
 from fgbench.errors import MissingError
-from fgbench.statistics import mean_interval
 
-RUN_S, RUNS = 20.0, 3
-"""Length and number of the runs of a measurement."""
-SENSOR_S = 0.1
-"""The power sensors of A100 and H100 look at 25 ms of every 100 ms (Yang, Adamek and Armour, SC 2024): runs begin at
-other places of this period, so that what a step does periodically is not seen at the same place always."""
 IDLE = 0x1
 HELD_DOWN = {
     0x2: "clocks set by the user",
@@ -40,30 +31,6 @@ class BoardState(NamedTuple):
     memory_mhz: int
     held_down_by: tuple[str, ...]
     """Why the clocks are lower than they could be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Energy:
-    """What a piece of work costs in energy of the GPU's board; the rest of the machine is not in it."""
-
-    board: str
-    joule_per_image: float
-    """Mean over the runs."""
-    joule_low: float
-    """Lower end of the 95 % interval over the runs."""
-    joule_high: float
-    power_w: float
-    """Mean over the runs."""
-    runs: int
-    run_s: float
-    """Mean length of a run."""
-    sm_mhz: tuple[int, int]
-    """Least and most that were seen: before, in the middle of and after each run."""
-    memory_mhz: tuple[int, int]
-    held_down_before: tuple[str, ...]
-    """Why the clocks were lower than they could be before the first run."""
-    held_down_since: tuple[str, ...]
-    """The same during and after the runs."""
 
 
 class Board:
@@ -113,14 +80,14 @@ class Board:
         except self._nvml.NVMLError:
             return  # not every driver tells
         if programs > 1:
-            raise _missing(f"{programs} programs used {self.name}, whose counter does not tell them apart")
+            raise missing(f"{programs} programs used {self.name}, whose counter does not tell them apart")
 
     @contextmanager
     def _explained(self, reason: str) -> Iterator[None]:
         try:
             yield
         except self._nvml.NVMLError as error:
-            raise _missing(f"{reason} ({error})") from error
+            raise missing(f"{reason} ({error})") from error
 
 
 def board_of(device: torch.device, nvml: Any = None) -> Board:
@@ -130,12 +97,12 @@ def board_of(device: torch.device, nvml: Any = None) -> Board:
         MissingError: it is no CUDA device, or see `Board`.
     """
     if device.type != "cuda":
-        raise _missing("no GPU was used")
+        raise missing("no GPU was used")
     if nvml is None:
         try:
             nvml = importlib.import_module("pynvml")
         except ImportError as error:
-            raise _missing("nvidia-ml-py is not installed") from error
+            raise missing("nvidia-ml-py is not installed") from error
     return Board(str(torch.cuda.get_device_properties(device).uuid), nvml)
 
 
@@ -146,73 +113,8 @@ def used_j(board: Board, before_j: float, after_j: float) -> float:
         MissingError: the counter went back, which it does when the driver is loaded anew.
     """
     if after_j < before_j:
-        raise _missing(f"the counter of {board.name} went back from {before_j:.0f} J to {after_j:.0f} J")
+        raise missing(f"the counter of {board.name} went back from {before_j:.0f} J to {after_j:.0f} J")
     return after_j - before_j
-
-
-def measure_energy(
-    work: Callable[[], object],
-    images: int,
-    step_s: float,
-    board: Board,
-    *,
-    runs: int = RUNS,
-    run_s: float = RUN_S,
-    synchronize: Callable[[], object] = torch.cuda.synchronize,
-    sleep: Callable[[float], object] = time.sleep,
-    clock: Callable[[], float] = time.perf_counter,
-) -> Energy:
-    """Do a piece of work for long, several times, and read the board's counter before and after.
-
-    Args:
-        work: what is done again and again; already warm.
-        images: how many images it does at once.
-        step_s: about how long it takes.
-        board: what it runs on.
-        runs: how often; two at least.
-        run_s: how long each time.
-        synchronize: waits until the device has done all.
-        sleep: waits; for the tests.
-        clock: tells the time in seconds.
-
-    Raises:
-        MissingError: the board is shared with other programs, or its counter stood still or went back.
-    """
-    steps = math.ceil(run_s / step_s)
-    spent, lengths, states = [], [], [board.state()]
-    for number in range(runs):
-        sleep(number * SENSOR_S / runs)
-        board.check_alone()
-        synchronize()
-        before, start = board.energy_j(), clock()
-        for step in range(steps):
-            work()
-            if step == steps // 2:
-                states.append(board.state())
-        synchronize()
-        lengths.append(clock() - start)
-        joule = used_j(board, before, board.energy_j())
-        if joule == 0:
-            raise _missing(f"the counter of {board.name} stood still for {lengths[-1]:.0f} s")
-        spent.append(joule)
-        states.append(board.state())
-        board.check_alone()
-    each = [joule / (steps * images) for joule in spent]
-    low, high = mean_interval(each)
-    since = {reason: None for state in states[1:] for reason in state.held_down_by}
-    return Energy(
-        board=board.name,
-        joule_per_image=sum(each) / runs,
-        joule_low=low,
-        joule_high=high,
-        power_w=sum(spent) / sum(lengths),
-        runs=runs,
-        run_s=sum(lengths) / runs,
-        sm_mhz=(min(state.sm_mhz for state in states), max(state.sm_mhz for state in states)),
-        memory_mhz=(min(state.memory_mhz for state in states), max(state.memory_mhz for state in states)),
-        held_down_before=states[0].held_down_by,
-        held_down_since=tuple(since),
-    )
 
 
 class Meter:
@@ -267,5 +169,5 @@ class Meter:
             return []
 
 
-def _missing(reason: str) -> MissingError:
+def missing(reason: str) -> MissingError:
     return MissingError("hardware", reason)

@@ -15,7 +15,7 @@ from fgbench.backbones import load_backbone, split_stream
 from fgbench.bound import Bound, Need, Rates
 from fgbench.datasets.birds import PARTS
 from fgbench.descriptors import to_images
-from fgbench.energy import Energy
+from fgbench.image_energy import Energy
 from fgbench.layers.gmm import Gmm
 from fgbench.layers.pca import Pca
 from fgbench.methods import Method, Target, Task, methods, options_of

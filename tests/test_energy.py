@@ -8,8 +8,9 @@ from fake_nvml import FakeBoard, FakeNvml
 from scipy import stats
 
 from fgbench import energy
-from fgbench.energy import Board, Meter, board_of, measure_energy
+from fgbench.energy import Board, Meter, board_of
 from fgbench.errors import MissingError
+from fgbench.image_energy import measure_energy
 from fgbench.journal import KILLED, UNMEASURED, Journal
 from fgbench.provenance import cost
 from fgbench.records import Cost

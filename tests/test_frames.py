@@ -7,7 +7,6 @@ from PIL import Image
 
 from fgbench import frames
 from fgbench.bound import Bound, Need, Rates, count_need
-from fgbench.energy import Energy
 from fgbench.frames import (
     build,
     decoding_work_of,
@@ -19,6 +18,7 @@ from fgbench.frames import (
     with_bound,
     work_of,
 )
+from fgbench.image_energy import Energy
 from fgbench.pipeline import Pipeline
 from fgbench.recipes import load_recipes
 from fgbench.speed import Conditions, Speed, Trial
