@@ -14,7 +14,7 @@ from fgbench.backbones.spec import FoundWeights, InputSpec, WeightSpec
 from fgbench.backbones.state import load_into, read_state
 from fgbench.backbones.weights import find_file, find_weights, remembered_hash
 from fgbench.errors import FgbenchError, MissingError
-from fgbench.layers.keypoint_maps import Grid
+from fgbench.layers.grid import Grid
 from fgbench.memory import freed_memory_kept
 
 PIECE_PIXELS = 2 * 448 * 448

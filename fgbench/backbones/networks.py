@@ -12,7 +12,7 @@ from fgbench.backbones import tiny
 from fgbench.backbones.padded import Pool, ResponseNorm
 from fgbench.backbones.spec import IMAGENET, InputSpec
 from fgbench.errors import FgbenchError, nearest
-from fgbench.layers.keypoint_maps import Grid
+from fgbench.layers.grid import Grid
 
 TAPS = {
     "vgg16": ("relu5_3", "conv5_3", "pool", "relu7", "fcn7", "fcn7_same"),

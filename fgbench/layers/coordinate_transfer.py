@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from fgbench.errors import FgbenchError
-from fgbench.layers.keypoint_maps import Grid, locate, window
+from fgbench.layers.grid import Grid
+from fgbench.layers.keypoint_maps import locate, window
 
 
 def coordinate_transfer(

@@ -6,7 +6,7 @@ from torch.autograd import gradcheck
 
 from fgbench.errors import FgbenchError
 from fgbench.layers.coordinate_transfer import coordinate_transfer
-from fgbench.layers.keypoint_maps import Grid
+from fgbench.layers.grid import Grid
 
 GRID = Grid(offset=4.0, stride=8.0)
 

@@ -5,7 +5,8 @@ import torch
 from torch.autograd import gradcheck
 
 from fgbench.errors import FgbenchError
-from fgbench.layers.keypoint_maps import Grid, decode, encode, keypoint_loss
+from fgbench.layers.grid import Grid
+from fgbench.layers.keypoint_maps import decode, encode, keypoint_loss
 from fgbench.metrics.keypoints import mean_pck
 
 GRID = Grid(offset=7.5, stride=32.0)

@@ -10,7 +10,8 @@ from fgbench.backbones.networks import TINY_INPUT
 from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import bilinear_pool, l2_normalize, signed_sqrt
 from fgbench.layers.coordinate_transfer import coordinate_transfer
-from fgbench.layers.keypoint_maps import Grid, decode, encode, keypoint_loss
+from fgbench.layers.grid import Grid
+from fgbench.layers.keypoint_maps import decode, encode, keypoint_loss
 from fgbench.methods.localizer import Localizer
 
 

@@ -7,7 +7,8 @@ from torch.nn.functional import cross_entropy
 from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import bilinear_pool, l2_normalize, signed_sqrt
 from fgbench.layers.boxes import crop_boxes
-from fgbench.layers.keypoint_maps import Grid, encode, keypoint_loss
+from fgbench.layers.grid import Grid
+from fgbench.layers.keypoint_maps import encode, keypoint_loss
 
 FOUND = {"head": [6.0, 6, 14, 26], "body": [2.0, 2, 30, 30]}
 """The boxes of the cells that `Planted` plants for beak, crown, nape and for back, belly, tail."""
