@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from fgbench.datasets.bird_parts import PARTS
 from fgbench.metrics.accuracy import accuracy, correct, mean_class_accuracy
 from fgbench.metrics.keypoints import pck, pck_hits
-from fgbench.metrics.parts import PARTS, part_boxes, pcp
+from fgbench.metrics.parts import part_boxes, pcp
 from fgbench.metrics.ranking import average, cmc
 from fgbench.statistics import mean_interval, wilson_interval
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from fgbench.datasets.bird_parts import BODY, HEAD
 from fgbench.errors import FgbenchError
 from fgbench.measures import measure
-from fgbench.metrics.parts import BODY, HEAD
 from fgbench.per_sample import sample_values
 
 RNG = np.random.default_rng(0)

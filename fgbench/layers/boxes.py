@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fgbench.datasets.bird_parts import FEWEST
 from fgbench.errors import FgbenchError
-from fgbench.metrics.parts import FEWEST
 
 
 def keypoint_boxes(points: Tensor) -> tuple[Tensor, Tensor]:

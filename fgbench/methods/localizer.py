@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from fgbench.backbones import Backbone
+from fgbench.datasets.bird_parts import BODY, FEWEST, HEAD
 from fgbench.layers.keypoint_maps import decode, encode, keypoint_loss
-from fgbench.metrics.parts import BODY, FEWEST, HEAD
 
 Mode = Literal["argmax", "refined"]
 

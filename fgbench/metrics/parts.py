@@ -12,16 +12,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from fgbench.datasets.bird_parts import BODY, FEWEST, HEAD, PARTS
 from fgbench.errors import FgbenchError, nearest
-
-HEAD = frozenset({"beak", "crown", "forehead", "left eye", "right eye", "nape", "throat"})
-"""Keypoints that span the head."""
-BODY = frozenset({"back", "belly", "breast", "left leg", "right leg", "left wing", "right wing", "tail", "throat"})
-"""Keypoints that span the body; the throat is in both sets."""
-PARTS = {"head": HEAD, "body": BODY}
-"""The two parts by name."""
-FEWEST = 3
-"""With fewer visible keypoints of its set, a part has no box."""
 
 
 class Pcp(NamedTuple):

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from fgbench.datasets.bird_parts import BODY, HEAD
 from fgbench.errors import FgbenchError
 from fgbench.layers.boxes import crop_boxes, keypoint_boxes
-from fgbench.metrics.parts import BODY, HEAD, part_boxes
+from fgbench.metrics.parts import part_boxes
 
 NAMES = tuple(sorted(HEAD | BODY))
 

@@ -6,8 +6,9 @@ import pytest
 from real import REAL
 
 from fgbench.datasets import cub
+from fgbench.datasets.bird_parts import BODY, HEAD
 from fgbench.errors import FgbenchError
-from fgbench.metrics.parts import BODY, HEAD, iou, part_boxes, pcp
+from fgbench.metrics.parts import iou, part_boxes, pcp
 
 NAMES = (
     *("back", "beak", "belly", "breast", "crown", "forehead", "left eye", "left leg", "left wing", "nape"),
