@@ -170,4 +170,5 @@ class Meter:
 
 
 def missing(reason: str) -> MissingError:
+    """The error that says why energy cannot be measured."""
     return MissingError("hardware", reason)

@@ -31,31 +31,3 @@ def _keys_at(model: type[BaseModel], path: list[str]) -> list[str]:
         if models:
             model = models[0]
     return list(model.model_fields)
-
-
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first mistake of a validation error in one line; for an unknown key, the nearest known one."""
-    mistakes = error.errors()
-    # A misspelt key is also a missing one; its own error says more.
-    first = next((mistake for mistake in mistakes if mistake["type"] == "extra_forbidden"), mistakes[0])
-    path = [str(part) for part in first["loc"]]
-    where = f"{'.'.join(path)!r}: " if path else ""
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {'.'.join(path)!r}; {nearest(path[-1], _keys_at(model, path[:-1]))}"
-    if first["type"] == "missing":
-        return f"{where}missing"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{where}{message}" + ("" if first["type"] == "value_error" else f" (got {first['input']!r})")
-
-
-def _keys_at(model: type[BaseModel], path: list[str]) -> list[str]:
-    """Names of the fields of the model that `path` leads to, through tuples and dictionaries of models."""
-    for part in path:
-        field = model.model_fields.get(part)
-        if field is None:
-            continue
-        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        models = [kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if models:
-            model = models[0]
-    return list(model.model_fields)
