@@ -17,14 +17,14 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from fgbench.bound import Need, Rates, bound, measure_rates
-from fgbench.energy import board_of
-from fgbench.errors import MissingError
 from fgbench.frames import with_bound
 from fgbench.image_energy import RUN_S, Energy, measure_energy
 from fgbench.papers import load_papers
 from fgbench.provenance import cpu_name
 from fgbench.speed import Conditions, Limits, Speed, Work, best_batch, measure_speed
 from fgbench.timings import FramesRow
+from fgbench.util.errors import MissingError
+from fgbench.util.gpu_board import board_of
 
 CPU = Limits(window_s=0.05, rounds=7, warmup_s=2.0, budget_s=1.5, most=8)
 """Few rounds: VGG-16 takes half a second an image at 448 px."""

@@ -19,7 +19,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from fgbench.products import product
+from fgbench.util.numeric.matmul import product
 
 OURS = "fgbench"
 ROUND_S = 0.05

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fgbench.errors import FgbenchError, nearest
-from fgbench.hashing import hash_file
 from fgbench.papers import Cell, Paper, load_papers
 from fgbench.recipes import load_recipes
 from fgbench.records import Deviation, Record, Store
+from fgbench.util.errors import FgbenchError, nearest
+from fgbench.util.hashing import hash_file
 
 TIME = "datetime64[us, UTC]"
 RUN = {

@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from fgbench.hashing import hash_value
 from fgbench.measures import AP_RULE, RANKS
 from fgbench.papers import Cell
 from fgbench.records import Record
 from fgbench.statistics import ALPHA
+from fgbench.util.hashing import hash_value
 
 Outputs = Callable[[Record], Mapping[str, np.ndarray]]
 """Gives the per-sample arrays of a record; none where they cannot be read."""

@@ -12,11 +12,11 @@ from fgbench.augment import augment, mirror_order
 from fgbench.datasets.pixels import Pixels
 from fgbench.descriptors import map_images, to_images
 from fgbench.engine import Engine
-from fgbench.memory import unmap_pages
 from fgbench.methods.base import Method, Target
 from fgbench.pipeline import Pipeline
-from fgbench.randomness import generator
 from fgbench.recipes import Stage
+from fgbench.util.memory import unmap_pages
+from fgbench.util.numeric.seeding import generator
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fgbench.products import HAS_ONEDNN, product
 from fgbench.speed import Dtype, precision
+from fgbench.util.numeric.matmul import HAS_ONEDNN, product
 
 TYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """What numbers of a precision are kept as."""
@@ -27,7 +27,7 @@ def _of_linear(x: Sequence[int], weight: Sequence[int], *_: Any, **__: Any) -> i
 
 
 COUNTED: dict[Any, Any] = {torch.ops.mkldnn._linear_pointwise: _of_linear} if HAS_ONEDNN else {}
-"""What torch's counter does not know, and `fgbench.products` uses."""
+"""What torch's counter does not know, and `fgbench.util.numeric.matmul` uses."""
 
 
 @dataclass(frozen=True, slots=True)

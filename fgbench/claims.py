@@ -13,7 +13,6 @@ import numpy as np
 
 from fgbench.anomalies import Anomalies, Outputs, impossible
 from fgbench.deviations import unlisted
-from fgbench.errors import FgbenchError
 from fgbench.identity import difference, shared_hash
 from fgbench.measures import value_name
 from fgbench.papers import Claim, Paper
@@ -21,6 +20,7 @@ from fgbench.per_sample import sample_values
 from fgbench.recipes import Recipe
 from fgbench.records import Deviation, Record
 from fgbench.statistics import ALPHA, Difference, compare_crossed, compare_resampled, holm
+from fgbench.util.errors import FgbenchError
 from fgbench.verdict import best_runs
 
 PROFILES = ("quick", "frozen", "paper")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 app = typer.Typer(
     name="fgbench",

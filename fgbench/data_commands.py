@@ -12,8 +12,8 @@ from fgbench.console import Progress, out, table
 from fgbench.datasets.check import COUNTED, check
 from fgbench.datasets.reid import ReidIndex
 from fgbench.datasets.source import Source
-from fgbench.errors import FgbenchError
-from fgbench.files import cache_folder
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import cache_folder
 
 
 def is_here(name: str) -> bool:
@@ -35,7 +35,7 @@ def get_data(name: str) -> Path:
     Raises:
         FgbenchError: the data set has no official address, or the download fails.
     """
-    from fgbench.download import extract, fetch
+    from fgbench.util.download import extract, fetch
 
     dataset = datasets.find(name)
     if dataset.archive is None:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from fgbench.datasets.pixels import Pixels
-from fgbench.files import write_json
-from fgbench.memory import unmap_pages
+from fgbench.util.files import write_json
+from fgbench.util.memory import unmap_pages
 
 Progress = Callable[[int, int], object]
 """Called with (images done, images in all)."""

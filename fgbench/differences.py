@@ -11,7 +11,6 @@ import pandas as pd
 from fgbench.analysis import table_of
 from fgbench.anomalies import Outputs
 from fgbench.claims import Pair, compare
-from fgbench.errors import FgbenchError
 from fgbench.measures import headline
 from fgbench.recipes import Recipe
 from fgbench.records import Record, by_identity
@@ -19,6 +18,7 @@ from fgbench.report.model import NONE
 from fgbench.run_table import run_name
 from fgbench.sheets import Entry, Notes, Sheet
 from fgbench.statistics import holm
+from fgbench.util.errors import FgbenchError
 
 DIFFERENCES = {
     "better": "string", "worse": "string", "metric": "string", "difference": "float64", "low": "float64",

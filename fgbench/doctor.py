@@ -10,7 +10,7 @@ import psutil
 
 from fgbench import __version__
 from fgbench.console import out, table
-from fgbench.files import cache_folder
+from fgbench.util.files import cache_folder
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", "pydantic")
 
@@ -20,9 +20,9 @@ def examine() -> dict[str, Any]:
     import torch
 
     from fgbench.datasets import find, names
-    from fgbench.errors import FgbenchError
     from fgbench.recipes import load_recipes
     from fgbench.runs import obstacles
+    from fgbench.util.errors import FgbenchError
 
     recipes = load_recipes()
     missing = obstacles(list(recipes.values()))

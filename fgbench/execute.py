@@ -18,27 +18,27 @@ from fgbench.datasets.index import Index
 from fgbench.datasets.pixels import Pixels
 from fgbench.datasets.reid import ReidIndex
 from fgbench.descriptors import batches, map_images, map_outputs, to_images
-from fgbench.energy import Meter
 from fgbench.engine import Engine
-from fgbench.errors import FgbenchError
 from fgbench.experiment import Experiment, PersonSearch, experiment, protocol_of
-from fgbench.files import write_atomic
 from fgbench.journal import Journal
 from fgbench.measures import measure
-from fgbench.memory import freed_memory_kept
 from fgbench.methods import Method, methods, options_of
 from fgbench.methods.base import FitContext, Outputs, Task
 from fgbench.pictures import save_pictures, save_searches, shown_rows
 from fgbench.pipeline import Pipeline
 from fgbench.protocol import Split
 from fgbench.provenance import cost, provenance
-from fgbench.randomness import generator, use_deterministic
 from fgbench.recipes import Settings
 from fgbench.records import Record, Store
 from fgbench.runs import Run, reduced, source_of
 from fgbench.searching import searched_rows
 from fgbench.svm import LinearSvm, train_svm
 from fgbench.training import train
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import write_atomic
+from fgbench.util.gpu_board import Meter
+from fgbench.util.memory import freed_memory_kept
+from fgbench.util.numeric.seeding import generator, use_deterministic
 from fgbench.watching import Watch
 
 PHASES = {"pixels": 0.05, "training": 0.5, "fit": 0.1, "descriptors": 0.2, "svm": 0.05, "test": 0.1}

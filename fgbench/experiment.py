@@ -9,13 +9,13 @@ import numpy as np
 from fgbench.datasets.index import Index
 from fgbench.datasets.pixels import Pixels, Rows, cached_pixels
 from fgbench.datasets.reid import ReidIndex, ReidSplit
-from fgbench.errors import FgbenchError
 from fgbench.pipeline import Pipeline
 from fgbench.protocol import SHUFFLED, SHUFFLED_IDENTITIES, Protocol, Split, person_splits, test_split, train_split
 from fgbench.recipes import Recipe, Settings
 from fgbench.rules import Ranking
 from fgbench.samples import sample_arrays
 from fgbench.searching import chosen_splits, search_arrays, searched_rows
+from fgbench.util.errors import FgbenchError
 
 OnImage = Callable[[int, int], object]
 """Called with (images done, images in all) as decoding goes on."""

@@ -9,8 +9,6 @@ import pandas as pd
 
 from fgbench import analysis
 from fgbench.differences import difference_frame, difference_sheet
-from fgbench.errors import FgbenchError, nearest
-from fgbench.files import write_atomic, write_text
 from fgbench.markup import latex, markdown
 from fgbench.papers import Paper, load_papers
 from fgbench.phase_table import phase_frame, phase_sheet
@@ -18,6 +16,8 @@ from fgbench.recipes import load_recipes
 from fgbench.records import Store
 from fgbench.run_table import run_frame, run_sheet
 from fgbench.sheets import Sheet, comparison, frame_sheet
+from fgbench.util.errors import FgbenchError, nearest
+from fgbench.util.files import write_atomic, write_text
 from fgbench.verdict import Verdict
 
 FORMATS = {"csv": ".csv", "parquet": ".parquet", "latex": ".tex", "markdown": ".md", "json": ".json"}

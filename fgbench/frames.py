@@ -22,10 +22,10 @@ from fgbench.methods import Method, Target, Task, methods, options_of
 from fgbench.methods.fisher import FisherMethod, FvCnn, FvSift
 from fgbench.methods.spatial_lstm import SpatialLstmNet
 from fgbench.pipeline import Pipeline
-from fgbench.randomness import generator
 from fgbench.recipes import Recipe, Settings
 from fgbench.speed import Conditions, Speed, Work
 from fgbench.timings import FramesRow
+from fgbench.util.numeric.seeding import generator
 
 CLASSES = 200
 SIFT_DIMS = 128

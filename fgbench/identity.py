@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fgbench.hashing import hash_value
 from fgbench.records import Record
+from fgbench.util.hashing import hash_value
 
 OF_A_ROW = ("train_sees", "test_sees")
 """What a printed table says of each of its rows; the rest of the protocol is one for a whole column."""

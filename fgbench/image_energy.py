@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from fgbench.energy import Board, missing, used_j
 from fgbench.statistics import mean_interval
+from fgbench.util.gpu_board import Board, missing, used_j
 
 RUN_S, RUNS = 20.0, 3
 """Length and number of the runs of a measurement."""

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fgbench.energy import Meter
-from fgbench.files import write_json
-from fgbench.memory import forget_peak, peak_mib
+from fgbench.util.files import write_json
+from fgbench.util.gpu_board import Meter
+from fgbench.util.memory import forget_peak, peak_mib
 
 NOTE_S = 10.0
 """Seconds between two notes of how long a phase has taken."""

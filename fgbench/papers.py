@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
-from fgbench.errors import FgbenchError, nearest
-from fgbench.validation import explain
+from fgbench.util.errors import FgbenchError, nearest
+from fgbench.util.validation import explain
 
 Annotation = Literal["boxes", "parts"]
 Metric = Literal["accuracy", "cmc", "map", "pck", "pcp", "fps"]

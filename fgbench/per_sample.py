@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from fgbench.errors import FgbenchError
 from fgbench.metrics.accuracy import correct
 from fgbench.metrics.keypoints import pck_hits
 from fgbench.metrics.parts import iou, part_boxes
+from fgbench.util.errors import FgbenchError
 
 Arrays = Mapping[str, np.ndarray]
 Samples = tuple[np.ndarray, np.ndarray]

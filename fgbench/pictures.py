@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 from fgbench.datasets.pixels import Pixels
-from fgbench.files import write_atomic
+from fgbench.util.files import write_atomic
 
 SHOWN = 8
 """Test images shown, spread evenly over the split."""

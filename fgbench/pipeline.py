@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from fgbench.errors import FgbenchError, nearest
+from fgbench.util.errors import FgbenchError, nearest
 
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,

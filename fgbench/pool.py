@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from fgbench.errors import FgbenchError
-from fgbench.processes import die_with_parent
+from fgbench.util.errors import FgbenchError
+from fgbench.util.processes import die_with_parent
 
 Report = Callable[[str, float], object]
 """Called with (what is being done, share of the task done)."""

@@ -14,13 +14,13 @@ from fgbench.batches import TrainData
 from fgbench.datasets import cub, synthetic
 from fgbench.datasets.pixels import cached_pixels
 from fgbench.engine import Engine
-from fgbench.files import cache_folder, write_atomic
-from fgbench.hashing import hash_source, hash_value
 from fgbench.methods import Task, methods
 from fgbench.pipeline import Pipeline
-from fgbench.randomness import generator, same_operations
 from fgbench.recipes import Stage
 from fgbench.training import train
+from fgbench.util.files import cache_folder, write_atomic
+from fgbench.util.hashing import hash_source, hash_value
+from fgbench.util.numeric.seeding import generator, same_operations
 
 BIRDS = synthetic.SyntheticBirds(classes=40, train_per_class=30, test_per_class=1, first_class=1000, seed=1)
 PIPELINE = "resize_short(96, bilinear) | center_crop(96) | flip"

@@ -6,7 +6,7 @@ import numpy as np
 
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import ReidIndex, ReidSplit
-from fgbench.hashing import hash_value
+from fgbench.util.hashing import hash_value
 
 METRICS = (("accuracy", "share of test images whose highest score is their class, ties to the lower class"),)
 """Each metric of a classification protocol with its definition."""

@@ -12,7 +12,7 @@ import torch
 
 from fgbench import __version__
 from fgbench.journal import Journal
-from fgbench.memory import peak_mib
+from fgbench.util.memory import peak_mib
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", "pydantic")
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from fgbench.engine import processes
-from fgbench.errors import FgbenchError
 from fgbench.pool import Watcher
 from fgbench.ray_rounds import Rounds, alive
 from fgbench.records import store_of
 from fgbench.runner import Result
 from fgbench.runs import Plan
+from fgbench.util.errors import FgbenchError
 
 CONNECT_S = 10.0
 """How long an address may take to answer."""

@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from fgbench.errors import FgbenchError
 from fgbench.pool import Failure, Watcher
 from fgbench.records import Store
 from fgbench.remote import Answer, order, serve
 from fgbench.runs import Run
+from fgbench.util.errors import FgbenchError
 
 POLL_S = 1.0
 """How often nodes tell how they get on, and are looked at."""

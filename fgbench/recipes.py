@@ -13,11 +13,11 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from fgbench.errors import FgbenchError, MissingError, nearest
 from fgbench.papers import reproductions_root
 from fgbench.pipeline import Pipeline
 from fgbench.rules import Ranking
-from fgbench.validation import explain
+from fgbench.util.errors import FgbenchError, MissingError, nearest
+from fgbench.util.validation import explain
 
 ORIGINS = ("paper", "code", "ours")
 PROFILES = ("quick", "frozen", "paper")

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 if TYPE_CHECKING:
     from fgbench.pool import Failure, Report
@@ -59,7 +59,7 @@ def _version(name: str) -> str:
         return ".".join(platform.python_version_tuple()[:2])
     try:
         if name == SOURCE:
-            from fgbench.hashing import hash_source
+            from fgbench.util.hashing import hash_source
 
             return hash_source()
         return version(name).partition("+")[0]
@@ -91,10 +91,10 @@ def serve(
     if odd := [f"{name} is {here[name]}, not {said}" for name, said in needed.items() if here[name] != said]:
         return "refused", ", ".join(odd)
 
-    from fgbench.files import cache_folder
     from fgbench.pool import Task, run_tasks
     from fgbench.records import RECORDS, Store
     from fgbench.remote import RefusedError, do  # as a process of its own finds them
+    from fgbench.util.files import cache_folder
 
     os.environ["FGBENCH_COMMAND"] = command
     folder = cache_folder() / FOLDER

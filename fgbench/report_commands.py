@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fgbench.console import out
-from fgbench.errors import FgbenchError
 from fgbench.papers import load_papers
 from fgbench.recipes import load_recipes
+from fgbench.util.errors import FgbenchError
 
 if TYPE_CHECKING:
     from fgbench.anomalies import Anomalies

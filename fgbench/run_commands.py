@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from fgbench.console import Progress, out, table
 from fgbench.data_commands import is_here
-from fgbench.errors import FgbenchError, nearest
 from fgbench.recipes import Recipe, load_recipes
+from fgbench.util.errors import FgbenchError, nearest
 
 if TYPE_CHECKING:
     from fgbench.runner import Result

@@ -10,12 +10,12 @@ import torch
 from filelock import FileLock
 
 from fgbench.engine import processes, rank
-from fgbench.errors import FgbenchError
 from fgbench.execute import execute
 from fgbench.pool import Failure, Report, Task, Watcher, run_tasks
 from fgbench.pretrain import pretrained_tiny, pretraining_birds
 from fgbench.records import store_of
 from fgbench.runs import Plan, Run
+from fgbench.util.errors import FgbenchError
 
 WORK = "work"
 

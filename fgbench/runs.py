@@ -15,14 +15,14 @@ from fgbench.datasets.index import Index
 from fgbench.datasets.reid import ReidIndex
 from fgbench.deviations import setting_deviations
 from fgbench.engine import processes
-from fgbench.errors import FgbenchError, MissingError, Obstacle, nearest
 from fgbench.experiment import protocol_of
-from fgbench.hashing import hash_source, hash_value
 from fgbench.methods import methods, options_of
 from fgbench.pipeline import Pipeline
 from fgbench.protocol import Protocol
 from fgbench.recipes import Recipe, Settings
 from fgbench.records import Deviation
+from fgbench.util.errors import FgbenchError, MissingError, Obstacle, nearest
+from fgbench.util.hashing import hash_source, hash_value
 
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow", "scipy")
 """Packages whose version can change a value."""

@@ -12,8 +12,8 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from fgbench.errors import FgbenchError, MissingError, nearest
-from fgbench.memory import peak_mib
+from fgbench.util.errors import FgbenchError, MissingError, nearest
+from fgbench.util.memory import peak_mib
 
 Dtype = Literal["fp32", "tf32", "bf16", "fp16"]
 Layout = Literal["NCHW", "channels_last"]

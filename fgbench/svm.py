@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fgbench.errors import FgbenchError
-from fgbench.mapped import read_columns
-from fgbench.products import array_product
+from fgbench.util.errors import FgbenchError
+from fgbench.util.numeric.column_reader import read_columns
+from fgbench.util.numeric.matmul import array_product
 
 COORDINATES = 64
 """Samples in a block of the ascent."""

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fgbench.errors import FgbenchError
-from fgbench.validation import explain
+from fgbench.util.errors import FgbenchError
+from fgbench.util.validation import explain
 
 LINE = 300
 AGAIN = "pytest benchmarks --benchmark-only --benchmark-json FILE"

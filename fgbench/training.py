@@ -12,11 +12,11 @@ from torch import Tensor
 
 from fgbench.batches import Batch, Source, TrainData
 from fgbench.engine import Engine
-from fgbench.errors import FgbenchError, nearest
-from fgbench.files import write_atomic
 from fgbench.methods.base import Method, parameters_of
-from fgbench.randomness import generator
 from fgbench.recipes import Stage
+from fgbench.util.errors import FgbenchError, nearest
+from fgbench.util.files import write_atomic
+from fgbench.util.numeric.seeding import generator
 
 SAVING_SHARE = 0.2
 """Checkpoints may take this share of the time; they are put off when epochs are shorter than that allows."""

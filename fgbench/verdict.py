@@ -9,13 +9,13 @@ import numpy as np
 from fgbench.anomalies import Anomalies, Anomaly, impossible, too_good
 from fgbench.decision import Decision, decide
 from fgbench.deviations import unlisted
-from fgbench.errors import Obstacle
 from fgbench.identity import Difference, difference
 from fgbench.measures import value_name
 from fgbench.papers import Cell
 from fgbench.recipes import Recipe
 from fgbench.records import Deviation, Record, by_identity
 from fgbench.statistics import Interval, mean_interval
+from fgbench.util.errors import Obstacle
 
 MEASURED = {"accuracy", "pck", "pcp", "cmc", "map"}
 """Metrics of cells that records have values of."""

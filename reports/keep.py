@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.errors import FgbenchError
 from fgbench.records import Store, store_of
+from fgbench.util.errors import FgbenchError
 
 HIGHEST = 5
 

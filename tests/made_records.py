@@ -3,10 +3,10 @@
 import numpy as np
 
 from fgbench.datasets import cub
-from fgbench.hashing import hash_value
 from fgbench.measures import measure
 from fgbench.recipes import load_recipes
 from fgbench.records import Deviation, Record
+from fgbench.util.hashing import hash_value
 
 RECIPES = load_recipes()
 PROTOCOL = {

@@ -6,8 +6,8 @@ from itertools import product
 import numpy as np
 from made_records import RECIPES, of_right
 
-from fgbench.hashing import hash_file, hash_value
 from fgbench.records import SCHEMA, Point, Weights, store_of
+from fgbench.util.hashing import hash_file, hash_value
 
 IMAGES, CLASSES = 400, 20
 

@@ -17,9 +17,9 @@ from fgbench.engine import Engine
 from fgbench.methods import Task, methods
 from fgbench.methods.bcnn import Bcnn
 from fgbench.pipeline import Pipeline
-from fgbench.randomness import generator
 from fgbench.recipes import Stage
 from fgbench.training import Epoch, train
+from fgbench.util.numeric.seeding import generator
 
 PIPELINE = Pipeline.parse(
     "resize(64) | random_crop(56) | flip | rotate(10) | shift(2, 1) | color_jitter(0.2) | pca_noise(0.1)"

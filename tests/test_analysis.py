@@ -9,9 +9,9 @@ from test_records import record
 
 import fgbench
 from fgbench.analysis import CELLS, VALUES, VERDICTS
-from fgbench.errors import FgbenchError
 from fgbench.measures import Value
 from fgbench.records import Store
+from fgbench.util.errors import FgbenchError
 
 ODD = {
     "third": 100 / 3,

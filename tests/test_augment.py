@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from fgbench.augment import COLOUR_AXES, COLOUR_SPREAD, augment, mirror_order
-from fgbench.errors import FgbenchError
 from fgbench.pipeline import Pipeline
+from fgbench.util.errors import FgbenchError
 
 
 def seeded(seed=0):

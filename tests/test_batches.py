@@ -10,7 +10,7 @@ from fgbench.augment import augment, mirror_order
 from fgbench.batches import Source, TrainData
 from fgbench.engine import Engine
 from fgbench.pipeline import Pipeline
-from fgbench.randomness import generator
+from fgbench.util.numeric.seeding import generator
 
 NAMES = ("left eye", "right eye", "tail")
 PIPELINE = Pipeline.parse("resize(32) | random_crop(28) | flip | rotate(20)")

@@ -5,8 +5,8 @@ from torch import nn
 
 from fgbench import bound as module
 from fgbench.bound import Need, Rates, bound, count_need, measure_rates
-from fgbench.products import linear
 from fgbench.speed import precision
+from fgbench.util.numeric.matmul import linear
 
 
 class Convolutions(nn.Module):

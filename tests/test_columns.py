@@ -1,9 +1,9 @@
 from made_records import RECIPES, deviation, made, of_accuracy
 
 from fgbench.columns import judge_papers, one_protocol_a_column
-from fgbench.hashing import hash_value
 from fgbench.identity import difference, may_share, shared_hash
 from fgbench.papers import load_papers
+from fgbench.util.hashing import hash_value
 from fgbench.verdict import Outcome
 
 PAPERS = load_papers()

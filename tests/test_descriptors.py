@@ -8,7 +8,7 @@ import torch
 
 from fgbench import descriptors, svm
 from fgbench.descriptors import map_images, map_outputs
-from fgbench.memory import forget_peak, peak_mib
+from fgbench.util.memory import forget_peak, peak_mib
 
 CPU = torch.device("cpu")
 

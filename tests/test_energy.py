@@ -7,13 +7,13 @@ import torch
 from fake_nvml import FakeBoard, FakeNvml
 from scipy import stats
 
-from fgbench import energy
-from fgbench.energy import Board, Meter, board_of
-from fgbench.errors import MissingError
 from fgbench.image_energy import measure_energy
 from fgbench.journal import KILLED, UNMEASURED, Journal
 from fgbench.provenance import cost
 from fgbench.records import Cost
+from fgbench.util import gpu_board as energy
+from fgbench.util.errors import MissingError
+from fgbench.util.gpu_board import Board, Meter, board_of
 
 ONE, TWO = "GPU-1111", "GPU-2222"
 

@@ -14,9 +14,9 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from fgbench.errors import FgbenchError
 from fgbench.records import Store
 from fgbench.runs import Changes, plan
+from fgbench.util.errors import FgbenchError
 
 NAMES = ("fc_cnn_d", "fv_cnn_d", "fv_sift", "bcnn_dm")
 

@@ -14,13 +14,13 @@ from test_analysis import DEVIATIONS, ODD, write
 from test_cli import run
 
 import fgbench
-from fgbench.errors import FgbenchError
 from fgbench.export import export
 from fgbench.markup import SIGNS, latex, latex_text, markdown, markdown_text
 from fgbench.measures import Value
 from fgbench.papers import load_papers
 from fgbench.records import Record
 from fgbench.sheets import Entry, comparison
+from fgbench.util.errors import FgbenchError
 from fgbench.verdict import Outcome, judge
 
 HOSTILE = (

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from fgbench import journal as module
-from fgbench.energy import Meter
 from fgbench.journal import Journal
-from fgbench.memory import peak_mib
 from fgbench.provenance import cost
 from fgbench.records import Cost
 from fgbench.runner import do_run
+from fgbench.util.gpu_board import Meter
+from fgbench.util.memory import peak_mib
 
 
 class Clock:

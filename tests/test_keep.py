@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from test_records import record
 
-from fgbench.errors import FgbenchError
 from fgbench.measures import measure
 from fgbench.records import Store
+from fgbench.util.errors import FgbenchError
 
 KEEP = runpy.run_path(str(Path(__file__).parents[1] / "reports/keep.py"))
 

@@ -3,7 +3,6 @@ import pytest
 from test_records import record
 
 from fgbench.datasets.birds import PARTS as BIRD_PARTS
-from fgbench.hashing import hash_file
 from fgbench.measures import ALPHAS, measure, value_name
 from fgbench.metrics.accuracy import accuracy, mean_class_accuracy
 from fgbench.metrics.keypoints import mean_pck, pck, pck_hits
@@ -11,6 +10,7 @@ from fgbench.metrics.parts import part_boxes, pcp
 from fgbench.papers import load_papers
 from fgbench.records import Store
 from fgbench.statistics import wilson_interval
+from fgbench.util.hashing import hash_file
 
 N = 40
 HIDDEN = "left leg"

@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from fgbench.backbones import load_backbone
-from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import align_maps, bilinear_pool, l2_normalize, signed_sqrt
 from fgbench.methods import methods, options_of
 from fgbench.methods.base import FitContext, Target, Task, parameters_of
-from fgbench.randomness import generator
+from fgbench.util.errors import FgbenchError
+from fgbench.util.numeric.seeding import generator
 
 
 def build(name, streams, **options):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fgbench.errors import FgbenchError
 from fgbench.papers import Paper, load_papers, reproductions_root
+from fgbench.util.errors import FgbenchError
 
 MINIMAL = """
 id = "demo"

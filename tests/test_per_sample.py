@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from fgbench.datasets.bird_parts import BODY, HEAD
-from fgbench.errors import FgbenchError
 from fgbench.measures import measure
 from fgbench.per_sample import sample_values
+from fgbench.util.errors import FgbenchError
 
 RNG = np.random.default_rng(0)
 

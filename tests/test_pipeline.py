@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 
 from fgbench.augment import augment
-from fgbench.errors import FgbenchError
 from fgbench.pipeline import Pipeline
+from fgbench.util.errors import FgbenchError
 
 
 def test_canonical_form_says_every_argument():

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from fgbench.errors import FgbenchError
 from fgbench.pool import Task, run_tasks
+from fgbench.util.errors import FgbenchError
 
 
 class Notes:

@@ -2,7 +2,7 @@ import mini  # noqa: F401 - few birds to train on
 import torch
 
 from fgbench.pretrain import pretrained_tiny
-from fgbench.randomness import same_operations
+from fgbench.util.numeric.seeding import same_operations
 
 
 def state():

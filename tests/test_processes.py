@@ -13,10 +13,10 @@ import pair
 import pytest
 import torch
 
-from fgbench.files import cache_folder
 from fgbench.recipes import load_recipes
 from fgbench.records import Store
 from fgbench.runs import plan
+from fgbench.util.files import cache_folder
 
 PATIENCE_S = 240
 """Far beyond what it takes: processes that wait for each other do so forever."""

@@ -6,10 +6,10 @@ import pytest
 from fgbench import deviations, runs
 from fgbench.backbones import split_stream
 from fgbench.backbones.streams import resolve_stream
-from fgbench.errors import FgbenchError, MissingError
 from fgbench.methods import methods
 from fgbench.papers import load_papers, reproductions_root
 from fgbench.recipes import PROFILES, Profile, load_recipes
+from fgbench.util.errors import FgbenchError, MissingError
 
 
 @pytest.fixture

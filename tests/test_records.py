@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from fgbench.errors import FgbenchError
-from fgbench.hashing import hash_value
 from fgbench.measures import measure
 from fgbench.records import Store
+from fgbench.util.errors import FgbenchError
+from fgbench.util.hashing import hash_value
 
 PROTOCOL = {
     "train_sees": [], "test_sees": [], "classes": 4, "train_images": 40, "test_images": 40, "images": "i",

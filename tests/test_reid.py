@@ -10,7 +10,6 @@ import torch
 from mini_reid import persons, random_values, recipe, runs_of
 
 from fgbench.datasets import reid_datasets
-from fgbench.errors import FgbenchError
 from fgbench.execute import _predict
 from fgbench.measures import headline, measure
 from fgbench.methods.base import Outputs
@@ -19,6 +18,7 @@ from fgbench.recipes import load_recipes
 from fgbench.records import Store, by_identity
 from fgbench.rules import Ranking
 from fgbench.searching import chosen_splits
+from fgbench.util.errors import FgbenchError
 from fgbench.verdict import Outcome, judge
 
 CELLS = {cell.id: cell for cell in load_papers()["where_to_focus"].cells()}

@@ -10,12 +10,12 @@ import torch
 from test_records import record
 
 from fgbench import pool, remote
-from fgbench.errors import FgbenchError
-from fgbench.files import cache_folder
 from fgbench.pool import Failure
 from fgbench.recipes import load_recipes
 from fgbench.records import Store
 from fgbench.runs import plan
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import cache_folder
 
 
 def silent(what, share):

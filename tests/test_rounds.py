@@ -8,12 +8,12 @@ from test_pool import Notes
 from test_records import record
 
 from fgbench import ray_rounds
-from fgbench.errors import FgbenchError
 from fgbench.pool import Failure
 from fgbench.ray_executor import Cluster, Session
 from fgbench.records import Store
 from fgbench.runner import Result
 from fgbench.runs import Plan, plan
+from fgbench.util.errors import FgbenchError
 
 
 class RayError(Exception):

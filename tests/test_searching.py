@@ -7,13 +7,13 @@ import pytest
 from mini_reid import persons, random_values
 
 from fgbench.datasets.pixels import Rows
-from fgbench.errors import FgbenchError
 from fgbench.measures import measure
 from fgbench.metrics.distances import distances
 from fgbench.metrics.gallery import Features, Search
 from fgbench.metrics.ranking import rank
 from fgbench.rules import Ranking
 from fgbench.searching import FIRST, search_arrays, searched_rows, shuffled
+from fgbench.util.errors import FgbenchError
 
 RULES = Ranking(metric="euclidean")
 

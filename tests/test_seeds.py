@@ -7,8 +7,8 @@ import torch
 
 from fgbench.backbones import load_backbone
 from fgbench.methods import Task, methods
-from fgbench.randomness import generator
 from fgbench.runs import Changes, plan
+from fgbench.util.numeric.seeding import generator
 
 METHODS = {
     "bcnn": {},

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fgbench.errors import FgbenchError, MissingError
 from fgbench.speed import Conditions, Limits, best_batch, measure_speed, out_of_memory, precision
+from fgbench.util.errors import FgbenchError, MissingError
 
 CPU = Conditions(batch=4, size_px=64, device="cpu")
 

@@ -4,8 +4,8 @@ import torch
 from sklearn.svm import LinearSVC
 
 from fgbench import svm as module
-from fgbench.errors import FgbenchError
 from fgbench.svm import train_svm
+from fgbench.util.errors import FgbenchError
 
 
 def problem(n=90, d=300, classes=4, seed=0):

@@ -5,8 +5,8 @@ import bench_file
 import pytest
 from bench_file import benchmark, content, cuda, frames, hot, peer, scaling, write
 
-from fgbench.errors import FgbenchError
 from fgbench.timings import FramesRow, HotRow, ScalingRow, read_session
+from fgbench.util.errors import FgbenchError
 
 
 def test_rows_are_told_apart_and_others_left_out(tmp_path):

@@ -9,12 +9,12 @@ from fgbench import training
 from fgbench.backbones import load_backbone
 from fgbench.batches import Source, TrainData
 from fgbench.engine import Engine
-from fgbench.errors import FgbenchError
 from fgbench.methods import Target, Task, methods
 from fgbench.pipeline import Pipeline
-from fgbench.randomness import generator
 from fgbench.recipes import Stage
 from fgbench.training import train
+from fgbench.util.errors import FgbenchError
+from fgbench.util.numeric.seeding import generator
 
 
 def data(n=24, classes=3, seed=0):

@@ -3,10 +3,10 @@ import pytest
 from made_records import PROTOCOL, RECIPES, deviation, made, of_accuracy
 
 from fgbench.anomalies import Anomaly
-from fgbench.errors import Obstacle
-from fgbench.hashing import hash_value
 from fgbench.papers import load_papers
 from fgbench.records import Weights
+from fgbench.util.errors import Obstacle
+from fgbench.util.hashing import hash_value
 from fgbench.verdict import Outcome, judge
 
 KEY = "bcnn/bcnn_dd@cub"

@@ -10,7 +10,6 @@ import torch
 from fgbench import execute
 from fgbench.datasets import find
 from fgbench.datasets.pixels import cached_pixels
-from fgbench.errors import FgbenchError
 from fgbench.methods.base import Outputs
 from fgbench.pipeline import Pipeline
 from fgbench.recipes import load_recipes
@@ -18,6 +17,7 @@ from fgbench.records import Store
 from fgbench.runner import do_run
 from fgbench.runs import Changes, plan
 from fgbench.training import Epoch
+from fgbench.util.errors import FgbenchError
 from fgbench.watching import Watch
 
 WATCH = Changes(watch_test=True)

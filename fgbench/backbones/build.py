@@ -13,9 +13,9 @@ from fgbench.backbones.networks import DENSE_TAPS, FC_PX, GRIDS, TAPS, VECTOR_TA
 from fgbench.backbones.spec import FoundWeights, InputSpec, WeightSpec
 from fgbench.backbones.state import load_into, read_state
 from fgbench.backbones.weights import find_file, find_weights, remembered_hash
-from fgbench.errors import FgbenchError, MissingError
 from fgbench.layers.grid import Grid
-from fgbench.memory import freed_memory_kept
+from fgbench.util.errors import FgbenchError, MissingError
+from fgbench.util.memory import freed_memory_kept
 
 PIECE_PIXELS = 2 * 448 * 448
 """Pixels of the images that go through a network on a CPU together, where no gradient is asked for."""

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fgbench.errors import FgbenchError
-from fgbench.files import DAMAGED_ARRAYS, write_atomic
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import DAMAGED_ARRAYS, write_atomic
 
 CLOSE = 1e-4
 """What rounding may change, as a share of the largest value of a map."""

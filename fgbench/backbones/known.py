@@ -1,7 +1,7 @@
 """The weight files that recipes may name."""
 
 from fgbench.backbones.spec import IMAGENET, InputSpec, WeightSpec
-from fgbench.registry import Registry
+from fgbench.util.registry import Registry
 
 weight_specs: Registry[WeightSpec] = Registry("weight file")
 

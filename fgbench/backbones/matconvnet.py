@@ -17,7 +17,7 @@ from torch import nn
 
 from fgbench.backbones.padded import Padded, Pool, ResponseNorm
 from fgbench.backbones.spec import InputSpec
-from fgbench.errors import FgbenchError, nearest
+from fgbench.util.errors import FgbenchError, nearest
 
 _DAMAGED = (
     MatReadError,

@@ -7,12 +7,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-import fgbench.torch_compat  # noqa: F401 - before the first import of torchvision or timm
+import fgbench.util.torch_compat  # noqa: F401 - before the first import of torchvision or timm
 from fgbench.backbones import tiny
 from fgbench.backbones.padded import Pool, ResponseNorm
 from fgbench.backbones.spec import IMAGENET, InputSpec
-from fgbench.errors import FgbenchError, nearest
 from fgbench.layers.grid import Grid
+from fgbench.util.errors import FgbenchError, nearest
 
 TAPS = {
     "vgg16": ("relu5_3", "conv5_3", "pool", "relu7", "fcn7", "fcn7_same"),

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from fgbench.backbones.build import Backbone, load_backbone, timm_file
 from fgbench.backbones.networks import split_stream
 from fgbench.backbones.weights import find_weights, remembered_hash
-from fgbench.files import cache_folder
+from fgbench.util.files import cache_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 from fgbench.backbones.known import weight_specs
 from fgbench.backbones.spec import FoundWeights, WeightSpec
-from fgbench.download import fetch
-from fgbench.errors import FgbenchError, MissingError
-from fgbench.files import cache_folder, write_json
+from fgbench.util.download import fetch
+from fgbench.util.errors import FgbenchError, MissingError
+from fgbench.util.files import cache_folder, write_json
 
 
 def weight_folders() -> list[Path]:

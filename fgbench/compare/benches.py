@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 AGAIN = "pytest benchmarks --benchmark-only --benchmark-json FILE"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.errors import FgbenchError
 from fgbench.records import RECORDS, Record, Store
+from fgbench.util.errors import FgbenchError
 
 
 @dataclass(frozen=True, slots=True)

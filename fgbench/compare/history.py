@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fgbench.compare.benches import Bench
 from fgbench.compare.folder import Kept
 from fgbench.compare.match import key_of, name_of
-from fgbench.errors import FgbenchError
-from fgbench.files import write_text
 from fgbench.records import Record
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import write_text
 
 FILE = "history.jsonl"
 

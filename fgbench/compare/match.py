@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fgbench.hashing import hash_value
 from fgbench.records import Record
+from fgbench.util.hashing import hash_value
 
 Key = tuple[str, str, str, bool, int]
 

@@ -12,10 +12,10 @@ from fgbench.compare.folder import Kept, read_folder
 from fgbench.compare.history import Night, append, read_history, speed_nights, values_of
 from fgbench.compare.quality import compare_quality
 from fgbench.compare.speed import compare_speed
-from fgbench.errors import FgbenchError
-from fgbench.hashing import hash_source
 from fgbench.provenance import git_state
 from fgbench.records import RECORDS
+from fgbench.util.errors import FgbenchError
+from fgbench.util.hashing import hash_source
 
 TONIGHT, BASELINE, REFUSED, FIXED = "tonight", "baseline", "refused", "fixed"
 """Folders of a results folder: the night that is being judged, the last that passed, the last that did not, and the

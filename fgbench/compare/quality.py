@@ -9,9 +9,9 @@ from fgbench.compare.finding import Check, Finding, Kind
 from fgbench.compare.folder import Kept
 from fgbench.compare.match import differing, match, name_of
 from fgbench.compare.values import Pair, held
-from fgbench.hashing import hash_value
 from fgbench.identity import difference
 from fgbench.measures import Value
+from fgbench.util.hashing import hash_value
 
 ALPHA = 0.00025
 """Chance of any false alarm about quality against a baseline, of which a night has two."""

@@ -8,11 +8,11 @@ from math import isfinite
 import numpy as np
 
 from fgbench.compare.match import name_of
-from fgbench.errors import FgbenchError
 from fgbench.per_sample import Arrays, Samples, sample_values
 from fgbench.records import Record
 from fgbench.statistics import holm
 from fgbench.statistics.nights import luck_of, worse
+from fgbench.util.errors import FgbenchError
 
 LUCK = {"quick": 2.5}
 """Variance between trainings expected under a profile, over that of a coin an image: as seeds of the quick profile have

@@ -8,10 +8,10 @@ from fgbench.compare.history import Night, read_history
 from fgbench.compare.nights import BASELINE, REFUSED, SESSIONS, TONIGHT
 from fgbench.compare.summary import HEADS, junit, markdown
 from fgbench.console import out, table
-from fgbench.errors import FgbenchError
-from fgbench.files import write_json, write_text
 from fgbench.report.history import history_page
 from fgbench.report_commands import write_report
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import write_json, write_text
 
 SHOWN = 12
 """Compared values shown on the terminal beside those with a finding: those nearest to one."""

@@ -7,8 +7,8 @@ from fgbench.datasets import aircraft, cars, cub, cuhk03, market1501, pedestrian
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import ReidIndex
 from fgbench.datasets.source import Archive, Source
-from fgbench.errors import FgbenchError, nearest
-from fgbench.registry import Registry
+from fgbench.util.errors import FgbenchError, nearest
+from fgbench.util.registry import Registry
 
 
 class Dataset(Source[Index]):

@@ -11,7 +11,7 @@ import numpy as np
 
 from fgbench.datasets.index import Index
 from fgbench.datasets.tables import box_of_corners, read_lines, read_table
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 FOLDER = "fgvc-aircraft-2013b"
 URL = "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/archives/fgvc-aircraft-2013b.tar.gz"

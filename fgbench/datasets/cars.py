@@ -7,7 +7,7 @@ import numpy as np
 from fgbench.datasets.index import Index
 from fgbench.datasets.matlab import read_matlab
 from fgbench.datasets.tables import box_of_corners
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 FOLDER = "stanford_cars"
 PAGE = "https://ai.stanford.edu/~jkrause/cars/car_dataset.html"

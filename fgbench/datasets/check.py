@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import IMAGE_SUFFIXES, ReidIndex
-from fgbench.hashing import hash_file
+from fgbench.util.hashing import hash_file
 
 COUNTED = {
     "images": "images",

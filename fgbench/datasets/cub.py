@@ -8,7 +8,7 @@ import numpy as np
 
 from fgbench.datasets.index import Index
 from fgbench.datasets.tables import read_lines, read_rows, read_table
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 FOLDER = "CUB_200_2011"
 URL = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"

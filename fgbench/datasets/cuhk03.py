@@ -14,7 +14,7 @@ import numpy as np
 from fgbench.datasets.cuhk03_mat import BOXES, MAT, Content, extracted
 from fgbench.datasets.matlab import read_matlab
 from fgbench.datasets.reid import ReidIndex, ReidSplit, check_disjoint
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 FOLDER = "cuhk03_release"
 PAGE = "https://www.ee.cuhk.edu.hk/~xgwang/CUHK_identification.html"

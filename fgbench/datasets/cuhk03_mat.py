@@ -15,8 +15,8 @@ from PIL import Image
 
 from fgbench.datasets.images import hash_files
 from fgbench.datasets.tables import cannot_read
-from fgbench.errors import FgbenchError
-from fgbench.files import cache_folder, write_json
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import cache_folder, write_json
 
 MAT = "cuhk-03.mat"
 BOXES = ("labeled", "detected")

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from fgbench.datasets.index import Index
-from fgbench.errors import FgbenchError
 from fgbench.pipeline import Pipeline
+from fgbench.util.errors import FgbenchError
 
 
 def image_sizes(index: Index) -> np.ndarray:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.errors import FgbenchError
-from fgbench.files import cache_folder, write_atomic
-from fgbench.hashing import hash_file, hash_value
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import cache_folder, write_atomic
+from fgbench.util.hashing import hash_file, hash_value
 
 JPEG_START = b"\xff\xd8\xff"
 

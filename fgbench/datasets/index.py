@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from fgbench.datasets.images import count_not_jpeg, hash_images
-from fgbench.errors import FgbenchError
-from fgbench.hashing import hash_value
+from fgbench.util.errors import FgbenchError
+from fgbench.util.hashing import hash_value
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fgbench.datasets.reid import JUNK, ReidIndex, ReidSplit, check_disjoint, list_images
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 FOLDER = "Market-1501-v15.09.15"
 PAGE = "https://zheng-lab.cecs.anu.edu.au/Project/project_reid.html"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fgbench.datasets.tables import cannot_read
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 
 def read_matlab(path: Path, variable: str) -> np.ndarray:

@@ -17,9 +17,9 @@ from fgbench.datasets.persons import Person, person
 from fgbench.datasets.reid import JUNK
 from fgbench.datasets.stance import Stance
 from fgbench.datasets.streets import Camera, camera, exposed, occluder, shadow, street
-from fgbench.errors import FgbenchError
-from fgbench.hashing import hash_value
-from fgbench.processes import die_with_parent, processes_for_work
+from fgbench.util.errors import FgbenchError
+from fgbench.util.hashing import hash_value
+from fgbench.util.processes import die_with_parent, processes_for_work
 
 GENERATOR = 1
 """Version of the drawing: raise it when the same settings give other images."""

@@ -14,11 +14,11 @@ from filelock import FileLock
 from PIL import Image
 
 from fgbench.datasets.index import Index
-from fgbench.errors import FgbenchError
-from fgbench.files import cache_folder, write_text
-from fgbench.hashing import hash_value
-from fgbench.memory import unmap_pages
 from fgbench.pipeline import Pipeline
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import cache_folder, write_text
+from fgbench.util.hashing import hash_value
+from fgbench.util.memory import unmap_pages
 
 CHUNK = 256
 """Images between two notes of how far the cache is: what an interruption can cost."""

@@ -11,8 +11,8 @@ import numpy as np
 from fgbench.datasets.images import hash_images
 from fgbench.datasets.index import Index
 from fgbench.datasets.tables import cannot_read
-from fgbench.errors import FgbenchError, nearest
-from fgbench.hashing import hash_value
+from fgbench.util.errors import FgbenchError, nearest
+from fgbench.util.hashing import hash_value
 
 JUNK = -1
 """Identity of an image that counts neither as right nor as wrong."""

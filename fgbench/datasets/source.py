@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 
 from filelock import FileLock
 
-from fgbench.errors import FgbenchError, MissingError
-from fgbench.files import cache_folder
+from fgbench.util.errors import FgbenchError, MissingError
+from fgbench.util.files import cache_folder
 
 Read = TypeVar("Read")
 """What its annotations are read as."""

@@ -13,9 +13,9 @@ import numpy as np
 
 from fgbench.datasets.birds import PARTS, draw_bird
 from fgbench.datasets.species import species
-from fgbench.errors import FgbenchError
-from fgbench.hashing import hash_value
-from fgbench.processes import die_with_parent, processes_for_work
+from fgbench.util.errors import FgbenchError
+from fgbench.util.hashing import hash_value
+from fgbench.util.processes import die_with_parent, processes_for_work
 
 GENERATOR = 1
 """Version of the drawing: raise it when the same settings give other images."""

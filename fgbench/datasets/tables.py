@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fgbench.datasets.reid import ReidIndex, ReidSplit, list_images
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 FOLDER = "VIPeR"
 URL = "http://users.soe.ucsc.edu/~manduchi/VIPeR.v1.0.zip"

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fgbench.errors import FgbenchError, nearest
+from fgbench.util.errors import FgbenchError, nearest
 
 Reading = Literal["paper", "code"]
 

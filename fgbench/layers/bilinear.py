@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from fgbench.errors import FgbenchError
-from fgbench.products import product
+from fgbench.util.errors import FgbenchError
+from fgbench.util.numeric.matmul import product
 
 SQRT_EPSILON = 1e-8
 """Added to |x| under the root in the gradient of `signed_sqrt`, and to the squared length in `l2_normalize`."""

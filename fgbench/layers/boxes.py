@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fgbench.datasets.bird_parts import FEWEST
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 
 def keypoint_boxes(points: Tensor) -> tuple[Tensor, Tensor]:

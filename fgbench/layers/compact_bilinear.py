@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import check_maps, outer_sum
+from fgbench.util.errors import FgbenchError
 
 
 class TensorSketch(nn.Module):

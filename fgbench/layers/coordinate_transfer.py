@@ -6,9 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.grid import Grid
 from fgbench.layers.keypoint_maps import locate, window
+from fgbench.util.errors import FgbenchError
 
 
 def coordinate_transfer(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 BINS, ORIENTATIONS = 4, 8
 WINDOW = 2.0

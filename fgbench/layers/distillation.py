@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 
 def distill(student_logits: Tensor, teacher_logits: Tensor, temperature: float, *, detach: bool) -> Tensor:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.gmm import Gmm
+from fgbench.util.errors import FgbenchError
 
 
 def fisher_vector(x: Tensor, gmm: Gmm, *, improved: bool = True) -> Tensor:

@@ -7,9 +7,9 @@ As a cell needs its neighbours' states to choose where to look, its input is not
 import torch
 from torch import Tensor
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.location_attention import LocationSoftmax
 from fgbench.layers.spatial_lstm import SpatialLstm
+from fgbench.util.errors import FgbenchError
 
 
 def glimpse_lstm(

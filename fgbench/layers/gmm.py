@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fgbench.errors import FgbenchError
-from fgbench.products import linear, product
+from fgbench.util.errors import FgbenchError
+from fgbench.util.numeric.matmul import linear, product
 
 BLOCK = 1 << 13
 """Points whose sums are taken in the precision of the points; those of blocks are added in float64."""

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.grid import Grid
+from fgbench.util.errors import FgbenchError
 
 
 def locate(points: Tensor, grid: Grid, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:

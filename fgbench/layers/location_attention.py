@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.spatial_lstm import SCALE
+from fgbench.util.errors import FgbenchError
 
 
 class LocationSoftmax(nn.Module):

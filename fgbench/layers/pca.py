@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 
 @dataclass(frozen=True, slots=True)

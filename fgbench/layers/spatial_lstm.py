@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fgbench.errors import FgbenchError, nearest
 from fgbench.layers.spatial_scan import spatial_scan
+from fgbench.util.errors import FgbenchError, nearest
 
 Gates = Literal["printed", "both"]
 Output = Literal["tanh(c*o)", "o*tanh(c)"]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from fgbench.products import linear, product
+from fgbench.util.numeric.matmul import linear, product
 
 
 def spatial_scan(

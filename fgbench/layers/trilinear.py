@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from fgbench.errors import FgbenchError, nearest
+from fgbench.util.errors import FgbenchError, nearest
 
 Normalisation = Literal["both", "spatial", "relation", "none"]
 Reduction = Literal["mean", "unique_sum", "misplaced_unique_sum"]

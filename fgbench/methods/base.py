@@ -8,9 +8,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
-from fgbench.errors import FgbenchError
-from fgbench.registry import Registry
-from fgbench.validation import explain
+from fgbench.util.errors import FgbenchError
+from fgbench.util.registry import Registry
+from fgbench.util.validation import explain
 
 Batches = Callable[[], Iterator[Tensor]]
 """Calling it starts a pass over the training images: batches (B, 3, H, W) uint8 RGB, always in the same order."""

@@ -12,7 +12,6 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from fgbench.backbones import Backbone
-from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import (
     SQRT_EPSILON,
     Dropped,
@@ -25,6 +24,7 @@ from fgbench.layers.bilinear import (
 )
 from fgbench.layers.compact_bilinear import projection
 from fgbench.methods.base import Method, Options, Outputs, Task, linear_head, methods
+from fgbench.util.errors import FgbenchError
 
 Pooling = Literal["full", "tensor_sketch", "random_maclaurin"]
 

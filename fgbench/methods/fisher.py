@@ -7,12 +7,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from fgbench.backbones import Backbone
-from fgbench.errors import FgbenchError
 from fgbench.layers.dense_sift import dense_sift
 from fgbench.layers.fisher import fisher_vector
 from fgbench.layers.gmm import Gmm, fit_gmm
 from fgbench.layers.pca import Pca, fit_pca
 from fgbench.methods.base import Batches, FitContext, Method, Options, Outputs, Task, linear_head, methods
+from fgbench.util.errors import FgbenchError
 
 
 class FisherOptions(Options):

@@ -7,12 +7,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from fgbench.backbones import Backbone
-from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import l2_normalize, signed_sqrt
 from fgbench.layers.coordinate_transfer import coordinate_transfer
 from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
 from fgbench.methods.bcnn import Pooling, pooling
 from fgbench.methods.localizer import Localizer, Mode
+from fgbench.util.errors import FgbenchError
 
 
 class KeypointOptions(Options):

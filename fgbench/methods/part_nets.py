@@ -9,13 +9,13 @@ from torch.nn import functional as F
 
 from fgbench.backbones import Backbone
 from fgbench.datasets.bird_parts import BODY, HEAD
-from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import l2_normalize, signed_sqrt
 from fgbench.layers.boxes import crop_boxes, keypoint_boxes
 from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
 from fgbench.methods.bcnn import Pooling, pooling
 from fgbench.methods.keypoint_fcn import KeypointOptions
 from fgbench.methods.localizer import Localizer
+from fgbench.util.errors import FgbenchError
 
 
 class PartNetsOptions(KeypointOptions):

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fgbench.backbones import Backbone
-from fgbench.errors import FgbenchError
 from fgbench.layers.attention_sampler import Reading, attention_sample, sampling_coordinates
 from fgbench.layers.distillation import distill
 from fgbench.layers.trilinear import (
@@ -20,6 +19,7 @@ from fgbench.layers.trilinear import (
     trilinear_attention,
 )
 from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
+from fgbench.util.errors import FgbenchError
 
 
 class TasnOptions(Options):

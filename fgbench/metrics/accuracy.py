@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 
 def correct(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

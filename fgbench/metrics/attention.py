@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 
 def attention_at_points(attention: np.ndarray, points: np.ndarray, size: int) -> np.ndarray:

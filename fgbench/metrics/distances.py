@@ -4,9 +4,9 @@ from typing import Literal
 
 import numpy as np
 
-from fgbench.errors import FgbenchError
 from fgbench.metrics.gallery import Features
-from fgbench.products import array_product
+from fgbench.util.errors import FgbenchError
+from fgbench.util.numeric.matmul import array_product
 
 CHUNK = 8192
 """Numbers of each descriptor taken at a time."""

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 BLOCK_MIB = 128
 """Distances held at a time: enough rows for a fast matrix product, small beside the features."""
@@ -152,7 +152,7 @@ def blocks(distances: np.ndarray | Features, search: Search, block_mib: float = 
     expected = (len(search.query_ids), len(search.gallery_ids))
     if distances.shape != expected:
         raise FgbenchError(f"distances {distances.shape} of {expected[0]} queries to {expected[1]} gallery images")
-    from fgbench.products import array_product  # torch, which those who only read records do without
+    from fgbench.util.numeric.matmul import array_product  # torch, which those who only read records do without
 
     left, right = distances.factors() if isinstance(distances, Features) else (distances, None)
     exact = np.result_type(left, np.float32)

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 
 def pck_hits(predicted: np.ndarray, truth: np.ndarray, boxes: np.ndarray, alpha: float) -> np.ndarray:

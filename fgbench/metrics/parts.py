@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from fgbench.datasets.bird_parts import BODY, FEWEST, HEAD, PARTS
-from fgbench.errors import FgbenchError, nearest
+from fgbench.util.errors import FgbenchError, nearest
 
 
 class Pcp(NamedTuple):

@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from fgbench.errors import FgbenchError
 from fgbench.metrics.gallery import BLOCK_MIB, Features, Search, blocks
+from fgbench.util.errors import FgbenchError
 
 Ties = Literal["optimistic", "pessimistic", "mean"]
 """Matches before negatives as near as they are, after them, or the mean of the two values of each query's measure."""

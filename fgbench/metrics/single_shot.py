@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fgbench.errors import FgbenchError
 from fgbench.metrics.gallery import BLOCK_MIB, Features, Search, blocks
+from fgbench.util.errors import FgbenchError
 
 
 def single_shot(

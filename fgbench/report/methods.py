@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from fgbench.hashing import hash_value
 from fgbench.recipes import Recipe
 from fgbench.records import Deviation
 from fgbench.report import model
@@ -15,6 +14,7 @@ from fgbench.report.groups import Group, Section, first_rows, named, nearest_fir
 from fgbench.report.learning import learning_sections
 from fgbench.report.overview import OUTCOMES, Count
 from fgbench.report.pages import Page
+from fgbench.util.hashing import hash_value
 from fgbench.verdict import Outcome, Verdict, recipe_of
 
 MOST_PROTOCOLS = 3

@@ -9,7 +9,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fgbench.analysis import word
 from fgbench.anomalies import Anomalies
 from fgbench.claims import ClaimResult
-from fgbench.files import write_text
 from fgbench.papers import Paper
 from fgbench.phases import phases_of
 from fgbench.recipes import load_recipes
@@ -28,6 +27,7 @@ from fgbench.report.reid import reid_page
 from fgbench.report.scaling import scaling_curve
 from fgbench.report.speed import FILTERS, SpeedPage
 from fgbench.report.strip import reach, strip
+from fgbench.util.files import write_text
 from fgbench.verdict import Verdict, best_runs, name_of
 
 

@@ -19,8 +19,8 @@ from math import inf
 import numpy as np
 from scipy import optimize, stats
 
-from fgbench.errors import FgbenchError
 from fgbench.statistics.parts import Part, half_width, one_sided
+from fgbench.util.errors import FgbenchError
 
 ALPHA = 0.05
 """Level of every test behind a verdict."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from fgbench.errors import FgbenchError
 from fgbench.statistics.intervals import Interval
+from fgbench.util.errors import FgbenchError
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 RESAMPLES = 9999
 """Of every bootstrap and permutation test."""

@@ -7,8 +7,8 @@ from math import exp
 import numpy as np
 from scipy import special, stats
 
-from fgbench.errors import FgbenchError
 from fgbench.statistics.paired import FEW, paired_permutation
+from fgbench.util.errors import FgbenchError
 
 SEEN = 20
 """So many of the drawn signs have to lie as far out for their share to stand; else the bound is told."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from fgbench.errors import FgbenchError
 from fgbench.statistics.intervals import BLOCK, RESAMPLES, Interval, bootstrap_interval
 from fgbench.statistics.parts import Part, half_width, one_sided
+from fgbench.util.errors import FgbenchError
 
 FEW = 13
 """Differences up to which all their signs are gone through."""

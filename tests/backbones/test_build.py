@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-import fgbench.torch_compat  # noqa: F401
+import fgbench.util.torch_compat  # noqa: F401
 from fgbench.backbones import Backbone, InputSpec, find_weights, load_backbone, split_stream, weight_specs
 from fgbench.backbones.networks import TAPS, build_network
-from fgbench.errors import FgbenchError, MissingError
+from fgbench.util.errors import FgbenchError, MissingError
 
 
 def images(size: int, count: int = 1) -> Tensor:

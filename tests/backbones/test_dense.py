@@ -13,7 +13,7 @@ from fgbench.backbones.matconvnet import read_matconvnet
 from fgbench.backbones.networks import GRIDS, FullyConnected, build_network
 from fgbench.backbones.padded import Pool
 from fgbench.backbones.spec import IMAGENET
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 CHANNELS = (2, 3, 3, 4, 5)
 WIDE = 6

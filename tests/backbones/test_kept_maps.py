@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from fgbench.backbones.kept_maps import KeptMaps
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 
 class Network:

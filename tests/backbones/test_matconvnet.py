@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from fgbench.backbones.matconvnet import read_matconvnet
 from fgbench.backbones.padded import Padded, Pool, ResponseNorm
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 RANDOM = np.random.default_rng(0)
 Layer = dict[str, Any]

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-import fgbench.torch_compat  # noqa: F401
+import fgbench.util.torch_compat  # noqa: F401
 from fgbench.backbones import load_backbone, weight_specs
 from fgbench.backbones.state import load_into, read_state
 from fgbench.backbones.weights import find_file

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-import fgbench.torch_compat  # noqa: F401
+import fgbench.util.torch_compat  # noqa: F401
 from fgbench.backbones import InputSpec, weight_specs
 from fgbench.backbones.spec import IMAGENET
 

@@ -12,10 +12,10 @@ from fgbench.compare.folder import read_folder
 from fgbench.compare.history import values_of
 from fgbench.compare.match import match, name_of
 from fgbench.compare.quality import compare_quality
-from fgbench.errors import FgbenchError
 from fgbench.measures import measure
 from fgbench.metrics.ranking import Search, rank
 from fgbench.records import Store
+from fgbench.util.errors import FgbenchError
 
 RIGHT = np.random.default_rng(0).random(400) < 0.8
 

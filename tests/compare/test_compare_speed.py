@@ -8,7 +8,7 @@ from simulated import night, worse
 
 from fgbench.compare.benches import Bench, read_benches
 from fgbench.compare.speed import compare_speed
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 
 def bench(name="b", seconds=1.0, spread=0.01, sessions=6, version="v", machine="m", seed=0):

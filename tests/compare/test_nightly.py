@@ -13,7 +13,7 @@ from fgbench.compare.finding import Check, Finding, comparison
 from fgbench.compare.history import Night, append, read_history, speed_nights
 from fgbench.compare.nights import compare_folders
 from fgbench.compare.summary import junit, markdown
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 RIGHT = np.random.default_rng(0).random(400) < 0.8

@@ -11,9 +11,9 @@ from PIL import Image
 from fgbench import data_commands
 from fgbench.datasets import aircraft, datasets
 from fgbench.datasets.check import check
-from fgbench.errors import FgbenchError, MissingError
 from fgbench.recipes import load_recipes
 from fgbench.runs import _data_deviations
+from fgbench.util.errors import FgbenchError, MissingError
 
 VARIANTS = ("737-200", "BAE 146-200", "F-16A/B", "Gulfstream IV", "DHC-8-100")
 SIZE = (48, 40)
@@ -88,7 +88,7 @@ def test_the_box_of_a_whole_image_is_its_size(copy):
 
 
 def test_agrees_with_torchvision(official):
-    import fgbench.torch_compat  # noqa: F401, I001 - before torchvision
+    import fgbench.util.torch_compat  # noqa: F401, I001 - before torchvision
     from torchvision.datasets import FGVCAircraft
 
     index = aircraft.load(official)

@@ -9,7 +9,7 @@ from scipy.io import savemat
 from fgbench import data_commands
 from fgbench.datasets import cars, datasets
 from fgbench.datasets.check import check
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 NAMES = ("AM General Hummer SUV 2000", "Ram C/V Cargo Van Minivan 2012", "BMW 3-Series Wagon 2012", "smart fortwo 2012")
 SIZE = (48, 40)
@@ -82,7 +82,7 @@ def test_reads_labels_split_and_boxes(official):
 
 
 def test_agrees_with_torchvision(official):
-    import fgbench.torch_compat  # noqa: F401, I001 - before torchvision
+    import fgbench.util.torch_compat  # noqa: F401, I001 - before torchvision
     from torchvision.datasets import StanfordCars
 
     index = cars.load(official)

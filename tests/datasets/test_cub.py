@@ -6,7 +6,7 @@ from PIL import Image
 
 from fgbench.datasets import cub, datasets
 from fgbench.datasets.check import check
-from fgbench.errors import FgbenchError, MissingError
+from fgbench.util.errors import FgbenchError, MissingError
 
 
 @pytest.fixture

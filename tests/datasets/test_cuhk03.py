@@ -9,8 +9,8 @@ from scipy.io import savemat
 from fgbench import data_commands
 from fgbench.datasets import cuhk03, cuhk03_mat, datasets, reid_datasets
 from fgbench.datasets.check import check
-from fgbench.errors import FgbenchError
-from fgbench.files import cache_folder
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import cache_folder
 
 h5py = pytest.importorskip("h5py")
 

@@ -7,8 +7,8 @@ from PIL import Image
 from fgbench.datasets.geometry import image_sizes, input_geometry, to_input, to_original
 from fgbench.datasets.index import Index
 from fgbench.datasets.pixels import cached_pixels, pixel_key
-from fgbench.errors import FgbenchError
 from fgbench.pipeline import Pipeline
+from fgbench.util.errors import FgbenchError
 
 SIZES = [(90, 60), (64, 100), (80, 80)]
 PLACES = [(50, 33), (30, 41), (44, 52)]

@@ -7,7 +7,7 @@ from reid_folders import MARKET, image, market
 from fgbench import data_commands
 from fgbench.datasets import find, images, market1501, reid_datasets
 from fgbench.datasets.check import check
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from fgbench.datasets.pedestrians import SyntheticPedestrians, generate, setting
 from fgbench.datasets.persons import person
 from fgbench.datasets.stance import Stance
 from fgbench.datasets.streets import camera
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 TINY = SyntheticPedestrians(
     identities_train=2, identities_test=3, cameras=2, images_per_camera=2, distractors=3, junk=4

@@ -4,8 +4,8 @@ from PIL import Image
 
 from fgbench.datasets import pixels
 from fgbench.datasets.pixels import cached_pixels, pixel_key
-from fgbench.errors import FgbenchError
 from fgbench.pipeline import Pipeline
+from fgbench.util.errors import FgbenchError
 
 PIPELINE = Pipeline.parse("resize_short(24) | center_crop(24) | flip")
 

@@ -9,7 +9,7 @@ from fgbench.datasets import cub, synthetic
 from fgbench.datasets.birds import PARTS, draw_bird
 from fgbench.datasets.species import species
 from fgbench.datasets.synthetic import SyntheticBirds, generate
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 TINY = SyntheticBirds(classes=2, train_per_class=2, test_per_class=1, size=64)
 

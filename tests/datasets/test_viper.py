@@ -11,7 +11,7 @@ from fgbench import data_commands
 from fgbench.datasets import reid_datasets
 from fgbench.datasets import viper as data
 from fgbench.datasets.check import check
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.attention_sampler import attention_sample, sampling_coordinates
+from fgbench.util.errors import FgbenchError
 
 READINGS = ("paper", "code")
 

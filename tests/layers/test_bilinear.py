@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import (
     align_maps,
     bilinear_pool,
@@ -14,6 +13,7 @@ from fgbench.layers.bilinear import (
     signed_sqrt,
     symmetric_half,
 )
+from fgbench.util.errors import FgbenchError
 
 
 def maps(channels, size, seed=0):

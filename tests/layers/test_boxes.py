@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from fgbench.datasets.bird_parts import BODY, HEAD
-from fgbench.errors import FgbenchError
 from fgbench.layers.boxes import crop_boxes, keypoint_boxes
 from fgbench.metrics.parts import part_boxes
+from fgbench.util.errors import FgbenchError
 
 NAMES = tuple(sorted(HEAD | BODY))
 

@@ -4,11 +4,11 @@ import torch
 from torch.autograd import gradcheck
 
 from fgbench.backbones import load_backbone
-from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import bilinear_pool
 from fgbench.layers.compact_bilinear import RandomMaclaurin, TensorSketch, projection
 from fgbench.methods import Task, methods
-from fgbench.randomness import generator
+from fgbench.util.errors import FgbenchError
+from fgbench.util.numeric.seeding import generator
 
 KINDS = ("tensor_sketch", "random_maclaurin")
 DIMS = (1, 7, 5000, 8192)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.coordinate_transfer import coordinate_transfer
 from fgbench.layers.grid import Grid
+from fgbench.util.errors import FgbenchError
 
 GRID = Grid(offset=4.0, stride=8.0)
 

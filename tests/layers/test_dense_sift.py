@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.dense_sift import dense_sift, dense_sift_grid
+from fgbench.util.errors import FgbenchError
 
 
 def picture(height=30, width=33, seed=0):

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.distillation import distill
+from fgbench.util.errors import FgbenchError
 
 
 def logits(batch=3, classes=5, seed=0):

@@ -6,9 +6,9 @@ import torch
 from skimage.feature import fisher_vector as skimage_fisher
 from sklearn.mixture import GaussianMixture
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.fisher import fisher_vector
 from fgbench.layers.gmm import Gmm
+from fgbench.util.errors import FgbenchError
 
 
 def mixture(k=3, d=4, shift=0.0):

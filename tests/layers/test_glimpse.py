@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.glimpse import glimpse_lstm
 from fgbench.layers.location_attention import LocationSoftmax
 from fgbench.layers.spatial_lstm import SpatialLstm
+from fgbench.util.errors import FgbenchError
 
 OPTIONS = list(product(("printed", "both"), ("tanh(c*o)", "o*tanh(c)"), (False, True)))
 SIZES = [(1, 1), (1, 5), (5, 1), (3, 4), (4, 2), (3, 3)]

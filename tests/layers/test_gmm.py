@@ -6,10 +6,10 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from fgbench.errors import FgbenchError
 from fgbench.layers import gmm as module
 from fgbench.layers.gmm import Gmm, fit_gmm
 from fgbench.layers.pca import fit_pca
+from fgbench.util.errors import FgbenchError
 
 
 def blobs(n=900, shift=0.0, seed=0):

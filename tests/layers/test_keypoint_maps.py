@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.grid import Grid
 from fgbench.layers.keypoint_maps import decode, encode, keypoint_loss
 from fgbench.metrics.keypoints import mean_pck
+from fgbench.util.errors import FgbenchError
 
 GRID = Grid(offset=7.5, stride=32.0)
 HEIGHT, WIDTH = 4, 6

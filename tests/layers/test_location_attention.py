@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.location_attention import LocationSoftmax, attention_penalty, printed_expectation
+from fgbench.util.errors import FgbenchError
 
 
 def random(*shape, seed=0, scale=1.0):

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.spatial_lstm import SpatialLstm, causal_neighbourhood
+from fgbench.util.errors import FgbenchError
 
 OPTIONS = list(product(("printed", "both"), ("tanh(c*o)", "o*tanh(c)"), (False, True)))
 STORED = ("f_l", "i", "o", "g", "f_r")

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.trilinear import CODE_SCALE, detail_map, random_channels, structure_map, trilinear_attention
+from fgbench.util.errors import FgbenchError
 
 
 def maps(*shape, seed=0):

@@ -7,7 +7,7 @@ from fgbench.backbones import Backbone, load_backbone
 from fgbench.backbones.networks import TINY_INPUT
 from fgbench.methods import methods
 from fgbench.methods.base import Target, Task, parameters_of
-from fgbench.randomness import generator
+from fgbench.util.numeric.seeding import generator
 
 NAMES = ("beak", "crown", "nape", "back", "belly", "tail")
 """Three keypoints of the head and three of the body."""

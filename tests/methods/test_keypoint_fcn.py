@@ -7,12 +7,12 @@ from torch.nn.functional import cross_entropy
 from fgbench.backbones import Backbone
 from fgbench.backbones.dense import DenseVgg
 from fgbench.backbones.networks import TINY_INPUT
-from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import bilinear_pool, l2_normalize, signed_sqrt
 from fgbench.layers.coordinate_transfer import coordinate_transfer
 from fgbench.layers.grid import Grid
 from fgbench.layers.keypoint_maps import decode, encode, keypoint_loss
 from fgbench.methods.localizer import Localizer
+from fgbench.util.errors import FgbenchError
 
 
 def made(streams=2, **options):

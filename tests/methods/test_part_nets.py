@@ -4,11 +4,11 @@ from made import NAMES, Planted, build, covers_all_parameters_once, grads, image
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import bilinear_pool, l2_normalize, signed_sqrt
 from fgbench.layers.boxes import crop_boxes
 from fgbench.layers.grid import Grid
 from fgbench.layers.keypoint_maps import encode, keypoint_loss
+from fgbench.util.errors import FgbenchError
 
 FOUND = {"head": [6.0, 6, 14, 26], "body": [2.0, 2, 30, 30]}
 """The boxes of the cells that `Planted` plants for beak, crown, nape and for back, belly, tail."""

@@ -2,10 +2,10 @@ import pytest
 import torch
 from made import build, covers_all_parameters_once, grads, images, small, target, tiny
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.bilinear import align_maps, l2_normalize, signed_sqrt
 from fgbench.layers.spatial_lstm import causal_neighbourhood
 from fgbench.methods.base import parameters_of
+from fgbench.util.errors import FgbenchError
 
 OURS = {"hidden": 5, "dims": 7}
 ATTENTION = ("glimpse", "initial", "printed")

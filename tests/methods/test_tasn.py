@@ -3,11 +3,11 @@ import torch
 from made import Pooled, build, covers_all_parameters_once, grads, images, small, target
 from torch.nn.functional import cross_entropy
 
-from fgbench.errors import FgbenchError
 from fgbench.layers.distillation import distill
 from fgbench.layers.trilinear import structure_map
 from fgbench.methods import tasn
 from fgbench.methods.base import Target, parameters_of
+from fgbench.util.errors import FgbenchError
 
 SAMPLED = 24
 

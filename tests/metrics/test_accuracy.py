@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from fgbench.errors import FgbenchError
 from fgbench.metrics.accuracy import accuracy, mean_class_accuracy
+from fgbench.util.errors import FgbenchError
 
 
 def test_equal_scikit_learn():

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from fgbench.errors import FgbenchError
 from fgbench.metrics.attention import attention_at_points, attention_in_boxes
+from fgbench.util.errors import FgbenchError
 
 SIZE = 60
 

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from fgbench.errors import FgbenchError
 from fgbench.metrics.keypoints import mean_pck, pck, pck_hits
+from fgbench.util.errors import FgbenchError
 
 
 def birds(samples=40, parts=5, seed=0):

@@ -7,8 +7,8 @@ from real import REAL
 
 from fgbench.datasets import cub
 from fgbench.datasets.bird_parts import BODY, HEAD
-from fgbench.errors import FgbenchError
 from fgbench.metrics.parts import iou, part_boxes, pcp
+from fgbench.util.errors import FgbenchError
 
 NAMES = (
     *("back", "beak", "belly", "breast", "crown", "forehead", "left eye", "left leg", "left wing", "nape"),

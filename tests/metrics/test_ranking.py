@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from fgbench.errors import FgbenchError
 from fgbench.metrics.gallery import Features, Search
 from fgbench.metrics.ranking import average, cmc, mean_ap, mean_inp, rank
+from fgbench.util.errors import FgbenchError
 
 RULES = ("remove", "keep", "remove_camera")
 CHOICES = [(ties, no_match) for ties in ("optimistic", "pessimistic", "mean") for no_match in ("skip", "zero")]

@@ -4,10 +4,10 @@ import math
 import numpy as np
 import pytest
 
-from fgbench.errors import FgbenchError
 from fgbench.metrics.gallery import Features, Search
 from fgbench.metrics.ranking import average, cmc, rank
 from fgbench.metrics.single_shot import expected_single_shot, single_shot
+from fgbench.util.errors import FgbenchError
 
 RULES = ("remove", "keep", "remove_camera")
 

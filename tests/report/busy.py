@@ -12,13 +12,13 @@ from fgbench.claims import check_claims
 from fgbench.columns import judge_papers
 from fgbench.compare.benches import Bench
 from fgbench.compare.history import Night
-from fgbench.errors import Obstacle
 from fgbench.papers import load_papers
 from fgbench.records import Point, Weights
 from fgbench.report.history import history_page
 from fgbench.report.render import render
 from fgbench.report.speed import speed_page
 from fgbench.timings import read_session
+from fgbench.util.errors import Obstacle
 
 PAPERS = load_papers()
 MACHINE = {

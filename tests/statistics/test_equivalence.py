@@ -3,8 +3,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from fgbench.errors import FgbenchError
 from fgbench.statistics import Spread, power, seeds_to_decide, spread_that_decides, tost
+from fgbench.util.errors import FgbenchError
 
 VALUES = [84.1, 83.6, 84.5, 84.0]
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fgbench.errors import FgbenchError
 from fgbench.statistics import power_law
+from fgbench.util.errors import FgbenchError
 
 
 @pytest.mark.parametrize("seed", range(3))

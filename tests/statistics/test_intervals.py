@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fgbench.errors import FgbenchError
 from fgbench.statistics import Interval, bootstrap_interval, mean_interval, standard_error, wilson_interval
+from fgbench.util.errors import FgbenchError
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (10, 10), (3, 17), (4872, 5794)])

@@ -7,10 +7,10 @@ import pytest
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
 
-from fgbench.errors import FgbenchError
 from fgbench.statistics.moderated import moderate
 from fgbench.statistics.nights import WORTH, Luck, luck_of, worse
 from fgbench.statistics.steps import find_steps
+from fgbench.util.errors import FgbenchError
 
 COINS = Luck(1e-6, np.inf)
 """Leaves the exact test alone."""

@@ -4,7 +4,6 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as theirs
 from statsmodels.stats.multitest import multipletests
 
-from fgbench.errors import FgbenchError
 from fgbench.statistics import (
     compare_crossed,
     compare_resampled,
@@ -12,6 +11,7 @@ from fgbench.statistics import (
     mcnemar,
     paired_permutation,
 )
+from fgbench.util.errors import FgbenchError
 
 
 def pair(only_a, only_b, both=10, neither=5):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from fgbench import products
-from fgbench.products import array_product, linear, product
+from fgbench.util.numeric import matmul as products
+from fgbench.util.numeric.matmul import array_product, linear, product
 
 
 def matrix(rows, columns, seed, dtype=torch.float32):

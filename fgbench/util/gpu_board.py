@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from fgbench.errors import MissingError
+from fgbench.util.errors import MissingError
 
 IDLE = 0x1
 HELD_DOWN = {

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ValidationError
 
-from fgbench.errors import nearest
+from fgbench.util.errors import nearest
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:

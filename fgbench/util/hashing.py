@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 ID_LENGTH = 16
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _PRESENTATION = {
     "compare",
     "report",

@@ -3,8 +3,8 @@ import os
 import numpy as np
 import pytest
 
-from fgbench.errors import FgbenchError
-from fgbench.mapped import read_columns
+from fgbench.util.errors import FgbenchError
+from fgbench.util.numeric.column_reader import read_columns
 
 ARRAY = np.random.default_rng(0).normal(size=(37, 50)).astype(np.float32)
 COLUMNS = slice(11, 30)

@@ -7,8 +7,8 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from fgbench.errors import FgbenchError
-from fgbench.memory import unmap_pages
+from fgbench.util.errors import FgbenchError
+from fgbench.util.memory import unmap_pages
 
 READERS = 8
 """Reads under way at once: a disk is waited for, not worked at."""

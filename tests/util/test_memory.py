@@ -11,7 +11,7 @@ from test_training import stage
 
 from fgbench.datasets.pixels import Rows
 from fgbench.descriptors import to_images
-from fgbench.memory import forget_peak, peak_mib, unmap_pages
+from fgbench.util.memory import forget_peak, peak_mib, unmap_pages
 
 CODE = """
 import resource
@@ -56,7 +56,7 @@ def test_freed_memory_is_used_again_as_long_as_it_is_asked_for():
 def test_another_c_library_is_left_alone(monkeypatch):
     import ctypes
 
-    from fgbench.memory import freed_memory_kept
+    from fgbench.util.memory import freed_memory_kept
 
     def absent(name):
         raise OSError(name)

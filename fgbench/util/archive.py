@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
-from fgbench.errors import FgbenchError
+from fgbench.util.errors import FgbenchError
 
 # Python 3.11.0 to 3.11.3 have no extraction filters.
 _data_filter = getattr(tarfile, "data_filter", None)

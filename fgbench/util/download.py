@@ -20,8 +20,8 @@ from rich import progress as bars
 from rich.console import Console
 
 from fgbench import __version__
-from fgbench.archive import extract
-from fgbench.errors import FgbenchError
+from fgbench.util.archive import extract
+from fgbench.util.errors import FgbenchError
 
 __all__ = ["extract", "fetch"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fgbench.archive import extract
-from fgbench.errors import FgbenchError
+from fgbench.util.archive import extract
+from fgbench.util.errors import FgbenchError
 
 
 def names(folder: Path) -> set[str]:
@@ -113,7 +113,7 @@ def test_an_evil_tar_writes_nothing(
     tmp_path: Path, members: list[tuple[object, ...]], filtered: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not filtered:  # as on Python 3.11.0
-        monkeypatch.setattr("fgbench.archive._data_filter", None)
+        monkeypatch.setattr("fgbench.util.archive._data_filter", None)
     archive = make_tar(tmp_path / "evil.tgz", ("good.txt",), *members)
     (tmp_path / "secret").write_text("secret")
     with pytest.raises(FgbenchError, match="refused"):

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from fgbench import download
-from fgbench.download import fetch
-from fgbench.errors import FgbenchError
+from fgbench.util import download
+from fgbench.util.download import fetch
+from fgbench.util.errors import FgbenchError
 
 CONTENT = os.urandom(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -1,7 +1,7 @@
 import pytest
 
-from fgbench.errors import FgbenchError
-from fgbench.registry import Registry
+from fgbench.util.errors import FgbenchError
+from fgbench.util.registry import Registry
 
 
 def test_name_stands_for_one_thing():
@@ -26,7 +26,7 @@ class Offer:
 
 def offered(monkeypatch, load):
     monkeypatch.setattr(
-        "fgbench.registry.entry_points", lambda group: [Offer(load)] if group == "fgbench.things" else []
+        "fgbench.util.registry.entry_points", lambda group: [Offer(load)] if group == "fgbench.things" else []
     )
     return Registry("thing", lambda thing: isinstance(thing, int), "a number")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
-from fgbench.errors import FgbenchError, nearest
+from fgbench.util.errors import FgbenchError, nearest
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import fgbench.torch_compat as compat
+import fgbench.util.torch_compat as compat
 
 CODE = """
 import sys
