@@ -17,6 +17,7 @@ from framing import Sheet, device_name, measured, photographs, printed_fps, vers
 from race import reference, timed
 
 from fgbench.bound import Need, count_need
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.frames import (
     STAND_INS,
     Recogniser,
@@ -29,7 +30,6 @@ from fgbench.frames import (
     training_step_of,
     work_of,
 )
-from fgbench.pipeline import Pipeline
 from fgbench.recipes import Recipe, load_recipes
 from fgbench.speed import Conditions, precision
 

@@ -18,9 +18,9 @@ from PIL import Image
 from race import OURS, Race
 
 from fgbench.datasets.index import Index
-from fgbench.datasets.pixels import cached_pixels
+from fgbench.datasets.pipeline import Pipeline
+from fgbench.datasets.pixel_cache import cached_pixels
 from fgbench.datasets.synthetic import SyntheticBirds, generate
-from fgbench.pipeline import Pipeline
 
 CORES = os.cpu_count() or 1
 IMAGES, WIDTH, HEIGHT = 96, 500, 400

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fgbench.augment import augment, mirror_order
-from fgbench.datasets.pixels import Pixels
+from fgbench.datasets.augment import augment, mirror_order
+from fgbench.datasets.pipeline import Pipeline
+from fgbench.datasets.pixel_cache import Pixels
 from fgbench.descriptors import map_images, to_images
 from fgbench.engine import Engine
 from fgbench.methods.base import Method, Target
-from fgbench.pipeline import Pipeline
 from fgbench.recipes import Stage
 from fgbench.util.memory import unmap_pages
 from fgbench.util.numeric.seeding import generator

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fgbench.datasets.pixels import Pixels
+from fgbench.datasets.pixel_cache import Pixels
 from fgbench.util.files import write_json
 from fgbench.util.memory import unmap_pages
 

@@ -15,7 +15,8 @@ from fgbench.batches import TrainData, middle
 from fgbench.datasets import find
 from fgbench.datasets.geometry import input_geometry, to_input
 from fgbench.datasets.index import Index
-from fgbench.datasets.pixels import Pixels
+from fgbench.datasets.pipeline import Pipeline
+from fgbench.datasets.pixel_cache import Pixels
 from fgbench.datasets.reid import ReidIndex
 from fgbench.descriptors import batches, map_images, map_outputs, to_images
 from fgbench.engine import Engine
@@ -25,7 +26,6 @@ from fgbench.measures import measure
 from fgbench.methods import Method, methods, options_of
 from fgbench.methods.base import FitContext, Outputs, Task
 from fgbench.pictures import save_pictures, save_searches, shown_rows
-from fgbench.pipeline import Pipeline
 from fgbench.protocol import Split
 from fgbench.provenance import cost, provenance
 from fgbench.recipes import Settings

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from fgbench.datasets.index import Index
-from fgbench.datasets.pixels import Pixels, Rows, cached_pixels
+from fgbench.datasets.pipeline import Pipeline
+from fgbench.datasets.pixel_cache import Pixels, Rows, cached_pixels
 from fgbench.datasets.reid import ReidIndex, ReidSplit
-from fgbench.pipeline import Pipeline
 from fgbench.protocol import SHUFFLED, SHUFFLED_IDENTITIES, Protocol, Split, person_splits, test_split, train_split
 from fgbench.recipes import Recipe, Settings
 from fgbench.rules import Ranking

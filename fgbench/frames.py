@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from fgbench.backbones import load_backbone, split_stream
 from fgbench.bound import Bound, Need, Rates
-from fgbench.datasets.birds import PARTS
+from fgbench.datasets.pipeline import Pipeline
+from fgbench.datasets.synthetic.birds import PARTS
 from fgbench.descriptors import to_images
 from fgbench.image_energy import Energy
 from fgbench.layers.gmm import Gmm
@@ -21,7 +22,6 @@ from fgbench.layers.pca import Pca
 from fgbench.methods import Method, Target, Task, methods, options_of
 from fgbench.methods.fisher import FisherMethod, FvCnn, FvSift
 from fgbench.methods.spatial_lstm import SpatialLstmNet
-from fgbench.pipeline import Pipeline
 from fgbench.recipes import Recipe, Settings
 from fgbench.speed import Conditions, Speed, Work
 from fgbench.timings import FramesRow

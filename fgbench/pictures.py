@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from fgbench.datasets.pixels import Pixels
+from fgbench.datasets.pixel_cache import Pixels
 from fgbench.util.files import write_atomic
 
 SHOWN = 8

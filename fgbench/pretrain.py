@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 from fgbench.backbones import load_backbone
 from fgbench.batches import TrainData
 from fgbench.datasets import cub, synthetic
-from fgbench.datasets.pixels import cached_pixels
+from fgbench.datasets.pipeline import Pipeline
+from fgbench.datasets.pixel_cache import cached_pixels
 from fgbench.engine import Engine
 from fgbench.methods import Task, methods
-from fgbench.pipeline import Pipeline
 from fgbench.recipes import Stage
 from fgbench.training import train
 from fgbench.util.files import cache_folder, write_atomic

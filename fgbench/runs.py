@@ -12,12 +12,12 @@ from fgbench.backbones.networks import VECTOR_TAPS
 from fgbench.backbones.streams import StreamWeights, resolve_stream
 from fgbench.datasets import Dataset, ReidDataset, find
 from fgbench.datasets.index import Index
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.reid import ReidIndex
 from fgbench.deviations import setting_deviations
 from fgbench.engine import processes
 from fgbench.experiment import protocol_of
 from fgbench.methods import methods, options_of
-from fgbench.pipeline import Pipeline
 from fgbench.protocol import Protocol
 from fgbench.recipes import Recipe, Settings
 from fgbench.records import Deviation

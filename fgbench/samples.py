@@ -6,8 +6,8 @@ import numpy as np
 
 from fgbench.datasets.geometry import input_geometry, to_input, to_original
 from fgbench.datasets.index import Index
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.metrics.attention import attention_at_points, attention_in_boxes
-from fgbench.pipeline import Pipeline
 
 
 def sample_arrays(outputs: Mapping[str, np.ndarray], truth: Index, pipeline: Pipeline) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.datasets.pixels import Pixels
+from fgbench.datasets.pixel_cache import Pixels
 from fgbench.descriptors import map_images
 from fgbench.engine import Engine
 from fgbench.methods.base import Method

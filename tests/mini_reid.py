@@ -7,9 +7,10 @@ import mini  # its small networks are trained shorter
 import numpy as np
 from PIL import Image
 
-from fgbench.datasets import ReidDataset, market1501, pedestrians, reid_datasets, viper
-from fgbench.datasets.pedestrians import SyntheticPedestrians
+from fgbench.datasets import ReidDataset, market1501, reid_datasets, viper
 from fgbench.datasets.reid import ReidIndex
+from fgbench.datasets.synthetic import pedestrians
+from fgbench.datasets.synthetic.pedestrians import SyntheticPedestrians
 from fgbench.measures import measure
 from fgbench.recipes import Profile, Recipe, load_recipes
 from fgbench.rules import Ranking

@@ -13,10 +13,10 @@ from torch import nn
 
 from fgbench.backbones import load_backbone
 from fgbench.batches import TrainData
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.engine import Engine
 from fgbench.methods import Task, methods
 from fgbench.methods.bcnn import Bcnn
-from fgbench.pipeline import Pipeline
 from fgbench.recipes import Stage
 from fgbench.training import Epoch, train
 from fgbench.util.numeric.seeding import generator

@@ -6,10 +6,10 @@ import torch
 from test_training import bcnn, stage
 
 from fgbench import batches
-from fgbench.augment import augment, mirror_order
 from fgbench.batches import Source, TrainData
+from fgbench.datasets.augment import augment, mirror_order
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.engine import Engine
-from fgbench.pipeline import Pipeline
 from fgbench.util.numeric.seeding import generator
 
 NAMES = ("left eye", "right eye", "tail")

@@ -7,6 +7,7 @@ from PIL import Image
 
 from fgbench import frames
 from fgbench.bound import Bound, Need, Rates, count_need
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.frames import (
     build,
     decoding_work_of,
@@ -19,7 +20,6 @@ from fgbench.frames import (
     work_of,
 )
 from fgbench.image_energy import Energy
-from fgbench.pipeline import Pipeline
 from fgbench.recipes import load_recipes
 from fgbench.speed import Conditions, Speed, Trial
 from fgbench.timings import FramesRow

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from test_records import record
 
-from fgbench.datasets.birds import PARTS as BIRD_PARTS
+from fgbench.datasets.synthetic.birds import PARTS as BIRD_PARTS
 from fgbench.measures import ALPHAS, measure, value_name
 from fgbench.metrics.accuracy import accuracy, mean_class_accuracy
 from fgbench.metrics.keypoints import mean_pck, pck, pck_hits

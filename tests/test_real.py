@@ -37,8 +37,8 @@ def test_bcnn_on_squeezenet_tells_real_birds_apart_and_not_with_shuffled_labels(
 def test_keypoints_of_real_birds_are_found_better_than_at_their_mean_places(tmp_path):
     from fgbench.datasets import datasets
     from fgbench.datasets.geometry import input_geometry, to_input, to_original
+    from fgbench.datasets.pipeline import Pipeline
     from fgbench.metrics.keypoints import mean_pck
-    from fgbench.pipeline import Pipeline
 
     record = do("keypoint_fcn/localizer", SQUEEZE, tmp_path)
     index, pipeline = datasets["cub"].index().first_classes(4), Pipeline.parse("resize(160, bilinear)")

@@ -170,8 +170,8 @@ def test_a_recipe_that_classifies_does_not_search_and_the_other_way_round():
 
 
 def test_the_splits_of_viper_share_the_pixels_but_not_the_images(tmp_path):
+    from fgbench.datasets.pipeline import Pipeline
     from fgbench.experiment import experiment
-    from fgbench.pipeline import Pipeline
 
     made = recipe("bcnn_dm", "viper", data="mini_viper", stages={}, ranking={"splits": 10})
     index = reid_datasets["mini_viper"].index()

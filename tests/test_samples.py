@@ -1,7 +1,7 @@
 import numpy as np
 
 from fgbench.datasets.index import Index
-from fgbench.pipeline import Pipeline
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.samples import sample_arrays
 
 

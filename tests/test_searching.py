@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mini_reid import persons, random_values
 
-from fgbench.datasets.pixels import Rows
+from fgbench.datasets.pixel_cache import Rows
 from fgbench.measures import measure
 from fgbench.metrics.distances import distances
 from fgbench.metrics.gallery import Features, Search

@@ -8,9 +8,9 @@ import torch
 from fgbench import training
 from fgbench.backbones import load_backbone
 from fgbench.batches import Source, TrainData
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.engine import Engine
 from fgbench.methods import Target, Task, methods
-from fgbench.pipeline import Pipeline
 from fgbench.recipes import Stage
 from fgbench.training import train
 from fgbench.util.errors import FgbenchError

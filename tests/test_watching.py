@@ -9,9 +9,9 @@ import torch
 
 from fgbench import execute
 from fgbench.datasets import find
-from fgbench.datasets.pixels import cached_pixels
+from fgbench.datasets.pipeline import Pipeline
+from fgbench.datasets.pixel_cache import cached_pixels
 from fgbench.methods.base import Outputs
-from fgbench.pipeline import Pipeline
 from fgbench.recipes import load_recipes
 from fgbench.records import Store
 from fgbench.runner import do_run

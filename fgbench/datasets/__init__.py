@@ -3,10 +3,11 @@
 `datasets` are those for classification, `reid_datasets` those for re-identification; `find` knows both.
 """
 
-from fgbench.datasets import aircraft, cars, cub, cuhk03, market1501, pedestrians, synthetic, viper
+from fgbench.datasets import aircraft, cars, cub, cuhk03, market1501, synthetic, viper
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import ReidIndex
 from fgbench.datasets.source import Archive, Source
+from fgbench.datasets.synthetic import pedestrians
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.registry import Registry
 

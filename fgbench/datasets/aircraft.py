@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fgbench.datasets.annotation_files import box_of_corners, read_lines, read_table
 from fgbench.datasets.index import Index
-from fgbench.datasets.tables import box_of_corners, read_lines, read_table
 from fgbench.util.errors import FgbenchError
 
 FOLDER = "fgvc-aircraft-2013b"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fgbench.datasets.annotation_files import box_of_corners
 from fgbench.datasets.index import Index
 from fgbench.datasets.matlab import read_matlab
-from fgbench.datasets.tables import box_of_corners
 from fgbench.util.errors import FgbenchError
 
 FOLDER = "stanford_cars"

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from fgbench.datasets.annotation_files import read_lines, read_rows, read_table
 from fgbench.datasets.index import Index
-from fgbench.datasets.tables import read_lines, read_rows, read_table
 from fgbench.util.errors import FgbenchError
 
 FOLDER = "CUB_200_2011"

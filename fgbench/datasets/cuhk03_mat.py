@@ -13,8 +13,8 @@ import numpy as np
 from filelock import FileLock
 from PIL import Image
 
-from fgbench.datasets.images import hash_files
-from fgbench.datasets.tables import cannot_read
+from fgbench.datasets.annotation_files import cannot_read
+from fgbench.datasets.image_hash import hash_files
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder, write_json
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from fgbench.datasets.index import Index
-from fgbench.pipeline import Pipeline
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.util.errors import FgbenchError
 
 

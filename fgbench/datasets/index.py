@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.datasets.images import count_not_jpeg, hash_images
+from fgbench.datasets.image_hash import count_not_jpeg, hash_images
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_value
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fgbench.datasets.tables import cannot_read
+from fgbench.datasets.annotation_files import cannot_read
 from fgbench.util.errors import FgbenchError
 
 

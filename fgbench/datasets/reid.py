@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.datasets.images import hash_images
+from fgbench.datasets.annotation_files import cannot_read
+from fgbench.datasets.image_hash import hash_images
 from fgbench.datasets.index import Index
-from fgbench.datasets.tables import cannot_read
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.hashing import hash_value
 

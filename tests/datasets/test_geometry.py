@@ -6,8 +6,8 @@ from PIL import Image
 
 from fgbench.datasets.geometry import image_sizes, input_geometry, to_input, to_original
 from fgbench.datasets.index import Index
-from fgbench.datasets.pixels import cached_pixels, pixel_key
-from fgbench.pipeline import Pipeline
+from fgbench.datasets.pipeline import Pipeline
+from fgbench.datasets.pixel_cache import cached_pixels, pixel_key
 from fgbench.util.errors import FgbenchError
 
 SIZES = [(90, 60), (64, 100), (80, 80)]

@@ -5,7 +5,8 @@ import pytest
 from reid_folders import MARKET, image, market
 
 from fgbench import data_commands
-from fgbench.datasets import find, images, market1501, reid_datasets
+from fgbench.datasets import find, market1501, reid_datasets
+from fgbench.datasets import image_hash as images
 from fgbench.datasets.check import check
 from fgbench.util.errors import FgbenchError
 

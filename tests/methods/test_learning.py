@@ -11,9 +11,9 @@ from made import NAMES, Pooled, build, small
 from scipy.stats import binom
 
 from fgbench.batches import TrainData
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.engine import Engine
 from fgbench.metrics.keypoints import pck
-from fgbench.pipeline import Pipeline
 from fgbench.recipes import Stage
 from fgbench.training import train
 

@@ -9,7 +9,7 @@ import torch
 from test_batches import data, source
 from test_training import stage
 
-from fgbench.datasets.pixels import Rows
+from fgbench.datasets.pixel_cache import Rows
 from fgbench.descriptors import to_images
 from fgbench.util.memory import forget_peak, peak_mib, unmap_pages
 

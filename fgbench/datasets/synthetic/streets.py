@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from fgbench.datasets.persons import Colour
+from fgbench.datasets.synthetic.persons import Colour
 
 GROUNDS: tuple[Colour, ...] = (
     (168, 164, 156), (150, 150, 152), (178, 172, 160), (134, 134, 134), (158, 158, 148), (172, 176, 178),

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fgbench.datasets.figure import draw_person
 from fgbench.datasets.market1501 import DISTRACTOR, GALLERY, QUERY, TRAIN
-from fgbench.datasets.persons import Person, person
 from fgbench.datasets.reid import JUNK
-from fgbench.datasets.stance import Stance
-from fgbench.datasets.streets import Camera, camera, exposed, occluder, shadow, street
+from fgbench.datasets.synthetic.figure import draw_person
+from fgbench.datasets.synthetic.persons import Person, person
+from fgbench.datasets.synthetic.stance import Stance
+from fgbench.datasets.synthetic.streets import Camera, camera, exposed, occluder, shadow, street
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_value
 from fgbench.util.processes import die_with_parent, processes_for_work

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-from fgbench.datasets.persons import Colour
+from fgbench.datasets.synthetic.persons import Colour
 
 Point = tuple[float, float, float]
 """To the person's left, down from the top of the head, forward; in body heights."""

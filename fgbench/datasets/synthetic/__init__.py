@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.datasets.birds import PARTS, draw_bird
-from fgbench.datasets.species import species
+from fgbench.datasets.synthetic.birds import PARTS, draw_bird
+from fgbench.datasets.synthetic.species import species
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_value
 from fgbench.util.processes import die_with_parent, processes_for_work

@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fgbench.datasets.persons import Colour, Person
-from fgbench.datasets.stance import Brush, Point, Stance, moved, shaded
+from fgbench.datasets.synthetic.persons import Colour, Person
+from fgbench.datasets.synthetic.stance import Brush, Point, Stance, moved, shaded
 
 PACK: Point = (0.0, 0.3, -0.085)
 """Where a backpack is."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import fgbench.util.torch_compat  # noqa: F401 - before the first import of torchvision
-from fgbench.pipeline import Pipeline, Step
+from fgbench.datasets.pipeline import Pipeline, Step
 from fgbench.util.errors import FgbenchError
 
 COLOUR_AXES = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))

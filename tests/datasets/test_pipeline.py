@@ -3,8 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from fgbench.augment import augment
-from fgbench.pipeline import Pipeline
+from fgbench.datasets.augment import augment
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.util.errors import FgbenchError
 
 

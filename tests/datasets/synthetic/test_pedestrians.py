@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fgbench.datasets import find, market1501, pedestrians
+from fgbench.datasets import find, market1501
 from fgbench.datasets.check import check
-from fgbench.datasets.figure import draw_person
-from fgbench.datasets.pedestrians import SyntheticPedestrians, generate, settings_hash
-from fgbench.datasets.persons import person
-from fgbench.datasets.stance import Stance
-from fgbench.datasets.streets import camera
+from fgbench.datasets.synthetic import pedestrians
+from fgbench.datasets.synthetic.figure import draw_person
+from fgbench.datasets.synthetic.pedestrians import SyntheticPedestrians, generate, settings_hash
+from fgbench.datasets.synthetic.persons import person
+from fgbench.datasets.synthetic.stance import Stance
+from fgbench.datasets.synthetic.streets import camera
 from fgbench.util.errors import FgbenchError
 
 TINY = SyntheticPedestrians(

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from fgbench.datasets.clothes import (
+from fgbench.datasets.synthetic.clothes import (
     PACK,
     draw_backpack,
     draw_handbag,
@@ -15,8 +15,8 @@ from fgbench.datasets.clothes import (
     hip_of,
     trunk,
 )
-from fgbench.datasets.persons import Colour, Person
-from fgbench.datasets.stance import Brush, Point, Stance, moved, shaded
+from fgbench.datasets.synthetic.persons import Colour, Person
+from fgbench.datasets.synthetic.stance import Brush, Point, Stance, moved, shaded
 
 _Job = tuple[float, Callable[[], None]]
 """How near it is, and what draws it: what is far is drawn first, and legs before all that hangs over them."""

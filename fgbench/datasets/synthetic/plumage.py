@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-from fgbench.datasets.species import ACCENTS, Colour, Species
+from fgbench.datasets.synthetic.species import ACCENTS, Colour, Species
 
 _Shade = Callable[..., Colour]
 NECK = np.array([0.27, -0.08])

@@ -6,9 +6,9 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 from fgbench.datasets import cub, synthetic
-from fgbench.datasets.birds import PARTS, draw_bird
-from fgbench.datasets.species import species
 from fgbench.datasets.synthetic import SyntheticBirds, generate
+from fgbench.datasets.synthetic.birds import PARTS, draw_bird
+from fgbench.datasets.synthetic.species import species
 from fgbench.util.errors import FgbenchError
 
 TINY = SyntheticBirds(classes=2, train_per_class=2, test_per_class=1, size=64)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fgbench.datasets import pixels
-from fgbench.datasets.pixels import cached_pixels, pixel_key
-from fgbench.pipeline import Pipeline
+from fgbench.datasets import pixel_cache as pixels
+from fgbench.datasets.pipeline import Pipeline
+from fgbench.datasets.pixel_cache import cached_pixels, pixel_key
 from fgbench.util.errors import FgbenchError
 
 PIPELINE = Pipeline.parse("resize_short(24) | center_crop(24) | flip")

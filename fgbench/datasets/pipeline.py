@@ -1,7 +1,7 @@
 """Preprocessing as one readable, hashable line: `resize_short(448) | center_crop(448) | flip`.
 
 The deterministic steps come first and are applied once, when an image is decoded into the pixel cache; the random
-steps (`fgbench.augment`) follow and are applied to batches in training.
+steps (`fgbench.datasets.augment`) follow and are applied to batches in training.
 """
 
 import re
@@ -104,7 +104,7 @@ class Pipeline:
     Deterministic: `crop_box` cuts out the object's box, `resize_short(n)` makes the shorter side n px, `resize(n)`
     warps to n x n, `center_crop(n)` cuts n x n from the middle. Both resizes take a filter as second argument
     (bilinear, bicubic, lanczos; antialiased), bicubic when none is given. The random steps are those of
-    `fgbench.augment`.
+    `fgbench.datasets.augment`.
     """
 
     steps: tuple[Step, ...]

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fgbench.augment import COLOUR_AXES, COLOUR_SPREAD, augment, mirror_order
-from fgbench.pipeline import Pipeline
+from fgbench.datasets.augment import COLOUR_AXES, COLOUR_SPREAD, augment, mirror_order
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.util.errors import FgbenchError
 
 

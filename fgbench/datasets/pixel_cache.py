@@ -14,7 +14,7 @@ from filelock import FileLock
 from PIL import Image
 
 from fgbench.datasets.index import Index
-from fgbench.pipeline import Pipeline
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder, write_text
 from fgbench.util.hashing import hash_value

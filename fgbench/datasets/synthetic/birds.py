@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from fgbench.datasets.plumage import Pose, plumage, wing_outline
-from fgbench.datasets.scenery import Shape, backdrop, foreground, perch
-from fgbench.datasets.species import Species
+from fgbench.datasets.synthetic.plumage import Pose, plumage, wing_outline
+from fgbench.datasets.synthetic.scenery import Shape, backdrop, foreground, perch
+from fgbench.datasets.synthetic.species import Species
 
 SUPERSAMPLING = 3
 PARTS = (
