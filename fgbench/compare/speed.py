@@ -10,7 +10,7 @@ from scipy import special
 from fgbench.compare.benches import Bench
 from fgbench.compare.finding import Check, Finding, Kind
 from fgbench.statistics import holm
-from fgbench.statistics.moderated import Moderated, moderate
+from fgbench.statistics.moderated_variance import Moderated, moderate
 
 ALPHA = {"the last nights": 0.002, "the first nights": 0.0005}
 """Chance of any false alarm about speed in a night, by what it is held against; with quality's, 0.3 % in all."""

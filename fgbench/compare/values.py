@@ -11,7 +11,7 @@ from fgbench.compare.match import name_of
 from fgbench.per_sample import Arrays, Samples, sample_values
 from fgbench.records import Record
 from fgbench.statistics import holm
-from fgbench.statistics.nights import luck_of, worse
+from fgbench.statistics.seed_luck import luck_of, worse
 from fgbench.util.errors import FgbenchError
 
 LUCK = {"quick": 2.5}

@@ -11,7 +11,7 @@ from fgbench.compare.history import Night
 from fgbench.report.model import Source
 from fgbench.report.pages import Page
 from fgbench.report.panel import GROUND, LEFT, RIGHT, TOP, panel, polyline, upright
-from fgbench.statistics.steps import Step, find_steps
+from fgbench.statistics.level_shifts import Step, find_steps
 
 RECENT = 7
 """Nights that are shown unfolded."""

@@ -10,9 +10,8 @@ from fgbench.statistics.equivalence import (
     spread_that_decides,
     tost,
 )
-from fgbench.statistics.growth import PowerLaw, power_law
+from fgbench.statistics.holm_adjustment import holm
 from fgbench.statistics.intervals import Interval, bootstrap_interval, mean_interval, standard_error, wilson_interval
-from fgbench.statistics.multiple import holm
 from fgbench.statistics.paired import (
     Difference,
     McNemar,
@@ -21,6 +20,7 @@ from fgbench.statistics.paired import (
     mcnemar,
     paired_permutation,
 )
+from fgbench.statistics.power_law import PowerLaw, power_law
 
 __all__ = [
     "ALPHA",

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from fgbench.statistics.intervals import BLOCK, RESAMPLES, Interval, bootstrap_interval
-from fgbench.statistics.parts import Part, half_width, one_sided
+from fgbench.statistics.variance_parts import Part, half_width, one_sided
 from fgbench.util.errors import FgbenchError
 
 FEW = 13

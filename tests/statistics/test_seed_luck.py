@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
 
-from fgbench.statistics.moderated import moderate
-from fgbench.statistics.nights import WORTH, Luck, luck_of, worse
-from fgbench.statistics.steps import find_steps
+from fgbench.statistics.level_shifts import find_steps
+from fgbench.statistics.moderated_variance import moderate
+from fgbench.statistics.seed_luck import WORTH, Luck, luck_of, worse
 from fgbench.util.errors import FgbenchError
 
 COINS = Luck(1e-6, np.inf)
