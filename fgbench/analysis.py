@@ -30,7 +30,7 @@ VALUE = {
     "metric": "string", "value": "float64", "low": "float64", "high": "float64", "n": "int64", "unit": "string",
     "definition": "string",
 }  # fmt: skip
-"""As `fgbench.measures.Value`."""
+"""As `fgbench.metrics.values.Value`."""
 TRUST = {
     "protocol_hash": "string", "control": "string", "synthetic": "bool", "comparable": "bool", "deviations": "string",
 }  # fmt: skip

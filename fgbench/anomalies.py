@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from fgbench.measures import AP_RULE, RANKS
+from fgbench.metrics.values import AP_RULE, RANKS
 from fgbench.papers import Cell
 from fgbench.records import Record
 from fgbench.statistics import ALPHA

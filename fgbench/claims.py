@@ -14,9 +14,9 @@ import numpy as np
 from fgbench.anomalies import Anomalies, Outputs, impossible
 from fgbench.deviations import unlisted
 from fgbench.identity import difference, shared_hash
-from fgbench.measures import value_name
+from fgbench.metrics.per_sample import sample_values
+from fgbench.metrics.values import value_name
 from fgbench.papers import Claim, Paper
-from fgbench.per_sample import sample_values
 from fgbench.recipes import Recipe
 from fgbench.records import Deviation, Record
 from fgbench.statistics import ALPHA, Difference, compare_crossed, compare_resampled, holm

@@ -11,7 +11,7 @@ import pandas as pd
 from fgbench.analysis import table_of
 from fgbench.anomalies import Outputs
 from fgbench.claims import Pair, compare
-from fgbench.measures import headline
+from fgbench.metrics.values import headline
 from fgbench.recipes import Recipe
 from fgbench.records import Record, by_identity
 from fgbench.report.model import NONE

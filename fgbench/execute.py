@@ -22,16 +22,16 @@ from fgbench.descriptors import batches, map_images, map_outputs, to_images
 from fgbench.engine import Engine
 from fgbench.experiment import Experiment, PersonSearch, experiment, protocol_of
 from fgbench.journal import Journal
-from fgbench.measures import measure
 from fgbench.methods import Method, methods, options_of
 from fgbench.methods.base import FitContext, Outputs, Task
+from fgbench.metrics.person_search import searched_rows
+from fgbench.metrics.values import measure
 from fgbench.pictures import save_pictures, save_searches, shown_rows
 from fgbench.protocol import Split
 from fgbench.provenance import cost, provenance
 from fgbench.recipes import Settings
 from fgbench.records import Record, Store
 from fgbench.runs import Run, reduced, source_of
-from fgbench.searching import searched_rows
 from fgbench.svm import LinearSvm, train_svm
 from fgbench.training import train
 from fgbench.util.errors import FgbenchError

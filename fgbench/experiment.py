@@ -10,11 +10,11 @@ from fgbench.datasets.index import Index
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import Pixels, Rows, cached_pixels
 from fgbench.datasets.reid import ReidIndex, ReidSplit
+from fgbench.metrics.person_search import chosen_splits, search_arrays, searched_rows
+from fgbench.metrics.sample_arrays import sample_arrays
+from fgbench.metrics.search_rules import Ranking
 from fgbench.protocol import SHUFFLED, SHUFFLED_IDENTITIES, Protocol, Split, person_splits, test_split, train_split
 from fgbench.recipes import Recipe, Settings
-from fgbench.rules import Ranking
-from fgbench.samples import sample_arrays
-from fgbench.searching import chosen_splits, search_arrays, searched_rows
 from fgbench.util.errors import FgbenchError
 
 OnImage = Callable[[int, int], object]

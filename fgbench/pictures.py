@@ -167,7 +167,7 @@ def save_searches(
         run_id: of the run.
         pixels: (N, H, W, 3) uint8, the images searched with and in.
         rows: (N,) ascending, their rows in the data set.
-        arrays: `ids`, `shown`, `shown_gallery` and `shown_right` as `fgbench.searching` makes them.
+        arrays: `ids`, `shown`, `shown_gallery` and `shown_right` as `fgbench.metrics.person_search` makes them.
     """
     wide, high = PERSON[0] + 2 * FRAME, PERSON[1] + 2 * FRAME
     found, right = arrays["shown_gallery"], arrays["shown_right"]

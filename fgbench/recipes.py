@@ -14,8 +14,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fgbench.datasets.pipeline import Pipeline
+from fgbench.metrics.search_rules import Ranking
 from fgbench.papers import reproductions_root
-from fgbench.rules import Ranking
 from fgbench.util.errors import FgbenchError, MissingError, nearest
 from fgbench.util.validation import explain
 

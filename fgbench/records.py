@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fgbench.measures import Value, measure
+from fgbench.metrics.values import Value, measure
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import DAMAGED_ARRAYS, write_atomic, write_bytes, write_json
 from fgbench.util.hashing import hash_file, hash_value

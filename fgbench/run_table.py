@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from fgbench.analysis import deviations_text, split_deviations, table_of
-from fgbench.measures import headline
+from fgbench.metrics.values import headline
 from fgbench.records import Record, by_identity
 from fgbench.report.model import NONE, all_deviations, number
 from fgbench.report.model import printed as as_printed

@@ -10,7 +10,7 @@ from fgbench.anomalies import Anomalies, Anomaly, impossible, too_good
 from fgbench.decision import Decision, decide
 from fgbench.deviations import unlisted
 from fgbench.identity import Difference, difference
-from fgbench.measures import value_name
+from fgbench.metrics.values import value_name
 from fgbench.papers import Cell
 from fgbench.recipes import Recipe
 from fgbench.records import Deviation, Record, by_identity

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fgbench.datasets import cub
-from fgbench.measures import measure
+from fgbench.metrics.values import measure
 from fgbench.recipes import load_recipes
 from fgbench.records import Deviation, Record
 from fgbench.util.hashing import hash_value

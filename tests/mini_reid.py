@@ -11,11 +11,11 @@ from fgbench.datasets import ReidDataset, market1501, reid_datasets, viper
 from fgbench.datasets.reid import ReidIndex
 from fgbench.datasets.synthetic import pedestrians
 from fgbench.datasets.synthetic.pedestrians import SyntheticPedestrians
-from fgbench.measures import measure
+from fgbench.metrics.person_search import chosen_splits, search_arrays, searched_rows
+from fgbench.metrics.search_rules import Ranking
+from fgbench.metrics.values import measure
 from fgbench.recipes import Profile, Recipe, load_recipes
-from fgbench.rules import Ranking
 from fgbench.runs import Changes, Run, plan
-from fgbench.searching import chosen_splits, search_arrays, searched_rows
 
 PERSONS = SyntheticPedestrians(
     identities_train=20, identities_test=16, cameras=3, images_per_camera=3, distractors=12, junk=8

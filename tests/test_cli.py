@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from fgbench import cli, data_commands
 from fgbench.datasets import datasets
-from fgbench.measures import measure
+from fgbench.metrics.values import measure
 from fgbench.pool import Failure
 from fgbench.records import Store
 from fgbench.runner import Result

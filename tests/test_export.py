@@ -16,7 +16,7 @@ from test_cli import run
 import fgbench
 from fgbench.export import export
 from fgbench.markup import SIGNS, latex, latex_text, markdown, markdown_text
-from fgbench.measures import Value
+from fgbench.metrics.values import Value
 from fgbench.papers import load_papers
 from fgbench.records import Record
 from fgbench.sheets import Entry, comparison

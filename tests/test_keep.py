@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_records import record
 
-from fgbench.measures import measure
+from fgbench.metrics.values import measure
 from fgbench.records import Store
 from fgbench.util.errors import FgbenchError
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from fgbench.measures import measure
+from fgbench.metrics.values import measure
 from fgbench.records import Store
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_value

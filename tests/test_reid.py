@@ -11,13 +11,13 @@ from mini_reid import persons, random_values, recipe, runs_of
 
 from fgbench.datasets import reid_datasets
 from fgbench.execute import _predict
-from fgbench.measures import headline, measure
 from fgbench.methods.base import Outputs
+from fgbench.metrics.person_search import chosen_splits
+from fgbench.metrics.search_rules import Ranking
+from fgbench.metrics.values import headline, measure
 from fgbench.papers import load_papers
 from fgbench.recipes import load_recipes
 from fgbench.records import Store, by_identity
-from fgbench.rules import Ranking
-from fgbench.searching import chosen_splits
 from fgbench.util.errors import FgbenchError
 from fgbench.verdict import Outcome, judge
 

@@ -8,7 +8,7 @@ from markupsafe import escape
 from fgbench.analysis import judged as judged_by
 from fgbench.claims import check_claims
 from fgbench.differences import difference_frame
-from fgbench.measures import headline
+from fgbench.metrics.values import headline
 from fgbench.papers import load_papers
 from fgbench.recipes import Settings, load_recipes
 from fgbench.records import by_identity, store_of

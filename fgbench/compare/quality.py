@@ -10,7 +10,7 @@ from fgbench.compare.folder import Kept
 from fgbench.compare.match import differing, match, name_of
 from fgbench.compare.values import Pair, held
 from fgbench.identity import difference
-from fgbench.measures import Value
+from fgbench.metrics.values import Value
 from fgbench.util.hashing import hash_value
 
 ALPHA = 0.00025

@@ -8,7 +8,7 @@ from math import isfinite
 import numpy as np
 
 from fgbench.compare.match import name_of
-from fgbench.per_sample import Arrays, Samples, sample_values
+from fgbench.metrics.per_sample import Arrays, Samples, sample_values
 from fgbench.records import Record
 from fgbench.statistics import holm
 from fgbench.statistics.seed_luck import luck_of, worse

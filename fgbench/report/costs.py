@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
-from fgbench.measures import headline
+from fgbench.metrics.values import headline
 from fgbench.records import Record
 from fgbench.report import model
 from fgbench.report.charts import Axis, Chart

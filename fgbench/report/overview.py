@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fgbench.anomalies import Anomalies, Anomaly
-from fgbench.measures import headline
+from fgbench.metrics.values import headline
 from fgbench.papers import Cell, Paper
 from fgbench.records import Record
 from fgbench.report.model import BADGES, Badge, mean_of, oddities, published, test_fps

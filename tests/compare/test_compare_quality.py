@@ -12,8 +12,8 @@ from fgbench.compare.folder import read_folder
 from fgbench.compare.history import values_of
 from fgbench.compare.match import match, name_of
 from fgbench.compare.quality import compare_quality
-from fgbench.measures import measure
 from fgbench.metrics.ranking import Search, rank
+from fgbench.metrics.values import measure
 from fgbench.records import Store
 from fgbench.util.errors import FgbenchError
 

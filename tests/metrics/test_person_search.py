@@ -7,12 +7,12 @@ import pytest
 from mini_reid import persons, random_values
 
 from fgbench.datasets.pixel_cache import Rows
-from fgbench.measures import measure
 from fgbench.metrics.distances import distances
 from fgbench.metrics.gallery import Features, Search
+from fgbench.metrics.person_search import FIRST, search_arrays, searched_rows, shuffled
 from fgbench.metrics.ranking import rank
-from fgbench.rules import Ranking
-from fgbench.searching import FIRST, search_arrays, searched_rows, shuffled
+from fgbench.metrics.search_rules import Ranking
+from fgbench.metrics.values import measure
 from fgbench.util.errors import FgbenchError
 
 RULES = Ranking(metric="euclidean")

@@ -44,10 +44,10 @@ def measure(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
     """The values that per-sample arrays give, by name.
 
     Args:
-        arrays: as `fgbench.samples.sample_arrays` makes them. `scores` and `labels` give the accuracies; `keypoints`
+        arrays: as `fgbench.metrics.sample_arrays.sample_arrays` makes them. `scores` and `labels` give the accuracies; `keypoints`
             give `pck@<alpha>/<part>` and their mean `pck@<alpha>`, and where the parts are a bird's `pcp/head` and
             `pcp/body`; attention gives `attention/<part>`, `attention/parts` and `attention/box`; `first_rank` and what
-            else `fgbench.searching` keeps of queries give `cmc@<rank>`, `map/step`, `map/trapezoid` and `minp`;
+            else `fgbench.metrics.person_search` keeps of queries give `cmc@<rank>`, `map/step`, `map/trapezoid` and `minp`;
             `watched` gives `watched/last_epoch` and `watched/best_on_test`, which answer no printed number.
     """
     values = _accuracies(arrays["scores"], arrays["labels"]) if "scores" in arrays else {}

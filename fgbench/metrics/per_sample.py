@@ -19,7 +19,7 @@ def sample_values(arrays: Arrays, name: str) -> Samples:
 
     Args:
         arrays: of a record.
-        name: of the value, as `fgbench.measures.measure` gives it.
+        name: of the value, as `fgbench.metrics.values.measure` gives it.
 
     Raises:
         FgbenchError: the value is no mean over samples (such as a mean over classes or parts), or has no arrays here.

@@ -2,7 +2,7 @@ import numpy as np
 
 from fgbench.datasets.index import Index
 from fgbench.datasets.pipeline import Pipeline
-from fgbench.samples import sample_arrays
+from fgbench.metrics.sample_arrays import sample_arrays
 
 
 def test_the_scores_of_classes_come_with_their_names(tmp_path):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from fgbench.datasets.bird_parts import BODY, HEAD
-from fgbench.measures import measure
-from fgbench.per_sample import sample_values
+from fgbench.metrics.per_sample import sample_values
+from fgbench.metrics.values import measure
 from fgbench.util.errors import FgbenchError
 
 RNG = np.random.default_rng(0)

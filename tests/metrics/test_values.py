@@ -3,10 +3,10 @@ import pytest
 from test_records import record
 
 from fgbench.datasets.synthetic.birds import PARTS as BIRD_PARTS
-from fgbench.measures import ALPHAS, measure, value_name
 from fgbench.metrics.accuracy import accuracy, mean_class_accuracy
 from fgbench.metrics.keypoints import mean_pck, pck, pck_hits
 from fgbench.metrics.parts import part_boxes, pcp
+from fgbench.metrics.values import ALPHAS, measure, value_name
 from fgbench.papers import load_papers
 from fgbench.records import Store
 from fgbench.statistics import wilson_interval

@@ -6,8 +6,8 @@ from fgbench.datasets.reid import ReidIndex, ReidSplit
 from fgbench.metrics.distances import distances
 from fgbench.metrics.gallery import Search
 from fgbench.metrics.ranking import Ranking, rank
+from fgbench.metrics.search_rules import Ranking as Rules
 from fgbench.metrics.single_shot import single_shot
-from fgbench.rules import Ranking as Rules
 
 SHOWN = 6
 """Queries of which the record keeps the first gallery images."""
