@@ -10,7 +10,7 @@ import pytest
 import torch
 from race import OURS, Floor, Race
 
-from fgbench.layers.fisher import fisher_vector
+from fgbench.layers.fisher_vector import fisher_vector
 from fgbench.layers.gmm import Gmm, fit_gmm
 
 SCIKIT_IMAGE, SCIKIT_LEARN = "scikit-image fisher_vector", "scikit-learn GaussianMixture"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fgbench.backbones import Backbone
 from fgbench.layers.dense_sift import dense_sift
-from fgbench.layers.fisher import fisher_vector
+from fgbench.layers.fisher_vector import fisher_vector
 from fgbench.layers.gmm import Gmm, fit_gmm
 from fgbench.layers.pca import Pca, fit_pca
 from fgbench.methods.base import Batches, FitContext, Method, Options, Outputs, Task, linear_head, methods

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from fgbench.backbones import Backbone
 from fgbench.layers.bilinear import SQRT_EPSILON, Dropped, align_maps, l2_normalize, signed_sqrt
 from fgbench.layers.compact_bilinear import projection
-from fgbench.layers.glimpse import glimpse_lstm
+from fgbench.layers.glimpse_lstm import glimpse_lstm
 from fgbench.layers.location_attention import LocationSoftmax, attention_penalty, printed_expectation
 from fgbench.layers.spatial_lstm import Gates, Output, SpatialLstm, causal_neighbourhood
 from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods

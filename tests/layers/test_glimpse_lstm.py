@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from fgbench.layers.glimpse import glimpse_lstm
+from fgbench.layers.glimpse_lstm import glimpse_lstm
 from fgbench.layers.location_attention import LocationSoftmax
 from fgbench.layers.spatial_lstm import SpatialLstm
 from fgbench.util.errors import FgbenchError

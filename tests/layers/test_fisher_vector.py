@@ -6,7 +6,7 @@ import torch
 from skimage.feature import fisher_vector as skimage_fisher
 from sklearn.mixture import GaussianMixture
 
-from fgbench.layers.fisher import fisher_vector
+from fgbench.layers.fisher_vector import fisher_vector
 from fgbench.layers.gmm import Gmm
 from fgbench.util.errors import FgbenchError
 
