@@ -8,7 +8,7 @@ import torch
 from fgbench.engine import Engine
 from fgbench.frames import build, random_images
 from fgbench.methods import Target
-from fgbench.recipes import load_recipes
+from fgbench.papers.recipes import load_recipes
 from fgbench.speed import Conditions, Limits, measure_speed
 
 BATCH = 16

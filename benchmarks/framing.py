@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from fgbench.bound import Need, Rates, bound, measure_rates
 from fgbench.frames import with_bound
 from fgbench.image_energy import RUN_S, Energy, measure_energy
-from fgbench.papers import load_papers
+from fgbench.papers.printed import load_papers
 from fgbench.provenance import cpu_name
 from fgbench.speed import Conditions, Limits, Speed, Work, best_batch, measure_speed
 from fgbench.timings import FramesRow

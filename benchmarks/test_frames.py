@@ -30,7 +30,7 @@ from fgbench.frames import (
     training_step_of,
     work_of,
 )
-from fgbench.recipes import Recipe, load_recipes
+from fgbench.papers.recipes import Recipe, load_recipes
 from fgbench.speed import Conditions, precision
 
 pytestmark = pytest.mark.benchmark(timer=CLOCK)

@@ -21,7 +21,7 @@ from race import timed
 from fgbench.frames import Recogniser, build, forward_of, random_images
 from fgbench.metrics.gallery import Features, Search
 from fgbench.metrics.ranking import rank
-from fgbench.recipes import load_recipes
+from fgbench.papers.recipes import load_recipes
 from fgbench.speed import Conditions
 from fgbench.statistics import power_law
 from fgbench.svm import train_svm

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fgbench.papers import Cell, Paper, load_papers
-from fgbench.recipes import load_recipes
+from fgbench.papers.printed import Cell, Paper, load_papers
+from fgbench.papers.recipes import load_recipes
 from fgbench.records import Deviation, Record, Store
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.hashing import hash_file

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from fgbench.metrics.values import AP_RULE, RANKS
-from fgbench.papers import Cell
+from fgbench.papers.printed import Cell
 from fgbench.records import Record
 from fgbench.statistics import ALPHA
 from fgbench.util.hashing import hash_value

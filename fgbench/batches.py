@@ -14,7 +14,7 @@ from fgbench.datasets.pixel_cache import Pixels
 from fgbench.descriptors import map_images, to_images
 from fgbench.engine import Engine
 from fgbench.methods.base import Method, Target
-from fgbench.recipes import Stage
+from fgbench.papers.recipes import Stage
 from fgbench.util.memory import unmap_pages
 from fgbench.util.numeric.seeding import generator
 

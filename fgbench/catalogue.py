@@ -7,8 +7,8 @@ from typing import Any
 from fgbench import datasets
 from fgbench.console import table
 from fgbench.data_commands import is_here
-from fgbench.papers import Paper, load_papers
-from fgbench.recipes import load_recipes
+from fgbench.papers.printed import Paper, load_papers
+from fgbench.papers.recipes import load_recipes
 from fgbench.util.errors import FgbenchError, nearest
 
 KINDS = ("papers", "rows", "cells", "recipes", "methods", "data")

@@ -16,8 +16,8 @@ from fgbench.deviations import unlisted
 from fgbench.identity import difference, shared_hash
 from fgbench.metrics.per_sample import sample_values
 from fgbench.metrics.values import value_name
-from fgbench.papers import Claim, Paper
-from fgbench.recipes import Recipe
+from fgbench.papers.printed import Claim, Paper
+from fgbench.papers.recipes import Recipe
 from fgbench.records import Deviation, Record
 from fgbench.statistics import ALPHA, Difference, compare_crossed, compare_resampled, holm
 from fgbench.util.errors import FgbenchError

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from fgbench.papers import Cell
+from fgbench.papers.printed import Cell
 from fgbench.statistics import (
     POWER,
     Equivalence,

@@ -1,7 +1,7 @@
 """In what a run differs from its recipe: found by comparing the two, when it is planned and again when it is judged."""
 
 from fgbench.datasets import find
-from fgbench.recipes import Recipe, Settings, flatten
+from fgbench.papers.recipes import Recipe, Settings, flatten
 from fgbench.records import Deviation, Record
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_value

@@ -12,7 +12,7 @@ from fgbench.analysis import table_of
 from fgbench.anomalies import Outputs
 from fgbench.claims import Pair, compare
 from fgbench.metrics.values import headline
-from fgbench.recipes import Recipe
+from fgbench.papers.recipes import Recipe
 from fgbench.records import Record, by_identity
 from fgbench.report.model import NONE
 from fgbench.run_table import run_name

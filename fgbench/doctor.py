@@ -20,7 +20,7 @@ def examine() -> dict[str, Any]:
     import torch
 
     from fgbench.datasets import find, names
-    from fgbench.recipes import load_recipes
+    from fgbench.papers.recipes import load_recipes
     from fgbench.runs import obstacles
     from fgbench.util.errors import FgbenchError
 

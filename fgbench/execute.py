@@ -26,10 +26,10 @@ from fgbench.methods import Method, methods, options_of
 from fgbench.methods.base import FitContext, Outputs, Task
 from fgbench.metrics.person_search import searched_rows
 from fgbench.metrics.values import measure
+from fgbench.papers.recipes import Settings
 from fgbench.pictures import save_pictures, save_searches, shown_rows
 from fgbench.protocol import Split
 from fgbench.provenance import cost, provenance
-from fgbench.recipes import Settings
 from fgbench.records import Record, Store
 from fgbench.runs import Run, reduced, source_of
 from fgbench.svm import LinearSvm, train_svm

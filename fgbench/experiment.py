@@ -13,8 +13,8 @@ from fgbench.datasets.reid import ReidIndex, ReidSplit
 from fgbench.metrics.person_search import chosen_splits, search_arrays, searched_rows
 from fgbench.metrics.sample_arrays import sample_arrays
 from fgbench.metrics.search_rules import Ranking
+from fgbench.papers.recipes import Recipe, Settings
 from fgbench.protocol import SHUFFLED, SHUFFLED_IDENTITIES, Protocol, Split, person_splits, test_split, train_split
-from fgbench.recipes import Recipe, Settings
 from fgbench.util.errors import FgbenchError
 
 OnImage = Callable[[int, int], object]

@@ -10,9 +10,9 @@ import pandas as pd
 from fgbench import analysis
 from fgbench.differences import difference_frame, difference_sheet
 from fgbench.markup import latex, markdown
-from fgbench.papers import Paper, load_papers
+from fgbench.papers.printed import Paper, load_papers
+from fgbench.papers.recipes import load_recipes
 from fgbench.phase_table import phase_frame, phase_sheet
-from fgbench.recipes import load_recipes
 from fgbench.records import Store
 from fgbench.run_table import run_frame, run_sheet
 from fgbench.sheets import Sheet, comparison, frame_sheet

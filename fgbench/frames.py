@@ -22,7 +22,7 @@ from fgbench.layers.pca import Pca
 from fgbench.methods import Method, Target, Task, methods, options_of
 from fgbench.methods.fisher import FisherMethod, FvCnn, FvSift
 from fgbench.methods.spatial_lstm import SpatialLstmNet
-from fgbench.recipes import Recipe, Settings
+from fgbench.papers.recipes import Recipe, Settings
 from fgbench.speed import Conditions, Speed, Work
 from fgbench.timings import FramesRow
 from fgbench.util.numeric.seeding import generator

@@ -16,7 +16,7 @@ from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import cached_pixels
 from fgbench.engine import Engine
 from fgbench.methods import Task, methods
-from fgbench.recipes import Stage
+from fgbench.papers.recipes import Stage
 from fgbench.training import train
 from fgbench.util.files import cache_folder, write_atomic
 from fgbench.util.hashing import hash_source, hash_value

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fgbench.console import out
-from fgbench.papers import load_papers
-from fgbench.recipes import load_recipes
+from fgbench.papers.printed import load_papers
+from fgbench.papers.recipes import load_recipes
 from fgbench.util.errors import FgbenchError
 
 if TYPE_CHECKING:

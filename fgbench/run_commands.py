@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fgbench.console import Progress, out, table
 from fgbench.data_commands import is_here
-from fgbench.recipes import Recipe, load_recipes
+from fgbench.papers.recipes import Recipe, load_recipes
 from fgbench.util.errors import FgbenchError, nearest
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def choose_profile(profile: str, data: str, has_gpu: bool) -> str:
     Raises:
         FgbenchError: an unknown profile.
     """
-    from fgbench.recipes import PROFILES
+    from fgbench.papers.recipes import PROFILES
 
     if profile != "auto":
         if profile not in PROFILES:

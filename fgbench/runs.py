@@ -18,8 +18,8 @@ from fgbench.deviations import setting_deviations
 from fgbench.engine import processes
 from fgbench.experiment import protocol_of
 from fgbench.methods import methods, options_of
+from fgbench.papers.recipes import Recipe, Settings
 from fgbench.protocol import Protocol
-from fgbench.recipes import Recipe, Settings
 from fgbench.records import Deviation
 from fgbench.util.errors import FgbenchError, MissingError, Obstacle, nearest
 from fgbench.util.hashing import hash_source, hash_value

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fgbench.analysis import deviation_text
-from fgbench.papers import Paper, Table
+from fgbench.papers.printed import Paper, Table
 from fgbench.report.model import NONE, decimals, interval, number, printed, published
 from fgbench.verdict import Outcome, Verdict
 

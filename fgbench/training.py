@@ -13,7 +13,7 @@ from torch import Tensor
 from fgbench.batches import Batch, Source, TrainData
 from fgbench.engine import Engine
 from fgbench.methods.base import Method, parameters_of
-from fgbench.recipes import Stage
+from fgbench.papers.recipes import Stage
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.files import write_atomic
 from fgbench.util.numeric.seeding import generator

@@ -11,8 +11,8 @@ from fgbench.decision import Decision, decide
 from fgbench.deviations import unlisted
 from fgbench.identity import Difference, difference
 from fgbench.metrics.values import value_name
-from fgbench.papers import Cell
-from fgbench.recipes import Recipe
+from fgbench.papers.printed import Cell
+from fgbench.papers.recipes import Recipe
 from fgbench.records import Deviation, Record, by_identity
 from fgbench.statistics import Interval, mean_interval
 from fgbench.util.errors import Obstacle

@@ -12,7 +12,7 @@ from fgbench.datasets.pixel_cache import Pixels
 from fgbench.descriptors import map_images
 from fgbench.engine import Engine
 from fgbench.methods.base import Method
-from fgbench.recipes import Stage
+from fgbench.papers.recipes import Stage
 from fgbench.training import Epoch
 
 

@@ -14,7 +14,7 @@ from fgbench.datasets.synthetic.pedestrians import SyntheticPedestrians
 from fgbench.metrics.person_search import chosen_splits, search_arrays, searched_rows
 from fgbench.metrics.search_rules import Ranking
 from fgbench.metrics.values import measure
-from fgbench.recipes import Profile, Recipe, load_recipes
+from fgbench.papers.recipes import Profile, Recipe, load_recipes
 from fgbench.runs import Changes, Run, plan
 
 PERSONS = SyntheticPedestrians(

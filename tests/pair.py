@@ -17,7 +17,7 @@ from fgbench.datasets.pipeline import Pipeline
 from fgbench.engine import Engine
 from fgbench.methods import Task, methods
 from fgbench.methods.bcnn import Bcnn
-from fgbench.recipes import Stage
+from fgbench.papers.recipes import Stage
 from fgbench.training import Epoch, train
 from fgbench.util.numeric.seeding import generator
 

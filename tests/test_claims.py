@@ -4,7 +4,7 @@ from made_records import RECIPES, Kept, deviation, made, of_right
 
 from fgbench.anomalies import Anomaly
 from fgbench.claims import ClaimState, check_claims
-from fgbench.papers import Claim, load_papers
+from fgbench.papers.printed import Claim, load_papers
 from fgbench.statistics import holm, mcnemar
 
 PAPER = load_papers()["bcnn"]

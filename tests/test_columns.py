@@ -2,7 +2,7 @@ from made_records import RECIPES, deviation, made, of_accuracy
 
 from fgbench.columns import judge_papers, one_protocol_a_column
 from fgbench.identity import difference, may_share, shared_hash
-from fgbench.papers import load_papers
+from fgbench.papers.printed import load_papers
 from fgbench.util.hashing import hash_value
 from fgbench.verdict import Outcome
 

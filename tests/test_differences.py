@@ -4,7 +4,7 @@ from made_records import Kept, deviation, of_right
 from scipy.stats import binomtest
 
 from fgbench.differences import DIFFERENCES, difference_frame, difference_sheet
-from fgbench.recipes import load_recipes
+from fgbench.papers.recipes import load_recipes
 from fgbench.report.model import NONE
 from fgbench.statistics import holm
 

@@ -79,7 +79,7 @@ def test_what_a_user_changes_is_found_as_a_deviation_and_changes_the_id():
 def test_without_data_or_weights_a_recipe_is_blocked_with_the_command_that_gets_them(
     birds_folder, monkeypatch, tmp_path
 ):
-    from fgbench.recipes import load_recipes
+    from fgbench.papers.recipes import load_recipes
 
     recipe = load_recipes()["bcnn/bcnn_dd@cub"]
     assert plan([recipe], "paper", [0], device="cpu").blocked[recipe.key].command in {

@@ -20,7 +20,7 @@ from fgbench.frames import (
     work_of,
 )
 from fgbench.image_energy import Energy
-from fgbench.recipes import load_recipes
+from fgbench.papers.recipes import load_recipes
 from fgbench.speed import Conditions, Speed, Trial
 from fgbench.timings import FramesRow
 

@@ -13,7 +13,7 @@ import pair
 import pytest
 import torch
 
-from fgbench.recipes import load_recipes
+from fgbench.papers.recipes import load_recipes
 from fgbench.records import Store
 from fgbench.runs import plan
 from fgbench.util.files import cache_folder

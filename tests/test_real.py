@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from real import REAL
 
-from fgbench.recipes import load_recipes
+from fgbench.papers.recipes import load_recipes
 from fgbench.records import Store
 from fgbench.runs import Changes, plan
 

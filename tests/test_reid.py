@@ -15,8 +15,8 @@ from fgbench.methods.base import Outputs
 from fgbench.metrics.person_search import chosen_splits
 from fgbench.metrics.search_rules import Ranking
 from fgbench.metrics.values import headline, measure
-from fgbench.papers import load_papers
-from fgbench.recipes import load_recipes
+from fgbench.papers.printed import load_papers
+from fgbench.papers.recipes import load_recipes
 from fgbench.records import Store, by_identity
 from fgbench.util.errors import FgbenchError
 from fgbench.verdict import Outcome, judge

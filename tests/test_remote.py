@@ -10,8 +10,8 @@ import torch
 from test_records import record
 
 from fgbench import pool, remote
+from fgbench.papers.recipes import load_recipes
 from fgbench.pool import Failure
-from fgbench.recipes import load_recipes
 from fgbench.records import Store
 from fgbench.runs import plan
 from fgbench.util.errors import FgbenchError

@@ -9,8 +9,8 @@ from fgbench.analysis import judged as judged_by
 from fgbench.claims import check_claims
 from fgbench.differences import difference_frame
 from fgbench.metrics.values import headline
-from fgbench.papers import load_papers
-from fgbench.recipes import Settings, load_recipes
+from fgbench.papers.printed import load_papers
+from fgbench.papers.recipes import Settings, load_recipes
 from fgbench.records import by_identity, store_of
 from fgbench.report.model import number
 from fgbench.runs import is_seeded

@@ -11,7 +11,7 @@ from fgbench.batches import Source, TrainData
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.engine import Engine
 from fgbench.methods import Target, Task, methods
-from fgbench.recipes import Stage
+from fgbench.papers.recipes import Stage
 from fgbench.training import train
 from fgbench.util.errors import FgbenchError
 from fgbench.util.numeric.seeding import generator

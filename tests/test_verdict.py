@@ -3,7 +3,7 @@ import pytest
 from made_records import PROTOCOL, RECIPES, deviation, made, of_accuracy
 
 from fgbench.anomalies import Anomaly
-from fgbench.papers import load_papers
+from fgbench.papers.printed import load_papers
 from fgbench.records import Weights
 from fgbench.util.errors import Obstacle
 from fgbench.util.hashing import hash_value

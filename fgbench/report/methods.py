@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from fgbench.recipes import Recipe
+from fgbench.papers.recipes import Recipe
 from fgbench.records import Deviation
 from fgbench.report import model
 from fgbench.report.charts import MOST_SERIES, Axis, Chart

@@ -9,9 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fgbench.analysis import word
 from fgbench.anomalies import Anomalies
 from fgbench.claims import ClaimResult
-from fgbench.papers import Paper
+from fgbench.papers.printed import Paper
+from fgbench.papers.recipes import load_recipes
 from fgbench.phases import phases_of
-from fgbench.recipes import load_recipes
 from fgbench.records import Record, by_identity
 from fgbench.report import model
 from fgbench.report.charts import LIBRARY, library

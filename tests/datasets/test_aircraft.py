@@ -11,7 +11,7 @@ from PIL import Image
 from fgbench import data_commands
 from fgbench.datasets import aircraft, datasets
 from fgbench.datasets.check import check
-from fgbench.recipes import load_recipes
+from fgbench.papers.recipes import load_recipes
 from fgbench.runs import _data_deviations
 from fgbench.util.errors import FgbenchError, MissingError
 

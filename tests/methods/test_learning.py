@@ -14,7 +14,7 @@ from fgbench.batches import TrainData
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.engine import Engine
 from fgbench.metrics.keypoints import pck
-from fgbench.recipes import Stage
+from fgbench.papers.recipes import Stage
 from fgbench.training import train
 
 CLASSES, SIZE = 8, 32

@@ -12,7 +12,7 @@ from fgbench.claims import check_claims
 from fgbench.columns import judge_papers
 from fgbench.compare.benches import Bench
 from fgbench.compare.history import Night
-from fgbench.papers import load_papers
+from fgbench.papers.printed import load_papers
 from fgbench.records import Point, Weights
 from fgbench.report.history import history_page
 from fgbench.report.render import render

@@ -7,7 +7,7 @@ from made_records import RECIPES, Kept, deviation, made, of_accuracy, of_right
 from fgbench.anomalies import Anomaly
 from fgbench.claims import check_claims
 from fgbench.columns import judge_papers
-from fgbench.papers import load_papers
+from fgbench.papers.printed import load_papers
 from fgbench.records import Point
 from fgbench.report.pages import SCRIPT
 from fgbench.report.render import render

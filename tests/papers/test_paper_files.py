@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fgbench.papers import Paper, load_papers, reproductions_root
+from fgbench.papers.printed import Paper, load_papers, reproductions_root
 from fgbench.util.errors import FgbenchError
 
 MINIMAL = """
@@ -229,7 +229,7 @@ def test_a_folder_without_papers_is_refused(tmp_path, monkeypatch):
 def test_an_installed_package_brings_its_own(tmp_path, monkeypatch):
     monkeypatch.delenv("FGBENCH_REPRODUCTIONS", raising=False)
     package = tmp_path / "fgbench"
-    monkeypatch.setattr("fgbench.papers.__file__", str(package / "papers.py"))
+    monkeypatch.setattr("fgbench.papers.printed.__file__", str(package / "papers" / "printed.py"))
     with pytest.raises(FgbenchError, match="no papers under"):
         reproductions_root()
     write(package / "_reproductions", MINIMAL)

@@ -246,7 +246,7 @@ def reproductions_root() -> Path:
     Raises:
         FgbenchError: there is none.
     """
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     if named := os.environ.get("FGBENCH_REPRODUCTIONS"):
         places = [Path(named)]
     else:

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from fgbench.papers import Cell, Paper, load_papers, reproductions_root
+from fgbench.papers.printed import Cell, Paper, load_papers, reproductions_root
 
 RECIPES = (
     {

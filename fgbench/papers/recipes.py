@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.metrics.search_rules import Ranking
-from fgbench.papers import reproductions_root
+from fgbench.papers.printed import reproductions_root
 from fgbench.util.errors import FgbenchError, MissingError, nearest
 from fgbench.util.validation import explain
 

@@ -7,8 +7,8 @@ from fgbench import deviations, runs
 from fgbench.backbones import split_stream
 from fgbench.backbones.streams import resolve_stream
 from fgbench.methods import methods
-from fgbench.papers import load_papers, reproductions_root
-from fgbench.recipes import PROFILES, Profile, load_recipes
+from fgbench.papers.printed import load_papers, reproductions_root
+from fgbench.papers.recipes import PROFILES, Profile, load_recipes
 from fgbench.util.errors import FgbenchError, MissingError
 
 
@@ -45,7 +45,7 @@ def test_every_recipe_resolves_under_every_profile_with_options_its_method_knows
 
 
 def test_every_value_has_an_origin():
-    from fgbench.recipes import flatten
+    from fgbench.papers.recipes import flatten
 
     for recipe in load_recipes().values():
         given = flatten(recipe.settings.model_dump(exclude_defaults=True, exclude={"data"}))
