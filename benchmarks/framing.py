@@ -20,7 +20,7 @@ from fgbench.bound import Need, Rates, bound, measure_rates
 from fgbench.frames import with_bound
 from fgbench.image_energy import RUN_S, Energy, measure_energy
 from fgbench.papers.printed import load_papers
-from fgbench.provenance import cpu_name
+from fgbench.records.provenance import cpu_name
 from fgbench.speed import Conditions, Limits, Speed, Work, best_batch, measure_speed
 from fgbench.timings import FramesRow
 from fgbench.util.errors import MissingError

@@ -9,7 +9,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from many import fill
 
-from fgbench.provenance import peak_mib
+from fgbench.records.provenance import peak_mib
 from fgbench.report_commands import write_report
 
 RECORDS = 10_000

@@ -16,7 +16,7 @@ import pandas as pd
 
 from fgbench.papers.printed import Cell, Paper, load_papers
 from fgbench.papers.recipes import load_recipes
-from fgbench.records import Deviation, Record, Store
+from fgbench.records.record import Deviation, Record, Store
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.hashing import hash_file
 
@@ -39,7 +39,7 @@ COST = {
     "wall_s": "float64", "peak_mib": "float64", "test_fps": "float64", "energy_j": "float64", "energy_note": "string",
     "sittings": "int64", "recalled": "int64",
 }  # fmt: skip
-"""As `fgbench.records.Cost`."""
+"""As `fgbench.records.record.Cost`."""
 PROVENANCE = {
     "command": "string", "fgbench": "string", "source": "string", "commit": "string", "dirty": "boolean",
     "python": "string", "platform": "string", "cpu": "string", "device": "string", "cores": "Int64",

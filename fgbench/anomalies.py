@@ -12,7 +12,7 @@ from scipy import stats
 
 from fgbench.metrics.values import AP_RULE, RANKS
 from fgbench.papers.printed import Cell
-from fgbench.records import Record
+from fgbench.records.record import Record
 from fgbench.statistics import ALPHA
 from fgbench.util.hashing import hash_value
 

@@ -12,13 +12,13 @@ from itertools import pairwise
 import numpy as np
 
 from fgbench.anomalies import Anomalies, Outputs, impossible
-from fgbench.deviations import unlisted
 from fgbench.identity import difference, shared_hash
 from fgbench.metrics.per_sample import sample_values
 from fgbench.metrics.values import value_name
 from fgbench.papers.printed import Claim, Paper
 from fgbench.papers.recipes import Recipe
-from fgbench.records import Deviation, Record
+from fgbench.records.deviations import unlisted
+from fgbench.records.record import Deviation, Record
 from fgbench.statistics import ALPHA, Difference, compare_crossed, compare_resampled, holm
 from fgbench.util.errors import FgbenchError
 from fgbench.verdict import best_runs

@@ -7,7 +7,7 @@ from fgbench.anomalies import Anomalies
 from fgbench.identity import difference, may_share
 from fgbench.papers.printed import Cell, Paper
 from fgbench.papers.recipes import Recipe
-from fgbench.records import Record
+from fgbench.records.record import Record
 from fgbench.util.errors import Obstacle
 from fgbench.verdict import Outcome, Verdict, closeness, judge, recipe_of
 

@@ -13,7 +13,7 @@ from fgbench.anomalies import Outputs
 from fgbench.claims import Pair, compare
 from fgbench.metrics.values import headline
 from fgbench.papers.recipes import Recipe
-from fgbench.records import Record, by_identity
+from fgbench.records.record import Record, by_identity
 from fgbench.report.model import NONE
 from fgbench.run_table import run_name
 from fgbench.sheets import Entry, Notes, Sheet

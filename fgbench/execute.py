@@ -21,16 +21,16 @@ from fgbench.datasets.reid import ReidIndex
 from fgbench.descriptors import batches, map_images, map_outputs, to_images
 from fgbench.engine import Engine
 from fgbench.experiment import Experiment, PersonSearch, experiment, protocol_of
-from fgbench.journal import Journal
 from fgbench.methods import Method, methods, options_of
 from fgbench.methods.base import FitContext, Outputs, Task
 from fgbench.metrics.person_search import searched_rows
 from fgbench.metrics.values import measure
 from fgbench.papers.recipes import Settings
-from fgbench.pictures import save_pictures, save_searches, shown_rows
 from fgbench.protocol import Split
-from fgbench.provenance import cost, provenance
-from fgbench.records import Record, Store
+from fgbench.records.phase_log import Journal
+from fgbench.records.pictures import save_pictures, save_searches, shown_rows
+from fgbench.records.provenance import cost, provenance
+from fgbench.records.record import Record, Store
 from fgbench.runs import Run, reduced, source_of
 from fgbench.svm import LinearSvm, train_svm
 from fgbench.training import train

@@ -13,7 +13,7 @@ from fgbench.markup import latex, markdown
 from fgbench.papers.printed import Paper, load_papers
 from fgbench.papers.recipes import load_recipes
 from fgbench.phase_table import phase_frame, phase_sheet
-from fgbench.records import Store
+from fgbench.records.record import Store
 from fgbench.run_table import run_frame, run_sheet
 from fgbench.sheets import Sheet, comparison, frame_sheet
 from fgbench.util.errors import FgbenchError, nearest

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fgbench.records import Record
+from fgbench.records.record import Record
 from fgbench.util.hashing import hash_value
 
 OF_A_ROW = ("train_sees", "test_sees")

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from fgbench.analysis import table_of
-from fgbench.phases import WHOLE, phases_of
-from fgbench.records import Record, by_identity
+from fgbench.records.phases import WHOLE, phases_of
+from fgbench.records.record import Record, by_identity
 from fgbench.run_table import run_name
 from fgbench.sheets import Entry, Sheet
 

@@ -18,7 +18,7 @@ from typing import Any
 from fgbench.engine import processes
 from fgbench.pool import Watcher
 from fgbench.ray_rounds import Rounds, alive
-from fgbench.records import store_of
+from fgbench.records.record import store_of
 from fgbench.runner import Result
 from fgbench.runs import Plan
 from fgbench.util.errors import FgbenchError

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fgbench.pool import Failure, Watcher
-from fgbench.records import Store
+from fgbench.records.record import Store
 from fgbench.remote import Answer, order, serve
 from fgbench.runs import Run
 from fgbench.util.errors import FgbenchError

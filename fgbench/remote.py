@@ -44,7 +44,7 @@ def order(run: "Run") -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _needed() -> dict[str, str]:
-    from fgbench.provenance import PACKAGES
+    from fgbench.records.provenance import PACKAGES
 
     return installed([*PACKAGES, PYTHON, SOURCE])
 
@@ -92,7 +92,7 @@ def serve(
         return "refused", ", ".join(odd)
 
     from fgbench.pool import Task, run_tasks
-    from fgbench.records import RECORDS, Store
+    from fgbench.records.record import RECORDS, Store
     from fgbench.remote import RefusedError, do  # as a process of its own finds them
     from fgbench.util.files import cache_folder
 

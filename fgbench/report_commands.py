@@ -12,7 +12,7 @@ from fgbench.util.errors import FgbenchError
 
 if TYPE_CHECKING:
     from fgbench.anomalies import Anomalies
-    from fgbench.records import Record
+    from fgbench.records.record import Record
     from fgbench.report.pages import Page
 
 
@@ -27,7 +27,7 @@ def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = (), m
     from fgbench.anomalies import find_anomalies
     from fgbench.claims import check_claims
     from fgbench.columns import judge_papers
-    from fgbench.records import store_of
+    from fgbench.records.record import store_of
     from fgbench.report.pictures import Pictures
     from fgbench.report.render import render
     from fgbench.report.speed import speed_page
@@ -68,7 +68,7 @@ def verify_records(results: Path) -> bool:
     Raises:
         FgbenchError: there is no record.
     """
-    from fgbench.records import campaigns
+    from fgbench.records.record import campaigns
 
     right = [_verify(folder) for folder in campaigns(results)]
     return all(right)
@@ -76,7 +76,7 @@ def verify_records(results: Path) -> bool:
 
 def _verify(folder: Path) -> bool:
     from fgbench.anomalies import find_anomalies
-    from fgbench.records import store_of
+    from fgbench.records.record import store_of
 
     store = store_of(folder)
     records = store.records()

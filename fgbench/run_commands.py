@@ -95,7 +95,7 @@ def run_recipes(request: Request, results: Path) -> int:
     """Run what was asked for and print how it came out; returns the exit code."""
     from fgbench.engine import rank
     from fgbench.metrics.values import headline
-    from fgbench.records import store_of
+    from fgbench.records.record import store_of
 
     planned, result = (_run_on_cluster if request.cluster else _run_here)(request, results)
     if rank():

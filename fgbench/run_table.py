@@ -7,7 +7,7 @@ import pandas as pd
 
 from fgbench.analysis import deviations_text, split_deviations, table_of
 from fgbench.metrics.values import headline
-from fgbench.records import Record, by_identity
+from fgbench.records.record import Record, by_identity
 from fgbench.report.model import NONE, all_deviations, number
 from fgbench.report.model import printed as as_printed
 from fgbench.sheets import Entry, Notes, Sheet

@@ -13,7 +13,7 @@ from fgbench.engine import processes, rank
 from fgbench.execute import execute
 from fgbench.pool import Failure, Report, Task, Watcher, run_tasks
 from fgbench.pretrain import pretrained_tiny, pretraining_birds
-from fgbench.records import store_of
+from fgbench.records.record import store_of
 from fgbench.runs import Plan, Run
 from fgbench.util.errors import FgbenchError
 

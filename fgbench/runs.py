@@ -14,13 +14,13 @@ from fgbench.datasets import Dataset, ReidDataset, find
 from fgbench.datasets.index import Index
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.reid import ReidIndex
-from fgbench.deviations import setting_deviations
 from fgbench.engine import processes
 from fgbench.experiment import protocol_of
 from fgbench.methods import methods, options_of
 from fgbench.papers.recipes import Recipe, Settings
 from fgbench.protocol import Protocol
-from fgbench.records import Deviation
+from fgbench.records.deviations import setting_deviations
+from fgbench.records.record import Deviation
 from fgbench.util.errors import FgbenchError, MissingError, Obstacle, nearest
 from fgbench.util.hashing import hash_source, hash_value
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from fgbench.anomalies import Anomalies, Anomaly, impossible, too_good
 from fgbench.decision import Decision, decide
-from fgbench.deviations import unlisted
 from fgbench.identity import Difference, difference
 from fgbench.metrics.values import value_name
 from fgbench.papers.printed import Cell
 from fgbench.papers.recipes import Recipe
-from fgbench.records import Deviation, Record, by_identity
+from fgbench.records.deviations import unlisted
+from fgbench.records.record import Deviation, Record, by_identity
 from fgbench.statistics import Interval, mean_interval
 from fgbench.util.errors import Obstacle
 

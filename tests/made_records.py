@@ -5,7 +5,7 @@ import numpy as np
 from fgbench.datasets import cub
 from fgbench.metrics.values import measure
 from fgbench.papers.recipes import load_recipes
-from fgbench.records import Deviation, Record
+from fgbench.records.record import Deviation, Record
 from fgbench.util.hashing import hash_value
 
 RECIPES = load_recipes()

@@ -7,7 +7,7 @@ from fgbench import pretrain
 from fgbench.datasets import Dataset, cub, datasets, synthetic
 from fgbench.datasets.synthetic import SyntheticBirds
 from fgbench.papers.recipes import Recipe, Stage, load_recipes
-from fgbench.records import Record, store_of
+from fgbench.records.record import Record, store_of
 from fgbench.runner import do_run
 from fgbench.runs import Changes, Run, plan
 

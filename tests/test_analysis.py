@@ -10,7 +10,7 @@ from test_records import record
 import fgbench
 from fgbench.analysis import CELLS, VALUES, VERDICTS
 from fgbench.metrics.values import Value
-from fgbench.records import Store
+from fgbench.records.record import Store
 from fgbench.util.errors import FgbenchError
 
 ODD = {

@@ -4,7 +4,7 @@ from made_records import RECIPES, Kept, made, of_accuracy, of_right
 
 from fgbench.anomalies import find_anomalies, impossible, pairing_test, too_good
 from fgbench.papers.printed import load_papers
-from fgbench.records import Weights
+from fgbench.records.record import Weights
 
 CELL = next(c for c in load_papers()["bcnn"].cells() if c.id == "t1/bcnn_dd/birds")
 RNG = np.random.default_rng(0)

@@ -17,7 +17,7 @@ from fgbench import cli, data_commands
 from fgbench.datasets import datasets
 from fgbench.metrics.values import measure
 from fgbench.pool import Failure
-from fgbench.records import Store
+from fgbench.records.record import Store
 from fgbench.runner import Result
 from fgbench.runs import Plan
 

@@ -14,7 +14,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from fgbench.records import Store
+from fgbench.records.record import Store
 from fgbench.runs import Changes, plan
 from fgbench.util.errors import FgbenchError
 

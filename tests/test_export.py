@@ -18,7 +18,7 @@ from fgbench.export import export
 from fgbench.markup import SIGNS, latex, latex_text, markdown, markdown_text
 from fgbench.metrics.values import Value
 from fgbench.papers.printed import load_papers
-from fgbench.records import Record
+from fgbench.records.record import Record
 from fgbench.sheets import Entry, comparison
 from fgbench.util.errors import FgbenchError
 from fgbench.verdict import Outcome, judge

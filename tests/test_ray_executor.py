@@ -18,7 +18,7 @@ import pytest
 
 from fgbench.datasets import find
 from fgbench.ray_executor import Cluster, connected
-from fgbench.records import Store
+from fgbench.records.record import Store
 from fgbench.remote import order, serve
 from fgbench.runner import Result
 from fgbench.runs import Changes, Plan

@@ -14,7 +14,7 @@ from test_records import record
 
 import fgbench
 from fgbench.datasets import datasets
-from fgbench.records import Store
+from fgbench.records.record import Store
 from fgbench.report.model import BADGES
 from fgbench.verdict import Outcome
 

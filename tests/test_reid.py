@@ -17,7 +17,7 @@ from fgbench.metrics.search_rules import Ranking
 from fgbench.metrics.values import headline, measure
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import load_recipes
-from fgbench.records import Store, by_identity
+from fgbench.records.record import Store, by_identity
 from fgbench.util.errors import FgbenchError
 from fgbench.verdict import Outcome, judge
 

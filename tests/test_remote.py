@@ -12,7 +12,7 @@ from test_records import record
 from fgbench import pool, remote
 from fgbench.papers.recipes import load_recipes
 from fgbench.pool import Failure
-from fgbench.records import Store
+from fgbench.records.record import Store
 from fgbench.runs import plan
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder

@@ -11,7 +11,7 @@ from fgbench.differences import difference_frame
 from fgbench.metrics.values import headline
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import Settings, load_recipes
-from fgbench.records import by_identity, store_of
+from fgbench.records.record import by_identity, store_of
 from fgbench.report.model import number
 from fgbench.runs import is_seeded
 from fgbench.verdict import Outcome, judge

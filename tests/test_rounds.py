@@ -10,7 +10,7 @@ from test_records import record
 from fgbench import ray_rounds
 from fgbench.pool import Failure
 from fgbench.ray_executor import Cluster, Session
-from fgbench.records import Store
+from fgbench.records.record import Store
 from fgbench.runner import Result
 from fgbench.runs import Plan, plan
 from fgbench.util.errors import FgbenchError

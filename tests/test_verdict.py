@@ -4,7 +4,7 @@ from made_records import PROTOCOL, RECIPES, deviation, made, of_accuracy
 
 from fgbench.anomalies import Anomaly
 from fgbench.papers.printed import load_papers
-from fgbench.records import Weights
+from fgbench.records.record import Weights
 from fgbench.util.errors import Obstacle
 from fgbench.util.hashing import hash_value
 from fgbench.verdict import Outcome, judge

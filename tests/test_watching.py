@@ -13,7 +13,7 @@ from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import cached_pixels
 from fgbench.methods.base import Outputs
 from fgbench.papers.recipes import load_recipes
-from fgbench.records import Store
+from fgbench.records.record import Store
 from fgbench.runner import do_run
 from fgbench.runs import Changes, plan
 from fgbench.training import Epoch

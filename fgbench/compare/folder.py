@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.records import RECORDS, Record, Store
+from fgbench.records.record import RECORDS, Record, Store
 from fgbench.util.errors import FgbenchError
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fgbench.compare.benches import Bench
 from fgbench.compare.folder import Kept
 from fgbench.compare.match import key_of, name_of
-from fgbench.records import Record
+from fgbench.records.record import Record
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import write_text
 

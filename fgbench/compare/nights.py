@@ -12,8 +12,8 @@ from fgbench.compare.folder import Kept, read_folder
 from fgbench.compare.history import Night, append, read_history, speed_nights, values_of
 from fgbench.compare.quality import compare_quality
 from fgbench.compare.speed import compare_speed
-from fgbench.provenance import git_state
-from fgbench.records import RECORDS
+from fgbench.records.provenance import git_state
+from fgbench.records.record import RECORDS
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_source
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fgbench.compare.match import name_of
 from fgbench.metrics.per_sample import Arrays, Samples, sample_values
-from fgbench.records import Record
+from fgbench.records.record import Record
 from fgbench.statistics import holm
 from fgbench.statistics.seed_luck import luck_of, worse
 from fgbench.util.errors import FgbenchError

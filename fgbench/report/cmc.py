@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from fgbench.records import Record
+from fgbench.records.record import Record
 from fgbench.report.panel import GROUND, LEFT, RIGHT, TOP, joined, panel, polyline
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fgbench.records import Record
+from fgbench.records.record import Record
 from fgbench.report.charts import Axis, Chart
 from fgbench.report.figures import Bar, Line, dots, heat, lines
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
 from fgbench.metrics.values import headline
-from fgbench.records import Record
+from fgbench.records.record import Record
 from fgbench.report import model
 from fgbench.report.charts import Axis, Chart
 from fgbench.report.figures import Spot, scatter

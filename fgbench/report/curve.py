@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from fgbench.records import Point
+from fgbench.records.record import Point
 from fgbench.report.panel import GROUND, LEFT, RIGHT, TOP, panel, polyline, upright
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from fgbench.records import Record
+from fgbench.records.record import Record
 from fgbench.report.charts import Chart
 from fgbench.report.model import by_protocol
 from fgbench.verdict import merit

@@ -5,7 +5,7 @@ from math import isfinite
 
 import numpy as np
 
-from fgbench.records import Point, Record
+from fgbench.records.record import Point, Record
 from fgbench.report.charts import MOST_SERIES, Axis, Chart
 from fgbench.report.figures import Line, lines
 from fgbench.report.groups import Group, Section, named, sections_of

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from fgbench.papers.recipes import Recipe
-from fgbench.records import Deviation
+from fgbench.records.record import Deviation
 from fgbench.report import model
 from fgbench.report.charts import MOST_SERIES, Axis, Chart
 from fgbench.report.confusions import Outputs, Pair, confusion_charts, confusions

@@ -8,7 +8,7 @@ from fgbench.anomalies import Anomalies, Anomaly
 from fgbench.claims import ClaimState
 from fgbench.metrics.values import headline as main_value
 from fgbench.papers.printed import Cell, Paper, Table
-from fgbench.records import Deviation, Record
+from fgbench.records.record import Deviation, Record
 from fgbench.statistics import Interval
 from fgbench.verdict import Outcome, Verdict
 

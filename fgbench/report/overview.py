@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fgbench.anomalies import Anomalies, Anomaly
 from fgbench.metrics.values import headline
 from fgbench.papers.printed import Cell, Paper
-from fgbench.records import Record
+from fgbench.records.record import Record
 from fgbench.report.model import BADGES, Badge, mean_of, oddities, published, test_fps
 from fgbench.statistics import Interval
 from fgbench.verdict import Outcome, Verdict, sampling_of

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fgbench.records import Record, Weights
+from fgbench.records.record import Record, Weights
 from fgbench.report.model import NONE
 
 Fields = tuple[tuple[str, str], ...]

@@ -11,8 +11,8 @@ from fgbench.anomalies import Anomalies
 from fgbench.claims import ClaimResult
 from fgbench.papers.printed import Paper
 from fgbench.papers.recipes import load_recipes
-from fgbench.phases import phases_of
-from fgbench.records import Record, by_identity
+from fgbench.records.phases import phases_of
+from fgbench.records.record import Record, by_identity
 from fgbench.report import model
 from fgbench.report.charts import LIBRARY, library
 from fgbench.report.cmc import cmc_curve

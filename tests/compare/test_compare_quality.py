@@ -14,7 +14,7 @@ from fgbench.compare.match import match, name_of
 from fgbench.compare.quality import compare_quality
 from fgbench.metrics.ranking import Search, rank
 from fgbench.metrics.values import measure
-from fgbench.records import Store
+from fgbench.records.record import Store
 from fgbench.util.errors import FgbenchError
 
 RIGHT = np.random.default_rng(0).random(400) < 0.8

@@ -13,7 +13,7 @@ from fgbench.columns import judge_papers
 from fgbench.compare.benches import Bench
 from fgbench.compare.history import Night
 from fgbench.papers.printed import load_papers
-from fgbench.records import Point, Weights
+from fgbench.records.record import Point, Weights
 from fgbench.report.history import history_page
 from fgbench.report.render import render
 from fgbench.report.speed import speed_page

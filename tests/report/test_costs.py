@@ -5,7 +5,7 @@ from bench_file import everything, write
 from made_records import deviation, of_accuracy
 from test_render import Parsed
 
-from fgbench.records import by_identity
+from fgbench.records.record import by_identity
 from fgbench.report.costs import cost_page
 from fgbench.report.speed import speed_page
 from fgbench.timings import read_session

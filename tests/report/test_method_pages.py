@@ -4,7 +4,7 @@ import pytest
 from made_records import RECIPES, Kept, deviation, made, of_accuracy, of_right
 from test_render import HOSTILE, Parsed, only_our_script, pages
 
-from fgbench.records import Point
+from fgbench.records.record import Point
 from fgbench.report.learning import MOST_EPOCHS, learning_sections
 from fgbench.report.methods import address_of
 

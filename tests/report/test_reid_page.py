@@ -1,7 +1,7 @@
 from made_records import made
 from test_render import Parsed
 
-from fgbench.records import by_identity
+from fgbench.records.record import by_identity
 from fgbench.report.reid import TOLD, reid_page
 
 

@@ -8,7 +8,7 @@ from fgbench.anomalies import Anomaly
 from fgbench.claims import check_claims
 from fgbench.columns import judge_papers
 from fgbench.papers.printed import load_papers
-from fgbench.records import Point
+from fgbench.records.record import Point
 from fgbench.report.pages import SCRIPT
 from fgbench.report.render import render
 from fgbench.util.errors import Obstacle

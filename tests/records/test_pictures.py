@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fgbench.pictures import (
+from fgbench.records.pictures import (
     FRAME,
     GAP,
     HUES,
@@ -14,7 +14,7 @@ from fgbench.pictures import (
     save_pictures,
     shown_rows,
 )
-from fgbench.records import Store
+from fgbench.records.record import Store
 
 GREY = np.full((96, 96, 3), 100, np.uint8)
 

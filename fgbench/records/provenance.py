@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from fgbench import __version__
-from fgbench.journal import Journal
+from fgbench.records.phase_log import Journal
 from fgbench.util.memory import peak_mib
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", "pydantic")
@@ -54,7 +54,7 @@ def provenance(device: str, started: str, processes: int, source: str) -> dict[s
 
 def git_state() -> dict[str, Any]:
     """Commit of the checkout that fgbench is imported from and whether it has changes; None where there is none."""
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str | None:
         try:

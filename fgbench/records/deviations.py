@@ -2,7 +2,7 @@
 
 from fgbench.datasets import find
 from fgbench.papers.recipes import Recipe, Settings, flatten
-from fgbench.records import Deviation, Record
+from fgbench.records.record import Deviation, Record
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_value
 

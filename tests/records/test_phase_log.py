@@ -5,10 +5,10 @@ import mini
 import numpy as np
 import pytest
 
-from fgbench import journal as module
-from fgbench.journal import Journal
-from fgbench.provenance import cost
-from fgbench.records import Cost
+from fgbench.records import phase_log as module
+from fgbench.records.phase_log import Journal
+from fgbench.records.provenance import cost
+from fgbench.records.record import Cost
 from fgbench.runner import do_run
 from fgbench.util.gpu_board import Meter
 from fgbench.util.memory import peak_mib

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fgbench.records import Record
+from fgbench.records.record import Record
 
 WHOLE = "whole"
 """Name of all phases together."""
