@@ -1,9 +1,9 @@
 """Networks, their weight files, and the input each weight file expects."""
 
 from fgbench.backbones.build import Backbone, load_backbone
-from fgbench.backbones.known import weight_specs
 from fgbench.backbones.networks import TAPS, split_stream
 from fgbench.backbones.spec import FoundWeights, InputSpec, WeightSpec
+from fgbench.backbones.weight_files import weight_specs
 from fgbench.backbones.weights import find_weights, get_weights, known_weights
 
 __all__ = [

@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fgbench.backbones.dense import DenseVgg, dense_vgg
-from fgbench.backbones.kept_maps import KeptMaps
+from fgbench.backbones.dense_vgg import DenseVgg, dense_vgg
+from fgbench.backbones.map_cache import KeptMaps
 from fgbench.backbones.matconvnet import read_matconvnet
 from fgbench.backbones.networks import DENSE_TAPS, FC_PX, GRIDS, TAPS, VECTOR_TAPS, Network, build_network, split_stream
 from fgbench.backbones.spec import FoundWeights, InputSpec, WeightSpec
-from fgbench.backbones.state import load_into, read_state
+from fgbench.backbones.state_dict import load_into, read_state
 from fgbench.backbones.weights import find_file, find_weights, remembered_hash
 from fgbench.layers.grid import Grid
 from fgbench.util.errors import FgbenchError, MissingError

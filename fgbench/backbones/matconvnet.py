@@ -15,7 +15,7 @@ import torch
 from scipy.io.matlab import MatReadError
 from torch import nn
 
-from fgbench.backbones.padded import Padded, Pool, ResponseNorm
+from fgbench.backbones.matconvnet_layers import Padded, Pool, ResponseNorm
 from fgbench.backbones.spec import InputSpec
 from fgbench.util.errors import FgbenchError, nearest
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import fgbench.util.torch_compat  # noqa: F401 - before the first import of torchvision or timm
 from fgbench.backbones import tiny
-from fgbench.backbones.padded import Pool, ResponseNorm
+from fgbench.backbones.matconvnet_layers import Pool, ResponseNorm
 from fgbench.backbones.spec import IMAGENET, InputSpec
 from fgbench.layers.grid import Grid
 from fgbench.util.errors import FgbenchError, nearest

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fgbench.backbones.known import weight_specs
 from fgbench.backbones.spec import FoundWeights, WeightSpec
+from fgbench.backbones.weight_files import weight_specs
 from fgbench.util.download import fetch
 from fgbench.util.errors import FgbenchError, MissingError
 from fgbench.util.files import cache_folder, write_json

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from fgbench.backbones.matconvnet import read_matconvnet
-from fgbench.backbones.padded import Padded, Pool, ResponseNorm
+from fgbench.backbones.matconvnet_layers import Padded, Pool, ResponseNorm
 from fgbench.util.errors import FgbenchError
 
 RANDOM = np.random.default_rng(0)

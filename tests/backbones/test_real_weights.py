@@ -11,7 +11,7 @@ from torch import Tensor
 
 import fgbench.util.torch_compat  # noqa: F401
 from fgbench.backbones import load_backbone, weight_specs
-from fgbench.backbones.state import load_into, read_state
+from fgbench.backbones.state_dict import load_into, read_state
 from fgbench.backbones.weights import find_file
 
 IMAGENET_BIRDS = {*range(7, 25), *range(80, 101), *range(127, 147)}

@@ -13,7 +13,7 @@ from torch import nn
 
 from fgbench.backbones import WeightSpec, find_weights, get_weights, known_weights, weight_specs, weights
 from fgbench.backbones.spec import IMAGENET
-from fgbench.backbones.state import load_into, read_state
+from fgbench.backbones.state_dict import load_into, read_state
 from fgbench.util.errors import FgbenchError, MissingError
 
 CONTENT = b"weights"

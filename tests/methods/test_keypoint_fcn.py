@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from fgbench.backbones import Backbone
-from fgbench.backbones.dense import DenseVgg
+from fgbench.backbones.dense_vgg import DenseVgg
 from fgbench.backbones.networks import TINY_INPUT
 from fgbench.layers.bilinear import bilinear_pool, l2_normalize, signed_sqrt
 from fgbench.layers.coordinate_transfer import coordinate_transfer

@@ -8,10 +8,10 @@ from test_matconvnet import Layer, conv, write
 from torch import Tensor, nn
 
 from fgbench.backbones import Backbone, load_backbone
-from fgbench.backbones.dense import DenseVgg, dense_vgg
+from fgbench.backbones.dense_vgg import DenseVgg, dense_vgg
 from fgbench.backbones.matconvnet import read_matconvnet
+from fgbench.backbones.matconvnet_layers import Pool
 from fgbench.backbones.networks import GRIDS, FullyConnected, build_network
-from fgbench.backbones.padded import Pool
 from fgbench.backbones.spec import IMAGENET
 from fgbench.util.errors import FgbenchError
 

@@ -5,8 +5,8 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
+from fgbench.backbones.matconvnet_layers import Pool
 from fgbench.backbones.networks import FullyConnected
-from fgbench.backbones.padded import Pool
 
 
 class DenseVgg(nn.Module):

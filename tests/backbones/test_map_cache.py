@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from fgbench.backbones.kept_maps import KeptMaps
+from fgbench.backbones.map_cache import KeptMaps
 from fgbench.util.errors import FgbenchError
 
 
@@ -109,7 +109,7 @@ def test_without_room_nothing_is_kept_and_nothing_is_lost(tmp_path, monkeypatch)
     def full(path, write):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fgbench.backbones.kept_maps.write_atomic", full)
+    monkeypatch.setattr("fgbench.backbones.map_cache.write_atomic", full)
     images = pictures(2)
     assert torch.equal(KeptMaps(tmp_path, Network())(images), Network()(images))
     assert not files(tmp_path)
