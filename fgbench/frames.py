@@ -20,8 +20,8 @@ from fgbench.image_energy import Energy
 from fgbench.layers.gmm import Gmm
 from fgbench.layers.pca import Pca
 from fgbench.methods import Method, Target, Task, methods, options_of
-from fgbench.methods.fisher import FisherMethod, FvCnn, FvSift
-from fgbench.methods.spatial_lstm import SpatialLstmNet
+from fgbench.methods.fv_cnn import FisherMethod, FvCnn, FvSift
+from fgbench.methods.where_to_focus import SpatialLstmNet
 from fgbench.papers.recipes import Recipe, Settings
 from fgbench.speed import Conditions, Speed, Work
 from fgbench.timings import FramesRow
