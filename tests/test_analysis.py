@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from test_records import record
+from test_store import record
 
 import fgbench
 from fgbench.analysis import CELLS, VALUES, VERDICTS

@@ -10,7 +10,7 @@ from dataclasses import replace
 import bench_file
 import numpy as np
 import pytest
-from test_records import record
+from test_store import record
 from typer.testing import CliRunner
 
 from fgbench import cli, data_commands

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_records import record
+from test_store import record
 
 from fgbench.metrics.values import measure
 from fgbench.records.record import Store

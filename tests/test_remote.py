@@ -7,7 +7,7 @@ import mini
 import numpy as np
 import pytest
 import torch
-from test_records import record
+from test_store import record
 
 from fgbench import pool, remote
 from fgbench.papers.recipes import load_recipes

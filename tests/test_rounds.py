@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import mini
 import pytest
 from test_pool import Notes
-from test_records import record
+from test_store import record
 
 from fgbench import ray_rounds
 from fgbench.pool import Failure
