@@ -5,10 +5,10 @@ import sys
 
 import torch
 
-from fgbench.engine import Engine
 from fgbench.frames import build, random_images
 from fgbench.methods import Target
 from fgbench.papers.recipes import load_recipes
+from fgbench.runs.training.distributed import Engine
 from fgbench.speed import Conditions, Limits, measure_speed
 
 BATCH = 16

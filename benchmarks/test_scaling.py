@@ -22,9 +22,9 @@ from fgbench.frames import Recogniser, build, forward_of, random_images
 from fgbench.metrics.gallery import Features, Search
 from fgbench.metrics.ranking import rank
 from fgbench.papers.recipes import load_recipes
+from fgbench.runs.training.linear_svm import train_svm
 from fgbench.speed import Conditions
 from fgbench.statistics import power_law
-from fgbench.svm import train_svm
 from fgbench.timings import ScalingRow
 
 pytestmark = pytest.mark.benchmark(timer=CLOCK)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from race import OURS, Floor, Race
 
-from fgbench.svm import train_svm
+from fgbench.runs.training.linear_svm import train_svm
 
 SAMPLES, DIMS, CLASSES, HELD_OUT = 6_000, 65_536, 200, 600
 LINEAR_SVC, PART = "scikit-learn LinearSVC", 2

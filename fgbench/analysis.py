@@ -127,7 +127,7 @@ def judged(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any]]:
     """The verdicts on every cell by the records of a folder: id of the paper -> `fgbench.verdict.Verdict`."""
     from fgbench.anomalies import find_anomalies
     from fgbench.columns import judge_papers
-    from fgbench.runs import obstacles
+    from fgbench.runs.planning import obstacles
 
     recipes, records = load_recipes(), store.records()
     anomalies = find_anomalies(records, store.outputs_or_none)

@@ -174,7 +174,7 @@ def run(
 ) -> None:
     """Run recipes and write their records; finished runs are kept, interrupted ones go on."""
     from fgbench.run_commands import Request, choose_cluster, run_recipes
-    from fgbench.runs import Changes
+    from fgbench.runs.planning import Changes
 
     cluster = choose_cluster(executor, jobs, address=address, cpus=cpus, gpus=gpus, retries=retries)
     changes = Changes(classes, size, shuffle_labels, backbone, precision, watch_test)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fgbench.pool import Failure
+from fgbench.runs.executors.pool import Failure
 
 _console = Console(highlight=False, soft_wrap=True)
 if not _console.is_terminal:

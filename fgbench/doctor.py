@@ -21,7 +21,7 @@ def examine() -> dict[str, Any]:
 
     from fgbench.datasets import find, names
     from fgbench.papers.recipes import load_recipes
-    from fgbench.runs import obstacles
+    from fgbench.runs.planning import obstacles
     from fgbench.util.errors import FgbenchError
 
     recipes = load_recipes()

@@ -15,7 +15,6 @@ from fgbench.backbones import load_backbone, split_stream
 from fgbench.bound import Bound, Need, Rates
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.synthetic.birds import PARTS
-from fgbench.descriptors import to_images
 from fgbench.image_energy import Energy
 from fgbench.layers.gmm import Gmm
 from fgbench.layers.pca import Pca
@@ -23,6 +22,7 @@ from fgbench.methods import Method, Target, Task, methods, options_of
 from fgbench.methods.fv_cnn import FisherMethod, FvCnn, FvSift
 from fgbench.methods.where_to_focus import SpatialLstmNet
 from fgbench.papers.recipes import Recipe, Settings
+from fgbench.runs.row_files import to_images
 from fgbench.speed import Conditions, Speed, Work
 from fgbench.timings import FramesRow
 from fgbench.util.numeric.seeding import generator

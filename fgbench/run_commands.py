@@ -12,8 +12,8 @@ from fgbench.papers.recipes import Recipe, load_recipes
 from fgbench.util.errors import FgbenchError, nearest
 
 if TYPE_CHECKING:
-    from fgbench.runner import Result
-    from fgbench.runs import Plan
+    from fgbench.runs.executors.runner import Result
+    from fgbench.runs.planning import Plan
 
 DEFAULT_SEEDS = {"quick": 1, "frozen": 1, "paper": 3}
 """For data sets with more splits than that, as many as there are splits."""
@@ -32,9 +32,9 @@ class Request:
     seeds: int | None
     jobs: int | None
     changes: Any = None
-    """A `fgbench.runs.Changes`, or None."""
+    """A `fgbench.runs.planning.Changes`, or None."""
     cluster: Any = None
-    """A `fgbench.ray_executor.Cluster` to do it on, or None for this machine."""
+    """A `fgbench.runs.executors.ray_cluster.Cluster` to do it on, or None for this machine."""
 
 
 def choose_profile(profile: str, data: str, has_gpu: bool) -> str:
@@ -72,7 +72,7 @@ def choose_recipes(data: str, names: Sequence[str]) -> list[Recipe]:
 
 
 def choose_cluster(executor: str, jobs: int | None, **options: Any) -> Any:
-    """A `fgbench.ray_executor.Cluster` for the options of the command line, or None for this machine.
+    """A `fgbench.runs.executors.ray_cluster.Cluster` for the options of the command line, or None for this machine.
 
     Raises:
         FgbenchError: an unknown executor, or options that are for the other one.
@@ -86,16 +86,16 @@ def choose_cluster(executor: str, jobs: int | None, **options: Any) -> Any:
         raise FgbenchError(f"no executor named {executor!r}; {nearest(executor, ['local', 'ray'])}")
     if jobs:
         raise FgbenchError("--jobs is for this machine: a cluster does as many runs at a time as it has room for")
-    from fgbench.ray_executor import Cluster
+    from fgbench.runs.executors.ray_cluster import Cluster
 
     return Cluster(**given)
 
 
 def run_recipes(request: Request, results: Path) -> int:
     """Run what was asked for and print how it came out; returns the exit code."""
-    from fgbench.engine import rank
     from fgbench.metrics.values import headline
     from fgbench.records.record import store_of
+    from fgbench.runs.training.distributed import rank
 
     planned, result = (_run_on_cluster if request.cluster else _run_here)(request, results)
     if rank():
@@ -135,8 +135,8 @@ def _run_here(request: Request, results: Path) -> tuple["Plan", "Result"]:
     """Plan and do what was asked for on this machine."""
     import torch
 
-    from fgbench.engine import processes, rank
-    from fgbench.runner import run_plan
+    from fgbench.runs.executors.runner import run_plan
+    from fgbench.runs.training.distributed import processes, rank
 
     has_gpu, cores = torch.cuda.is_available(), os.cpu_count() or 1
     profile = choose_profile(request.profile, request.data, has_gpu)
@@ -148,7 +148,7 @@ def _run_here(request: Request, results: Path) -> tuple["Plan", "Result"]:
 
 def _run_on_cluster(request: Request, results: Path) -> tuple["Plan", "Result"]:
     """Plan what was asked for here, and have it done on a cluster."""
-    from fgbench.ray_executor import connected
+    from fgbench.runs.executors.ray_cluster import connected
 
     with connected(request.cluster) as session:
         profile = choose_profile(request.profile, request.data, session.has_gpu)
@@ -159,7 +159,7 @@ def _run_on_cluster(request: Request, results: Path) -> tuple["Plan", "Result"]:
 
 def _planned(request: Request, profile: str, has_gpu: bool, threads: int) -> "Plan":
     """The runs of every data set that a request speaks of, with a line on each, and on each recipe that is blocked."""
-    from fgbench.runs import Changes, Plan, plan
+    from fgbench.runs.planning import Changes, Plan, plan
 
     device = "cuda" if has_gpu and profile != "quick" else "cpu"
     members = GROUPS.get(request.data, (request.data,))

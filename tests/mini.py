@@ -3,13 +3,13 @@
 import sys
 from pathlib import Path
 
-from fgbench import pretrain
 from fgbench.datasets import Dataset, cub, datasets, synthetic
 from fgbench.datasets.synthetic import SyntheticBirds
 from fgbench.papers.recipes import Recipe, Stage, load_recipes
 from fgbench.records.record import Record, store_of
-from fgbench.runner import do_run
-from fgbench.runs import Changes, Run, plan
+from fgbench.runs.executors.runner import do_run
+from fgbench.runs.planning import Changes, Run, plan
+from fgbench.runs.training import tiny_weights as pretrain
 
 BIRDS = SyntheticBirds(classes=4, train_per_class=40, test_per_class=20, size=64, first_class=4)
 PIPELINE = "resize_short(48, bilinear) | center_crop(48)"

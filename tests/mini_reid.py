@@ -15,7 +15,7 @@ from fgbench.metrics.person_search import chosen_splits, search_arrays, searched
 from fgbench.metrics.search_rules import Ranking
 from fgbench.metrics.values import measure
 from fgbench.papers.recipes import Profile, Recipe, load_recipes
-from fgbench.runs import Changes, Run, plan
+from fgbench.runs.planning import Changes, Run, plan
 
 PERSONS = SyntheticPedestrians(
     identities_train=20, identities_test=16, cameras=3, images_per_camera=3, distractors=12, junk=8

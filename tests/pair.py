@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from fgbench.backbones import load_backbone
-from fgbench.batches import TrainData
 from fgbench.datasets.pipeline import Pipeline
-from fgbench.engine import Engine
 from fgbench.methods import Task, methods
 from fgbench.methods.bcnn import Bcnn
 from fgbench.papers.recipes import Stage
-from fgbench.training import Epoch, train
+from fgbench.runs.training.batches import TrainData
+from fgbench.runs.training.distributed import Engine
+from fgbench.runs.training.loop import Epoch, train
 from fgbench.util.numeric.seeding import generator
 
 PIPELINE = Pipeline.parse(

@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 from fgbench import cli, data_commands
 from fgbench.datasets import datasets
 from fgbench.metrics.values import measure
-from fgbench.pool import Failure
 from fgbench.records.record import Store
-from fgbench.runner import Result
-from fgbench.runs import Plan
+from fgbench.runs.executors.pool import Failure
+from fgbench.runs.executors.runner import Result
+from fgbench.runs.planning import Plan
 
 CALL = CliRunner()
 
@@ -180,7 +180,7 @@ def test_a_cluster_decides_on_profile_device_and_threads_and_its_failures_are_to
         asked.append(cluster)
         yield Session()
 
-    monkeypatch.setattr("fgbench.ray_executor.connected", connected)
+    monkeypatch.setattr("fgbench.runs.executors.ray_cluster.connected", connected)
     options = ("--address", "ray://h:1", "--cpus", "3", "--gpus", "0.5", "--retries", "0")
     code, text = run("run", "bcnn/fv_sift", "--executor", "ray", *options, "--results", str(tmp_path / "r"))
     cluster, *planned = asked
@@ -211,7 +211,9 @@ def test_persons_blocked_name_the_command_and_every_split_is_planned():
 
 def test_under_quick_a_group_of_data_sets_is_run_once(monkeypatch):
     asked = []
-    monkeypatch.setattr("fgbench.runs.plan", lambda recipes, *rest, **more: asked.extend(recipes) or Plan((), {}))
+    monkeypatch.setattr(
+        "fgbench.runs.planning.plan", lambda recipes, *rest, **more: asked.extend(recipes) or Plan((), {})
+    )
     run("reproduce", "reid", "--profile", "quick")
     assert [recipe.key for recipe in asked] == [
         "where_to_focus/spatial_lstm_dm@market1501", "where_to_focus/bcnn_dm@market1501",

@@ -6,7 +6,7 @@ from real import REAL
 
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.record import Store
-from fgbench.runs import Changes, plan
+from fgbench.runs.planning import Changes, plan
 
 pytestmark = [
     pytest.mark.real,
@@ -16,7 +16,7 @@ SQUEEZE = Changes(classes=4, size=160, backbone="squeezenet1_1:features")
 
 
 def do(name, changes, folder):
-    from fgbench.execute import execute
+    from fgbench.runs.execute import execute
 
     planned = plan([load_recipes()[f"{name}@cub"]], "frozen", [0], device="cpu", changes=changes)
     assert planned.blocked == {}

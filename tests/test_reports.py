@@ -13,7 +13,7 @@ from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import Settings, load_recipes
 from fgbench.records.record import by_identity, store_of
 from fgbench.report.model import number
-from fgbench.runs import is_seeded
+from fgbench.runs.planning import is_seeded
 from fgbench.verdict import Outcome, judge
 
 WITH_PAGES = {"cub-200-2011"}

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from fgbench.cli import app
 from fgbench.run_commands import choose_recipes
-from fgbench.runs import plan
+from fgbench.runs.planning import plan
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))

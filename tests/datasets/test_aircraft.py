@@ -12,7 +12,7 @@ from fgbench import data_commands
 from fgbench.datasets import aircraft, datasets
 from fgbench.datasets.check import check
 from fgbench.papers.recipes import load_recipes
-from fgbench.runs import _data_deviations
+from fgbench.runs.planning import _data_deviations
 from fgbench.util.errors import FgbenchError, MissingError
 
 VARIANTS = ("737-200", "BAE 146-200", "F-16A/B", "Gulfstream IV", "DHC-8-100")

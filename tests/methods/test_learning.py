@@ -10,12 +10,12 @@ import torch
 from made import NAMES, Pooled, build, small
 from scipy.stats import binom
 
-from fgbench.batches import TrainData
 from fgbench.datasets.pipeline import Pipeline
-from fgbench.engine import Engine
 from fgbench.metrics.keypoints import pck
 from fgbench.papers.recipes import Stage
-from fgbench.training import train
+from fgbench.runs.training.batches import TrainData
+from fgbench.runs.training.distributed import Engine
+from fgbench.runs.training.loop import train
 
 CLASSES, SIZE = 8, 32
 COLOURS = {

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from fgbench import runs
 from fgbench.backbones import split_stream
-from fgbench.backbones.streams import resolve_stream
 from fgbench.methods import methods
 from fgbench.papers.printed import load_papers, reproductions_root
 from fgbench.papers.recipes import PROFILES, Profile, load_recipes
 from fgbench.records import deviations
+from fgbench.runs import planning as runs
+from fgbench.runs.streams import resolve_stream
 from fgbench.util.errors import FgbenchError, MissingError
 
 

@@ -9,7 +9,7 @@ from fgbench.records import phase_log as module
 from fgbench.records.phase_log import Journal
 from fgbench.records.provenance import cost
 from fgbench.records.record import Cost
-from fgbench.runner import do_run
+from fgbench.runs.executors.runner import do_run
 from fgbench.util.gpu_board import Meter
 from fgbench.util.memory import peak_mib
 

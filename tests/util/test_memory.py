@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from test_batches import data, source
-from test_training import stage
+from test_loop import stage
 
 from fgbench.datasets.pixel_cache import Rows
-from fgbench.descriptors import to_images
+from fgbench.runs.row_files import to_images
 from fgbench.util.memory import forget_peak, peak_mib, unmap_pages
 
 CODE = """

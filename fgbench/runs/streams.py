@@ -1,0 +1,78 @@
+"""Streams of recipes (`network:tap`) and the weights they will have on this machine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fgbench.backbones.build import Backbone, load_backbone, timm_file
+from fgbench.backbones.networks import split_stream
+from fgbench.backbones.weights import find_weights, remembered_hash
+from fgbench.util.files import cache_folder
+
+
+@dataclass(frozen=True, slots=True)
+class StreamWeights:
+    """A stream of a recipe, with the weights it will have."""
+
+    stream: str
+    """`network:tap`."""
+    name: str
+    """Name of the weight file."""
+    sha256: str
+    """Of the file; for a network trained here, the hash of how it is trained."""
+    path: Path | None
+    """None for a network trained here."""
+    official: bool
+    """True when it is the file the recipe names first for this network, or trained here."""
+    original: bool = True
+    """False for another training of the network than its authors'."""
+
+    @property
+    def network(self) -> str:
+        """The part of the stream before the colon."""
+        return split_stream(self.stream)[0]
+
+    @property
+    def trained_here(self) -> bool:
+        """True for the small networks of the `quick` profile."""
+        return self.path is None
+
+
+def resolve_stream(stream: str, accepted: tuple[str, ...]) -> StreamWeights:
+    """Which weights a stream will have on this machine.
+
+    Args:
+        stream: `network:tap`.
+        accepted: weight files by name in order of preference; empty for any.
+
+    Raises:
+        MissingError: none of them is here.
+        FgbenchError: an unknown network or tap.
+    """
+    network, tap = split_stream(stream)
+    if network.startswith("tiny_"):
+        from fgbench.runs.training.tiny_weights import pretraining_hash
+
+        return StreamWeights(stream, f"{network}, trained here", pretraining_hash(network), None, True)
+    if network.startswith("timm/"):
+        path = timm_file(network)
+        return StreamWeights(stream, path.name, remembered_hash(path), path, True)
+    found = find_weights(network, tap, accepted)
+    first = next((name for name in accepted if name.partition(".")[0] == network), found.spec.name)
+    spec = found.spec
+    return StreamWeights(stream, spec.name, found.sha256, found.path, spec.name == first, spec.original)
+
+
+def maps_folder(weights: StreamWeights) -> Path:
+    """Where what a stream gives for images may be kept."""
+    name = f"{weights.name}-{split_stream(weights.stream)[1]}-{weights.sha256[:16]}"
+    return cache_folder() / "maps" / name.replace("/", "-")
+
+
+def load_stream(weights: StreamWeights) -> Backbone:
+    """The network of a stream with the weights it was resolved to."""
+    network, tap = split_stream(weights.stream)
+    if weights.trained_here:
+        from fgbench.runs.training.tiny_weights import pretrained_tiny
+
+        return load_backbone(network, tap, weights=pretrained_tiny(network))
+    return load_backbone(network, tap, weights=weights.path, name=weights.name)

@@ -1,0 +1,197 @@
+"""Stages of training from a recipe, with checkpoints after epochs; an interrupted stage goes on from the last."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fgbench.methods.base import Method, parameters_of
+from fgbench.papers.recipes import Stage
+from fgbench.runs.training.batches import Batch, Source, TrainData
+from fgbench.runs.training.distributed import Engine
+from fgbench.util.errors import FgbenchError, nearest
+from fgbench.util.files import write_atomic
+from fgbench.util.numeric.seeding import generator
+
+SAVING_SHARE = 0.2
+"""Checkpoints may take this share of the time; they are put off when epochs are shorter than that allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One point of a learning curve, measured on the training images as they were seen."""
+
+    stage: str
+    epoch: int
+    loss: float
+    """Mean over the images of the sum of the losses."""
+    accuracy: float
+    """Share of training images classified right while training, in percent."""
+    wall_s: float
+
+
+def train(
+    method: Method,
+    data: TrainData,
+    stages: list[tuple[str, Stage]],
+    *,
+    seed: int,
+    engine: Engine,
+    work: Path,
+    progress: Callable[[str, int, int], object] = lambda stage, done, total: None,
+    after_epoch: Callable[[str, Stage, int], object] = lambda name, stage, epoch: None,
+) -> list[Epoch]:
+    """Train `method` in place through the stages.
+
+    Args:
+        method: already on the engine's device.
+        data: what to train on.
+        stages: names and stages in order.
+        seed: decides order and augmentation of every epoch, each independent of the others.
+        engine: where to compute.
+        work: folder for checkpoints; when it holds some of the same run, training goes on from there.
+        progress: called with (stage, epochs done, epochs in all) after each epoch.
+        after_epoch: called with (name, stage, epochs done) before that; may look at the method, and gives nothing back.
+
+    Returns:
+        The learning curve.
+
+    Raises:
+        FgbenchError: the loss is not finite; names stage and epoch. Or a stage names a loss the method does not have.
+    """
+    checkpoint = work / "checkpoint.pt"
+    state: dict[str, Any] = {"stage": 0, "epoch": 0, "curve": []}
+    if checkpoint.is_file():
+        state = torch.load(checkpoint, map_location=engine.device, weights_only=True)
+        method.load_state_dict(state["method"])
+    curve = [Epoch(**point) for point in state["curve"]]
+    for number, (name, stage) in enumerate(stages):
+        if number < state["stage"]:
+            continue
+        resumed = state if number == state["stage"] and state["epoch"] else None
+        _train_stage(method, data, (number, name, stage), seed, engine, work, progress, after_epoch, curve, resumed)
+    return curve
+
+
+def _train_stage(
+    method: Method,
+    data: TrainData,
+    numbered: tuple[int, str, Stage],
+    seed: int,
+    engine: Engine,
+    work: Path,
+    progress: Callable[[str, int, int], object],
+    after_epoch: Callable[[str, Stage, int], object],
+    curve: list[Epoch],
+    resumed: dict[str, Any] | None,
+) -> None:
+    number, name, stage = numbered
+    optimizer = _optimizer(method, stage)
+    first = 1
+    if resumed:
+        optimizer.load_state_dict(resumed["optimizer"])
+        first = resumed["epoch"] + 1
+    source = Source(method, data, stage, seed, name, engine, work / f"features-{number}.npy")
+    saved_at, cost = time.monotonic(), 0.0
+    for epoch in range(first, stage.epochs + 1):
+        started = time.monotonic()
+        _set_rate(optimizer, stage, epoch)
+        # Dropout draws from the global generator: the same numbers in an epoch however it is reached.
+        torch.manual_seed(generator(seed, "layers", name, epoch, engine.rank).initial_seed())
+        loss, accuracy = _train_epoch(method, stage, optimizer, source.batches(epoch), engine)
+        if not np.isfinite(loss):
+            raise FgbenchError(
+                f"the loss of stage {name!r} is {loss} in epoch {epoch}", "lower the learning rate of the stage"
+            )
+        curve.append(Epoch(name, epoch, loss, accuracy, time.monotonic() - started))
+        after_epoch(name, stage, epoch)
+        progress(name, epoch, stage.epochs)
+        last = epoch == stage.epochs
+        if engine.rank == 0 and (last or time.monotonic() - saved_at >= cost / SAVING_SHARE):
+            started = time.monotonic()
+            _save(work / "checkpoint.pt", method, optimizer, (number, epoch, last), curve)
+            saved_at, cost = time.monotonic(), time.monotonic() - started
+    source.drop()
+
+
+def _train_epoch(
+    method: Method, stage: Stage, optimizer: torch.optim.Optimizer, batches: Iterator[Batch], engine: Engine
+) -> tuple[float, float]:
+    """One pass; returns the mean loss and the share classified right in percent."""
+    method.eval()
+    for group in stage.train:
+        for module in method.modules_of(group):
+            module.train()
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    sums = torch.zeros(3, dtype=torch.float64, device=engine.device)
+    for batch in batches:
+        with engine.autocast():
+            target = batch.target
+            outputs = method(batch.images, target) if batch.features is None else method.head(batch.features, target)
+            loss = _minimised(method.losses(outputs, target), stage)
+        optimizer.zero_grad(set_to_none=True)
+        engine.backward(loss, batch.share, trained)
+        optimizer.step()
+        right = (outputs.logits.argmax(1) == target.labels).double().mean()
+        sums += batch.share * batch.whole * torch.stack([loss.detach().double(), right, torch.ones_like(right)])
+    engine.share_buffers(method)
+    loss_sum, hits, images = engine.sum(sums).tolist()
+    return loss_sum / images, 100 * hits / images
+
+
+def _minimised(losses: dict[str, Tensor], stage: Stage) -> Tensor:
+    """The sum of the losses that a stage names, or of all of them."""
+    chosen = stage.losses or tuple(losses)
+    if lacking := [name for name in chosen if name not in losses]:
+        raise FgbenchError(f"no loss {lacking[0]!r}; {nearest(lacking[0], losses)}", "correct losses in the stage")
+    return torch.stack([losses[name] for name in chosen]).sum()
+
+
+def _optimizer(method: Method, stage: Stage) -> torch.optim.Optimizer:
+    method.requires_grad_(False)
+    groups = []
+    for name in stage.train:
+        # Groups share parameters where streams share a network: those belong to the first that the stage names.
+        if parameters := [p for p in parameters_of(method, name) if not p.requires_grad]:
+            head = name == "classifier"
+            groups.append(
+                {
+                    "params": parameters,
+                    "scale": stage.classifier_lr_scale if head else stage.lr_scales.get(name, 1.0),
+                    "weight_decay": stage.weight_decay * (stage.classifier_decay_scale if head else 1.0),
+                }
+            )
+            for parameter in parameters:
+                parameter.requires_grad_()
+    if stage.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=stage.lr, betas=(stage.momentum, 0.999))
+    return torch.optim.SGD(groups, lr=stage.lr, momentum=stage.momentum)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, stage: Stage, epoch: int) -> None:
+    drops = sum(epoch >= drop for drop in stage.lr_drops)
+    for group in optimizer.param_groups:
+        group["lr"] = stage.lr * group["scale"] * 0.1**drops
+
+
+def _save(
+    path: Path,
+    method: Method,
+    optimizer: torch.optim.Optimizer,
+    position: tuple[int, int, bool],
+    curve: list[Epoch],
+) -> None:
+    number, epoch, last = position
+    state = {
+        "stage": number + last,
+        "epoch": 0 if last else epoch,
+        "method": method.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "curve": [asdict(point) for point in curve],
+    }
+    write_atomic(path, lambda temporary: torch.save(state, temporary))

@@ -1,0 +1,95 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from fgbench.runs.executors.pool import Task, run_tasks
+from fgbench.util.errors import FgbenchError
+
+
+class Notes:
+    def __init__(self):
+        self.steps, self.ends = [], []
+
+    def expect(self, tasks):
+        pass
+
+    def progress(self, name, what, share):
+        self.steps.append((name, what, share))
+
+    def finished(self, name, failure, wall_s):
+        self.ends.append((name, failure))
+
+
+def write(path, report):
+    report("writing", 1.0)
+    Path(path).write_text(str(os.getpid()))
+
+
+def mistake(report):
+    raise FgbenchError("no such thing", "type that")
+
+
+def bug(report):
+    raise ZeroDivisionError("oops")
+
+
+def die(report):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def forever(path, report):
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def test_tasks_run_in_processes_of_their_own_and_failures_do_not_stop_the_rest(tmp_path):
+    tasks = [
+        Task("mistake", mistake),
+        Task("bug", bug),
+        Task("killed", die),
+        Task("fine", partial(write, tmp_path / "a")),
+        Task("too", partial(write, tmp_path / "b")),
+    ]
+    notes = Notes()
+    failures = {failure.name: failure for failure in run_tasks(tasks, notes, jobs=2)}
+    assert set(failures) == {"mistake", "bug", "killed"}
+    assert failures["mistake"].message == "no such thing\n  type that"
+    assert failures["mistake"].detail == ""
+    assert "ZeroDivisionError: oops" in failures["bug"].message
+    assert "Traceback" in failures["bug"].detail
+    assert "SIGKILL" in failures["killed"].message
+    assert {(tmp_path / "a").read_text(), (tmp_path / "b").read_text()}.isdisjoint({str(os.getpid())})
+    assert ("fine", "writing", 1.0) in notes.steps
+    assert len(notes.ends) == 5
+
+
+def test_a_task_ends_with_its_parent(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import sys\nfrom functools import partial\n"
+        f"sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
+        "from test_pool import Notes, forever\nfrom fgbench.runs.executors.pool import Task, run_tasks\n"
+        "if __name__ == '__main__':\n    run_tasks([Task('x', partial(forever, sys.argv[1]))], Notes())\n"
+    )
+    mark = tmp_path / "pid"
+    parent = subprocess.Popen([sys.executable, str(script), str(mark)])
+    for _ in range(600):
+        if mark.is_file() and mark.read_text():
+            break
+        time.sleep(0.1)
+    child = int(mark.read_text())
+    parent.kill()
+    parent.wait()
+    for _ in range(100):
+        if not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE:
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(child, signal.SIGKILL)
+        raise AssertionError("the task outlived its parent")

@@ -1,0 +1,227 @@
+"""Runs on two Ray nodes on this machine, which share no folder; one of them is killed."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import mini
+import numpy as np
+import psutil
+import pytest
+
+from fgbench.datasets import find
+from fgbench.records.record import Store
+from fgbench.runs.executors.ray_cluster import Cluster, connected
+from fgbench.runs.executors.remote import order, serve
+from fgbench.runs.executors.runner import Result
+from fgbench.runs.planning import Changes, Plan
+
+ray = pytest.importorskip("ray", reason="needs ray: pip install 'fgbench[ray]'")
+cluster_utils = pytest.importorskip("ray.cluster_utils")
+
+PLUGIN = {
+    "entry_points.txt": "[fgbench.datasets]\nmini_birds = mini:DATASET\n",
+    "METADATA": "Metadata-Version: 2.1\nName: mini-birds\nVersion: 1\n",
+}
+"""What makes a node that has it on its path know the mini birds."""
+NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
+
+
+class Notes:
+    """A watcher that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.steps, self.notes, self.ends = [], [], []
+
+    def expect(self, tasks):
+        self.expected = tasks
+
+    def progress(self, name, what, share):
+        self.steps.append((name, what, share))
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def finished(self, name, failure, wall_s):
+        self.ends.append((name, failure))
+
+
+class Nodes:
+    """A cluster whose first node is never killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.nodes = folder, []
+        info = folder / "plugin/mini_birds-1.dist-info"
+        info.mkdir(parents=True)
+        for name, text in PLUGIN.items():
+            (info / name).write_text(text)
+        self._logs = os.environ["RAY_TMPDIR"]
+        self._cluster = cluster_utils.Cluster()
+        self.first = self.add("first", include_dashboard=False, temp_dir=self._logs)
+        self.address = self._cluster.address
+
+    def add(self, name: str, *, birds: bool = True, **options: object) -> object:
+        """A node with a cache of its own, which holds the images; without `birds` it does not know of them."""
+        path = [str(Path(mini.__file__).parent), str(self.folder / "plugin")] if birds else []
+        path += os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        shutil.copytree(find("mini_birds").find().parent, self.cache(name) / "data")
+        env = {"FGBENCH_CACHE": str(self.cache(name)), "PYTHONPATH": os.pathsep.join(path)}
+        return self._cluster.add_node(**NODE, env_vars=env, **options)
+
+    def cache(self, name: str) -> Path:
+        return self.folder / name
+
+    def started(self, name: str) -> set[str]:
+        """Ids of the runs that were begun on a node."""
+        return {lock.stem for lock in self.cache(name).glob("cluster/work/*.lock")}
+
+    def held(self, name: str) -> set[str]:
+        """Ids of the runs that were begun on a node, and not ended."""
+        return {journal.parent.name for journal in self.cache(name).glob("cluster/work/*/journal.json")}
+
+    def close(self) -> None:
+        ray.shutdown()
+        self._cluster.shutdown()
+        shutil.rmtree(self._logs, ignore_errors=True)
+
+
+def processes_of(node) -> list[psutil.Process]:
+    """The processes that are the node: its raylet, its workers, and theirs."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    return [raylet, *raylet.children(recursive=True)]
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FGBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # else it would write a token into the user's home
+        patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # the memory of this machine is not the tests' to keep
+        logs = Path(tempfile.mkdtemp(prefix="fgbench", dir="/tmp"))  # sockets need a short path
+        (logs / "ray").mkdir()  # the cluster notes its address there, and does not make it
+        patch.setenv("RAY_TMPDIR", str(logs))
+        started = Nodes(tmp_path_factory.mktemp("nodes"))
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+def wait_for(condition: Callable[[], object]) -> bool:
+    """Whether a condition has come to hold; far more time than it takes."""
+    for _ in range(6000):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def occupy(node, here: Path, until: Path) -> None:
+    """Leave a node no room for runs from now on until there is a file."""
+
+    def wait() -> None:  # sent by value: nodes do not know this file
+        here.touch()
+        for _ in range(6000):
+            if until.exists():
+                break
+            time.sleep(0.01)
+
+    ray.remote(num_cpus=1)(wait).options(label_selector={"ray.io/node-id": node.node_id}).remote()
+    assert wait_for(here.exists)
+
+
+def test_a_node_without_fgbench_can_say_so(nodes):
+    with connected(Cluster(nodes.address)):
+        sent = ray.cloudpickle.dumps((serve, order(mini.run_of("fv_sift"))))
+    code = (
+        "import sys, ray; sys.modules['fgbench'] = None\n"
+        "serve, ordered = ray.cloudpickle.loads(sys.stdin.buffer.read())\n"
+        "print(*serve(**ordered, report=print))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True, check=True)
+    assert done.stdout.decode().startswith("refused the source of fgbench is missing, not ")
+
+
+def test_a_node_that_is_killed_costs_the_run_it_held(nodes, tmp_path, monkeypatch):
+    monkeypatch.setenv("FGBENCH_COMMAND", "fgbench run them")
+    runs = [mini.run_of("fc_cnn_d"), mini.run_of("fc_cnn_d", seed=1), mini.run_of("fv_sift")]
+    ids = {run.id: run.title for run in runs}
+    second, notes = nodes.add("second"), Notes()
+    theirs, begun = Store(tmp_path / "theirs/records"), tmp_path / "begun"
+
+    def done_and_held() -> bool:
+        started, held = nodes.started("second"), nodes.held("second")
+        return len(started) == 2 and len(held) == 1 and all(map(theirs.has, started - held))
+
+    def kill() -> None:
+        """The second node, when it has done a run and holds another; the first has room once it has begun."""
+        wait_for(lambda: nodes.held("second"))
+        begun.touch()
+        wait_for(done_and_held)
+        for process in processes_of(second):
+            process.kill()
+
+    with connected(Cluster(nodes.address)) as session:
+        occupy(nodes.first, tmp_path / "here", begun)
+        killer = threading.Thread(target=kill, daemon=True)
+        killer.start()
+        result = session.run(Plan(tuple(runs), {}), tmp_path / "theirs", notes)
+        again = session.run(Plan(tuple(runs), {}), tmp_path / "theirs", Notes())
+    assert result == Result(done=3, kept=0, failures=())
+    assert again == Result(done=0, kept=3, failures=())
+
+    (held,) = nodes.held("second")
+    assert nodes.started("first") | nodes.started("second") == set(ids)
+    assert nodes.started("first") & nodes.started("second") == {held}
+    assert len(nodes.started("second")) == 2
+    (note,) = notes.notes
+    assert note.startswith(f"{ids[held]}: ")
+    assert sorted(notes.ends) == sorted((title, None) for title in ids.values())
+
+    assert sorted(p.name for p in theirs.folder.iterdir()) == sorted(
+        f"{i}.{kind}" for i in ids for kind in ("json", "npz")
+    )
+    for run in runs:
+        record, own = theirs.read(run.id), mini.do(run, tmp_path / "ours")
+        assert theirs.verify(record) == []
+        assert record.provenance["command"] == "fgbench run them"
+        for part in ("values", "settings", "deviations", "weights", "identity"):
+            assert getattr(record, part) == getattr(own, part)
+        arrays, ours = theirs.outputs(record), Store(tmp_path / "ours/records").outputs(own)
+        assert arrays.keys() == ours.keys()
+        assert all(np.array_equal(arrays[name], ours[name]) for name in ours)
+
+
+def test_what_one_node_cannot_do_another_does_and_what_none_can_do_fails(nodes, tmp_path):
+    nodes.add("strange", birds=False)
+    fine = mini.run_of("fv_sift", changes=Changes(classes=2))
+    moved = replace(fine, protocol=replace(fine.protocol, images="0" * 16))
+    notes = Notes()
+    with connected(Cluster(nodes.address)) as session:
+        result = session.run(Plan((fine, moved), {}), tmp_path, notes)
+        assert (result.done, result.kept) == (1, 0)
+        (failure,) = result.failures
+        assert failure.message.startswith(f"run {moved.id}: no node can do it")
+        assert f"mini_birds has other images: their hash is {fine.protocol.images}, not {'0' * 16}" in failure.message
+        assert "no dataset named 'mini_birds'" in failure.message
+        assert {record.run_id for record in Store(tmp_path / "records").records()} == {fine.id}
+        assert len(notes.notes) == len(set(notes.notes)) == 2
+
+        class Interrupting(Notes):
+            def progress(self, name, what, share):
+                raise KeyboardInterrupt
+
+        run = mini.run_of("fc_cnn_d", seed=2)
+        with pytest.raises(KeyboardInterrupt):
+            session.run(Plan((run,), {}), tmp_path, Interrupting())
+        assert wait_for(lambda: ray.available_resources().get("CPU") == 2)
+        assert all(run.id not in nodes.started(name) or run.id in nodes.held(name) for name in ("first", "strange"))
+        assert not Store(tmp_path / "records").has(run.id)

@@ -1,0 +1,216 @@
+"""How runs are handed in to a cluster, again and again; a stand-in for Ray answers as it is told."""
+
+from types import SimpleNamespace
+
+import mini
+import pytest
+from test_pool import Notes
+from test_store import record
+
+from fgbench.records.record import Store
+from fgbench.runs.executors import ray_retries as ray_rounds
+from fgbench.runs.executors.pool import Failure
+from fgbench.runs.executors.ray_cluster import Cluster, Session
+from fgbench.runs.executors.runner import Result
+from fgbench.runs.planning import Plan, plan
+from fgbench.util.errors import FgbenchError
+
+
+class RayError(Exception):
+    pass
+
+
+ERRORS = ("NodeDiedError", "WorkerCrashedError", "LocalRayletDiedError", "OutOfMemoryError", "ObjectLostError")
+exceptions = SimpleNamespace(RayError=RayError, **{name: type(name, (RayError,), {}) for name in ERRORS})
+
+
+class Ray:
+    """A cluster of nodes that answers each try of a run with the next of `answers`, and then no more."""
+
+    exceptions = exceptions
+    cloudpickle = SimpleNamespace(register_pickle_by_value=lambda module: None)
+
+    def __init__(self, answers, nodes=("a", "b"), **resources):
+        self.answers, self.asked, self.needs, self.cancelled = iter(answers), [], {}, []
+        self.silent = 0
+        self.alive = {node: {"CPU": 2, **resources} for node in nodes}
+
+    def nodes(self):
+        return [{"NodeID": node, "Alive": True, "Resources": has} for node, has in self.alive.items()]
+
+    def remote(self, **needs):
+        self.needs.setdefault("board" if needs["num_cpus"] == 0 else "run", needs)
+        return lambda thing: SimpleNamespace(options=self.options, remote=self.board)
+
+    def board(self):
+        return SimpleNamespace(read=SimpleNamespace(remote=dict))
+
+    def options(self, **options):
+        def remote(board, title, ordered):
+            self.asked.append((ordered["run_id"], options))
+            return (ordered["run_id"], len(self.asked))
+
+        return SimpleNamespace(remote=remote)
+
+    def wait(self, refs, timeout):
+        answer = next(self.answers, None)
+        if answer is None:
+            self.silent += 1
+            assert self.silent < 1000, "a run was asked for that should not have been"
+            return [], refs
+        self.next = answer
+        return refs[:1], refs[1:]
+
+    def get(self, ref, timeout=None):
+        if isinstance(ref, dict):
+            return ref
+        if isinstance(self.next, Exception):
+            raise self.next
+        return self.next
+
+    def cancel(self, ref, force):
+        self.cancelled.append(ref)
+
+    def kill(self, actor):
+        pass
+
+
+class Told(Notes):
+    def __init__(self):
+        super().__init__()
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+@pytest.fixture
+def run():
+    return mini.run_of("fv_sift")
+
+
+@pytest.fixture
+def files(run, tmp_path):
+    """What a node sends of the run."""
+    store = Store(tmp_path / "node")
+    store.write(*record(run.id))
+    return store.take(run.id)
+
+
+def go(ray, runs, folder, told=None, **options):
+    return Session(ray, Cluster(**options)).run(Plan(tuple(runs), {}), folder, told or Told())
+
+
+def died(name="NodeDiedError"):
+    return getattr(exceptions, name)("The node died.\nIts logs are long.")
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_a_run_whose_node_dies_is_done_again(name, run, files, tmp_path):
+    ray, told = (
+        Ray([died(name), ("b", "10.0.0.2", 1.0, ("died", "its process ended")), ("a", "", 3.0, ("done", files))]),
+        Told(),
+    )
+    assert go(ray, [run], tmp_path / "r", told) == Result(1, 0, ())
+    assert [asked for asked, _ in ray.asked] == [run.id] * 3
+    assert [note.partition(": ")[2] for note in told.notes] == [
+        f"{ray_rounds.DEATHS[name]}; done again (1 of 3)",
+        "its process ended on 10.0.0.2; done again (2 of 3)",
+    ]
+    assert told.ends == [(run.title, None)]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "r/records").iterdir()} == files
+
+
+@pytest.mark.parametrize("retries", [0, 3])
+def test_it_is_given_up_after_so_many_deaths(retries, run, tmp_path):
+    ray, told = Ray([died()] * 9), Told()
+    (failure,) = go(ray, [run], tmp_path, told, retries=retries).failures
+    assert len(ray.asked) == retries + 1
+    assert failure.message.startswith(f"run {run.id}: tried {retries + 1} times")
+    assert told.ends == [(run.title, failure)]
+
+
+def test_a_failure_is_handed_on_as_it_is_and_not_tried_again(run, tmp_path):
+    failure = Failure(run.title, "no such thing\n  type that", error="FgbenchError")
+    ray, told = Ray([("a", "", 1.0, ("failed", failure))]), Told()
+    assert go(ray, [run], tmp_path, told) == Result(0, 0, (failure,))
+    assert len(ray.asked) == 1
+    assert told.ends == [(run.title, failure)]
+
+
+def test_an_error_in_the_task_itself_is_a_failure_with_its_traceback(run, tmp_path):
+    (failure,) = go(Ray([RayError("Traceback\n  line\nKeyError: 'x'")]), [run], tmp_path).failures
+    assert failure.message == "KeyError: 'x'"
+    assert failure.detail.startswith("Traceback")
+
+
+def test_a_record_that_came_broken_is_a_failure(run, files, tmp_path):
+    files[f"{run.id}.npz"] = files[f"{run.id}.npz"][:-1]
+    (failure,) = go(Ray([("a", "", 1.0, ("done", files))]), [run], tmp_path / "r").failures
+    assert "cannot be kept" in failure.message
+    assert not Store(tmp_path / "r/records").has(run.id)
+
+
+def test_a_run_goes_round_the_nodes_that_refuse_it(run, files, tmp_path):
+    answers = [("a", "10.0.0.1", 1.0, ("refused", "torch is 1,\n  not 2")), ("b", "", 1.0, ("done", files))]
+    ray, told = Ray(answers), Told()
+    assert go(ray, [run], tmp_path / "r", told) == Result(1, 0, ())
+    assert [options.get("label_selector") for _, options in ray.asked] == [None, {"ray.io/node-id": "!in(a)"}]
+    assert told.notes == ["not done on 10.0.0.1: torch is 1, not 2"]
+    ray = Ray([("a", "10.0.0.1", 1.0, ("refused", "no data")), ("b", "10.0.0.2", 1.0, ("refused", "no weights"))])
+    (failure,) = go(ray, [run], tmp_path / "s").failures
+    assert ray.asked[-1][1]["label_selector"] == {"ray.io/node-id": "!in(a,b)"}
+    assert failure.message == f"run {run.id}: no node can do it. 10.0.0.1: no data; 10.0.0.2: no weights"
+    assert len(ray.cancelled) == 1
+
+
+def test_without_a_node_that_has_what_a_run_needs_nothing_is_begun(run, tmp_path):
+    ray = Ray([])
+    (greedy,) = plan([run.recipe], "quick", [0], threads=3).runs
+    with pytest.raises(FgbenchError, match="no node of the cluster has 3 CPUs"):
+        go(ray, [greedy], tmp_path)
+    assert ray.asked == []
+
+
+def test_when_the_last_node_is_gone_a_run_waits_for_another_a_while(run, tmp_path, monkeypatch):
+    class Vanishing(Ray):
+        def wait(self, refs, timeout):
+            self.alive.clear()
+            return super().wait(refs, timeout)
+
+    monkeypatch.setattr(ray_rounds, "time", SimpleNamespace(monotonic=iter(range(1000)).__next__))
+    ray = Vanishing([])
+    (failure,) = go(ray, [run], tmp_path).failures
+    assert failure.message == f"run {run.id}: for 60 s no node has had 1 CPUs"
+    assert ray.silent > 50
+
+
+def test_runs_on_gpus_ask_for_them_and_leave_their_worker(run, tmp_path):
+    (gpu,) = plan([run.recipe], "quick", [0], device="cuda").runs
+    needs = {}
+    for share in (None, 0.5):
+        ray = Ray([died()], GPU=1)
+        session = Session(ray, Cluster(gpus=share, retries=0))
+        assert session.has_gpu
+        session.run(Plan((gpu,), {}), tmp_path, Told())
+        needs[share] = ray.needs["run"]
+    assert [(need["num_gpus"], need["max_calls"], need["max_retries"]) for need in needs.values()] == [
+        (1, 1, 0),
+        (0.5, 1, 0),
+    ]
+    assert not Session(Ray([], GPU=1), Cluster(gpus=0)).has_gpu
+    assert not Session(Ray([]), Cluster()).has_gpu
+    with pytest.raises(FgbenchError, match="no node of the cluster has 1 CPUs and 1 GPUs"):
+        go(Ray([]), [gpu], tmp_path)
+
+
+def test_what_has_a_record_is_not_asked_for(run, files, tmp_path):
+    Store(tmp_path / "r/records").add(run.id, files)
+    ray = Ray([])
+    assert go(ray, [run], tmp_path / "r") == Result(0, 1, ())
+    assert ray.asked == []
+
+
+def test_threads_are_the_cores_of_a_run():
+    assert [Session(Ray([]), Cluster()).threads(profile) for profile in ("quick", "frozen", "paper")] == [1, 4, 4]
+    assert Session(Ray([]), Cluster(cpus=7)).threads("quick") == 7

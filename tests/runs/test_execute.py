@@ -1,0 +1,188 @@
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import mini
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from fgbench.records.record import Store
+from fgbench.runs.planning import Changes, plan
+from fgbench.util.errors import FgbenchError
+
+NAMES = ("fc_cnn_d", "fv_cnn_d", "fv_sift", "bcnn_dm")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_method_ends_above_chance_with_a_record_that_verifies(name, tmp_path):
+    run = mini.run_of(name)
+    record = mini.do(run, tmp_path)
+    store = Store(tmp_path / "records")
+    assert store.verify(record) == []
+    assert record.values["accuracy"].n == 80
+    assert record.values["accuracy"].value > 25 + 100 * 2.5 * np.sqrt(0.25 * 0.75 / 80)
+    assert not list((tmp_path / "work").glob("*/*"))
+    assert record.synthetic
+    assert not record.comparable
+    assert {"train_pipeline", "backbones"} & {d.field for d in record.deviations} or name == "fv_sift"
+    assert record.cost.test_fps > 0
+    assert (record.cost.energy_j, record.cost.energy_note) == (None, "no GPU was used")
+    assert record.provenance["packages"]["torch"]
+    assert bool(record.curve) == (name != "fv_sift")
+
+
+def test_shuffled_training_labels_fall_to_chance(tmp_path):
+    record = mini.do(mini.run_of("bcnn_dm", changes=Changes(shuffle_labels=True)), tmp_path)
+    assert record.values["accuracy"].value < 25 + 100 * 3 * np.sqrt(0.25 * 0.75 / 80)
+    assert record.protocol["control"] == "shuffled training labels"
+    assert "control" in {d.field for d in record.deviations}
+
+
+def test_the_same_run_gives_the_same_scores_and_another_seed_does_not(tmp_path):
+    def scores(name, seed):
+        record = mini.do(mini.run_of("bcnn_dm", seed=seed), tmp_path / name)
+        return Store(tmp_path / name / "records").outputs(record)["scores"]
+
+    first = scores("a", 0)
+    assert np.array_equal(first, scores("b", 0))
+    assert not np.array_equal(first, scores("c", 1))
+
+
+def test_what_a_user_changes_is_found_as_a_deviation_and_changes_the_id():
+    plain = mini.run_of("bcnn_dm")
+    for changes, field in (
+        (Changes(classes=3), None),
+        (Changes(size=32), "test_pipeline"),
+        (Changes(shuffle_labels=True), "control"),
+        (Changes(backbone="tiny_m:conv"), "backbones"),
+    ):
+        changed = mini.run_of("bcnn_dm", changes=changes)
+        assert changed.id != plain.id
+        assert changed.what == "B-CNN [D,M]" + " on tiny_m:conv" * bool(changes.backbone)
+        assert field is None or field in {d.field for d in changed.deviations}
+    own = replace(
+        changed, settings=changed.settings.model_copy(update={"backbones": ("tiny_m:conv#a", "tiny_m:conv#b")})
+    )
+    assert own.what == "B-CNN [D,M] on tiny_m:conv"
+    assert mini.run_of("bcnn_dm").id == plain.id
+    assert mini.run_of("bcnn_dm", seed=1).id != plain.id
+
+
+def test_without_data_or_weights_a_recipe_is_blocked_with_the_command_that_gets_them(
+    birds_folder, monkeypatch, tmp_path
+):
+    from fgbench.papers.recipes import load_recipes
+
+    recipe = load_recipes()["bcnn/bcnn_dd@cub"]
+    assert plan([recipe], "paper", [0], device="cpu").blocked[recipe.key].command in {
+        "fgbench data get cub",
+        "fgbench weights get vgg16.matconvnet",
+    }
+    (tmp_path / "CUB_200_2011").symlink_to(birds_folder)
+    monkeypatch.setenv("FGBENCH_DATA", str(tmp_path))
+    blocked = plan([recipe], "frozen", [0], device="cpu").blocked[recipe.key]
+    assert blocked.reason.startswith("weights:")
+    assert blocked.command == "fgbench weights get vgg16.matconvnet"
+    sift = load_recipes()["bcnn/fv_sift@cub"]
+    (run,) = plan([sift], "frozen", [0], device="cpu").runs
+    assert "data.annotations.split" in {d.field for d in run.deviations}
+    assert any(d.changes_experiment for d in run.deviations)
+
+
+def test_data_that_changed_after_planning_are_refused(tmp_path):
+    from dataclasses import replace
+
+    run = mini.run_of("fv_sift")
+    moved = replace(run, protocol=replace(run.protocol, images="0" * 16))
+    with pytest.raises(FgbenchError, match="has changed since"):
+        mini.do(moved, tmp_path)
+
+
+def sittings(folder: Path) -> int:
+    """How often the run under way has been started."""
+    journals = list((folder / "parts/work").glob("*/journal.json"))
+    return json.loads(journals[0].read_text())["sittings"] if journals else 0
+
+
+def test_a_run_killed_at_random_moments_ends_with_the_same_values(tmp_path):
+    """SIGKILL after a random time, again and again, until the run is through."""
+
+    def start(folder: Path) -> subprocess.Popen:
+        return subprocess.Popen([sys.executable, mini.__file__, "bcnn_dm", str(folder)])
+
+    assert start(tmp_path / "whole").wait() == 0
+    clock, kills = random.Random(0), 0
+    while True:
+        process = start(tmp_path / "parts")
+        before = sittings(tmp_path)
+        # Count from when the sitting has begun its work, so that the kill falls into it.
+        while process.poll() is None and sittings(tmp_path) == before:
+            time.sleep(0.005)
+        time.sleep(clock.uniform(0.0, 0.3))
+        if process.poll() is None and kills < 4:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+            continue
+        assert process.wait() == 0
+        break
+    assert kills
+    assert not list((tmp_path / "parts/work").glob("*/*"))
+    whole, parts = (Store(tmp_path / name / "records") for name in ("whole", "parts"))
+    (one,), (two,) = whole.records(), parts.records()
+    assert one.run_id == two.run_id
+    assert one.values == two.values
+    assert np.array_equal(whole.outputs(one)["scores"], parts.outputs(two)["scores"])
+    assert two.cost.sittings in {kills, kills + 1}  # the last kill may have come after the record
+    strip = [{k: v for k, v in point.model_dump().items() if k != "wall_s"} for point in one.curve]
+    assert strip == [{k: v for k, v in point.model_dump().items() if k != "wall_s"} for point in two.curve]
+
+
+def frozen_run(tmp_path, monkeypatch, name, *, stages=None):
+    """A run with a pretrained network of random weights, which no stage trains unless some are given."""
+    torch.manual_seed(0)
+    (tmp_path / "weights").mkdir(exist_ok=True)
+    save_file(timm.create_model("test_resnet").state_dict(), tmp_path / "weights/test_resnet.safetensors")
+    monkeypatch.setenv("FGBENCH_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setattr("fgbench.runs.streams.cache_folder", lambda: tmp_path / "cache")
+    recipe = mini.recipe(name)
+    *others, last = recipe.profiles["quick"]
+    last = last.model_copy(update={"set": {**last.set, "stages": stages or {}}})
+    recipe = recipe.model_copy(update={"profiles": {**recipe.profiles, "quick": (*others, last)}})
+    (run,) = plan([recipe], "quick", [0], device="cpu", changes=Changes(backbone="timm/test_resnet:features")).runs
+    return run
+
+
+def test_maps_of_a_frozen_network_serve_the_next_run_which_says_so(tmp_path, monkeypatch):
+    def done(name, folder):
+        return mini.do(frozen_run(tmp_path, monkeypatch, name), tmp_path / folder)
+
+    first, again = done("bcnn_dd", "first"), done("bcnn_dd", "again")
+    assert (first.cost.recalled, again.cost.recalled) == (0, 2 * (160 + 80))  # with the mirror images
+    assert first.title == "B-CNN [D,D] on timm/test_resnet:features"
+    assert first.cost.test_fps > 0
+    assert again.cost.test_fps is None
+    assert again.values == first.values
+    assert not first.seeded
+    scores = [Store(tmp_path / f"{f}/records").outputs(r)["scores"] for f, r in (("first", first), ("again", again))]
+    assert np.array_equal(*scores)
+    drawn = done("fv_cnn_d", "other")
+    assert drawn.seeded
+    assert drawn.cost.recalled > 2 * (160 + 80)  # to fit the mixture, too
+    assert len(list((tmp_path / "cache/maps").rglob("*.npz"))) == 2 * (160 + 80)
+
+
+@pytest.mark.parametrize("change", [{"train": ("classifier", "backbone")}, {"augment": True}])
+def test_maps_of_a_network_that_is_trained_or_sees_augmented_images_are_not_kept(tmp_path, monkeypatch, change):
+    stage = mini.STAGE.model_copy(update={"train": ("classifier",), "augment": False, "epochs": 1, **change})
+    run = frozen_run(tmp_path, monkeypatch, "bcnn_dd", stages={"classifier": stage.model_dump()})
+    assert mini.do(run, tmp_path).cost.recalled == 0
+    assert not (tmp_path / "cache/maps").exists()

@@ -1,0 +1,116 @@
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from fgbench.runs import row_files as descriptors
+from fgbench.runs.row_files import map_images, map_outputs
+from fgbench.runs.training import linear_svm as svm
+from fgbench.util.memory import forget_peak, peak_mib
+
+CPU = torch.device("cpu")
+
+
+def images(count, side=8):
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def flat(batch):
+    return batch.flatten(1).float()
+
+
+def expected(pixels):
+    """Rows of the images, then of their mirror images, as a loop would make them."""
+    return np.stack([image.transpose(2, 0, 1).ravel() for image in [*pixels, *pixels[:, :, ::-1]]]).astype(np.float32)
+
+
+def test_rows_are_those_of_images_and_mirror_images_and_go_on_after_an_interruption(tmp_path):
+    pixels = images(10)
+    path = tmp_path / "rows.npy"
+    calls = []
+
+    def fails(batch):
+        calls.append(len(batch))
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return flat(batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        map_images(path, pixels, fails, batch_size=4, device=CPU, mirror=True)
+    assert json.loads(path.with_suffix(".json").read_text()) == {"done": 10}
+    assert np.array_equal(np.load(path)[:10], expected(pixels)[:10])
+
+    seen = []
+
+    def progress(done, total):
+        seen.append((done, total))
+
+    rows = map_images(path, pixels, flat, batch_size=4, device=CPU, mirror=True, progress=progress)
+    assert seen == [(14, 20), (18, 20), (20, 20)]
+    assert rows.dtype == np.float32
+    assert np.array_equal(rows, expected(pixels))
+    assert len(np.load(path)) == 20
+
+
+def test_rows_are_noted_once_they_are_on_the_disk(tmp_path, monkeypatch):
+    pixels, path = images(6), tmp_path / "rows.npy"
+    synced = []
+
+    def fails(handle):
+        synced.append(os.fstat(handle).st_size == path.stat().st_size)
+        if sum(synced) == 2:  # the rows of the second batch
+            raise OSError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", fails)
+        with pytest.raises(OSError, match="no room"):
+            map_images(path, pixels, flat, batch_size=2, device=CPU)
+    assert json.loads(path.with_suffix(".json").read_text()) == {"done": 2}
+    assert np.array_equal(map_images(path, pixels, flat, batch_size=2, device=CPU), expected(pixels)[:6])
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_files_of_one_pass_go_on_together_wherever_it_was_interrupted(tmp_path, monkeypatch, number):
+    pixels = images(6)
+    paths = {name: tmp_path / f"{name}.npy" for name in ("a", "b")}
+    write, notes = descriptors.write_json, []
+
+    def killed(path, value):
+        write(path, value)
+        notes.append(path)
+        if len(notes) > number:
+            raise KeyboardInterrupt
+
+    def both(batch):
+        return {"a": flat(batch), "b": -flat(batch)}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(descriptors, "write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            map_outputs(paths, pixels, both, batch_size=2, device=CPU)
+    found = map_outputs(paths, pixels, both, batch_size=2, device=CPU)
+    assert np.array_equal(found["a"], expected(pixels)[:6])
+    assert np.array_equal(found["b"], -expected(pixels)[:6])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak begins anew under Linux alone")
+def test_neither_writing_nor_reading_descriptors_larger_than_memory_should_be_takes_their_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(svm, "COLUMN_BYTES", 16 << 20)
+    width = 1 << 18  # of all rows together: 500 MiB
+    draw = torch.Generator().manual_seed(0)
+    pixels = images(500)
+    random = torch.randn(len(pixels), width // 64, generator=draw)
+
+    def wide(batch):
+        rows = random[batch[:, 0, 0, 0].long()]
+        return torch.nn.functional.normalize(rows).repeat(1, 64) / 8
+
+    forget_peak()
+    before = peak_mib()
+    rows = map_images(tmp_path / "rows.npy", pixels, wide, batch_size=10, device=CPU)
+    assert peak_mib() < before + 100
+    svm.train_svm(rows, np.arange(len(pixels)) % 2, 2)
+    assert peak_mib() < before + 150

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.svm import LinearSVC
+
+from fgbench.runs.training import linear_svm as module
+from fgbench.runs.training.linear_svm import train_svm
+from fgbench.util.errors import FgbenchError
+
+
+def problem(n=90, d=300, classes=4, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, d))
+    labels = np.arange(n) % classes
+    x[np.arange(n), labels] += 3
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
+@pytest.mark.parametrize(("n", "d", "c", "bias"), [(60, 300, 1.0, 1.0), (150, 20, 1.0, 1.0), (90, 60, 10.0, 2.0)])
+def test_reaches_liblinears_optimum(loss, n, d, c, bias):
+    x, labels = problem(n, d)
+    ours = train_svm(x, labels, 4, c=c, loss=loss, bias_multiplier=bias, tolerance=1e-7, max_sweeps=20000)
+    for k in range(4):
+        y = np.where(labels == k, 1, -1)
+        theirs = LinearSVC(C=c, loss=loss, dual=True, intercept_scaling=bias, tol=1e-9, max_iter=500_000)
+        theirs.fit(x.astype(np.float64), y)
+
+        def objective(w, b, y=y):
+            slack = np.maximum(0, 1 - y * (x @ w + b))
+            return 0.5 * w @ w + 0.5 * (b / bias) ** 2 + c * (slack**2 if loss == "squared_hinge" else slack).sum()
+
+        best = objective(theirs.coef_[0], theirs.intercept_[0])
+        assert objective(ours.weight[k].numpy().astype(np.float64), float(ours.bias[k])) <= best * (1 + 1e-4)
+        assert np.allclose(ours.scores(torch.from_numpy(x))[:, k], theirs.decision_function(x), atol=5e-3)
+
+
+def test_blocks_tiles_and_files_change_nothing(tmp_path, monkeypatch):
+    x, labels = problem()
+    whole = train_svm(x, labels, 4)
+    np.save(tmp_path / "x.npy", x)
+    monkeypatch.setattr(module, "COLUMN_BYTES", 4 * 90 * 37)
+    monkeypatch.setattr(module, "TILE", 32)
+    shares = []
+    parts = train_svm(np.load(tmp_path / "x.npy", mmap_mode="r"), labels, 4, progress=shares.append)
+    assert torch.allclose(whole.weight, parts.weight, atol=1e-5)
+    assert len(shares) == 2 * -(-x.shape[1] // 37)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+def test_duality_gap_is_what_was_asked_for():
+    x, labels = problem(150, 20)
+    loose, tight = train_svm(x, labels, 4, tolerance=0.1), train_svm(x, labels, 4, tolerance=1e-5)
+    assert (tight.gap <= 1e-5).all()
+    assert loose.sweeps < tight.sweeps
+    with pytest.raises(FgbenchError, match="duality gap"):
+        train_svm(x, labels, 4, tolerance=1e-9, max_sweeps=2)
+
+
+def test_calibration_puts_the_medians_at_zero_and_one():
+    x, labels = problem(150, 20)
+    svm = train_svm(x, labels, 4, calibrate=True, tolerance=1e-6)
+    scores = svm.scores(torch.from_numpy(x)).numpy()
+    for k in range(4):
+        assert np.median(scores[labels == k, k]) == pytest.approx(1, abs=1e-3)
+        assert np.median(scores[labels != k, k]) == pytest.approx(0, abs=1e-3)
+
+
+def test_repeated_points_and_a_class_with_one_sample():
+    x, labels = problem(40, 10)
+    x, labels = np.concatenate([x, x]), np.concatenate([labels, labels])
+    labels[labels == 3] = 2
+    labels[0] = 3
+    svm = train_svm(x, labels, 4, tolerance=1e-4)
+    assert torch.isfinite(svm.weight).all()
+
+
+def test_same_inputs_same_result():
+    x, labels = problem()
+    assert torch.equal(train_svm(x, labels, 4).weight, train_svm(x, labels, 4).weight)
+
+
+def test_mistakes_are_named():
+    x, labels = problem()
+    with pytest.raises(FgbenchError, match="class 4 has 0 of 90"):
+        train_svm(x, labels, 5)
+    with pytest.raises(FgbenchError, match="with labels"):
+        train_svm(x, labels[:-1], 4)
+    x[7, 3] = np.nan
+    with pytest.raises(FgbenchError, match="training sample 7 is not finite"):
+        train_svm(x, labels, 4)
+
+
+@pytest.mark.parametrize("samples", [1, 7, 8, 9, 65])
+def test_blocks_of_columns_are_all_of_a_file(tmp_path, monkeypatch, samples):
+    features = np.random.default_rng(0).normal(size=(samples, 10)).astype(np.float32)
+    np.save(tmp_path / "features.npy", features)
+    monkeypatch.setattr(module, "COLUMN_BYTES", 4 * samples * 4)
+    shares = []
+    blocks = list(module._column_blocks(np.load(tmp_path / "features.npy", mmap_mode="r"), shares.append))
+    assert shares == [0.4, 0.8, 1.0]
+    assert [block.shape[1] for _, block in blocks] == [4, 4, 2]
+    for columns, block in blocks:
+        assert np.array_equal(block, features[:, columns])

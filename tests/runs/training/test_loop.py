@@ -1,0 +1,333 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fgbench.backbones import load_backbone
+from fgbench.datasets.pipeline import Pipeline
+from fgbench.methods import Target, Task, methods
+from fgbench.papers.recipes import Stage
+from fgbench.runs.training import loop as training
+from fgbench.runs.training.batches import Source, TrainData
+from fgbench.runs.training.distributed import Engine
+from fgbench.runs.training.loop import train
+from fgbench.util.errors import FgbenchError
+from fgbench.util.numeric.seeding import generator
+
+
+def data(n=24, classes=3, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    pixels = rng.integers(0, 90, (n, 32, 32, 3), dtype=np.uint8)
+    pixels[np.arange(n), :, :, labels] += 120
+    return TrainData(pixels, labels.astype(np.int64), Pipeline.parse("resize(32) | flip"))
+
+
+def bcnn(seed=0):
+    streams = [load_backbone("tiny_m", "conv", pretrained=False)] * 2
+    kind = methods["bcnn"]
+    return kind(streams, Task(3, 32), kind.Options(), generator(seed, "w"))
+
+
+def stage(**fields):
+    base = {"step": 1, "train": ("classifier", "backbone"), "epochs": 3, "batch_size": 8, "lr": 0.01, "momentum": 0.9,
+            "weight_decay": 1e-4}  # fmt: skip
+    return Stage(**{**base, **fields})
+
+
+TWO = [("first", stage(train=("classifier",), augment=False, lr=1.0)), ("second", stage(step=2, epochs=4))]
+
+
+def values(method):
+    return {name: value.clone() for name, value in method.state_dict().items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_learns_and_gives_a_curve(tmp_path):
+    method = bcnn()
+    curve = train(method, data(), TWO, seed=0, engine=Engine(), work=tmp_path)
+    assert [(p.stage, p.epoch) for p in curve] == [("first", e) for e in (1, 2, 3)] + [
+        ("second", e) for e in (1, 2, 3, 4)
+    ]
+    assert curve[-1].loss < curve[0].loss
+    assert curve[-1].accuracy > 80
+
+
+def test_a_stage_trains_its_groups_and_nothing_else(tmp_path):
+    method = bcnn()
+    before = values(method)
+    train(method, data(), TWO[:1], seed=0, engine=Engine(), work=tmp_path)
+    after = values(method)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"classifier.weight", "classifier.bias"}
+
+
+class Noisy(type(bcnn())):
+    """Draws numbers while it trains, as dropout does."""
+
+    def trunk(self, images):
+        return torch.nn.functional.dropout(super().trunk(images), 0.5, self.streams.training)
+
+
+def test_dropout_draws_the_same_numbers_after_an_interruption(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SAVING_SHARE", 1e9)
+
+    def noisy():
+        method = bcnn()
+        method.__class__ = Noisy
+        return method
+
+    whole = noisy()
+    train(whole, data(), TWO[1:], seed=0, engine=Engine(), work=tmp_path / "whole")
+    parts, seen = noisy(), []
+
+    def stop(*_):
+        seen.append(_)
+        if len(seen) == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(parts, data(), TWO[1:], seed=0, engine=Engine(), work=tmp_path / "parts", progress=stop)
+    torch.rand(7)
+    resumed = noisy()
+    train(resumed, data(), TWO[1:], seed=0, engine=Engine(), work=tmp_path / "parts")
+    assert same(values(whole), values(resumed))
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 3, 4, 6])
+def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path: Path, stop_at, monkeypatch):
+    monkeypatch.setattr(training, "SAVING_SHARE", 1e9)
+    whole = bcnn()
+    train(whole, data(), TWO, seed=0, engine=Engine(), work=tmp_path / "whole")
+    count = [0]
+
+    def stop(*_):
+        count[0] += 1
+        if count[0] == stop_at + 1:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(bcnn(), data(), TWO, seed=0, engine=Engine(), work=tmp_path / "parts", progress=stop)
+    resumed = bcnn()
+    seen = []
+    curve = train(
+        resumed, data(), TWO, seed=0, engine=Engine(), work=tmp_path / "parts", progress=lambda *a: seen.append(a)
+    )
+    assert same(values(whole), values(resumed))
+    assert len(curve) == 7
+    assert len(seen) == 7 - stop_at
+
+
+def test_finished_training_is_not_done_again(tmp_path):
+    train(bcnn(), data(), TWO, seed=0, engine=Engine(), work=tmp_path)
+    seen = []
+    train(bcnn(), data(), TWO, seed=0, engine=Engine(), work=tmp_path, progress=lambda *a: seen.append(a))
+    assert seen == []
+
+
+def test_seed_decides_order_and_augmentation(tmp_path):
+    runs = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        method = bcnn()
+        train(method, data(), TWO[1:], seed=seed, engine=Engine(), work=tmp_path / name)
+        runs.append(values(method))
+    assert same(runs[0], runs[1])
+    assert not same(runs[0], runs[2])
+
+
+def test_rates_of_groups_and_drops():
+    method = bcnn()
+    plan = stage(lr=0.1, classifier_lr_scale=10.0, classifier_decay_scale=0.0, lr_drops=(3, 5))
+    optimizer = training._optimizer(method, plan)
+    training._set_rate(optimizer, plan, 4)
+    rates = {len(group["params"]): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups}
+    head, body = rates.pop(2), rates.popitem()[1]
+    assert head == (pytest.approx(0.1), 0.0)
+    assert body == (pytest.approx(0.01), 1e-4)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    with pytest.raises(FgbenchError, match=r"stage .wild. is (nan|inf)"):
+        train(bcnn(), data(), [("wild", stage(lr=1e30, epochs=9))], seed=0, engine=Engine(), work=tmp_path)
+
+
+def test_kept_features_train_the_same_classifier_as_fresh_ones(tmp_path, monkeypatch):
+    plan = [("first", stage(train=("classifier",), augment=False))]
+    kept, fresh, calls = bcnn(), bcnn(), []
+    monkeypatch.setattr(type(kept), "trunk", counting(type(kept).trunk, calls))
+    train(kept, data(), plan, seed=0, engine=Engine(), work=tmp_path / "kept")
+    assert sum(calls) == len(data().labels)
+    monkeypatch.setattr(type(fresh), "HEAD", ())
+    train(fresh, data(), plan, seed=0, engine=Engine(), work=tmp_path / "fresh")
+    assert sum(calls) == 4 * len(data().labels)
+    assert torch.allclose(kept.classifier.weight, fresh.classifier.weight, atol=1e-5)
+    assert not list((tmp_path / "kept").glob("features*"))
+
+
+def counting(trunk, calls):
+    def counted(self, images):
+        calls.append(len(images))
+        return trunk(self, images)
+
+    return counted
+
+
+class Losses(type(bcnn())):
+    """Two losses, of which the second only moves the bias."""
+
+    LOSSES = ("cross_entropy", "bias")
+
+    def losses(self, outputs, target):
+        return {**super().losses(outputs, target), "bias": (self.classifier.bias - 3).square().sum()}
+
+
+def with_losses():
+    method = bcnn()
+    method.__class__ = Losses
+    return method
+
+
+def changed(method, before):
+    after = values(method)
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+@pytest.mark.parametrize(
+    ("losses", "moved"),
+    [
+        (("bias",), {"classifier.bias"}),
+        (("cross_entropy",), {"classifier.weight", "classifier.bias"}),
+        ((), {"classifier.weight", "classifier.bias"}),
+    ],
+)
+def test_a_stage_minimises_the_losses_it_names(tmp_path, losses, moved):
+    method = with_losses()
+    before = values(method)
+    plan = stage(train=("classifier",), augment=False, losses=losses, lr=0.05, weight_decay=0.0, momentum=0.0)
+    curve = train(method, data(), [("one", plan)], seed=0, engine=Engine(), work=tmp_path)
+    assert changed(method, before) == moved
+    pulled = method.classifier.bias.mean() > 0.5
+    assert bool(pulled) == (losses != ("cross_entropy",))
+    if losses == ("bias",):
+        assert curve[-1].loss == pytest.approx(27 * 0.9**16, rel=0.5)
+    first = with_losses().eval()
+    given = data()
+    with torch.no_grad():
+        outputs = first(torch.from_numpy(given.pixels).permute(0, 3, 1, 2))
+        each = first.losses(outputs, Target(torch.from_numpy(given.labels)))
+        total = training._minimised(each, plan)
+    assert total == pytest.approx(float(sum(each[name] for name in losses or each)))
+
+
+def test_an_unknown_loss_is_named(tmp_path):
+    plan = [("one", stage(losses=("entropy",)))]
+    with pytest.raises(FgbenchError, match="no loss 'entropy'; did you mean 'cross_entropy'"):
+        train(bcnn(), data(), plan, seed=0, engine=Engine(), work=tmp_path)
+
+
+def test_adam_does_what_adam_does(tmp_path):
+    plan = stage(train=("classifier",), augment=False, optimizer="adam", lr=0.01, momentum=0.8, weight_decay=0.1,
+                 classifier_lr_scale=2.0, classifier_decay_scale=0.5, lr_drops=(3,))  # fmt: skip
+    method = bcnn()
+    train(method, data(), [("one", plan)], seed=0, engine=Engine(), work=tmp_path / "a")
+    theirs = bcnn().eval()
+    optimizer = torch.optim.Adam(theirs.classifier.parameters(), lr=0.02, betas=(0.8, 0.999), weight_decay=0.05)
+    source = Source(theirs, data(), plan, 0, "one", Engine(), tmp_path / "features.npy")
+    for epoch in (1, 2, 3):
+        optimizer.param_groups[0]["lr"] = 0.02 if epoch < 3 else 0.002
+        for batch in source.batches(epoch):
+            loss = torch.nn.functional.cross_entropy(theirs.classifier(batch.features), batch.target.labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert not same(values(method), values(bcnn()))
+    torch.testing.assert_close(method.classifier.weight, theirs.classifier.weight)
+    torch.testing.assert_close(method.classifier.bias, theirs.classifier.bias)
+
+
+def test_adam_goes_on_after_an_interruption(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SAVING_SHARE", 1e9)
+    plan = [("one", stage(train=("classifier",), optimizer="adam", epochs=4, lr=0.01))]
+    whole, parts = bcnn(), bcnn()
+    train(whole, data(), plan, seed=0, engine=Engine(), work=tmp_path / "whole")
+
+    def stop(stage, done, total):
+        if done == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(parts, data(), plan, seed=0, engine=Engine(), work=tmp_path / "parts", progress=stop)
+    resumed = bcnn()
+    train(resumed, data(), plan, seed=0, engine=Engine(), work=tmp_path / "parts")
+    assert same(values(whole), values(resumed))
+
+
+@pytest.mark.parametrize(
+    ("groups", "augmented"), [(("classifier",), False), (("classifier",), True), (("backbone",), True)]
+)
+def test_only_what_a_stage_names_is_trained_or_gathers_statistics(tmp_path, groups, augmented):
+    method = bcnn()
+    before = values(method)
+    plan = stage(train=groups, augment=augmented, lr=0.1)
+    train(method, data(), [("one", plan)], seed=0, engine=Engine(), work=tmp_path)
+    names = changed(method, before)
+    if groups == ("classifier",):
+        assert names == {"classifier.weight", "classifier.bias"}
+    else:
+        assert names == {name for name in before if name.startswith("streams.")}
+        assert any("running_mean" in name for name in names)
+
+
+def test_a_method_is_told_the_keypoints_and_sees_them_move(tmp_path):
+    seen = []
+
+    class Looks(type(bcnn())):
+        def head(self, features, target=None):
+            seen.append(target.keypoints)
+            return super().head(features, target)
+
+    method, given = bcnn(), data()
+    method.__class__ = Looks
+    keypoints = np.tile([[[4.0, 9.0, 1.0], [20.0, 9.0, 0.0]]], (24, 1, 1))
+    given = replace(given, keypoints=keypoints, part_names=("left eye", "right eye"))
+    plan = stage(epochs=1, batch_size=24)
+    train(method, given, [("one", plan)], seed=0, engine=Engine(), work=tmp_path)
+    (points,) = seen
+    assert points.shape == (24, 2, 3)
+    mirrored = points[:, 1, 2] == 1
+    assert 3 < mirrored.sum() < 21
+    assert (points[~mirrored, 0] == torch.tensor([4.0, 9.0, 1.0])).all()
+    assert (points[mirrored, 1] == torch.tensor([28.0, 9.0, 1.0])).all()
+    assert (points[mirrored, 0] == torch.tensor([12.0, 9.0, 0.0])).all()
+
+
+def test_what_no_loss_reaches_is_left_alone():
+    method = bcnn()
+    method.idle = torch.nn.Parameter(torch.ones(3))
+    engine = Engine()
+    engine.processes = 2
+    engine.sum = lambda flat: flat + 1
+    loss = method.classifier.bias.square().sum() + 2 * method.classifier.bias.sum()
+    engine.backward(loss, 0.5, [method.classifier.bias, method.idle])
+    assert method.idle.grad is None
+    assert torch.equal(method.classifier.bias.grad, torch.full((3,), 2.0))
+
+
+def test_gradients_are_taken_of_what_a_stage_trains_and_of_nothing_that_an_earlier_one_did():
+    method = bcnn()
+    for groups in (("classifier", "backbone"), ("classifier",), ("backbone",)):
+        optimizer = training._optimizer(method, stage(train=groups))
+        given = {name for name, parameter in method.named_parameters() if parameter.requires_grad}
+        assert len(given) == sum(len(group["params"]) for group in optimizer.param_groups)
+        assert {name.partition(".")[0] for name in given} == {
+            {"classifier": "classifier", "backbone": "streams"}[group] for group in groups
+        }
