@@ -5,11 +5,11 @@ import sys
 
 import torch
 
-from fgbench.frames import build, random_images
 from fgbench.methods import Target
 from fgbench.papers.recipes import load_recipes
 from fgbench.runs.training.distributed import Engine
-from fgbench.speed import Conditions, Limits, measure_speed
+from fgbench.speed.throughput import Conditions, Limits, measure_speed
+from fgbench.speed.workloads import build, random_images
 
 BATCH = 16
 

@@ -16,13 +16,13 @@ from conftest import CLOCK
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from fgbench.bound import Need, Rates, bound, measure_rates
-from fgbench.frames import with_bound
-from fgbench.image_energy import RUN_S, Energy, measure_energy
 from fgbench.papers.printed import load_papers
 from fgbench.records.provenance import cpu_name
-from fgbench.speed import Conditions, Limits, Speed, Work, best_batch, measure_speed
-from fgbench.timings import FramesRow
+from fgbench.speed.bench_rows import FramesRow
+from fgbench.speed.energy import RUN_S, Energy, measure_energy
+from fgbench.speed.roofline import Need, Rates, bound, measure_rates
+from fgbench.speed.throughput import Conditions, Limits, Speed, Work, best_batch, measure_speed
+from fgbench.speed.workloads import with_bound
 from fgbench.util.errors import MissingError
 from fgbench.util.gpu_board import board_of
 

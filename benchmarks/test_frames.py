@@ -16,9 +16,11 @@ from conftest import CLOCK
 from framing import Sheet, device_name, measured, photographs, printed_fps, version
 from race import reference, timed
 
-from fgbench.bound import Need, count_need
 from fgbench.datasets.pipeline import Pipeline
-from fgbench.frames import (
+from fgbench.papers.recipes import Recipe, load_recipes
+from fgbench.speed.roofline import Need, count_need
+from fgbench.speed.throughput import Conditions, precision
+from fgbench.speed.workloads import (
     STAND_INS,
     Recogniser,
     build,
@@ -30,8 +32,6 @@ from fgbench.frames import (
     training_step_of,
     work_of,
 )
-from fgbench.papers.recipes import Recipe, load_recipes
-from fgbench.speed import Conditions, precision
 
 pytestmark = pytest.mark.benchmark(timer=CLOCK)
 CPU_GFLOP = 40.0

@@ -18,14 +18,14 @@ from conftest import CLOCK
 from framing import device_name, threads, version
 from race import timed
 
-from fgbench.frames import Recogniser, build, forward_of, random_images
 from fgbench.metrics.gallery import Features, Search
 from fgbench.metrics.ranking import rank
 from fgbench.papers.recipes import load_recipes
 from fgbench.runs.training.linear_svm import train_svm
-from fgbench.speed import Conditions
+from fgbench.speed.bench_rows import ScalingRow
+from fgbench.speed.throughput import Conditions
+from fgbench.speed.workloads import Recogniser, build, forward_of, random_images
 from fgbench.statistics import power_law
-from fgbench.timings import ScalingRow
 
 pytestmark = pytest.mark.benchmark(timer=CLOCK)
 THREADS = 1

@@ -32,7 +32,7 @@ def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = (), m
     from fgbench.report.render import render
     from fgbench.report.speed import speed_page
     from fgbench.runs.planning import obstacles
-    from fgbench.timings import read_session
+    from fgbench.speed.bench_rows import read_session
 
     speed = speed_page([read_session(path) for path in benchmarks]) if benchmarks else None
     papers, recipes = load_papers(), load_recipes()

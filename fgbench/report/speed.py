@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fgbench.report.model import NONE, Source
-from fgbench.timings import FramesRow, HotRow, ScalingRow, Session, Timed
+from fgbench.speed.bench_rows import FramesRow, HotRow, ScalingRow, Session, Timed
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from fgbench.records.record import Point, Weights
 from fgbench.report.history import history_page
 from fgbench.report.render import render
 from fgbench.report.speed import speed_page
-from fgbench.timings import read_session
+from fgbench.speed.bench_rows import read_session
 from fgbench.util.errors import Obstacle
 
 PAPERS = load_papers()

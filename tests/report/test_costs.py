@@ -8,7 +8,7 @@ from test_render import Parsed
 from fgbench.records.record import by_identity
 from fgbench.report.costs import cost_page
 from fgbench.report.speed import speed_page
-from fgbench.timings import read_session
+from fgbench.speed.bench_rows import read_session
 
 CPU = {"device": "cpu", "cpu": "EPYC", "threads": 2}
 

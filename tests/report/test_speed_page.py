@@ -8,7 +8,7 @@ from test_render import HOSTILE, PAPERS, RECIPES, Parsed, only_our_script
 from fgbench.claims import check_claims
 from fgbench.report.render import render
 from fgbench.report.speed import duration, rate, speed_page
-from fgbench.timings import read_session
+from fgbench.speed.bench_rows import read_session
 from fgbench.verdict import judge
 
 

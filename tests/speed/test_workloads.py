@@ -5,10 +5,14 @@ import pytest
 import torch
 from PIL import Image
 
-from fgbench import frames
-from fgbench.bound import Bound, Need, Rates, count_need
 from fgbench.datasets.pipeline import Pipeline
-from fgbench.frames import (
+from fgbench.papers.recipes import load_recipes
+from fgbench.speed import workloads as frames
+from fgbench.speed.bench_rows import FramesRow
+from fgbench.speed.energy import Energy
+from fgbench.speed.roofline import Bound, Need, Rates, count_need
+from fgbench.speed.throughput import Conditions, Speed, Trial
+from fgbench.speed.workloads import (
     build,
     decoding_work_of,
     forward_of,
@@ -19,10 +23,6 @@ from fgbench.frames import (
     with_bound,
     work_of,
 )
-from fgbench.image_energy import Energy
-from fgbench.papers.recipes import load_recipes
-from fgbench.speed import Conditions, Speed, Trial
-from fgbench.timings import FramesRow
 
 RECIPES = load_recipes()
 ALL = (

@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch import nn
 
-from fgbench import bound as module
-from fgbench.bound import Need, Rates, bound, count_need, measure_rates
-from fgbench.speed import precision
+from fgbench.speed import roofline as module
+from fgbench.speed.roofline import Need, Rates, bound, count_need, measure_rates
+from fgbench.speed.throughput import precision
 from fgbench.util.numeric.matmul import linear
 
 

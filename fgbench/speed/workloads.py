@@ -12,10 +12,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from fgbench.backbones import load_backbone, split_stream
-from fgbench.bound import Bound, Need, Rates
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.synthetic.birds import PARTS
-from fgbench.image_energy import Energy
 from fgbench.layers.gmm import Gmm
 from fgbench.layers.pca import Pca
 from fgbench.methods import Method, Target, Task, methods, options_of
@@ -23,8 +21,10 @@ from fgbench.methods.fv_cnn import FisherMethod, FvCnn, FvSift
 from fgbench.methods.where_to_focus import SpatialLstmNet
 from fgbench.papers.recipes import Recipe, Settings
 from fgbench.runs.row_files import to_images
-from fgbench.speed import Conditions, Speed, Work
-from fgbench.timings import FramesRow
+from fgbench.speed.bench_rows import FramesRow
+from fgbench.speed.energy import Energy
+from fgbench.speed.roofline import Bound, Need, Rates
+from fgbench.speed.throughput import Conditions, Speed, Work
 from fgbench.util.numeric.seeding import generator
 
 CLASSES = 200

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fgbench.speed import Dtype, precision
+from fgbench.speed.throughput import Dtype, precision
 from fgbench.util.numeric.matmul import HAS_ONEDNN, product
 
 TYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fgbench.speed import Conditions, Limits, best_batch, measure_speed, out_of_memory, precision
+from fgbench.speed.throughput import Conditions, Limits, best_batch, measure_speed, out_of_memory, precision
 from fgbench.util.errors import FgbenchError, MissingError
 
 CPU = Conditions(batch=4, size_px=64, device="cpu")

@@ -7,10 +7,10 @@ import torch
 from fake_nvml import FakeBoard, FakeNvml
 from scipy import stats
 
-from fgbench.image_energy import measure_energy
 from fgbench.records.phase_log import KILLED, UNMEASURED, Journal
 from fgbench.records.provenance import cost
 from fgbench.records.record import Cost
+from fgbench.speed.energy import measure_energy
 from fgbench.util import gpu_board as energy
 from fgbench.util.errors import MissingError
 from fgbench.util.gpu_board import Board, Meter, board_of

@@ -5,7 +5,7 @@ import bench_file
 import pytest
 from bench_file import benchmark, content, cuda, frames, hot, peer, scaling, write
 
-from fgbench.timings import FramesRow, HotRow, ScalingRow, read_session
+from fgbench.speed.bench_rows import FramesRow, HotRow, ScalingRow, read_session
 from fgbench.util.errors import FgbenchError
 
 
