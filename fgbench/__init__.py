@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fgbench.analysis import cells, load, outputs, verdicts
+    from fgbench.judge.frames import cells, load, outputs, verdicts
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "cells", "load", "outputs", "verdicts"]
@@ -13,6 +13,6 @@ def __getattr__(name: str) -> Any:
     # pandas comes with the first of these that is asked for, so that importing fgbench costs nothing.
     if name not in __all__:
         raise AttributeError(f"module 'fgbench' has no attribute {name!r}")
-    from fgbench import analysis
+    from fgbench.judge import frames as analysis
 
     return getattr(analysis, name)

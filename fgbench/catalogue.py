@@ -51,8 +51,8 @@ def catalogue(kind: str) -> dict[str, list[dict[str, Any]]]:
 
 def _rows(papers: Mapping[str, Paper]) -> list[dict[str, Any]]:
     """Every row of every paper's tables, once a data set, with its recipe or why it does not run here."""
+    from fgbench.judge.verdict import judge
     from fgbench.runs.planning import obstacles
-    from fgbench.verdict import judge
 
     recipes = load_recipes()
     missing = obstacles(list(recipes.values()))

@@ -266,7 +266,7 @@ def compare(
 ) -> None:
     """What got worse or better, is new, or was not run; exit code 1 when something is worse, changed or missing."""
     from fgbench.compare import verbs
-    from fgbench.compare.nights import compare_folders
+    from fgbench.judge.nightly.nights import compare_folders
 
     result = compare_folders(base, head, base_times or (), head_times or ())
     verbs.write(result, to_markdown=markdown, to_junit=junit)
@@ -287,7 +287,7 @@ def nightly(
 ) -> None:
     """Hold the night in <results>/tonight against those kept, and keep it; exit code 1 as for compare."""
     from fgbench.compare import verbs
-    from fgbench.compare.nights import judge_night
+    from fgbench.judge.nightly.nights import judge_night
 
     result, night = judge_night(results, fixed=fixed, require_baseline=require_baseline, accept=accept)
     page = verbs.write_night(result, night, results)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from fgbench.analysis import table_of
-from fgbench.anomalies import Outputs
-from fgbench.claims import Pair, compare
+from fgbench.judge.anomalies import Outputs
+from fgbench.judge.claims import Pair, compare
+from fgbench.judge.frames import table_of
 from fgbench.metrics.values import headline
 from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Record, by_identity

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from fgbench import analysis
 from fgbench.differences import difference_frame, difference_sheet
+from fgbench.judge import frames as analysis
+from fgbench.judge.verdict import Verdict
 from fgbench.markup import latex, markdown
 from fgbench.papers.printed import Paper, load_papers
 from fgbench.papers.recipes import load_recipes
@@ -18,7 +19,6 @@ from fgbench.run_table import run_frame, run_sheet
 from fgbench.sheets import Sheet, comparison, frame_sheet
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.files import write_atomic, write_text
-from fgbench.verdict import Verdict
 
 FORMATS = {"csv": ".csv", "parquet": ".parquet", "latex": ".tex", "markdown": ".md", "json": ".json"}
 """Each format with the suffix of its files."""

@@ -5,9 +5,9 @@ import unicodedata
 from collections.abc import Iterator
 
 from fgbench import __version__
+from fgbench.judge.verdict import Outcome
 from fgbench.report.model import BADGES
 from fgbench.sheets import Entry, Sheet
-from fgbench.verdict import Outcome
 
 PAGE_ROWS = 40
 """More rows than that go over several pages."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from fgbench.analysis import table_of
+from fgbench.judge.frames import table_of
 from fgbench.records.phases import WHOLE, phases_of
 from fgbench.records.record import Record, by_identity
 from fgbench.run_table import run_name

@@ -11,7 +11,7 @@ from fgbench.papers.recipes import load_recipes
 from fgbench.util.errors import FgbenchError
 
 if TYPE_CHECKING:
-    from fgbench.anomalies import Anomalies
+    from fgbench.judge.anomalies import Anomalies
     from fgbench.records.record import Record
     from fgbench.report.pages import Page
 
@@ -24,9 +24,9 @@ def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = (), m
     Raises:
         FgbenchError: a file of `benchmarks` is not pytest-benchmark's.
     """
-    from fgbench.anomalies import find_anomalies
-    from fgbench.claims import check_claims
-    from fgbench.columns import judge_papers
+    from fgbench.judge.anomalies import find_anomalies
+    from fgbench.judge.claims import check_claims
+    from fgbench.judge.columns import judge_papers
     from fgbench.records.record import store_of
     from fgbench.report.pictures import Pictures
     from fgbench.report.render import render
@@ -75,7 +75,7 @@ def verify_records(results: Path) -> bool:
 
 
 def _verify(folder: Path) -> bool:
-    from fgbench.anomalies import find_anomalies
+    from fgbench.judge.anomalies import find_anomalies
     from fgbench.records.record import store_of
 
     store = store_of(folder)

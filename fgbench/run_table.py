@@ -5,14 +5,14 @@ from typing import Any
 
 import pandas as pd
 
-from fgbench.analysis import deviations_text, split_deviations, table_of
+from fgbench.judge.frames import deviations_text, split_deviations, table_of
+from fgbench.judge.verdict import Verdict, name_of
 from fgbench.metrics.values import headline
 from fgbench.records.record import Record, by_identity
 from fgbench.report.model import NONE, all_deviations, number
 from fgbench.report.model import printed as as_printed
 from fgbench.sheets import Entry, Notes, Sheet
 from fgbench.statistics import mean_interval
-from fgbench.verdict import Verdict, name_of
 
 RUNS = {
     "recipe": "string", "title": "string", "profile": "string", "data": "string", "control": "string",

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fgbench.analysis import deviation_text
+from fgbench.judge.frames import deviation_text
+from fgbench.judge.verdict import Outcome, Verdict
 from fgbench.papers.printed import Paper, Table
 from fgbench.report.model import NONE, decimals, interval, number, printed, published
-from fgbench.verdict import Outcome, Verdict
 
 MOST_COLUMNS = 4
 """Printed columns that stand side by side; a wider table has a line a cell."""
@@ -139,7 +139,7 @@ def _deviations(verdict: Verdict) -> list[str]:
 
 
 def frame_sheet(name: str, caption: str, frame: pd.DataFrame, columns: Sequence[str]) -> Sheet:
-    """Some columns of a table of `fgbench.analysis`; numbers with no more than two decimals."""
+    """Some columns of a table of `fgbench.judge.frames`; numbers with no more than two decimals."""
     own = frame[list(columns)]
     return Sheet(
         name=name,

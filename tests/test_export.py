@@ -10,18 +10,18 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 from made_records import RECIPES
-from test_analysis import DEVIATIONS, ODD, write
 from test_cli import run
+from test_frames import DEVIATIONS, ODD, write
 
 import fgbench
 from fgbench.export import export
+from fgbench.judge.verdict import Outcome, judge
 from fgbench.markup import SIGNS, latex, latex_text, markdown, markdown_text
 from fgbench.metrics.values import Value
 from fgbench.papers.printed import load_papers
 from fgbench.records.record import Record
 from fgbench.sheets import Entry, comparison
 from fgbench.util.errors import FgbenchError
-from fgbench.verdict import Outcome, judge
 
 HOSTILE = (
     "[x] a & b % _ # $ { } ~ ^ \\input{/etc/passwd} <script>alert(1)</script> | `x` --- ?` µ é Ş α ω ł 漢\n\\end{table}"

@@ -14,9 +14,9 @@ from test_store import record
 
 import fgbench
 from fgbench.datasets import datasets
+from fgbench.judge.verdict import Outcome
 from fgbench.records.record import Store
 from fgbench.report.model import BADGES
-from fgbench.verdict import Outcome
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 from markupsafe import escape
 
-from fgbench.analysis import judged as judged_by
-from fgbench.claims import check_claims
 from fgbench.differences import difference_frame
+from fgbench.judge.claims import check_claims
+from fgbench.judge.frames import judged as judged_by
+from fgbench.judge.verdict import Outcome, judge
 from fgbench.metrics.values import headline
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import Settings, load_recipes
 from fgbench.records.record import by_identity, store_of
 from fgbench.report.model import number
 from fgbench.runs.planning import is_seeded
-from fgbench.verdict import Outcome, judge
 
 WITH_PAGES = {"cub-200-2011"}
 PRIVATE = re.compile(r"[\s\"'>(](/(?:home|root|tmp|mnt|Users|work)/|[A-Z]:\\)")

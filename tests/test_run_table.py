@@ -5,9 +5,9 @@ import pytest
 from made_records import RECIPES, deviation, of_accuracy
 from scipy import stats
 
+from fgbench.judge.verdict import judge
 from fgbench.papers.printed import load_papers
 from fgbench.run_table import OTHER_TEST_SET, OVER_SEEDS, RUNS, run_frame, run_sheet
-from fgbench.verdict import judge
 
 CELLS = list(load_papers()["bcnn"].cells())
 

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from fgbench.compare.finding import KINDS, Comparison
-from fgbench.compare.history import Night, read_history
-from fgbench.compare.nights import BASELINE, REFUSED, SESSIONS, TONIGHT
-from fgbench.compare.summary import HEADS, junit, markdown
 from fgbench.console import out, table
+from fgbench.judge.nightly.findings import KINDS, Comparison
+from fgbench.judge.nightly.history import Night, read_history
+from fgbench.judge.nightly.nights import BASELINE, REFUSED, SESSIONS, TONIGHT
+from fgbench.judge.nightly.summary import HEADS, junit, markdown
 from fgbench.report.history import history_page
 from fgbench.report_commands import write_report
 from fgbench.util.errors import FgbenchError

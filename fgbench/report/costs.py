@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
+from fgbench.judge.verdict import sampling_of
 from fgbench.metrics.values import headline
 from fgbench.records.record import Record
 from fgbench.report import model
@@ -12,7 +13,6 @@ from fgbench.report.figures import Spot, scatter
 from fgbench.report.groups import Group, first_rows, named, nearest_first, values_of
 from fgbench.report.pages import Page
 from fgbench.report.speed import FramesLine, SpeedPage
-from fgbench.verdict import sampling_of
 
 MOST_CHARTS = 8
 """A chart takes a tenth of a second to draw; what is not drawn is in the tables."""

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
+from fgbench.judge.verdict import merit
 from fgbench.records.record import Record
 from fgbench.report.charts import Chart
 from fgbench.report.model import by_protocol
-from fgbench.verdict import merit
 
 Group = Sequence[Record]
 """Runs that differ in their seed alone."""

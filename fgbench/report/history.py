@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from fgbench.compare.history import Night
+from fgbench.judge.nightly.history import Night
 from fgbench.report.model import Source
 from fgbench.report.pages import Page
 from fgbench.report.panel import GROUND, LEFT, RIGHT, TOP, panel, polyline, upright

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from fgbench.judge.verdict import Outcome, Verdict, recipe_of
 from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Deviation
 from fgbench.report import model
@@ -15,7 +16,6 @@ from fgbench.report.learning import learning_sections
 from fgbench.report.overview import OUTCOMES, Count
 from fgbench.report.pages import Page
 from fgbench.util.hashing import hash_value
-from fgbench.verdict import Outcome, Verdict, recipe_of
 
 MOST_PROTOCOLS = 3
 """Of one page whose confusions and parts are drawn."""

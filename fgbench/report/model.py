@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from fgbench.anomalies import Anomalies, Anomaly
-from fgbench.claims import ClaimState
+from fgbench.judge.anomalies import Anomalies, Anomaly
+from fgbench.judge.claims import ClaimState
+from fgbench.judge.verdict import Outcome, Verdict
 from fgbench.metrics.values import headline as main_value
 from fgbench.papers.printed import Cell, Paper, Table
 from fgbench.records.record import Deviation, Record
 from fgbench.statistics import Interval
-from fgbench.verdict import Outcome, Verdict
 
 NONE = "–"  # noqa: RUF001
 """Stands where there is no number."""

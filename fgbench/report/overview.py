@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fgbench.anomalies import Anomalies, Anomaly
+from fgbench.judge.anomalies import Anomalies, Anomaly
+from fgbench.judge.verdict import Outcome, Verdict, sampling_of
 from fgbench.metrics.values import headline
 from fgbench.papers.printed import Cell, Paper
 from fgbench.records.record import Record
 from fgbench.report.model import BADGES, Badge, mean_of, oddities, published, test_fps
 from fgbench.statistics import Interval
-from fgbench.verdict import Outcome, Verdict, sampling_of
 
 OUTCOMES = tuple(outcome for outcome in BADGES if outcome != Outcome.CONTEXT)
 """The columns of the matrix; other groups' numbers are not ours to judge."""

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from fgbench.analysis import word
-from fgbench.anomalies import Anomalies
-from fgbench.claims import ClaimResult
+from fgbench.judge.anomalies import Anomalies
+from fgbench.judge.claims import ClaimResult
+from fgbench.judge.frames import word
+from fgbench.judge.verdict import Verdict, best_runs, name_of
 from fgbench.papers.printed import Paper
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.phases import phases_of
@@ -28,7 +29,6 @@ from fgbench.report.scaling import scaling_curve
 from fgbench.report.speed import FILTERS, SpeedPage
 from fgbench.report.strip import reach, strip
 from fgbench.util.files import write_text
-from fgbench.verdict import Verdict, best_runs, name_of
 
 
 def render(

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from fgbench.judge.verdict import Verdict
 from fgbench.report.model import BADGES, interval
-from fgbench.verdict import Verdict
 
 WIDTH, HEIGHT = 120, 16
 

@@ -7,11 +7,11 @@ from bench_file import everything, write
 from made_records import RECIPES, Kept, deviation, made, of_accuracy, of_right
 from PIL import Image
 
-from fgbench.anomalies import Anomaly
-from fgbench.claims import check_claims
-from fgbench.columns import judge_papers
-from fgbench.compare.benches import Bench
-from fgbench.compare.history import Night
+from fgbench.judge.anomalies import Anomaly
+from fgbench.judge.claims import check_claims
+from fgbench.judge.columns import judge_papers
+from fgbench.judge.nightly.bench_times import Bench
+from fgbench.judge.nightly.history import Night
 from fgbench.papers.printed import load_papers
 from fgbench.records.record import Point, Weights
 from fgbench.report.history import history_page

@@ -5,9 +5,9 @@ import pytest
 from made_records import RECIPES
 from test_render import HOSTILE, PAPERS, Parsed, only_our_script
 
-from fgbench.columns import judge_papers
-from fgbench.compare.benches import Bench
-from fgbench.compare.history import Night
+from fgbench.judge.columns import judge_papers
+from fgbench.judge.nightly.bench_times import Bench
+from fgbench.judge.nightly.history import Night
 from fgbench.report.history import history_page, lines_of
 from fgbench.report.render import render
 

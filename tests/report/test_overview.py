@@ -3,15 +3,15 @@ from busy import PAPERS, busy_records
 from made_records import RECIPES, deviation, of_accuracy
 from test_render import Parsed, pages
 
-from fgbench.anomalies import Anomaly
-from fgbench.columns import judge_papers
+from fgbench.judge.anomalies import Anomaly
+from fgbench.judge.columns import judge_papers
+from fgbench.judge.verdict import Outcome
 from fgbench.report.model import source
 from fgbench.report.overview import OUTCOMES, matrix, next_steps, place, run_line
 from fgbench.report.pages import Page, address, navigation
 from fgbench.report.pictures import Pictures
 from fgbench.report.strip import reach, strip
 from fgbench.util.errors import Obstacle
-from fgbench.verdict import Outcome
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from made_records import RECIPES, Kept, deviation, made, of_accuracy, of_right
 
-from fgbench.anomalies import Anomaly
-from fgbench.claims import check_claims
-from fgbench.columns import judge_papers
+from fgbench.judge.anomalies import Anomaly
+from fgbench.judge.claims import check_claims
+from fgbench.judge.columns import judge_papers
 from fgbench.papers.printed import load_papers
 from fgbench.records.record import Point
 from fgbench.report.pages import SCRIPT

@@ -5,11 +5,11 @@ import pytest
 from bench_file import content, everything, frames, hot, scaling, write
 from test_render import HOSTILE, PAPERS, RECIPES, Parsed, only_our_script
 
-from fgbench.claims import check_claims
+from fgbench.judge.claims import check_claims
+from fgbench.judge.verdict import judge
 from fgbench.report.render import render
 from fgbench.report.speed import duration, rate, speed_page
 from fgbench.speed.bench_rows import read_session
-from fgbench.verdict import judge
 
 
 def pages(tmp_path, *contents):

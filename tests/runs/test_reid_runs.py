@@ -10,6 +10,7 @@ import torch
 from mini_reid import persons, random_values, recipe, runs_of
 
 from fgbench.datasets import reid_datasets
+from fgbench.judge.verdict import Outcome, judge
 from fgbench.methods.base import Outputs
 from fgbench.metrics.person_search import chosen_splits
 from fgbench.metrics.search_rules import Ranking
@@ -19,7 +20,6 @@ from fgbench.papers.recipes import load_recipes
 from fgbench.records.record import Store, by_identity
 from fgbench.runs.execute import _predict
 from fgbench.util.errors import FgbenchError
-from fgbench.verdict import Outcome, judge
 
 CELLS = {cell.id: cell for cell in load_papers()["where_to_focus"].cells()}
 HEAD = {"classifier": mini_reid.STAGES["classifier"]}

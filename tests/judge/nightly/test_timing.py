@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from simulated import night, worse
 
-from fgbench.compare.benches import Bench, read_benches
-from fgbench.compare.speed import compare_speed
+from fgbench.judge.nightly.bench_times import Bench, read_benches
+from fgbench.judge.nightly.timing import compare_speed
 from fgbench.util.errors import FgbenchError
 
 

@@ -7,8 +7,8 @@ from math import exp, inf, log1p
 import numpy as np
 from scipy import special
 
-from fgbench.compare.benches import Bench
-from fgbench.compare.finding import Check, Finding, Kind
+from fgbench.judge.nightly.bench_times import Bench
+from fgbench.judge.nightly.findings import Check, Finding, Kind
 from fgbench.statistics import holm
 from fgbench.statistics.moderated_variance import Moderated, moderate
 

@@ -6,12 +6,12 @@ import pytest
 from made_records import made, of_right
 from simulated import kept
 
-from fgbench.compare import values
-from fgbench.compare.finding import comparison
-from fgbench.compare.folder import read_folder
-from fgbench.compare.history import values_of
-from fgbench.compare.match import match, name_of
-from fgbench.compare.quality import compare_quality
+from fgbench.judge.nightly import value_tests as values
+from fgbench.judge.nightly.findings import comparison
+from fgbench.judge.nightly.history import values_of
+from fgbench.judge.nightly.quality import compare_quality
+from fgbench.judge.nightly.results_folder import read_folder
+from fgbench.judge.nightly.run_matching import match, name_of
 from fgbench.metrics.ranking import Search, rank
 from fgbench.metrics.values import measure
 from fgbench.records.record import Store

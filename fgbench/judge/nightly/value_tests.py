@@ -7,7 +7,7 @@ from math import isfinite
 
 import numpy as np
 
-from fgbench.compare.match import name_of
+from fgbench.judge.nightly.run_matching import name_of
 from fgbench.metrics.per_sample import Arrays, Samples, sample_values
 from fgbench.records.record import Record
 from fgbench.statistics import holm

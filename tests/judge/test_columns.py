@@ -1,10 +1,10 @@
 from made_records import RECIPES, deviation, made, of_accuracy
 
-from fgbench.columns import judge_papers, one_protocol_a_column
-from fgbench.identity import difference, may_share, shared_hash
+from fgbench.judge.columns import judge_papers, one_protocol_a_column
+from fgbench.judge.protocol_diff import difference, may_share, shared_hash
+from fgbench.judge.verdict import Outcome
 from fgbench.papers.printed import load_papers
 from fgbench.util.hashing import hash_value
-from fgbench.verdict import Outcome
 
 PAPERS = load_papers()
 BCNN = {"bcnn": PAPERS["bcnn"]}

@@ -3,7 +3,7 @@
 import re
 from xml.etree import ElementTree
 
-from fgbench.compare.finding import KINDS, Check, Comparison, Finding
+from fgbench.judge.nightly.findings import KINDS, Check, Comparison, Finding
 
 HEADS = {
     "broken": "Broken",

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fgbench.anomalies import find_anomalies
-from fgbench.compare.finding import Check, Finding, Kind
-from fgbench.compare.folder import Kept
-from fgbench.compare.match import differing, match, name_of
-from fgbench.compare.values import Pair, held
-from fgbench.identity import difference
+from fgbench.judge.anomalies import find_anomalies
+from fgbench.judge.nightly.findings import Check, Finding, Kind
+from fgbench.judge.nightly.results_folder import Kept
+from fgbench.judge.nightly.run_matching import differing, match, name_of
+from fgbench.judge.nightly.value_tests import Pair, held
+from fgbench.judge.protocol_diff import difference
 from fgbench.metrics.values import Value
 from fgbench.util.hashing import hash_value
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from fgbench.anomalies import Anomalies
-from fgbench.identity import difference, may_share
+from fgbench.judge.anomalies import Anomalies
+from fgbench.judge.protocol_diff import difference, may_share
+from fgbench.judge.verdict import Outcome, Verdict, closeness, judge, recipe_of
 from fgbench.papers.printed import Cell, Paper
 from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Record
 from fgbench.util.errors import Obstacle
-from fgbench.verdict import Outcome, Verdict, closeness, judge, recipe_of
 
 
 def judge_papers(
@@ -26,7 +26,7 @@ def judge_papers(
         records: every record at hand.
         obstacles: recipe key -> why its `paper` profile cannot run here.
         recipes: every recipe there is, by key.
-        anomalies: run id -> what `fgbench.anomalies.find_anomalies` found.
+        anomalies: run id -> what `fgbench.judge.anomalies.find_anomalies` found.
     """
     by_recipe: dict[str, list[Record]] = {}
     for record in records:

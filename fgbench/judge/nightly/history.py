@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fgbench.compare.benches import Bench
-from fgbench.compare.folder import Kept
-from fgbench.compare.match import key_of, name_of
+from fgbench.judge.nightly.bench_times import Bench
+from fgbench.judge.nightly.results_folder import Kept
+from fgbench.judge.nightly.run_matching import key_of, name_of
 from fgbench.records.record import Record
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import write_text

@@ -3,8 +3,8 @@
 import numpy as np
 from simulated import CUB, NAMES, QUICK, kept, lose, night, quality_alarms, speed_alarms, worse
 
-from fgbench.compare.quality import compare_quality
-from fgbench.compare.speed import compare_speed
+from fgbench.judge.nightly.quality import compare_quality
+from fgbench.judge.nightly.timing import compare_speed
 
 
 def test_two_hundred_nights_without_a_change_raise_two_alarms_at_most():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from made_records import RECIPES, Kept, made, of_accuracy, of_right
 
-from fgbench.anomalies import find_anomalies, impossible, pairing_test, too_good
+from fgbench.judge.anomalies import find_anomalies, impossible, pairing_test, too_good
 from fgbench.papers.printed import load_papers
 from fgbench.records.record import Weights
 

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from made_records import PROTOCOL, RECIPES, deviation, made, of_accuracy
 
-from fgbench.anomalies import Anomaly
+from fgbench.judge.anomalies import Anomaly
+from fgbench.judge.verdict import Outcome, judge
 from fgbench.papers.printed import load_papers
 from fgbench.records.record import Weights
 from fgbench.util.errors import Obstacle
 from fgbench.util.hashing import hash_value
-from fgbench.verdict import Outcome, judge
 
 KEY = "bcnn/bcnn_dd@cub"
 CELLS = {cell.id: cell for cell in load_papers()["bcnn"].cells()}

@@ -124,9 +124,9 @@ def verdicts(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def judged(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any]]:
-    """The verdicts on every cell by the records of a folder: id of the paper -> `fgbench.verdict.Verdict`."""
-    from fgbench.anomalies import find_anomalies
-    from fgbench.columns import judge_papers
+    """The verdicts on every cell by the records of a folder: id of the paper -> `fgbench.judge.verdict.Verdict`."""
+    from fgbench.judge.anomalies import find_anomalies
+    from fgbench.judge.columns import judge_papers
     from fgbench.runs.planning import obstacles
 
     recipes, records = load_recipes(), store.records()

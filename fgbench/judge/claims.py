@@ -11,8 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from fgbench.anomalies import Anomalies, Outputs, impossible
-from fgbench.identity import difference, shared_hash
+from fgbench.judge.anomalies import Anomalies, Outputs, impossible
+from fgbench.judge.protocol_diff import difference, shared_hash
+from fgbench.judge.verdict import best_runs
 from fgbench.metrics.per_sample import sample_values
 from fgbench.metrics.values import value_name
 from fgbench.papers.printed import Claim, Paper
@@ -21,7 +22,6 @@ from fgbench.records.deviations import unlisted
 from fgbench.records.record import Deviation, Record
 from fgbench.statistics import ALPHA, Difference, compare_crossed, compare_resampled, holm
 from fgbench.util.errors import FgbenchError
-from fgbench.verdict import best_runs
 
 PROFILES = ("quick", "frozen", "paper")
 """From the least to the most that a claim is better checked on."""
@@ -105,7 +105,7 @@ def check_claims(
         records: every record at hand.
         outputs: gives their per-sample arrays.
         recipes: by key, to know what runs differ from them in.
-        anomalies: run id -> what `fgbench.anomalies.find_anomalies` found.
+        anomalies: run id -> what `fgbench.judge.anomalies.find_anomalies` found.
     """
     results = [_check(claim, records, outputs) for paper in papers.values() for claim in paper.claims]
     # A comparison that two papers claim is one test.

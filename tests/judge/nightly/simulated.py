@@ -1,4 +1,4 @@
-"""Nights that never were, and how often they raise an alarm: `python tests/compare/simulated.py` states the figures."""
+"""Nights that never were, and how often they raise an alarm: `python tests/judge/nightly/simulated.py` states the figures."""
 
 import sys
 from dataclasses import dataclass, replace
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from made_records import RECIPES, of_right
 from made_records import Kept as Arrays
 
-from fgbench.compare.benches import Bench
-from fgbench.compare.folder import Kept
-from fgbench.compare.quality import compare_quality
-from fgbench.compare.speed import compare_speed
+from fgbench.judge.nightly.bench_times import Bench
+from fgbench.judge.nightly.quality import compare_quality
+from fgbench.judge.nightly.results_folder import Kept
+from fgbench.judge.nightly.timing import compare_speed
 
 BENCHES, NIGHT, ROUND, SESSIONS, ROUNDS = 30, 0.03, 0.05, 6, 9
 NAMES = sorted(RECIPES)

@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fgbench.compare.benches import Bench, read_benches
-from fgbench.compare.finding import Check, Comparison, Finding, comparison
-from fgbench.compare.folder import Kept, read_folder
-from fgbench.compare.history import Night, append, read_history, speed_nights, values_of
-from fgbench.compare.quality import compare_quality
-from fgbench.compare.speed import compare_speed
+from fgbench.judge.nightly.bench_times import Bench, read_benches
+from fgbench.judge.nightly.findings import Check, Comparison, Finding, comparison
+from fgbench.judge.nightly.history import Night, append, read_history, speed_nights, values_of
+from fgbench.judge.nightly.quality import compare_quality
+from fgbench.judge.nightly.results_folder import Kept, read_folder
+from fgbench.judge.nightly.timing import compare_speed
 from fgbench.records.provenance import git_state
 from fgbench.records.record import RECORDS
 from fgbench.util.errors import FgbenchError

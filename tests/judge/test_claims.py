@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from made_records import RECIPES, Kept, deviation, made, of_right
 
-from fgbench.anomalies import Anomaly
-from fgbench.claims import ClaimState, check_claims
+from fgbench.judge.anomalies import Anomaly
+from fgbench.judge.claims import ClaimState, check_claims
 from fgbench.papers.printed import Claim, load_papers
 from fgbench.statistics import holm, mcnemar
 

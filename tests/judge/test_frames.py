@@ -8,7 +8,7 @@ import pytest
 from test_store import record
 
 import fgbench
-from fgbench.analysis import CELLS, VALUES, VERDICTS
+from fgbench.judge.frames import CELLS, VALUES, VERDICTS
 from fgbench.metrics.values import Value
 from fgbench.records.record import Store
 from fgbench.util.errors import FgbenchError

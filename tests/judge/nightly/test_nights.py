@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from made_records import of_right
 from test_cli import program, run
-from test_compare_quality import folder
+from test_quality import folder
 
-from fgbench.compare.finding import Check, Finding, comparison
-from fgbench.compare.history import Night, append, read_history, speed_nights
-from fgbench.compare.nights import compare_folders
-from fgbench.compare.summary import junit, markdown
+from fgbench.judge.nightly.findings import Check, Finding, comparison
+from fgbench.judge.nightly.history import Night, append, read_history, speed_nights
+from fgbench.judge.nightly.nights import compare_folders
+from fgbench.judge.nightly.summary import junit, markdown
 from fgbench.util.errors import FgbenchError
 
 HOSTILE = "<script>alert(1)</script>\"'&"
@@ -264,7 +264,7 @@ def test_the_history_is_only_added_to(tmp_path):
 
 
 def test_a_slower_night_is_no_baseline_until_it_is_accepted():
-    from test_compare_speed import bench
+    from test_timing import bench
 
     quiet, slow = (one(0, 1.0).model_copy(update={"benches": (bench(seconds=s),)}) for s in (1, 2))
     failed = slow.model_copy(update={"failed": ("b",), "passed": False})

@@ -6,9 +6,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from fgbench.anomalies import Anomalies, Anomaly, impossible, too_good
-from fgbench.decision import Decision, decide
-from fgbench.identity import Difference, difference
+from fgbench.judge.anomalies import Anomalies, Anomaly, impossible, too_good
+from fgbench.judge.margin_test import Decision, decide
+from fgbench.judge.protocol_diff import Difference, difference
 from fgbench.metrics.values import value_name
 from fgbench.papers.printed import Cell
 from fgbench.papers.recipes import Recipe
@@ -87,7 +87,7 @@ def judge(
     recipes: Mapping[str, Recipe],
     anomalies: Anomalies | None = None,
 ) -> Verdict:
-    """The verdict on one cell, by itself; arguments as `fgbench.columns.judge_papers`."""
+    """The verdict on one cell, by itself; arguments as `fgbench.judge.columns.judge_papers`."""
     if cell.role == "context":
         return Verdict(cell, Outcome.CONTEXT, "another group's published number; fgbench does not run it")
     key = recipe_of(cell)
