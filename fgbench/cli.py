@@ -232,7 +232,7 @@ def export(
     results: Folder = RESULTS,
 ) -> None:
     """Write measured values, verdicts, or a paper's table beside what was measured, for a program or a paper."""
-    from fgbench import export as export_
+    from fgbench.report.tables import export as export_
 
     export_.export(table, results, style, out)
 

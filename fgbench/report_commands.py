@@ -13,7 +13,7 @@ from fgbench.util.errors import FgbenchError
 if TYPE_CHECKING:
     from fgbench.judge.anomalies import Anomalies
     from fgbench.records.record import Record
-    from fgbench.report.pages import Page
+    from fgbench.report.html.pages import Page
 
 
 def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = (), more: Sequence["Page"] = ()) -> Path:
@@ -28,9 +28,9 @@ def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = (), m
     from fgbench.judge.claims import check_claims
     from fgbench.judge.columns import judge_papers
     from fgbench.records.record import store_of
-    from fgbench.report.pictures import Pictures
-    from fgbench.report.render import render
-    from fgbench.report.speed import speed_page
+    from fgbench.report.html.lazy_pictures import Pictures
+    from fgbench.report.html.render import render
+    from fgbench.report.html.speed_page import speed_page
     from fgbench.runs.planning import obstacles
     from fgbench.speed.bench_rows import read_session
 

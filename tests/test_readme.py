@@ -16,7 +16,7 @@ import fgbench
 from fgbench.datasets import datasets
 from fgbench.judge.verdict import Outcome
 from fgbench.records.record import Store
-from fgbench.report.model import BADGES
+from fgbench.report.html.model import BADGES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

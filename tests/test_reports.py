@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from markupsafe import escape
 
-from fgbench.differences import difference_frame
 from fgbench.judge.claims import check_claims
 from fgbench.judge.frames import judged as judged_by
 from fgbench.judge.verdict import Outcome, judge
@@ -13,7 +12,8 @@ from fgbench.metrics.values import headline
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import Settings, load_recipes
 from fgbench.records.record import by_identity, store_of
-from fgbench.report.model import number
+from fgbench.report.html.model import number
+from fgbench.report.tables.differences import difference_frame
 from fgbench.runs.planning import is_seeded
 
 WITH_PAGES = {"cub-200-2011"}

@@ -1,0 +1,140 @@
+"""Tables as files: CSV, Parquet and JSON with every bit, LaTeX and Markdown to be read."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from fgbench.judge import frames as analysis
+from fgbench.judge.verdict import Verdict
+from fgbench.papers.printed import Paper, load_papers
+from fgbench.papers.recipes import load_recipes
+from fgbench.records.record import Store
+from fgbench.report.tables.differences import difference_frame, difference_sheet
+from fgbench.report.tables.latex_markdown import latex, markdown
+from fgbench.report.tables.phase_table import phase_frame, phase_sheet
+from fgbench.report.tables.run_table import run_frame, run_sheet
+from fgbench.report.tables.sheet import Sheet, comparison, frame_sheet
+from fgbench.util.errors import FgbenchError, nearest
+from fgbench.util.files import write_atomic, write_text
+
+FORMATS = {"csv": ".csv", "parquet": ".parquet", "latex": ".tex", "markdown": ".md", "json": ".json"}
+"""Each format with the suffix of its files."""
+VALUES = ("recipe", "profile", "data", "seed", "metric", "value", "low", "high", "n", "unit", "comparable")
+CELLS = ("paper", "table", "row", "column", "data", "metric", "printed", "margin", "unit", "recipe")
+MARKUP: dict[str, Callable[[Sheet], str]] = {"latex": latex, "markdown": markdown}
+
+
+def export(name: str, results: Path, style: str | None, out: Path | None) -> None:
+    """Write a table to a file or, without one, to standard output.
+
+    Args:
+        name: `values`, `runs`, `phases`, `differences`, `cells`, `verdicts`, a paper such as `bcnn`, or a table of
+            it such as `bcnn/t1`.
+        results: a results folder, or one of records.
+        style: one of `FORMATS`; by default what the suffix of `out` says, else CSV.
+        out: the file.
+
+    Raises:
+        FgbenchError: an unknown table, format or suffix, no folder of results, or Parquet cannot be written.
+    """
+    style = _style(style, out)
+    if style == "parquet":
+        _check_parquet(out)
+    papers = load_papers()
+    tables = [f"{paper.id}/{table.id}" for paper in papers.values() for table in paper.tables]
+    known = ["values", *OF_RUNS, "cells", "verdicts", *papers, *tables]
+    if name not in known:
+        raise FgbenchError(f"no table named {name!r}; {nearest(name, known)}", "fgbench list papers")
+    if style in MARKUP:
+        text = "\n".join(map(MARKUP[style], _sheets(name, results, papers)))
+    else:
+        frame = _frame(name, results, papers)
+        if out and style == "parquet":
+            write_atomic(out, lambda path: frame.to_parquet(path, index=False, engine="pyarrow"))
+            return
+        text = frame.to_csv(index=False, lineterminator="\n") if style == "csv" else _json(frame)
+    if out:
+        write_text(out, text)
+    else:
+        sys.stdout.write(text)
+
+
+def _style(style: str | None, out: Path | None) -> str:
+    if style is None and out and out.suffix:
+        found = [name for name, suffix in FORMATS.items() if suffix == out.suffix]
+        if not found:
+            raise FgbenchError(
+                f"no format for files {out.suffix}; known: {', '.join(FORMATS.values())}", "--format csv"
+            )
+        return found[0]
+    style = style or "csv"
+    if style not in FORMATS:
+        raise FgbenchError(f"no format named {style!r}; {nearest(style, FORMATS)}")
+    return style
+
+
+def _judged(name: str, results: Path, papers: Mapping[str, Paper]) -> dict[str, list[Verdict]]:
+    wanted = {key: paper for key, paper in papers.items() if name in {"verdicts", key} or name.startswith(f"{key}/")}
+    return analysis.judged(wanted, analysis.store_at(results))
+
+
+def _frame(name: str, results: Path, papers: Mapping[str, Paper]) -> pd.DataFrame:
+    if name == "values":
+        return analysis.load(results)
+    if name in OF_RUNS:
+        return OF_RUNS[name][0](analysis.store_at(results), papers)
+    if name == "cells":
+        return analysis.cells()
+    found = [verdict for own in _judged(name, results, papers).values() for verdict in own]
+    table = name.partition("/")[2]
+    return analysis.verdict_frame([v for v in found if not table or v.cell.id.startswith(f"{table}/")])
+
+
+def _sheets(name: str, results: Path, papers: Mapping[str, Paper]) -> list[Sheet]:
+    if name == "values":
+        return [frame_sheet("values", "Measured values.", analysis.load(results), VALUES)]
+    if name in OF_RUNS:
+        return [OF_RUNS[name][1](_frame(name, results, papers))]
+    if name == "cells":
+        return [frame_sheet("cells", "Numbers that the papers print.", analysis.cells(), CELLS)]
+    return [
+        comparison(papers[key], table, own)
+        for key, own in _judged(name, results, papers).items()
+        for table in papers[key].tables
+        if name in {"verdicts", key, f"{key}/{table.id}"}
+    ]
+
+
+def _runs(store: Store, papers: Mapping[str, Paper]) -> pd.DataFrame:
+    verdicts = [verdict for own in analysis.judged(papers, store).values() for verdict in own]
+    return run_frame(store.records(), verdicts)
+
+
+OF_RUNS: dict[str, tuple[Callable[[Store, Mapping[str, Paper]], pd.DataFrame], Callable[[pd.DataFrame], Sheet]]] = {
+    "runs": (_runs, run_sheet),
+    "phases": (lambda store, papers: phase_frame(store.records()), phase_sheet),
+    "differences": (
+        lambda store, papers: difference_frame(store.records(), store.outputs, load_recipes()),
+        difference_sheet,
+    ),
+}
+"""Tables on runs: by records and papers, and how each is set to be read."""
+
+
+def _json(frame: pd.DataFrame) -> str:
+    """Rows as JSON, numbers as they are; pandas itself would round them to 15 digits."""
+    plain = frame.astype(dict.fromkeys(frame.select_dtypes("datetimetz"), "string")).astype(object)
+    rows = plain.where(frame.notna(), None).to_dict("records")
+    return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _check_parquet(out: Path | None) -> None:
+    if out is None:
+        raise FgbenchError("Parquet is not for a terminal", "--out values.parquet")
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise FgbenchError("Parquet needs pyarrow, which is not here", "pip install 'fgbench[parquet]'") from error

@@ -1,0 +1,122 @@
+import math
+
+import numpy as np
+import pytest
+from made_records import RECIPES, deviation, of_accuracy
+from scipy import stats
+
+from fgbench.judge.verdict import judge
+from fgbench.papers.printed import load_papers
+from fgbench.report.tables.run_table import OTHER_TEST_SET, OVER_SEEDS, RUNS, run_frame, run_sheet
+
+CELLS = list(load_papers()["bcnn"].cells())
+
+
+def table(records):
+    return run_frame(records, [judge(cell, records, {}, RECIPES) for cell in CELLS])
+
+
+def row_of(frame, number=0):
+    return frame.iloc[number].to_dict()
+
+
+def test_seeds_share_a_row_with_the_interval_of_their_mean():
+    percents = [83.0, 84.5, 84.1]
+    records = [of_accuracy(percent, seed) for seed, percent in enumerate(percents)]
+    frame = table(records)
+    (row,) = [row_of(frame)]
+    assert len(frame) == 1
+    assert (row["seeds"], row["printed"], row["verdict"]) == (3, "84.0", str(judge_cell(records).outcome))
+    assert row["measured"] == pytest.approx(np.mean(percents), abs=1e-12)
+    ends = stats.t.interval(0.95, 2, np.mean(percents), stats.sem(percents))
+    assert (row["low"], row["high"]) == pytest.approx(ends, abs=1e-9)
+    assert row["interval"] == OVER_SEEDS
+    assert row["runs"].split(", ") == [record.run_id for record in records]
+
+
+def test_a_seed_run_once_more_with_the_test_images_watched_is_one_seed():
+    plain = of_accuracy(80.0)
+    watched = plain.model_copy(
+        update={"run_id": "watched", "values": plain.values | {"watched/last_epoch": plain.values["accuracy"]}}
+    )
+    other = of_accuracy(82.0, 1)
+    frame = table([plain, watched])
+    row = row_of(frame)
+    assert (len(frame), row["seeds"], row["runs"]) == (1, 1, "watched")
+    assert (row["low"], row["high"]) == (plain.values["accuracy"].low, plain.values["accuracy"].high)
+    row = row_of(table([plain, watched, other]))
+    assert (row["seeds"], row["measured"], row["runs"]) == (2, 81.0, f"watched, {other.run_id}")
+
+
+def judge_cell(records):
+    (cell,) = [cell for cell in CELLS if cell.id == "t1/bcnn_dd/birds"]
+    return judge(cell, records, {}, RECIPES)
+
+
+def test_a_lone_seed_has_the_interval_for_another_test_set():
+    record = of_accuracy(80.0)
+    row = row_of(table([record]))
+    assert (row["low"], row["high"]) == (record.values["accuracy"].low, record.values["accuracy"].high)
+    assert row["interval"] == OTHER_TEST_SET
+
+
+def test_a_table_says_of_each_interval_what_it_is_of():
+    alone = of_accuracy(70.0, recipe="bcnn/cbp_ts_dd@cub")
+    sheet = run_sheet(table([*(of_accuracy(percent, seed) for seed, percent in enumerate([83.0, 84.5])), alone]))
+    notes, place = dict(sheet.notes), sheet.heads.index("95 %")
+    assert [notes[row[place].note] for row in sheet.rows] == [OVER_SEEDS, OTHER_TEST_SET]
+
+
+def test_cost_is_the_mean_time_and_the_most_memory():
+    records = [of_accuracy(80.0, seed) for seed in range(2)]
+    costs = [(10.0, 300.0, 7), (30.0, 200.0, 0)]
+    records = [
+        record.model_copy(
+            update={"cost": record.cost.model_copy(update={"wall_s": wall_s, "peak_mib": mib, "recalled": recalled})}
+        )
+        for record, (wall_s, mib, recalled) in zip(records, costs, strict=True)
+    ]
+    row = row_of(table(records))
+    assert (row["wall_s"], row["peak_mib"], row["recalled"]) == (20.0, 300.0, 7)
+    sheet = run_sheet(table(records))
+    assert "without the network: 7 times it was spared an image" in sheet.notes[0][1]
+    assert "≥ 20" in [entry.text for entry in sheet.rows[0]]
+
+
+def test_a_run_that_answers_nothing_has_no_printed_number():
+    record = of_accuracy(80.0, recipe="bcnn/cbp_rm_dd@cub")
+    sheet = run_sheet(table([record]))
+    texts = dict(zip(sheet.heads, (entry.text for entry in sheet.rows[0]), strict=True))
+    assert (texts["printed"], texts["verdict"]) == ("–", "")  # noqa: RUF001
+    assert texts["measured"] == "80.00 %"
+
+
+def test_each_deviation_is_told_once():
+    odd = deviation("test_pipeline")
+    files = deviation("weights").model_copy(update={"recipe": ["vgg16.matconvnet"], "run": []})
+    records = [of_accuracy(80.0)]
+    records += [
+        of_accuracy(70.0, recipe=f"bcnn/{name}@cub", deviations=deviations)
+        for name, deviations in (("cbp_ts_dd", [odd]), ("cbp_rm_dd", [files, odd]))
+    ]
+    sheet = run_sheet(table(records))
+    notes = dict(sheet.notes)
+    told = [[notes[letter] for letter in row[0].note.split(",") if letter] for row in sheet.rows]
+    pipeline, weights = "test_pipeline: 1 -> 2", "weights: vgg16.matconvnet -> any"
+    assert told == [[], [pipeline], [weights, pipeline]]
+    assert set(notes.values()) == {pipeline, weights, OTHER_TEST_SET}
+
+
+def test_without_records_there_is_a_table_of_the_same_columns():
+    frame = table([])
+    assert list(frame.columns) == list(RUNS)
+    assert frame.empty
+    assert run_sheet(frame).rows == ()
+
+
+def test_a_value_without_an_interval_shows_none():
+    record = of_accuracy(80.0)
+    bare = record.values["accuracy"].model_copy(update={"low": None, "high": None})
+    frame = table([record.model_copy(update={"values": {"accuracy": bare}})])
+    assert math.isnan(frame.low[0])
+    assert run_sheet(frame).rows[0][2].text == "–"  # noqa: RUF001
