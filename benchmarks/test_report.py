@@ -9,8 +9,8 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from many import fill
 
+from fgbench.cli.report import write_report
 from fgbench.records.provenance import peak_mib
-from fgbench.report_commands import write_report
 
 RECORDS = 10_000
 AT_MOST_S, AT_MOST_MIB = 30.0, 2048

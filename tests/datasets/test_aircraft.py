@@ -8,7 +8,7 @@ import pytest
 from pictures import photo
 from PIL import Image
 
-from fgbench import data_commands
+from fgbench.cli import data as data_commands
 from fgbench.datasets import aircraft, datasets
 from fgbench.datasets.check import check
 from fgbench.papers.recipes import load_recipes

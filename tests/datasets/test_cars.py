@@ -6,7 +6,7 @@ from pictures import photo
 from PIL import Image
 from scipy.io import savemat
 
-from fgbench import data_commands
+from fgbench.cli import data as data_commands
 from fgbench.datasets import cars, datasets
 from fgbench.datasets.check import check
 from fgbench.util.errors import FgbenchError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from reid_folders import MARKET, image, market
 
-from fgbench import data_commands
+from fgbench.cli import data as data_commands
 from fgbench.datasets import find, market1501, reid_datasets
 from fgbench.datasets import image_hash as images
 from fgbench.datasets.check import check

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from reid_folders import VIPER_PERSONS, image, viper
 
-from fgbench import data_commands
+from fgbench.cli import data as data_commands
 from fgbench.datasets import reid_datasets
 from fgbench.datasets import viper as data
 from fgbench.datasets.check import check

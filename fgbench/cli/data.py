@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fgbench import datasets
-from fgbench.console import Progress, out, table
+from fgbench.cli.console import Progress, out, table
 from fgbench.datasets.check import COUNTED, check
 from fgbench.datasets.reid import ReidIndex
 from fgbench.datasets.source import Source

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from fgbench import datasets
-from fgbench.console import table
-from fgbench.data_commands import is_here
+from fgbench.cli.console import table
+from fgbench.cli.data import is_here
 from fgbench.papers.printed import Paper, load_papers
 from fgbench.papers.recipes import load_recipes
 from fgbench.util.errors import FgbenchError, nearest

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fgbench.console import Progress, out, table
-from fgbench.data_commands import is_here
+from fgbench.cli.console import Progress, out, table
+from fgbench.cli.data import is_here
 from fgbench.papers.recipes import Recipe, load_recipes
 from fgbench.util.errors import FgbenchError, nearest
 

@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
-from fgbench.console import out, table
+from fgbench.cli.console import out, table
+from fgbench.cli.report import write_report
 from fgbench.judge.nightly.findings import KINDS, Comparison
 from fgbench.judge.nightly.history import Night, read_history
 from fgbench.judge.nightly.nights import BASELINE, REFUSED, SESSIONS, TONIGHT
 from fgbench.judge.nightly.summary import HEADS, junit, markdown
 from fgbench.report.html.history_page import history_page
-from fgbench.report_commands import write_report
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import write_json, write_text
 

@@ -13,7 +13,8 @@ import pytest
 from test_store import record
 from typer.testing import CliRunner
 
-from fgbench import cli, data_commands
+from fgbench import cli
+from fgbench.cli import data as data_commands
 from fgbench.datasets import datasets
 from fgbench.metrics.values import measure
 from fgbench.records.record import Store

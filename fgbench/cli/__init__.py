@@ -66,7 +66,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """Papers, the rows and cells of their tables, recipes, methods and data sets."""
-    from fgbench.catalogue import catalogue, show_catalogue
+    from fgbench.cli.listing import catalogue, show_catalogue
 
     found = catalogue(kind)
     typer.echo(json.dumps(found, indent=1, ensure_ascii=False)) if as_json else show_catalogue(found)
@@ -75,7 +75,7 @@ def list_(
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """What can run here, what is missing, and the command that would get it."""
-    from fgbench.doctor import examine, show
+    from fgbench.cli.doctor import examine, show
 
     found = examine()
     typer.echo(json.dumps(found, indent=1, ensure_ascii=False)) if as_json else show(found)
@@ -84,7 +84,7 @@ def doctor(as_json: AsJson = False) -> None:
 @data_app.command("get")
 def data_get(name: Annotated[str, typer.Argument(help="Data set, such as cub.")]) -> None:
     """Download the official archive (resumable, checksum verified) and unpack it."""
-    from fgbench.data_commands import get_data
+    from fgbench.cli.data import get_data
 
     typer.echo(f"{name} is at {get_data(name)}")
 
@@ -92,7 +92,7 @@ def data_get(name: Annotated[str, typer.Argument(help="Data set, such as cub.")]
 @data_app.command("check")
 def data_check(name: Annotated[str, typer.Argument(help="Data set, such as cub.")], as_json: AsJson = False) -> None:
     """Decode every image and hold every annotation against the official one; exit code 1 when something is wrong."""
-    from fgbench.data_commands import check_data
+    from fgbench.cli.data import check_data
 
     raise typer.Exit(0 if check_data(name, as_json=as_json) else 1)
 
@@ -100,7 +100,7 @@ def data_check(name: Annotated[str, typer.Argument(help="Data set, such as cub."
 @weights_app.command("list")
 def weights_list(as_json: AsJson = False) -> None:
     """Every weight file that recipes may name, and whether it is here."""
-    from fgbench.data_commands import list_weights
+    from fgbench.cli.data import list_weights
 
     list_weights(as_json=as_json)
 
@@ -173,7 +173,7 @@ def run(
     results: Folder = RESULTS,
 ) -> None:
     """Run recipes and write their records; finished runs are kept, interrupted ones go on."""
-    from fgbench.run_commands import Request, choose_cluster, run_recipes
+    from fgbench.cli.run import Request, choose_cluster, run_recipes
     from fgbench.runs.planning import Changes
 
     cluster = choose_cluster(executor, jobs, address=address, cpus=cpus, gpus=gpus, retries=retries)
@@ -195,8 +195,8 @@ def reproduce(
     results: Folder = RESULTS,
 ) -> None:
     """Run every recipe of a data set, judge every cell, and render the report."""
-    from fgbench.report_commands import write_report
-    from fgbench.run_commands import Request, choose_cluster, run_recipes
+    from fgbench.cli.report import write_report
+    from fgbench.cli.run import Request, choose_cluster, run_recipes
 
     cluster = choose_cluster(executor, jobs, address=address, cpus=cpus, gpus=gpus, retries=retries)
     code = run_recipes(Request(data, (), profile, seeds, jobs, cluster=cluster), results)
@@ -213,7 +213,7 @@ def report(
     ] = None,
 ) -> None:
     """Render the report from the records at hand."""
-    from fgbench.report_commands import write_report
+    from fgbench.cli.report import write_report
 
     typer.echo(f"report: {write_report(results, out or results / 'report', benchmarks or ())}")
 
@@ -242,7 +242,7 @@ def verify(
     results: Annotated[Path, typer.Argument(help="Folder that keeps records, or folders with records.")] = RESULTS,
 ) -> None:
     """Recompute every value from its per-sample outputs; exit code 1 when one differs."""
-    from fgbench.report_commands import verify_records
+    from fgbench.cli.report import verify_records
 
     raise typer.Exit(0 if verify_records(results) else 1)
 
@@ -265,7 +265,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """What got worse or better, is new, or was not run; exit code 1 when something is worse, changed or missing."""
-    from fgbench.compare import verbs
+    from fgbench.cli import nightly as verbs
     from fgbench.judge.nightly.nights import compare_folders
 
     result = compare_folders(base, head, base_times or (), head_times or ())
@@ -286,7 +286,7 @@ def nightly(
     ] = False,
 ) -> None:
     """Hold the night in <results>/tonight against those kept, and keep it; exit code 1 as for compare."""
-    from fgbench.compare import verbs
+    from fgbench.cli import nightly as verbs
     from fgbench.judge.nightly.nights import judge_night
 
     result, night = judge_night(results, fixed=fixed, require_baseline=require_baseline, accept=accept)

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 
 from fgbench import __version__
-from fgbench.console import out, table
+from fgbench.cli.console import out, table
 from fgbench.util.files import cache_folder
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", "pydantic")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fgbench.console import out
+from fgbench.cli.console import out
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import load_recipes
 from fgbench.util.errors import FgbenchError
