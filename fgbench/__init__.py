@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
+from fgbench._version import __version__
+
 if TYPE_CHECKING:
     from fgbench.judge.frames import cells, load, outputs, verdicts
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "cells", "load", "outputs", "verdicts"]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.records.record import Store, store_of
+from fgbench.records.store import Store, store_of
 from fgbench.util.errors import FgbenchError
 
 HIGHEST = 5

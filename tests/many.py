@@ -6,7 +6,8 @@ from itertools import product
 import numpy as np
 from made_records import RECIPES, of_right
 
-from fgbench.records.record import SCHEMA, Point, Weights, store_of
+from fgbench.records.record import SCHEMA, Point, Weights
+from fgbench.records.store import store_of
 from fgbench.util.hashing import hash_file, hash_value
 
 IMAGES, CLASSES = 400, 20

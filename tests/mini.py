@@ -6,7 +6,8 @@ from pathlib import Path
 from fgbench.datasets import Dataset, cub, datasets, synthetic
 from fgbench.datasets.synthetic import SyntheticBirds
 from fgbench.papers.recipes import Recipe, Stage, load_recipes
-from fgbench.records.record import Record, store_of
+from fgbench.records.record import Record
+from fgbench.records.store import store_of
 from fgbench.runs.executors.runner import do_run
 from fgbench.runs.planning import Changes, Run, plan
 from fgbench.runs.training import tiny_weights as pretrain

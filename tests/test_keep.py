@@ -8,7 +8,7 @@ import pytest
 from test_store import record
 
 from fgbench.metrics.values import measure
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.util.errors import FgbenchError
 
 KEEP = runpy.run_path(str(Path(__file__).parents[1] / "reports/keep.py"))

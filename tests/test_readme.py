@@ -15,7 +15,7 @@ from test_store import record
 import fgbench
 from fgbench.datasets import datasets
 from fgbench.judge.verdict import Outcome
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.report.html.model import BADGES
 
 ROOT = Path(__file__).parents[1]

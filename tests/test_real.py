@@ -5,7 +5,7 @@ import pytest
 from real import REAL
 
 from fgbench.papers.recipes import load_recipes
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.runs.planning import Changes, plan
 
 pytestmark = [

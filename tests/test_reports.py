@@ -11,7 +11,8 @@ from fgbench.judge.verdict import Outcome, judge
 from fgbench.metrics.values import headline
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import Settings, load_recipes
-from fgbench.records.record import by_identity, store_of
+from fgbench.records.record import by_identity
+from fgbench.records.store import store_of
 from fgbench.report.html.model import number
 from fgbench.report.tables.differences import difference_frame
 from fgbench.runs.planning import is_seeded

@@ -47,7 +47,7 @@ def main() -> None:
 
 def _version(value: bool) -> None:
     if value:
-        from fgbench import __version__
+        from fgbench._version import __version__
 
         typer.echo(f"fgbench {__version__}")
         raise typer.Exit

@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from fgbench import __version__
+from fgbench._version import __version__
 from fgbench.cli.console import out, table
 from fgbench.util.files import cache_folder
 

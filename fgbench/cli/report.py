@@ -27,7 +27,7 @@ def write_report(results: Path, folder: Path, benchmarks: Sequence[Path] = (), m
     from fgbench.judge.anomalies import find_anomalies
     from fgbench.judge.claims import check_claims
     from fgbench.judge.columns import judge_papers
-    from fgbench.records.record import store_of
+    from fgbench.records.store import store_of
     from fgbench.report.html.lazy_pictures import Pictures
     from fgbench.report.html.render import render
     from fgbench.report.html.speed_page import speed_page
@@ -68,7 +68,7 @@ def verify_records(results: Path) -> bool:
     Raises:
         FgbenchError: there is no record.
     """
-    from fgbench.records.record import campaigns
+    from fgbench.records.store import campaigns
 
     right = [_verify(folder) for folder in campaigns(results)]
     return all(right)
@@ -76,7 +76,7 @@ def verify_records(results: Path) -> bool:
 
 def _verify(folder: Path) -> bool:
     from fgbench.judge.anomalies import find_anomalies
-    from fgbench.records.record import store_of
+    from fgbench.records.store import store_of
 
     store = store_of(folder)
     records = store.records()

@@ -94,7 +94,7 @@ def choose_cluster(executor: str, jobs: int | None, **options: Any) -> Any:
 def run_recipes(request: Request, results: Path) -> int:
     """Run what was asked for and print how it came out; returns the exit code."""
     from fgbench.metrics.values import headline
-    from fgbench.records.record import store_of
+    from fgbench.records.store import store_of
     from fgbench.runs.training.distributed import rank
 
     planned, result = (_run_on_cluster if request.cluster else _run_here)(request, results)

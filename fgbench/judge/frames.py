@@ -16,7 +16,8 @@ import pandas as pd
 
 from fgbench.papers.printed import Cell, Paper, load_papers
 from fgbench.papers.recipes import load_recipes
-from fgbench.records.record import Deviation, Record, Store
+from fgbench.records.record import Deviation, Record
+from fgbench.records.store import Store
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.hashing import hash_file
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from fgbench import __version__
+from fgbench._version import __version__
 from fgbench.records.phase_log import Journal
 from fgbench.util.memory import peak_mib
 

@@ -24,7 +24,8 @@ from fgbench.papers.recipes import Settings
 from fgbench.records.phase_log import Journal
 from fgbench.records.pictures import save_pictures, save_searches, shown_rows
 from fgbench.records.provenance import cost, provenance
-from fgbench.records.record import Record, Store
+from fgbench.records.record import Record
+from fgbench.records.store import Store
 from fgbench.runs.experiment import Experiment, PersonSearch, experiment, protocol_of
 from fgbench.runs.planning import Run, reduced, source_of
 from fgbench.runs.protocol import Split

@@ -19,7 +19,7 @@ from filelock import FileLock
 from rich import progress as bars
 from rich.console import Console
 
-from fgbench import __version__
+from fgbench._version import __version__
 from fgbench.util.archive import extract
 from fgbench.util.errors import FgbenchError
 

@@ -17,7 +17,7 @@ from fgbench import cli
 from fgbench.cli import data as data_commands
 from fgbench.datasets import datasets
 from fgbench.metrics.values import measure
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.runs.executors.pool import Failure
 from fgbench.runs.executors.runner import Result
 from fgbench.runs.planning import Plan

@@ -10,7 +10,7 @@ from test_store import record
 import fgbench
 from fgbench.judge.frames import CELLS, VALUES, VERDICTS
 from fgbench.metrics.values import Value
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.util.errors import FgbenchError
 
 ODD = {

@@ -8,7 +8,7 @@ from fgbench.metrics.keypoints import mean_pck, pck, pck_hits
 from fgbench.metrics.parts import part_boxes, pcp
 from fgbench.metrics.values import ALPHAS, measure, value_name
 from fgbench.papers.printed import load_papers
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.statistics import wilson_interval
 from fgbench.util.hashing import hash_file
 

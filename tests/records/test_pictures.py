@@ -14,7 +14,7 @@ from fgbench.records.pictures import (
     save_pictures,
     shown_rows,
 )
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 
 GREY = np.full((96, 96, 3), 100, np.uint8)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fgbench.metrics.values import measure
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_value
 

@@ -14,7 +14,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.runs.planning import Changes, plan
 from fgbench.util.errors import FgbenchError
 

@@ -17,7 +17,8 @@ from fgbench.metrics.search_rules import Ranking
 from fgbench.metrics.values import headline, measure
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import load_recipes
-from fgbench.records.record import Store, by_identity
+from fgbench.records.record import by_identity
+from fgbench.records.store import Store
 from fgbench.runs.execute import _predict
 from fgbench.util.errors import FgbenchError
 

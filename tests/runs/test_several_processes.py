@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from fgbench.papers.recipes import load_recipes
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.runs.planning import plan
 from fgbench.util.files import cache_folder
 

@@ -13,7 +13,7 @@ from fgbench.judge.nightly.quality import compare_quality
 from fgbench.judge.nightly.results_folder import Kept, read_folder
 from fgbench.judge.nightly.timing import compare_speed
 from fgbench.records.provenance import git_state
-from fgbench.records.record import RECORDS
+from fgbench.records.store import RECORDS
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_source
 

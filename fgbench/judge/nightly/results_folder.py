@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.records.record import RECORDS, Record, Store
+from fgbench.records.record import Record
+from fgbench.records.store import RECORDS, Store
 from fgbench.util.errors import FgbenchError
 
 

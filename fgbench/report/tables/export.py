@@ -11,7 +11,7 @@ from fgbench.judge import frames as analysis
 from fgbench.judge.verdict import Verdict
 from fgbench.papers.printed import Paper, load_papers
 from fgbench.papers.recipes import load_recipes
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.report.tables.differences import difference_frame, difference_sheet
 from fgbench.report.tables.latex_markdown import latex, markdown
 from fgbench.report.tables.phase_table import phase_frame, phase_sheet

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from fgbench import __version__
+from fgbench._version import __version__
 from fgbench.judge.verdict import Outcome
 from fgbench.report.html.model import BADGES
 from fgbench.report.tables.sheet import Entry, Sheet

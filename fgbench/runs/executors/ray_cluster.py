@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fgbench.records.record import store_of
+from fgbench.records.store import store_of
 from fgbench.runs.executors.pool import Watcher
 from fgbench.runs.executors.ray_retries import Rounds, alive
 from fgbench.runs.executors.runner import Result

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.runs.executors.pool import Failure, Watcher
 from fgbench.runs.executors.remote import Answer, order, serve
 from fgbench.runs.planning import Run

@@ -91,7 +91,7 @@ def serve(
     if odd := [f"{name} is {here[name]}, not {said}" for name, said in needed.items() if here[name] != said]:
         return "refused", ", ".join(odd)
 
-    from fgbench.records.record import RECORDS, Store
+    from fgbench.records.store import RECORDS, Store
     from fgbench.runs.executors.pool import Task, run_tasks
     from fgbench.runs.executors.remote import RefusedError, do  # as a process of its own finds them
     from fgbench.util.files import cache_folder

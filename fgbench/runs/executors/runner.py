@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
-from fgbench.records.record import store_of
+from fgbench.records.store import store_of
 from fgbench.runs.execute import execute
 from fgbench.runs.executors.pool import Failure, Report, Task, Watcher, run_tasks
 from fgbench.runs.planning import Plan, Run

@@ -14,7 +14,7 @@ from fgbench.judge.nightly.results_folder import read_folder
 from fgbench.judge.nightly.run_matching import match, name_of
 from fgbench.metrics.ranking import Search, rank
 from fgbench.metrics.values import measure
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.util.errors import FgbenchError
 
 RIGHT = np.random.default_rng(0).random(400) < 0.8

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from fgbench.datasets import find
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.runs.executors.ray_cluster import Cluster, connected
 from fgbench.runs.executors.remote import order, serve
 from fgbench.runs.executors.runner import Result

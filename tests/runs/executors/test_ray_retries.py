@@ -7,7 +7,7 @@ import pytest
 from test_pool import Notes
 from test_store import record
 
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.runs.executors import ray_retries as ray_rounds
 from fgbench.runs.executors.pool import Failure
 from fgbench.runs.executors.ray_cluster import Cluster, Session

@@ -10,7 +10,7 @@ import torch
 from test_store import record
 
 from fgbench.papers.recipes import load_recipes
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.runs.executors import pool, remote
 from fgbench.runs.executors.pool import Failure
 from fgbench.runs.planning import plan

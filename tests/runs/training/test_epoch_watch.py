@@ -12,7 +12,7 @@ from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import cached_pixels
 from fgbench.methods.base import Outputs
 from fgbench.papers.recipes import load_recipes
-from fgbench.records.record import Store
+from fgbench.records.store import Store
 from fgbench.runs import execute
 from fgbench.runs.executors.runner import do_run
 from fgbench.runs.planning import Changes, plan
