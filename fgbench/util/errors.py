@@ -33,6 +33,13 @@ class MissingError(FgbenchError):
         self.what = what
 
 
+class ArgumentError(FgbenchError, ValueError):
+    """An argument that a function cannot use, such as an array of the wrong shape.
+
+    Layers, metrics and statistics raise it, so that a caller can catch it as a `ValueError`.
+    """
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A clause that names the known word closest to `name`, or lists the known ones when none is close."""
     names = sorted(known)

@@ -1,8 +1,14 @@
-"""Validation errors of pydantic models, told in one line."""
+"""The base of all models that are read from files, and their validation errors in one line."""
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fgbench.util.errors import nearest
+
+
+class StrictModel(BaseModel):
+    """A frozen model that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:

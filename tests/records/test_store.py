@@ -161,7 +161,7 @@ def test_of_files_that_are_not_all_and_only_a_runs_none_is_kept(spoil, tmp_path)
 def test_the_record_comes_last_and_goes_first(tmp_path, monkeypatch):
     files = taken(tmp_path / "there")
     wrote = []
-    monkeypatch.setattr("fgbench.records.record.write_bytes", lambda path, content: wrote.append(path.name))
+    monkeypatch.setattr("fgbench.records.store.write_bytes", lambda path, content: wrote.append(path.name))
     Store(tmp_path / "here").add("a" * 16, files)
     assert wrote[-1] == "a" * 16 + ".json"
     assert next(iter(files)) == "a" * 16 + ".json"

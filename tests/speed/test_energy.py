@@ -10,7 +10,7 @@ from scipy import stats
 from fgbench.records.phase_log import KILLED, UNMEASURED, Journal
 from fgbench.records.provenance import cost
 from fgbench.records.record import Cost
-from fgbench.speed.energy import measure_energy
+from fgbench.speed.energy import SENSOR_S, measure_energy
 from fgbench.util import gpu_board as energy
 from fgbench.util.errors import MissingError
 from fgbench.util.gpu_board import Board, Meter, board_of
@@ -60,7 +60,7 @@ def test_energy_of_an_image_is_power_by_rate():
     assert steps == 3 * 40
     assert (found.sm_mhz, found.memory_mhz, found.board) == ((1700, 1700), (2600, 2600), f"Fake {ONE}")
     # Three runs begin at other thirds of the sensor's period.
-    assert slept == pytest.approx([0.0, energy.SENSOR_S / 3, 2 * energy.SENSOR_S / 3])
+    assert slept == pytest.approx([0.0, SENSOR_S / 3, 2 * SENSOR_S / 3])
 
 
 def test_error_bar_is_the_interval_over_runs():

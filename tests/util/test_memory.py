@@ -16,7 +16,7 @@ from fgbench.util.memory import forget_peak, peak_mib, unmap_pages
 CODE = """
 import resource
 from contextlib import nullcontext
-from fgbench.memory import freed_memory_kept
+from fgbench.util.memory import freed_memory_kept
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -145,9 +145,9 @@ def test_what_measures_nothing_works_where_the_system_has_no_word_for_memory(tmp
 import mmap, sys
 sys.modules["resource"] = None
 del mmap.MADV_DONTNEED
-import fgbench.catalogue, fgbench.execute, fgbench.report_commands
+import fgbench.cli.listing, fgbench.runs.execute, fgbench.cli.report
 import numpy as np
-from fgbench.memory import unmap_pages
+from fgbench.util.memory import unmap_pages
 np.save(sys.argv[1], np.arange(5))
 mapped = np.load(sys.argv[1], mmap_mode="r")
 unmap_pages(mapped)

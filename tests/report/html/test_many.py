@@ -11,8 +11,8 @@ RECORDS = 10_000
 REPORT = """
 import sys, time
 from pathlib import Path
-from fgbench.report_commands import write_report
-from fgbench.memory import peak_mib
+from fgbench.cli.report import write_report
+from fgbench.util.memory import peak_mib
 start = time.perf_counter()
 write_report(Path(sys.argv[1]), Path(sys.argv[1]) / "report")
 print("seconds", round(time.perf_counter() - start, 1))

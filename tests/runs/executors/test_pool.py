@@ -73,7 +73,7 @@ def test_a_task_ends_with_its_parent(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(
         "import sys\nfrom functools import partial\n"
-        f"sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from test_pool import Notes, forever\nfrom fgbench.runs.executors.pool import Task, run_tasks\n"
         "if __name__ == '__main__':\n    run_tasks([Task('x', partial(forever, sys.argv[1]))], Notes())\n"
     )
