@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from fgbench.cli import app
-from fgbench.cli.run import choose_recipes
+from fgbench.cli.run_requests import choose_recipes
 from fgbench.runs.planning import plan
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +44,7 @@ RUNS = re.findall(r"^    fgbench run (.+)$", TOX, re.MULTILINE)
 @pytest.mark.parametrize("line", RUNS)
 def test_what_tox_runs_is_known_and_can_be_planned(line, monkeypatch):
     asked = []
-    monkeypatch.setattr("fgbench.cli.run.run_recipes", lambda request, results: asked.append(request) or 0)
+    monkeypatch.setattr("fgbench.cli.run_requests.run_recipes", lambda request, results: asked.append(request) or 0)
     typed = re.sub(r"\{env:(\w+)\}", lambda name: re.search(rf"^    {name[1]} = (.+)$", TOX, re.MULTILINE)[1], line)
     typed = typed.replace("{posargs}", "--seeds 2")
     assert CliRunner().invoke(app, ["run", *shlex.split(typed)], catch_exceptions=False).exit_code == 0

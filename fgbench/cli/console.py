@@ -1,23 +1,27 @@
-"""What the terminal shows: tables, progress with the time left, plain lines where there is no terminal."""
+"""Output on the terminal: lines, tables, progress bars with the time left."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fgbench.runs.executors.pool import Failure
+if TYPE_CHECKING:
+    from fgbench.judge.anomalies import Anomalies
+    from fgbench.records.record import Record
+    from fgbench.runs.executors.pool import Failure
 
 _console = Console(highlight=False, soft_wrap=True)
 if not _console.is_terminal:
-    _console.width = 140  # a log has no width of its own
+    _console.width = 140  # a log file has no width
 
 
 def out(text: str) -> None:
-    """Print a line as it is."""
+    """Print a line without markup."""
     _console.print(Text(text))
 
 
@@ -38,8 +42,15 @@ def _word(value: Any) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
+def print_anomalies(records: Sequence["Record"], anomalies: "Anomalies") -> None:
+    """Print one line for each anomaly of each record."""
+    for record in records:
+        for anomaly in anomalies.get(record.run_id, ()):
+            out(f"odd: {record.run_id} ({record.title}, seed {record.seed}): {anomaly.kind}: {anomaly.text}")
+
+
 class Progress:
-    """A context with progress bars on a terminal, and one line a finished run elsewhere."""
+    """Context manager: progress bars on a terminal, else one line for each finished run."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._bars = bars.Progress(
@@ -63,20 +74,20 @@ class Progress:
         self._bars.stop()
 
     def add(self, what: str, total: float) -> bars.TaskID:
-        """A new bar."""
+        """Add a progress bar."""
         return self._bars.add_task(what, total=total, left="")
 
     def advance(self, task: bars.TaskID) -> None:
-        """One more."""
+        """Advance a bar by one."""
         self._bars.advance(task)
 
     def watch(self) -> "PlanWatcher":
-        """A watcher that shows each running task and the plan as a whole."""
+        """Return a watcher that shows each running task and the whole plan."""
         return PlanWatcher(self._bars)
 
 
 class PlanWatcher:
-    """Shows how a plan goes on, and estimates the time left from the share done in this sitting."""
+    """Shows the progress of a plan; estimates the time left from the speed so far."""
 
     def __init__(self, progress: bars.Progress) -> None:
         self._bars, self._plain = progress, progress.disable
@@ -88,7 +99,7 @@ class PlanWatcher:
         self._whole = self._bars.add_task("plan", total=1.0, left="")
 
     def expect(self, tasks: int) -> None:
-        """How many tasks there are in this sitting."""
+        """Set the number of tasks."""
         self._expected = tasks
 
     def progress(self, name: str, what: str, share: float) -> None:
@@ -103,8 +114,8 @@ class PlanWatcher:
         """Print a line above the bars."""
         _console.print(Text(text))
 
-    def finished(self, name: str, failure: Failure | None, wall_s: float) -> None:
-        """Take a task's bar away and say how it ended."""
+    def finished(self, name: str, failure: "Failure | None", wall_s: float) -> None:
+        """Remove the bar of a task and print how the task ended."""
         if name in self._tasks:
             self._bars.remove_task(self._tasks.pop(name))
         self._shares.pop(name, None)

@@ -1,71 +1,44 @@
-"""Data sets and weights on the command line: got, checked and listed."""
+"""`fgbench data get` and `fgbench data check`."""
 
 import json
-import os
-import shutil
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
-from fgbench import datasets
-from fgbench.cli.console import Progress, out, table
-from fgbench.datasets.check import COUNTED, check
-from fgbench.datasets.reid import ReidIndex
-from fgbench.datasets.source import Source
-from fgbench.util.errors import FgbenchError
-from fgbench.util.files import cache_folder
+import typer
 
+from fgbench.cli.options import AsJson
 
-def is_here(name: str) -> bool:
-    """True when a data set is on this machine, or drawn where it is needed."""
-    dataset = datasets.find(name)
-    return dataset.synthetic or _folder(dataset) is not None
+if TYPE_CHECKING:
+    from fgbench.datasets.check import Health
+
+SHOWN_NOTES = 3
+"""Number of notes of one kind that are printed when there are more than 20."""
+
+app = typer.Typer(no_args_is_help=True, help="Get a data set, or check one that is here.")
+Name = Annotated[str, typer.Argument(help="Data set, such as cub.")]
 
 
-def _folder(dataset: Source[Any]) -> Path | None:
-    try:
-        return dataset.find()
-    except FgbenchError:
-        return None
+@app.command("get")
+def get(name: Name) -> None:
+    """Download the official archive (resumable, checksum verified) and unpack it."""
+    from fgbench.datasets.obtain import get_data
+
+    typer.echo(f"{name} is at {get_data(name)}")
 
 
-def get_data(name: str) -> Path:
-    """Download and unpack a data set; returns its folder.
-
-    Raises:
-        FgbenchError: the data set has no official address, or the download fails.
-    """
-    from fgbench.util.download import extract, fetch
-
-    dataset = datasets.find(name)
-    if dataset.archive is None:
-        return dataset.find()
-    if here := _folder(dataset):
-        return here
-    first = os.environ.get("FGBENCH_DATA", "").split(os.pathsep)[0]
-    place = Path(first) if first else cache_folder() / "data"
-    url = os.environ.get(f"FGBENCH_URL_{name.upper()}") or dataset.archive.url
-    if not url:
-        raise dataset.by_hand(place / dataset.folder)
-    archive = fetch(url, place / Path(url).name, md5=dataset.archive.md5)
-    unpacked = place / f".{dataset.folder}.unpacked"
-    shutil.rmtree(unpacked, ignore_errors=True)  # what an interrupted call left
-    extract(archive, unpacked)
-    inner = unpacked / dataset.folder
-    if not inner.is_dir():
-        raise FgbenchError(f"{archive} holds no folder {dataset.folder}", f"see {dataset.archive.page}")
-    # The archive keeps its attribute names beside the folder; the loader wants them in it.
-    names = unpacked / "attributes.txt"
-    if names.is_file() and not (inner / names.name).exists():
-        names.replace(inner / names.name)
-    inner.replace(place / dataset.folder)
-    shutil.rmtree(unpacked)
-    archive.unlink()
-    return place / dataset.folder
+@app.command("check")
+def check(name: Name, as_json: AsJson = False) -> None:
+    """Decode every image and compare every annotation with the official one; exit code 1 if something is wrong."""
+    raise typer.Exit(0 if check_data(name, as_json=as_json) else 1)
 
 
 def check_data(name: str, *, as_json: bool = False) -> bool:
-    """Check a data set and print what was found; True when nothing is wrong."""
+    """Check a data set and print the result; True if there is no problem."""
+    from fgbench import datasets
+    from fgbench.cli.console import Progress, out
+    from fgbench.datasets.check import COUNTED, check
+    from fgbench.datasets.reid import ReidIndex
+
     dataset = datasets.find(name)
     index = dataset.index()
     with Progress(quiet=as_json) as progress:
@@ -74,14 +47,7 @@ def check_data(name: str, *, as_json: bool = False) -> bool:
     if as_json:
         out(json.dumps(asdict(health), indent=1, ensure_ascii=False))
         return not health.problems
-    for title, findings in (("problems", health.problems), ("notes", health.notes)):
-        kinds = sorted({finding.kind for finding in findings})
-        for kind in kinds:
-            same = [finding for finding in findings if finding.kind == kind]
-            shown = same if title == "problems" or len(same) <= 20 else same[:3]
-            table(f"{title}: {kind} ({len(same)})", [{"file": f.file, "what": f.what} for f in shown])
-            if len(shown) < len(same):
-                out(f"  and {len(same) - len(shown)} more (--json lists all)")
+    _print_findings(health)
     if isinstance(index, ReidIndex):
         counts = ", ".join(f"{count} {COUNTED[kind]}" for kind, count in index.counts.items())
     else:
@@ -92,9 +58,14 @@ def check_data(name: str, *, as_json: bool = False) -> bool:
     return not health.problems
 
 
-def list_weights(*, as_json: bool) -> None:
-    """Print every known weight file and where it is."""
-    from fgbench.backbones import known_weights
+def _print_findings(health: "Health") -> None:
+    """Print problems and notes as one table for each kind."""
+    from fgbench.cli.console import out, table
 
-    rows = known_weights()
-    out(json.dumps(rows, indent=1)) if as_json else table("weights", rows)
+    for title, findings in (("problems", health.problems), ("notes", health.notes)):
+        for kind in sorted({finding.kind for finding in findings}):
+            of_kind = [finding for finding in findings if finding.kind == kind]
+            shown = of_kind if title == "problems" or len(of_kind) <= 20 else of_kind[:SHOWN_NOTES]
+            table(f"{title}: {kind} ({len(of_kind)})", [{"file": f.file, "what": f.what} for f in shown])
+            if len(shown) < len(of_kind):
+                out(f"  and {len(of_kind) - len(shown)} more (--json lists all)")

@@ -1,28 +1,44 @@
-"""What can run here, what is missing, and the command that would get it."""
+"""`fgbench doctor`."""
 
+import json
 import os
 import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import psutil
+import typer
 
 from fgbench._version import __version__
-from fgbench.cli.console import out, table
-from fgbench.util.files import cache_folder
+from fgbench.cli.options import AsJson
 
-PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", "pydantic")
+
+def doctor(as_json: AsJson = False) -> None:
+    """Print what can run on this machine, what is missing, and the command that gets it."""
+    from fgbench.cli.console import out, table
+
+    report = examine()
+    if as_json:
+        typer.echo(json.dumps(report, indent=1, ensure_ascii=False))
+        return
+    for part in ("machine", "packages", "data"):
+        table(part, [{"what": key, "value": value} for key, value in report[part].items()])
+    table("recipes", report["recipes"])
+    runnable = sum(1 for row in report["recipes"] if not row["get it by"])
+    out(f"{len(report['recipes'])} recipes: all run under the profile quick, {runnable} under paper")
 
 
 def examine() -> dict[str, Any]:
-    """The machine, the packages, and every recipe with what it lacks, as plain values."""
+    """The machine, the packages, the data sets, and every recipe with what is missing for it, as plain values."""
+    import psutil
     import torch
 
     from fgbench.datasets import find, names
     from fgbench.papers.recipes import load_recipes
+    from fgbench.records.provenance import PACKAGES
     from fgbench.runs.planning import obstacles
     from fgbench.util.errors import FgbenchError
+    from fgbench.util.files import cache_folder
 
     recipes = load_recipes()
     missing = obstacles(list(recipes.values()))
@@ -65,15 +81,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "missing"
-
-
-def show(found: dict[str, Any]) -> None:
-    """Print an examination."""
-    for part in ("machine", "packages", "data"):
-        table(part, [{"what": key, "value": value} for key, value in found[part].items()])
-    table("recipes", found["recipes"])
-    blocked = sum(1 for row in found["recipes"] if row["get it by"])
-    out(
-        f"{len(found['recipes'])} recipes: all run under the profile quick, "
-        f"{len(found['recipes']) - blocked} under paper"
-    )

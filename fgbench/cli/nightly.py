@@ -1,72 +1,29 @@
-"""What `fgbench compare` and `fgbench nightly` do beside comparing: tell it, and write it down."""
+"""`fgbench nightly`."""
 
-import json
 from pathlib import Path
+from typing import Annotated
 
-from fgbench.cli.console import out, table
-from fgbench.cli.report import write_report
-from fgbench.judge.nightly.findings import KINDS, Comparison
-from fgbench.judge.nightly.history import Night, read_history
-from fgbench.judge.nightly.nights import BASELINE, REFUSED, SESSIONS, TONIGHT
-from fgbench.judge.nightly.summary import HEADS, junit, markdown
-from fgbench.report.html.history_page import history_page
-from fgbench.util.errors import FgbenchError
-from fgbench.util.files import write_json, write_text
+import typer
 
-SHOWN = 12
-"""Compared values shown on the terminal beside those with a finding: those nearest to one."""
+from fgbench.cli.options import RESULTS, Results
 
 
-def show(result: Comparison) -> None:
-    """Tell a comparison on the terminal."""
-    for of, title in (("quality", "values"), ("speed", "times over the reference workload")):
-        checks = sorted((check for check in result.checks if check.of == of), key=lambda check: check.p)
-        rows = [
-            {
-                "what": check.where,
-                "before": check.base,
-                "now": check.head,
-                "change": check.change,
-                "p": f"{check.p:.2g}",
-                **({"found 9 of 10": check.detectable} if of == "speed" else {}),
-                "test": check.test,
-            }
-            for check in checks[:SHOWN]
-        ]
-        table(f"{title}: {len(checks)} compared{', those nearest to a finding' if len(checks) > SHOWN else ''}", rows)
-    for kind in KINDS:
-        table(HEADS[kind].lower(), [{"where": f.where, "what": f.text} for f in result.of_kind(kind)])
-    out(f"{result.head} against {result.base}: {result.verdict}")
-
-
-def write(
-    result: Comparison, *, to_markdown: Path | None = None, to_junit: Path | None = None, to_json: Path | None = None
+def nightly(
+    results: Results = RESULTS / "nightly",
+    fixed: Annotated[
+        Path | None, typer.Option(help="Fixed baseline of values, such as reports/nightly. [default: <results>/fixed]")
+    ] = None,
+    require_baseline: Annotated[bool, typer.Option(help="Fail if no earlier night is kept.")] = False,
+    accept: Annotated[
+        bool, typer.Option(help="Accept the differences: this night becomes the new baseline and the fixed one.")
+    ] = False,
 ) -> None:
-    """Write a comparison into the files that are asked for."""
-    if to_markdown:
-        write_text(to_markdown, markdown(result))
-    if to_junit:
-        write_text(to_junit, junit(result))
-    if to_json:
-        write_json(to_json, result.as_json())
+    """Compare the night in <results>/tonight with the kept nights, and keep it; exit code 1 as for compare."""
+    from fgbench.cli import comparison_output
+    from fgbench.judge.nightly.nights import judge_night
 
-
-def as_json(result: Comparison) -> str:
-    """As JSON text."""
-    return json.dumps(result.as_json(), indent=1, ensure_ascii=False)
-
-
-def write_night(result: Comparison, night: Night, folder: Path) -> Path:
-    """Everything that is written of a night; returns the page of the history.
-
-    The other pages are of the night's records and times; where one cannot be read they are empty, and it is said.
-    """
-    write(result, to_markdown=folder / "summary.md", to_junit=folder / "junit.xml", to_json=folder / "comparison.json")
-    pages, kept = folder / "report", folder / (BASELINE if night.passed else REFUSED)
-    history = history_page(read_history(folder))
-    try:
-        write_report(kept, pages, sorted(kept.glob(SESSIONS)), [history])
-    except FgbenchError as error:
-        out(f"no report on the records: {error}")
-        write_report(folder / TONIGHT, pages, more=[history])
-    return pages / history.file
+    result, night = judge_night(results, fixed=fixed, require_baseline=require_baseline, accept=accept)
+    page = comparison_output.write_night(result, night, results)
+    comparison_output.show(result)
+    typer.echo(f"history: {page}")
+    raise typer.Exit(0 if night.passed else 1)

@@ -14,8 +14,7 @@ from test_store import record
 from typer.testing import CliRunner
 
 from fgbench import cli
-from fgbench.cli import data as data_commands
-from fgbench.datasets import datasets
+from fgbench.datasets import datasets, obtain
 from fgbench.metrics.values import measure
 from fgbench.records.store import Store
 from fgbench.runs.executors.pool import Failure
@@ -326,12 +325,12 @@ def test_data_get_downloads_verifies_and_unpacks_the_official_archive(birds_fold
     official = datasets["cub"]
     served = replace(official, archive=replace(official.archive, url=address, md5=md5))
     monkeypatch.setitem(datasets._things, "cub", served)
-    assert data_commands.get_data("cub") == tmp_path / "data/CUB_200_2011"
+    assert obtain.get_data("cub") == tmp_path / "data/CUB_200_2011"
     assert len(served.index()) == 30
     assert sorted(p.name for p in (tmp_path / "data").iterdir() if p.suffix != ".lock") == ["CUB_200_2011"]
     assert (tmp_path / "data/CUB_200_2011/attributes.txt").is_file()
     monkeypatch.setitem(datasets._things, "cub", official)
-    assert data_commands.get_data("cub") == tmp_path / "data/CUB_200_2011"
+    assert obtain.get_data("cub") == tmp_path / "data/CUB_200_2011"
 
 
 def test_benchmarks_add_a_page_on_speed(tmp_path):

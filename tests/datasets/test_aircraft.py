@@ -8,8 +8,8 @@ import pytest
 from pictures import photo
 from PIL import Image
 
-from fgbench.cli import data as data_commands
-from fgbench.datasets import aircraft, datasets
+from fgbench.cli import data
+from fgbench.datasets import aircraft, datasets, obtain
 from fgbench.datasets.check import check
 from fgbench.papers.recipes import load_recipes
 from fgbench.runs.planning import _data_deviations
@@ -178,10 +178,10 @@ def test_a_split_file_that_was_cut_short_is_a_problem(copy, monkeypatch, capsys)
     small = replace(whole, counts={"train": 15, "test": 10, "classes": 5})
     monkeypatch.setitem(datasets._things, "aircraft", small)
     monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))
-    assert data_commands.check_data("aircraft")
+    assert data.check_data("aircraft")
     path = copy / "data/images_variant_test.txt"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    assert not data_commands.check_data("aircraft", as_json=True)
+    assert not data.check_data("aircraft", as_json=True)
     assert "9 test images, the official data have 10" in capsys.readouterr().out
     found = check(small.index(), small.official, small.tables, small.counts).problems
     assert {(f.kind, f.file) for f in found if f.kind == "annotation"} == {
@@ -225,12 +225,12 @@ def test_get_downloads_verifies_and_unpacks_the_archive(official, tmp_path, monk
     with pytest.raises(MissingError, match="fgbench data get aircraft"):
         datasets["aircraft"].find()
     with pytest.raises(FgbenchError, match=f"is not the published file: its MD5 is .* not {aircraft.MD5}"):
-        data_commands.get_data("aircraft")
+        obtain.get_data("aircraft")
     assert not (place / official.name).exists()
     md5 = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
     known = datasets["aircraft"]
     monkeypatch.setitem(datasets._things, "aircraft", replace(known, archive=replace(known.archive, md5=md5)))
-    assert data_commands.get_data("aircraft") == place / official.name
+    assert obtain.get_data("aircraft") == place / official.name
     assert sorted(p.name for p in place.iterdir() if p.suffix != ".lock") == [official.name]
     index = datasets["aircraft"].index()
     assert index.fingerprint == aircraft.load(official).fingerprint

@@ -6,8 +6,7 @@ from pictures import photo
 from PIL import Image
 from scipy.io import savemat
 
-from fgbench.cli import data as data_commands
-from fgbench.datasets import cars, datasets
+from fgbench.datasets import cars, datasets, obtain
 from fgbench.datasets.check import check
 from fgbench.util.errors import FgbenchError
 
@@ -211,11 +210,11 @@ def test_get_says_that_there_is_nothing_to_download_and_what_to_put_where(copy, 
     place = tmp_path / "elsewhere"
     monkeypatch.setenv("FGBENCH_DATA", str(place))
     with pytest.raises(FgbenchError) as caught:
-        data_commands.get_data("cars")
+        obtain.get_data("cars")
     text = str(caught.value)
     for part in ("offline for years", cars.PAGE, str(place / "stanford_cars"), "fgbench data check cars", *cars.FILES):
         assert part in text
     assert not place.exists()
     monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))
-    assert data_commands.get_data("cars") == copy
+    assert obtain.get_data("cars") == copy
     assert datasets["cars"].index().classes == NAMES

@@ -6,8 +6,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from fgbench.cli import data as data_commands
-from fgbench.datasets import cuhk03, cuhk03_mat, datasets, reid_datasets
+from fgbench.datasets import cuhk03, cuhk03_mat, datasets, obtain, reid_datasets
 from fgbench.datasets.check import check
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder
@@ -321,13 +320,13 @@ def test_check_names_missing_and_corrupt_images_and_wrong_counts(copy, own_cache
 def test_get_says_where_to_ask_and_what_to_put_where(copy, tmp_path, monkeypatch, name):
     monkeypatch.setenv("FGBENCH_DATA", str(tmp_path / "elsewhere"))
     with pytest.raises(FgbenchError) as caught:
-        data_commands.get_data(name)
+        obtain.get_data(name)
     for part in (cuhk03.PAGE, "cuhk03_release", f"fgbench data check {name}", *cuhk03.FILES):
         assert part in str(caught.value)
     lines = str(caught.value).splitlines()
     assert len([line for line in lines if "the 767/700 protocol" in line and ".mat  " in line]) == 2
     monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))
-    assert data_commands.get_data(name) == copy
+    assert obtain.get_data(name) == copy
     assert len(reid_datasets[name].index()) == IMAGES["detected" if name.endswith("ted") else "labeled"]
     assert name not in datasets
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from reid_folders import MARKET, image, market
 
-from fgbench.cli import data as data_commands
-from fgbench.datasets import find, market1501, reid_datasets
+from fgbench.cli import data
+from fgbench.datasets import find, market1501, obtain, reid_datasets
 from fgbench.datasets import image_hash as images
 from fgbench.datasets.check import check
 from fgbench.util.errors import FgbenchError
@@ -202,20 +202,20 @@ def test_get_says_where_to_ask_and_what_to_put_where(copy, tmp_path, monkeypatch
     place = tmp_path / "elsewhere"
     monkeypatch.setenv("FGBENCH_DATA", str(place))
     with pytest.raises(FgbenchError) as caught:
-        data_commands.get_data("market1501")
+        obtain.get_data("market1501")
     text = str(caught.value)
     for part in (market1501.PAGE, str(place / market1501.FOLDER), "fgbench data check market1501", *market1501.FILES):
         assert part in text
     assert not place.exists()
     monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))
-    assert data_commands.get_data("market1501") == copy
+    assert obtain.get_data("market1501") == copy
     assert len(find("market1501").index()) == 16
     assert find("market1501") is reid_datasets["market1501"]
 
 
 def test_the_command_checks_it(copy, monkeypatch, capsys):
     monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))
-    assert data_commands.check_data("market1501") is False
+    assert data.check_data("market1501") is False
     text = capsys.readouterr().out
     assert "bounding_box_train" in text
     assert "3 queries" in text

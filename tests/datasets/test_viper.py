@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from reid_folders import VIPER_PERSONS, image, viper
 
-from fgbench.cli import data as data_commands
-from fgbench.datasets import reid_datasets
+from fgbench.datasets import obtain, reid_datasets
 from fgbench.datasets import viper as data
 from fgbench.datasets.check import check
 from fgbench.util.errors import FgbenchError
@@ -144,5 +143,5 @@ def test_get_downloads_the_official_archive(official, tmp_path, monkeypatch, ser
     served = replace(known, archive=replace(known.archive, url=f"{serve(site)}/VIPeR.v1.0.zip", md5=md5))
     monkeypatch.setitem(reid_datasets._things, "viper", served)
     monkeypatch.setenv("FGBENCH_DATA", str(tmp_path / "data"))
-    assert data_commands.get_data("viper") == tmp_path / "data/VIPeR"
+    assert obtain.get_data("viper") == tmp_path / "data/VIPeR"
     assert len(served.index()) == 16

@@ -145,7 +145,7 @@ def test_what_measures_nothing_works_where_the_system_has_no_word_for_memory(tmp
 import mmap, sys
 sys.modules["resource"] = None
 del mmap.MADV_DONTNEED
-import fgbench.cli.listing, fgbench.runs.execute, fgbench.cli.report
+import fgbench.cli.catalogue, fgbench.runs.execute, fgbench.cli.report
 import numpy as np
 from fgbench.util.memory import unmap_pages
 np.save(sys.argv[1], np.arange(5))

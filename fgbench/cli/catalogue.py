@@ -1,12 +1,11 @@
-"""What there is: papers, rows, cells, recipes, methods and data sets."""
+"""Tables of all papers, rows, cells, recipes, methods and data sets."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from fgbench import datasets
-from fgbench.cli.console import table
-from fgbench.cli.data import is_here
+from fgbench.datasets.obtain import is_here
 from fgbench.papers.printed import Paper, load_papers
 from fgbench.papers.recipes import load_recipes
 from fgbench.util.errors import FgbenchError, nearest
@@ -15,7 +14,7 @@ KINDS = ("papers", "rows", "cells", "recipes", "methods", "data")
 
 
 def catalogue(kind: str) -> dict[str, list[dict[str, Any]]]:
-    """What there is, by kind, as plain values.
+    """Rows of plain values by kind.
 
     Raises:
         FgbenchError: an unknown kind.
@@ -23,34 +22,34 @@ def catalogue(kind: str) -> dict[str, list[dict[str, Any]]]:
     if kind != "all" and kind not in KINDS:
         raise FgbenchError(f"no kind named {kind!r}; {nearest(kind, [*KINDS, 'all'])}")
     papers = load_papers()
-    found: dict[str, list[dict[str, Any]]] = {}
+    tables: dict[str, list[dict[str, Any]]] = {}
     if kind in {"papers", "all"}:
-        found["papers"] = [
+        tables["papers"] = [
             {"id": p.id, "version": p.version, "title": p.title, "year": p.year, "cells": len(p.cells())}
             for p in papers.values()
         ]
     if kind in {"rows", "all"}:
-        found["rows"] = _rows(papers)
+        tables["rows"] = _rows(papers)
     if kind == "cells":
-        found["cells"] = [asdict(cell) | {"params": dict(cell.params)} for p in papers.values() for cell in p.cells()]
+        tables["cells"] = [asdict(cell) | {"params": dict(cell.params)} for p in papers.values() for cell in p.cells()]
     if kind in {"recipes", "all"}:
-        found["recipes"] = [
+        tables["recipes"] = [
             {"recipe": r.name, "data": r.settings.data, "method": r.method, "streams": " x ".join(r.settings.backbones)}
             for r in load_recipes().values()
         ]
     if kind in {"methods", "all"}:
         from fgbench.methods import methods
 
-        found["methods"] = [{"method": name, "what": _first_line(methods[name].__doc__)} for name in methods]
+        tables["methods"] = [{"method": name, "what": _first_line(methods[name].__doc__)} for name in methods]
     if kind in {"data", "all"}:
-        found["data"] = [
+        tables["data"] = [
             {"data": name, "title": datasets.find(name).title, "here": is_here(name)} for name in datasets.names()
         ]
-    return found
+    return tables
 
 
 def _rows(papers: Mapping[str, Paper]) -> list[dict[str, Any]]:
-    """Every row of every paper's tables, once a data set, with its recipe or why it does not run here."""
+    """Every row of every printed table, once for each data set, with its recipe or why it cannot run here."""
     from fgbench.judge.verdict import judge
     from fgbench.runs.planning import obstacles
 
@@ -60,7 +59,7 @@ def _rows(papers: Mapping[str, Paper]) -> list[dict[str, Any]]:
     for paper in papers.values():
         for cell in paper.cells():
             verdict = judge(cell, [], missing, recipes)
-            reason = verdict.reason.partition(" (")[0]  # without the folders that were searched
+            reason = verdict.reason.partition(" (")[0]  # the rest lists the folders that were searched
             runs = "runs here" if verdict.command.startswith("fgbench run") else reason
             row = {"paper": paper.id, "table": cell.table, "row": cell.row, "data": cell.data, "recipe": cell.recipe}
             rows.setdefault((*row.values(), runs), row | {"runs": runs, "get it by": verdict.command})
@@ -69,9 +68,3 @@ def _rows(papers: Mapping[str, Paper]) -> list[dict[str, Any]]:
 
 def _first_line(text: str | None) -> str:
     return (text or "").strip().splitlines()[0]
-
-
-def show_catalogue(found: dict[str, list[dict[str, Any]]]) -> None:
-    """Print a catalogue as tables."""
-    for kind, rows in found.items():
-        table(kind, rows)

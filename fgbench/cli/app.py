@@ -1,0 +1,65 @@
+"""The program `fgbench`: its verbs, and how it ends."""
+
+import os
+import shlex
+import sys
+from typing import Annotated
+
+import typer
+
+from fgbench._version import __version__
+from fgbench.cli import compare, data, doctor, export, list_, nightly, report, reproduce, run, verify, weights
+from fgbench.util.errors import FgbenchError
+
+QUESTION = "Does every number printed in a fine-grained recognition paper hold, here, today, and at what cost?"
+INTERRUPTED = 130
+"""Exit code of typer after Ctrl-C."""
+
+app = typer.Typer(
+    name="fgbench",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help=QUESTION,
+)
+app.command("list")(list_.list_)
+app.command()(doctor.doctor)
+app.command()(run.run)
+app.command()(reproduce.reproduce)
+app.command()(report.report)
+app.command()(export.export)
+app.command()(verify.verify)
+app.command()(compare.compare)
+app.command()(nightly.nightly)
+app.add_typer(data.app, name="data")
+app.add_typer(weights.app, name="weights")
+
+
+def main() -> None:
+    """Run a verb. A user's mistake ends in one sentence and exit code 2, without a traceback."""
+    os.environ.setdefault("FGBENCH_COMMAND", shlex.join(["fgbench", *sys.argv[1:]]))
+    try:
+        app()
+    except FgbenchError as error:
+        typer.echo(f"fgbench: {error}", err=True)
+        sys.exit(2)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            typer.echo("\nfgbench: interrupted; the same command continues from here", err=True)
+        raise
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"fgbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback(help=QUESTION)
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The options of the program itself."""

@@ -1,0 +1,32 @@
+"""`fgbench compare`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fgbench.cli.options import AsJson, Markdown
+
+
+def compare(
+    base: Annotated[Path, typer.Argument(help="Results folder of before.")],
+    head: Annotated[Path, typer.Argument(help="Results folder of now.")],
+    base_times: Annotated[
+        list[Path] | None,
+        typer.Option(help="JSON file of `pytest benchmarks` of before. [default: BASE/benchmarks*.json]"),
+    ] = None,
+    head_times: Annotated[
+        list[Path] | None, typer.Option(help="The same of now; several files are sessions of one night.")
+    ] = None,
+    markdown: Markdown = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Report what is worse, better, new or missing; exit code 1 if something is worse, changed or missing."""
+    from fgbench.cli import comparison_output
+    from fgbench.judge.nightly.nights import compare_folders
+
+    result = compare_folders(base, head, base_times or (), head_times or ())
+    comparison_output.write(result, to_markdown=markdown, to_junit=junit)
+    typer.echo(comparison_output.as_json(result)) if as_json else comparison_output.show(result)
+    raise typer.Exit(result.exit_code)

@@ -1,0 +1,72 @@
+"""Output of `fgbench compare` and `fgbench nightly`: on the terminal and in files."""
+
+import json
+from pathlib import Path
+
+from fgbench.cli.console import out, table
+from fgbench.cli.report import write_report
+from fgbench.judge.nightly.findings import KINDS, Comparison
+from fgbench.judge.nightly.history import Night, read_history
+from fgbench.judge.nightly.nights import BASELINE, REFUSED, SESSIONS, TONIGHT
+from fgbench.judge.nightly.summary import HEADS, junit, markdown
+from fgbench.report.html.history_page import history_page
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import write_json, write_text
+
+SHOWN = 12
+"""Number of comparisons shown on the terminal: those with the smallest p-values."""
+
+
+def show(result: Comparison) -> None:
+    """Print a comparison."""
+    for of, title in (("quality", "values"), ("speed", "times over the reference workload")):
+        checks = sorted((check for check in result.checks if check.of == of), key=lambda check: check.p)
+        rows = [
+            {
+                "what": check.where,
+                "before": check.base,
+                "now": check.head,
+                "change": check.change,
+                "p": f"{check.p:.2g}",
+                **({"found 9 of 10": check.detectable} if of == "speed" else {}),
+                "test": check.test,
+            }
+            for check in checks[:SHOWN]
+        ]
+        table(f"{title}: {len(checks)} compared{', those nearest to a finding' if len(checks) > SHOWN else ''}", rows)
+    for kind in KINDS:
+        table(HEADS[kind].lower(), [{"where": f.where, "what": f.text} for f in result.of_kind(kind)])
+    out(f"{result.head} against {result.base}: {result.verdict}")
+
+
+def write(
+    result: Comparison, *, to_markdown: Path | None = None, to_junit: Path | None = None, to_json: Path | None = None
+) -> None:
+    """Write a comparison into the requested files."""
+    if to_markdown:
+        write_text(to_markdown, markdown(result))
+    if to_junit:
+        write_text(to_junit, junit(result))
+    if to_json:
+        write_json(to_json, result.as_json())
+
+
+def as_json(result: Comparison) -> str:
+    """Return a comparison as JSON text."""
+    return json.dumps(result.as_json(), indent=1, ensure_ascii=False)
+
+
+def write_night(result: Comparison, night: Night, folder: Path) -> Path:
+    """Write all files and pages of a night; return the history page.
+
+    The other pages show the records and times of the night. They are empty if a record cannot be read.
+    """
+    write(result, to_markdown=folder / "summary.md", to_junit=folder / "junit.xml", to_json=folder / "comparison.json")
+    pages, kept = folder / "report", folder / (BASELINE if night.passed else REFUSED)
+    history = history_page(read_history(folder))
+    try:
+        write_report(kept, pages, sorted(kept.glob(SESSIONS)), [history])
+    except FgbenchError as error:
+        out(f"the records of the night cannot be reported: {error}")
+        write_report(folder / TONIGHT, pages, extra_pages=[history])
+    return pages / history.file

@@ -1,0 +1,85 @@
+"""Options that several verbs share."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+RESULTS = Path("runs")
+Results = Annotated[Path, typer.Option("--results", help="Folder for records and unfinished work.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write a summary, such as $GITHUB_STEP_SUMMARY.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The options of `run` and `reproduce` that say how often and where the recipes are run."""
+
+    profile: Annotated[
+        str, typer.Option(help="quick, frozen, paper, or auto (paper with a GPU and real data, else quick).")
+    ] = "auto"
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of seeds, from 0, for runs that depend on the seed. "
+            "[default: 3 under paper, else 1; at least one a split]",
+        ),
+    ] = None
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of runs at the same time. [default: number of cores under quick, else 1]"),
+    ] = None
+    executor: Annotated[str, typer.Option(help="local, or ray (the nodes of a Ray cluster).")] = "local"
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of the Ray cluster: ray://host:10001 from any machine; host:6379 or auto on a node. "
+            "[default: auto]"
+        ),
+    ] = None
+    cpus: Annotated[int | None, typer.Option(min=1, help="Ray: cores of a run. [default: 1 under quick, else 4]")] = (
+        None
+    )
+    gpus: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Ray: GPUs of a run; with 0.5 two runs share one. [default: 1 if the cluster has GPUs, 0 under quick]",
+        ),
+    ] = None
+    retries: Annotated[
+        int | None, typer.Option(min=0, help="Ray: repetitions of a run after its node failed. [default: 3]")
+    ] = None
+
+
+def with_execution(verb: Callable[..., None]) -> Callable[..., None]:
+    """Replace a verb's parameter `execution` by one option for each field of `Execution`."""
+    hints = get_type_hints(Execution, include_extras=True)
+    options = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(Execution)
+    ]
+    signature = inspect.signature(verb)
+    parameters = []
+    for parameter in signature.parameters.values():
+        parameters += options if parameter.name == "execution" else [parameter.replace(kind=parameter.KEYWORD_ONLY)]
+
+    @wraps(verb)
+    def typed(**values: Any) -> None:
+        execution = Execution(**{option.name: values.pop(option.name) for option in options})
+        verb(execution=execution, **values)
+
+    typed.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    typed.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return typed

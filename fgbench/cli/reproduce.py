@@ -1,0 +1,22 @@
+"""`fgbench reproduce`."""
+
+from typing import Annotated
+
+import typer
+
+from fgbench.cli.options import RESULTS, Execution, Results, with_execution
+
+
+@with_execution
+def reproduce(
+    data: Annotated[str, typer.Argument(help="Data set, such as cub; reid for all data sets of re-identification.")],
+    execution: Execution,
+    results: Results = RESULTS,
+) -> None:
+    """Run every recipe of a data set, judge every printed cell, and render the report."""
+    from fgbench.cli.report import write_report
+    from fgbench.cli.run_requests import Request, run_recipes
+
+    code = run_recipes(Request.of(data, execution), results)
+    typer.echo(f"report: {write_report(results, results / 'report')}")
+    raise typer.Exit(code)

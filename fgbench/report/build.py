@@ -1,0 +1,67 @@
+"""From a folder of results to its pages: read the records, judge every cell and claim, render."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fgbench.judge.anomalies import Anomalies, find_anomalies
+from fgbench.judge.claims import check_claims
+from fgbench.judge.columns import judge_papers
+from fgbench.papers.printed import load_papers
+from fgbench.papers.recipes import load_recipes
+from fgbench.records.record import Record
+from fgbench.records.store import store_of
+from fgbench.report.html.lazy_pictures import Pictures
+from fgbench.report.html.pages import Page
+from fgbench.report.html.render import render
+from fgbench.report.html.speed_page import speed_page
+from fgbench.runs.planning import obstacles
+from fgbench.speed.bench_rows import read_session
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltReport:
+    """Pages that were written, and what they say in short."""
+
+    first_page: Path
+    records: list[Record]
+    outcomes: list[str]
+    """The outcome of each printed cell."""
+    claim_states: list[str]
+    """The state of each claim."""
+    anomalies: Anomalies
+    """Run id -> anomalies of the record."""
+
+
+def build_report(
+    results: Path, folder: Path, benchmarks: Sequence[Path] = (), extra_pages: Sequence[Page] = ()
+) -> BuiltReport:
+    """Judge every cell with the records of a results folder and render the pages.
+
+    Args:
+        results: folder with records.
+        folder: where the pages are written.
+        benchmarks: JSON files of pytest-benchmark, for the page on speed.
+        extra_pages: further pages, such as the history of the nightly runs.
+
+    Raises:
+        FgbenchError: a file of `benchmarks` was not written by pytest-benchmark, or a record cannot be read.
+    """
+    speed = speed_page([read_session(path) for path in benchmarks]) if benchmarks else None
+    papers, recipes = load_papers(), load_recipes()
+    store = store_of(results)
+    records = store.records()
+    anomalies = find_anomalies(records, store.outputs_or_none)
+    verdicts = judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies)
+    claims = check_claims(papers, records, store.outputs, recipes, anomalies)
+    pictures = Pictures(store.all_pictures())
+    first_page = render(
+        papers, verdicts, claims, records, folder, pictures, speed, anomalies, store.outputs_or_none, extra_pages
+    )
+    return BuiltReport(
+        first_page,
+        records,
+        [verdict.outcome for of_paper in verdicts.values() for verdict in of_paper],
+        [claim.state for claim in claims],
+        anomalies,
+    )
