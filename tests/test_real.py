@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from real import REAL
+from real_data import REAL
 
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.store import Store
-from fgbench.runs.planning import Changes, plan
+from fgbench.runs.run import Changes
+from fgbench.runs.planning import plan
 
 pytestmark = [
     pytest.mark.real,

@@ -15,7 +15,7 @@ from fgbench.records.record import by_identity
 from fgbench.records.store import store_of
 from fgbench.report.html.model import number
 from fgbench.report.tables.differences import difference_frame
-from fgbench.runs.planning import is_seeded
+from fgbench.runs.run import is_seeded
 
 WITH_PAGES = {"cub-200-2011"}
 PRIVATE = re.compile(r"[\s\"'>(](/(?:home|root|tmp|mnt|Users|work)/|[A-Z]:\\)")

@@ -29,7 +29,7 @@ def run(
 ) -> None:
     """Run recipes and write their records. Finished runs are kept; interrupted runs continue."""
     from fgbench.cli.run_requests import Request, run_recipes
-    from fgbench.runs.planning import Changes
+    from fgbench.runs.run import Changes
 
     changes = Changes(classes, size, shuffle_labels, backbone, precision, watch_test)
     raise typer.Exit(run_recipes(Request.of(data, execution, tuple(recipes), changes), results))

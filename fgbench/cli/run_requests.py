@@ -17,7 +17,8 @@ from fgbench.records.record import Record
 from fgbench.records.store import store_of
 from fgbench.runs import planning
 from fgbench.runs.executors import ray_cluster, runner
-from fgbench.runs.planning import Changes, Plan, Run
+from fgbench.runs.planning import NO_CHANGES, Plan
+from fgbench.runs.run import Changes, Run
 from fgbench.runs.training.distributed import processes, rank
 from fgbench.util.errors import FgbenchError, nearest
 
@@ -25,9 +26,6 @@ DEFAULT_SEEDS = {"quick": 1, "frozen": 1, "paper": 3}
 """Number of seeds of each profile; a data set with more splits gets one seed a split."""
 GROUPS = {"reid": ("market1501", "viper", "cuhk03")}
 """Name -> the data sets that it stands for."""
-
-
-NO_CHANGES = Changes()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ KILLED = "without what a sitting that was killed used in its last phase"
 UNMEASURED = "an earlier sitting did not measure it"
 
 
-class Journal:
+class PhaseLog:
     """How long each phase took over all sittings of a run, and what energy; kept in its work folder.
 
     Args:

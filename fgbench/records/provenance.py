@@ -11,13 +11,13 @@ from typing import Any
 import torch
 
 from fgbench._version import __version__
-from fgbench.records.phase_log import Journal
+from fgbench.records.phase_log import PhaseLog
 from fgbench.util.memory import peak_mib
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", "pydantic")
 
 
-def cost(journal: Journal, test_images: int) -> dict[str, Any]:
+def cost(journal: PhaseLog, test_images: int) -> dict[str, Any]:
     """The fields of a record's cost, over all sittings."""
     return {
         "wall_s": sum(journal.phase_s.values()),

@@ -120,7 +120,7 @@ class Record(Model):
     @property
     def identity(self) -> str:
         """Equal for records that differ in their seed alone, and so may be averaged: same code and settings."""
-        machine = {key: self.provenance.get(key) for key in ("source", "device", "threads", "processes", "packages")}
+        machine = {key: self.provenance.get(key) for key in ("source", "device", "processes", "packages")}
         weights = [entry.model_dump() for entry in self.weights]
         return hash_value([self.recipe, self.profile, self.protocol_hash, self.settings, weights, machine])
 

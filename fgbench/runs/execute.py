@@ -1,35 +1,36 @@
-"""One run, from pixels to a record, each phase kept in the run's work folder so that a killed run goes on."""
+"""One run from images to a record, in four steps: prepare, learn, predict, keep.
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+Each step saves its results in the run's work folder, so that an interrupted run continues where it stopped.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fgbench.datasets import find
 from fgbench.datasets.geometry import input_geometry, to_input
-from fgbench.datasets.index import Index
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import Pixels
-from fgbench.datasets.reid import ReidIndex
-from fgbench.methods import Method, methods, options_of
-from fgbench.methods.base import FitContext, Outputs, Task
+from fgbench.methods import methods, options_of
+from fgbench.methods.base import FitContext, Method, Task
 from fgbench.metrics.person_search import searched_rows
 from fgbench.metrics.values import measure
 from fgbench.papers.recipes import Settings
-from fgbench.records.phase_log import Journal
+from fgbench.records.phase_log import PhaseLog
 from fgbench.records.pictures import save_pictures, save_searches, shown_rows
 from fgbench.records.provenance import cost, provenance
 from fgbench.records.record import Record
 from fgbench.records.store import Store
-from fgbench.runs.experiment import Experiment, PersonSearch, experiment, protocol_of
-from fgbench.runs.planning import Run, reduced, source_of
+from fgbench.runs.experiment import PersonSearch, experiment
+from fgbench.runs.planning import planned_index
+from fgbench.runs.prediction import output_names, predictor
 from fgbench.runs.protocol import Split
 from fgbench.runs.row_files import batches, map_images, map_outputs, to_images
+from fgbench.runs.run import Run, code_of
 from fgbench.runs.streams import load_stream, maps_folder
 from fgbench.runs.training.batches import TrainData, middle
 from fgbench.runs.training.distributed import Engine
@@ -40,108 +41,227 @@ from fgbench.util.errors import FgbenchError
 from fgbench.util.files import write_atomic
 from fgbench.util.gpu_board import Meter
 from fgbench.util.memory import freed_memory_kept
-from fgbench.util.numeric.seeding import generator, use_deterministic
+from fgbench.util.numeric.seeding import generator, torch_threads, use_deterministic
 
 PHASES = {"pixels": 0.05, "training": 0.5, "fit": 0.1, "descriptors": 0.2, "svm": 0.05, "test": 0.1}
-"""Phases of a run with their rough share of its time, for the progress bar."""
+"""Phases of a run with their approximate share of its time, for the progress bar."""
+CPU_TRAINING_THREADS = {"quick": 1, "frozen": 4, "paper": 4}
+"""Threads of a training on a CPU under each profile. Gradients are summed over images in an order that depends on the
+number of threads, so this number must not depend on the machine or on how many runs share it."""
 
 Report = Callable[[str, float], object]
-"""Called with (what is being done, share of the phase done)."""
+"""Called with (what is being done, share of the run that is done)."""
 
 
 def execute(run: Run, store: Store, work: Path, report: Report = lambda what, share: None) -> Record | None:
-    """Do a run and write its record; goes on from what an interrupted sitting left in `work`, which may go afterwards.
+    """Execute a run and write its record.
 
-    Of several processes the first writes the record and returns it; the others help to train and return None.
+    Args:
+        run: the run.
+        store: where the record is written.
+        work: folder for unfinished work; an interrupted run continues from it. It may be deleted afterwards.
+        report: called with the progress.
+
+    Returns:
+        The record. With several processes the first writes and returns it; the others train and return None.
 
     Raises:
-        FgbenchError: the data are not those that were planned with, or a step fails in a way a user can mend.
+        FgbenchError: the data changed since the run was planned, or a step fails in a way that a user can fix.
     """
-    use_deterministic(warn_only=run.device != "cpu")
-    torch.manual_seed(run.seed)
-    settings = run.settings
-    engine = Engine(run.device, settings.precision)
-    work.mkdir(parents=True, exist_ok=True)
-    journal = Journal(work, engine.rank, Meter.of(run.device, engine.processes))
-
-    def told(what: str, share: float) -> None:
-        journal.tick()
-        report(what, share)
-
-    tell = {phase: _within(told, phase) for phase in PHASES}
-
-    trial = experiment(_planned_index(run), run.protocol, settings, run.seed)
-    training, test = trial.training, trial.test
-    assert training.labels is not None
-    train_pipeline, test_pipeline = Pipeline.parse(settings.train_pipeline), Pipeline.parse(settings.test_pipeline)
-    batch_size = _batch_size(test_pipeline.cached_size)
-
-    def pixels(part: Split, pipeline: Pipeline) -> Pixels:
-        return trial.pixels(part, pipeline, lambda done, total: tell["pixels"]("decoding images", done / total))
-
-    with journal.phase("pixels"):
-        train_pixels, test_pixels = pixels(training, test_pipeline), pixels(test, test_pipeline)
-        augmented = pixels(training, train_pipeline) if settings.stages else train_pixels
-        watched = pixels(test, train_pipeline) if run.changes.watch_test else None
-    method = _build(run, trial, journal).to(engine.device)
-
-    train_data = _train_data(augmented, training, train_pipeline)
-    watch = None
-    if watched is not None:
-        seen = middle(replace(train_data, pixels=watched, keypoints=None)).pixels
-        watch = Watch(method, seen, batch_size, engine, work / "watched")
-
-    with journal.phase("training"), freed_memory_kept():
-        curve = train(
-            method,
-            train_data,
-            settings.ordered_stages,
-            seed=run.seed,
-            engine=engine,
-            work=work,
-            progress=lambda stage, done, total: tell["training"](f"training, stage {stage}", done / total),
-            after_epoch=watch or (lambda name, stage, epoch: None),
-        )
-    if engine.rank:
+    execution = Execution(run, store, work, report)
+    execution.prepare()
+    execution.learn()
+    if execution.engine.rank:
         return None
-    with journal.phase("fit"):
-        _fit(method, train_pixels, batch_size, run, work, tell["fit"])
-    predict = _classifier(method, train_pixels, training.labels, trial.classes, run, work, journal, tell)
-    with journal.phase("test"):
-        outputs = map_outputs(
-            {name: work / f"test-{name}.npy" for name in _measured(method, settings)},
-            test_pixels,
-            predict,
-            batch_size=batch_size,
-            device=engine.device,
-            progress=lambda done, total: tell["test"]("test images", done / total),
+    return execution.keep(execution.predict())
+
+
+class Execution:
+    """The state of one run while it is executed; `prepare`, `learn`, `predict` and `keep` are called in this order."""
+
+    def __init__(self, run: Run, store: Store, work: Path, report: Report) -> None:
+        use_deterministic(warn_only=run.device != "cpu")
+        torch.manual_seed(run.seed)
+        work.mkdir(parents=True, exist_ok=True)
+        self.run, self.settings, self.store, self.work = run, run.settings, store, work
+        self.train_pipeline = Pipeline.parse(run.settings.train_pipeline)
+        self.test_pipeline = Pipeline.parse(run.settings.test_pipeline)
+        self.batch_size = _batch_size(self.test_pipeline.cached_size)
+        self.engine = Engine(run.device, run.settings.precision)
+        self.log = PhaseLog(work, self.engine.rank, Meter.of(run.device, self.engine.processes))
+        self._report = report
+
+    def prepare(self) -> None:
+        """Split the data, decode the images, and build the method with its networks."""
+        self.trial = experiment(planned_index(self.run), self.run.protocol, self.settings, self.run.seed)
+        training, test = self.trial.training, self.trial.test
+        with self.log.phase("pixels"):
+            self.train_pixels = self._pixels(training, self.test_pipeline)
+            self.test_pixels = self._pixels(test, self.test_pipeline)
+            augmented = self._pixels(training, self.train_pipeline) if self.settings.stages else self.train_pixels
+            watched = self._pixels(test, self.train_pipeline) if self.run.changes.watch_test else None
+        self.method = self._build().to(self.engine.device)
+        self.train_data = _train_data(augmented, training, self.train_pipeline)
+        self.watch: Watch | None = None
+        if watched is not None:
+            seen = middle(replace(self.train_data, pixels=watched, keypoints=None)).pixels
+            self.watch = Watch(self.method, seen, self.batch_size, self.engine, self.work / "watched")
+
+    def learn(self) -> None:
+        """Train the stages; then, in the first process, fit what needs no labels and train the SVM."""
+        threads = CPU_TRAINING_THREADS[self.run.profile] if self.run.device == "cpu" else torch.get_num_threads()
+        with self.log.phase("training"), freed_memory_kept(), torch_threads(threads):
+            self.curve = train(
+                self.method,
+                self.train_data,
+                self.settings.ordered_stages,
+                seed=self.run.seed,
+                engine=self.engine,
+                work=self.work,
+                progress=lambda stage, done, total: self._progress("training", f"training, stage {stage}", done, total),
+                after_epoch=self.watch or (lambda name, stage, epoch: None),
+            )
+        if self.engine.rank:
+            return
+        with self.log.phase("fit"):
+            self._fit()
+        self.svm = self._train_svm() if self.settings.classifier == "svm" else None
+
+    def predict(self) -> dict[str, np.ndarray]:
+        """Compute the outputs for every test image, and return the per-sample arrays of the record."""
+        self.method.eval()
+        with self.log.phase("test"):
+            self.outputs = map_outputs(
+                {name: self.work / f"test-{name}.npy" for name in output_names(self.method, self.settings)},
+                self.test_pixels,
+                predictor(self.method, self.settings, self.svm),
+                batch_size=self.batch_size,
+                device=self.engine.device,
+                progress=partial(self._progress, "test", "test images"),
+            )
+        with self.log.phase("test"):
+            arrays = self.trial.arrays(self.outputs, self.test_pipeline)
+            return arrays | (self.watch.arrays(self.curve) if self.watch else {})
+
+    def keep(self, arrays: dict[str, np.ndarray]) -> Record:
+        """Measure the values, and write pictures, arrays and record."""
+        self._save_pictures()
+        if isinstance(self.trial, PersonSearch):
+            rows = searched_rows(self.trial.splits)
+            save_searches(self.store.folder, self.run.id, self.test_pixels, rows, arrays)
+        with self.log.phase("test"):
+            values = measure(arrays)
+        code = code_of(self.run.recipe.method)
+        return self.store.write(
+            {
+                **self.run.record_fields(),
+                "split": self.trial.name,
+                "values": values,
+                "curve": [asdict(point) for point in self.curve],
+                "cost": cost(self.log, len(self.test_pixels)),
+                "provenance": provenance(self.run.device, self.log.started, self.engine.processes, code),
+            },
+            arrays,
         )
-    _save_pictures(store, run, method, test_pixels, outputs, trial.truth, engine.device)
-    with journal.phase("test"):
-        arrays = trial.arrays(outputs, test_pipeline) | (watch.arrays(curve) if watch else {})
-    if isinstance(trial, PersonSearch):
-        save_searches(store.folder, run.id, test_pixels, searched_rows(trial.splits), arrays)
-    return store.write(
-        {
-            **_identity(run),
-            "split": trial.name,
-            "values": measure(arrays),
-            "curve": [asdict(point) for point in curve],
-            "cost": cost(journal, len(test_pixels)),
-            "provenance": provenance(run.device, journal.started, engine.processes, source_of(run.recipe.method)),
-        },
-        arrays,
-    )
 
+    def _progress(self, phase: str, what: str, done: int, total: int) -> None:
+        """Report the progress of a phase as a share of the whole run, and log the time of the phase."""
+        self.log.tick()
+        names = list(PHASES)
+        before = sum(PHASES[name] for name in names[: names.index(phase)])
+        self._report(what, before + PHASES[phase] * done / total)
 
-def _measured(method: Method, settings: Settings) -> tuple[str, ...]:
-    """The outputs that are measured."""
-    own = {"none": (), "ranking": ("embedding",)}.get(settings.classifier, ("scores",))
-    return (*own, *method.OUTPUTS)
+    def _pixels(self, part: Split, pipeline: Pipeline) -> Pixels:
+        return self.trial.pixels(part, pipeline, partial(self._progress, "pixels", "decoding images"))
+
+    def _build(self) -> Method:
+        """The untrained method on its pretrained networks."""
+        run = self.run
+        networks = {stream.stream: load_stream(stream) for stream in run.streams}
+        if run.device == "cpu" and _networks_see_unaugmented_images(run.settings):
+            for stream in run.streams:
+                if not stream.trained_here:
+                    networks[stream.stream].keep(maps_folder(stream), self.log.recall)
+        part_names = self.trial.part_names if "parts" in run.protocol.train_sees else ()
+        task = Task(self.trial.classes, self.test_pipeline.output_size, part_names)
+        options = options_of(run.recipe.method, run.settings.options)
+        backbones = [networks[stream.stream] for stream in run.streams]
+        return methods[run.recipe.method](backbones, task, options, generator(run.seed, "initial weights"))
+
+    def _fit(self) -> None:
+        """Fit what needs no labels, such as a vocabulary; kept in a file, so that it is done once."""
+        method, pixels = self.method, self.train_pixels
+        if type(method).fit is Method.fit:
+            return
+        method.eval()
+        fitted = self.work / "fitted.pt"
+        if fitted.is_file():
+            method.load_state_dict(torch.load(fitted, map_location=self.engine.device, weights_only=True))
+            return
+        # Of the share of this phase, half is for the images and half for the fit itself.
+        context = FitContext(
+            len(pixels), generator(self.run.seed, "fit"), lambda what: self._progress("fit", what, 1, 2)
+        )
+
+        def images() -> Iterator[Tensor]:
+            for number, batch in enumerate(batches(pixels, self.batch_size, torch.device(self.run.device))):
+                yield batch
+                self._progress("fit", "local descriptors", number * self.batch_size, 2 * len(pixels))
+
+        with torch.inference_mode():
+            method.fit(images, context)
+        write_atomic(fitted, lambda path: torch.save(method.state_dict(), path))
+
+    def _train_svm(self) -> LinearSvm:
+        """Compute the descriptors of the training images and their mirror images, and train the SVM on them."""
+        if self.settings.svm is None:
+            raise FgbenchError(f"{self.run.recipe.key}: classifier is svm, but has no settings", "add [….svm]")
+        mirror = self.settings.mirror
+        assert self.trial.training.labels is not None
+        with self.log.phase("descriptors"):
+            self.method.eval()
+            descriptors = map_images(
+                self.work / "descriptors.npy",
+                self.train_pixels,
+                self.method.embed,
+                batch_size=_batch_size(self.train_pixels.shape[1]),
+                device=torch.device(self.run.device),
+                progress=partial(self._progress, "descriptors", "descriptors"),
+                mirror=mirror,
+            )
+
+        def progress(share: float) -> None:
+            self._progress("svm", "support vector machines", round(1000 * share), 1000)
+
+        with self.log.phase("svm"):
+            progress(0.0)
+            labels = np.tile(self.trial.training.labels, 1 + mirror)
+            settings = self.settings.svm.model_dump()
+            return train_svm(descriptors, labels, self.trial.classes, **settings, progress=progress)
+
+    def _save_pictures(self) -> None:
+        """Save pictures of a few test images: attention, keypoints, samples."""
+        rows = shown_rows(len(self.test_pixels))
+        with torch.inference_mode():
+            drawn = self.method.draw(to_images(self.test_pixels, rows, self.engine.device))
+        points = None
+        if self.trial.truth.parts is not None:
+            shown = self.trial.truth.select(rows)
+            assert shown.parts is not None
+            geometry = input_geometry(shown, self.test_pipeline)
+            points = to_input(shown.parts, *geometry, self.test_pipeline.cached_size)
+        save_pictures(
+            self.store.folder,
+            self.run.id,
+            np.array(self.test_pixels[rows]),
+            {name: values[rows] for name, values in self.outputs.items()},
+            points,
+            {name: images.permute(0, 2, 3, 1).cpu().numpy() for name, images in drawn.items()},
+        )
 
 
 def _train_data(pixels: Pixels, training: Split, pipeline: Pipeline) -> TrainData:
-    """What the protocol lets the method see of the training split."""
+    """The training data: only what the protocol lets the method see."""
     assert training.labels is not None
     images, keypoints = training.images, None
     if images.parts is not None:
@@ -149,173 +269,11 @@ def _train_data(pixels: Pixels, training: Split, pipeline: Pipeline) -> TrainDat
     return TrainData(pixels, training.labels, pipeline, keypoints, images.part_names)
 
 
-def _save_pictures(
-    store: Store,
-    run: Run,
-    method: Method,
-    pixels: Pixels,
-    outputs: Mapping[str, np.ndarray],
-    truth: Index,
-    device: torch.device,
-) -> None:
-    rows = shown_rows(len(pixels))
-    with torch.inference_mode():
-        drawn = method.draw(to_images(pixels, rows, device))
-    points = None
-    if truth.parts is not None:
-        shown, pipeline = truth.select(rows), Pipeline.parse(run.settings.test_pipeline)
-        assert shown.parts is not None
-        points = to_input(shown.parts, *input_geometry(shown, pipeline), pipeline.cached_size)
-    save_pictures(
-        store.folder,
-        run.id,
-        np.array(pixels[rows]),
-        {name: values[rows] for name, values in outputs.items()},
-        points,
-        {name: images.permute(0, 2, 3, 1).cpu().numpy() for name, images in drawn.items()},
-    )
-
-
-def _within(report: Report, phase: str) -> Report:
-    """A report of a phase's share as one of the whole run's."""
-    names = list(PHASES)
-    before = sum(PHASES[name] for name in names[: names.index(phase)])
-    return lambda what, share: report(what, before + PHASES[phase] * share)
-
-
 def _batch_size(side: int) -> int:
     """Images at a time in inference, by their side in pixels."""
     return 16 if side > 128 else 128
 
 
-def _planned_index(run: Run) -> Index | ReidIndex:
-    """The data, checked against the fingerprint the run was planned with."""
-    index = reduced(find(run.settings.data).index(), run.changes)
-    if protocol_of(index, run.recipe, run.settings, shuffle=run.changes.shuffle_labels) != run.protocol:
-        raise FgbenchError(
-            f"{run.settings.data} has changed since this run was planned", f"fgbench data check {run.settings.data}"
-        )
-    return index
-
-
-def _build(run: Run, trial: Experiment, journal: Journal) -> Method:
-    loaded = {stream.stream: load_stream(stream) for stream in run.streams}
-    if run.device == "cpu" and _backbones_see_cached_images(run.settings):
-        for stream in run.streams:
-            if not stream.trained_here:
-                loaded[stream.stream].keep(maps_folder(stream), journal.recall)
-    backbones = [loaded[stream.stream] for stream in run.streams]
-    options = options_of(run.recipe.method, run.settings.options)
-    size = Pipeline.parse(run.settings.test_pipeline).output_size
-    task = Task(trial.classes, size, trial.part_names if "parts" in run.protocol.train_sees else ())
-    return methods[run.recipe.method](backbones, task, options, generator(run.seed, "initial weights"))
-
-
-def _backbones_see_cached_images(settings: Settings) -> bool:
-    """Whether networks stay as they are, and see each image and its mirror image alone: not one that is augmented."""
+def _networks_see_unaugmented_images(settings: Settings) -> bool:
+    """True if networks stay frozen and see each image and its mirror image only, so that their maps can be cached."""
     return all(set(stage.train) == {"classifier"} and not stage.augment for stage in settings.stages.values())
-
-
-def _fit(method: Method, pixels: Pixels, batch_size: int, run: Run, work: Path, report: Report) -> None:
-    """What needs no labels; kept, so that it is done once."""
-    if type(method).fit is Method.fit:
-        return
-    fitted = work / "fitted.pt"
-    device = torch.device(run.device)
-    method.eval()
-    if fitted.is_file():
-        method.load_state_dict(torch.load(fitted, map_location=device, weights_only=True))
-        return
-    context = FitContext(len(pixels), generator(run.seed, "fit"), lambda what: report(what, 0.5))
-
-    def images() -> Iterator[Tensor]:
-        for number, batch in enumerate(batches(pixels, batch_size, device)):
-            yield batch
-            report("local descriptors", 0.5 * number * batch_size / len(pixels))
-
-    with torch.inference_mode():
-        method.fit(images, context)
-    write_atomic(fitted, lambda path: torch.save(method.state_dict(), path))
-
-
-def _classifier(
-    method: Method,
-    pixels: Pixels,
-    labels: np.ndarray,
-    classes: int,
-    run: Run,
-    work: Path,
-    journal: Journal,
-    tell: dict[str, Report],
-) -> Callable[[Tensor], dict[str, Tensor]]:
-    """What maps images to `scores` (B, classes) or `embedding` (B, D), and to the other outputs the method has."""
-    mirror, classifier = run.settings.mirror, run.settings.classifier
-    if classifier == "ranking":
-        method.eval()
-        return _predict(method, "embedding", lambda outputs: outputs.embedding, mirror)
-    if classifier in {"softmax", "none"}:
-        method.eval()
-        return _predict(method, "scores", lambda outputs: outputs.logits, mirror)
-    with journal.phase("descriptors"):
-        method.eval()
-        descriptors = map_images(
-            work / "descriptors.npy",
-            pixels,
-            method.embed,
-            batch_size=_batch_size(pixels.shape[1]),
-            device=torch.device(run.device),
-            progress=lambda done, total: tell["descriptors"]("descriptors", done / total),
-            mirror=mirror,
-        )
-    with journal.phase("svm"):
-        svm = _svm(descriptors, np.tile(labels, 1 + mirror), classes, run, tell["svm"])
-    method.eval()
-    return _predict(method, "scores", lambda outputs: svm.scores(outputs.embedding), mirror)
-
-
-def _predict(
-    method: Method, name: str, measured: Callable[[Outputs], Tensor], mirror: bool
-) -> Callable[[Tensor], dict[str, Tensor]]:
-    """The outputs for images; with `mirror`, what is called `name` is the mean of an image's and its mirror image's."""
-
-    def predict(images: Tensor) -> dict[str, Tensor]:
-        outputs = method.predict(images)
-        found = {name: getattr(outputs, name) for name in method.OUTPUTS}
-        found[name] = measured(outputs)
-        if mirror:
-            found[name] = (found[name] + measured(method.predict(images.flip(-1)))) / 2
-        return found
-
-    return predict
-
-
-def _svm(descriptors: np.ndarray, labels: np.ndarray, classes: int, run: Run, report: Report) -> LinearSvm:
-    if run.settings.svm is None:
-        raise FgbenchError(f"{run.recipe.key}: classifier is svm, but there are no settings for it", "add [….svm]")
-
-    def progress(share: float) -> None:
-        report("support vector machines", share)
-
-    progress(0.0)
-    return train_svm(descriptors, labels, classes, **run.settings.svm.model_dump(), progress=progress)
-
-
-def _identity(run: Run) -> dict[str, Any]:
-    return {
-        "run_id": run.id,
-        "recipe": run.recipe.key,
-        "title": run.what,
-        "method": run.recipe.method,
-        "profile": run.profile,
-        "seed": run.seed,
-        "seeded": run.seeded,
-        "settings": run.settings.model_dump(mode="json"),
-        "protocol": json.loads(json.dumps(asdict(run.protocol))),
-        "protocol_hash": run.protocol.hash,
-        "data": run.settings.data,
-        "synthetic": find(run.settings.data).synthetic,
-        "deviations": [deviation.model_dump() for deviation in run.deviations],
-        "weights": [
-            {"stream": s.stream, "name": s.name, "sha256": s.sha256, "official": s.official} for s in run.streams
-        ],
-    }

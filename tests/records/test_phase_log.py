@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fgbench.records import phase_log as module
-from fgbench.records.phase_log import Journal
+from fgbench.records.phase_log import PhaseLog
 from fgbench.records.provenance import cost
 from fgbench.records.record import Cost
 from fgbench.runs.executors.runner import do_run
@@ -32,7 +32,7 @@ def clock(monkeypatch):
 
 
 def start(folder):
-    return Journal(folder, 0, Meter.of("cpu"))
+    return PhaseLog(folder, 0, Meter.of("cpu"))
 
 
 def test_times_are_those_of_all_sittings_and_a_killed_one_loses_what_came_after_its_last_note(tmp_path, clock):

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import save_file
 
 from fgbench.records.store import Store
-from fgbench.runs.planning import Changes, plan
+from fgbench.runs.run import Changes
+from fgbench.runs.planning import plan
 from fgbench.util.errors import FgbenchError
 
 NAMES = ("fc_cnn_d", "fv_cnn_d", "fv_sift", "bcnn_dm")

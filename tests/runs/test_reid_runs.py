@@ -19,7 +19,7 @@ from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.record import by_identity
 from fgbench.records.store import Store
-from fgbench.runs.execute import _predict
+from fgbench.runs.prediction import mean_with_mirror
 from fgbench.util.errors import FgbenchError
 
 CELLS = {cell.id: cell for cell in load_papers()["where_to_focus"].cells()}
@@ -166,7 +166,7 @@ def test_a_recipe_that_classifies_does_not_search_and_the_other_way_round():
     last = changed.profiles["quick"][-1].model_copy(update={"set": {"data": "mini_persons"}})
     with pytest.raises(FgbenchError, match="its classifier is ranking"):
         runs_of(changed.model_copy(update={"profiles": {"quick": (*changed.profiles["quick"], last)}}))
-    with pytest.raises(FgbenchError, match="not classes to choose from"):
+    with pytest.raises(FgbenchError, match="not classes: leave out --classes"):
         runs_of(recipe(), classes=3)
 
 
@@ -196,6 +196,6 @@ def test_a_descriptor_is_the_mean_of_an_image_and_its_mirror_image(mirror):
             return Outputs(logits=images, embedding=images.float().flatten(1))
 
     images = torch.arange(24.0).reshape(2, 3, 2, 2)
-    describe = _predict(Flat(), "embedding", lambda outputs: outputs.embedding, mirror)
+    describe = mean_with_mirror(Flat(), "embedding", lambda outputs: outputs.embedding, mirror)
     expected = (images + images.flip(-1)) / 2 if mirror else images
     assert torch.equal(describe(images)["embedding"], expected.flatten(1))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import mini
 import numpy as np
-import pair
+import process_pair
 import pytest
 import torch
 
@@ -23,13 +23,13 @@ PATIENCE_S = 240
 
 
 def start(*arguments: object, processes: int) -> str:
-    """Run `pair.py` to its end under torchrun; returns what it printed."""
+    """Run `process_pair.py` to its end under torchrun; returns what it printed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", str(port)]
     program = subprocess.Popen(
-        [sys.executable, *launcher, pair.__file__, *map(str, arguments)],
+        [sys.executable, *launcher, process_pair.__file__, *map(str, arguments)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -52,13 +52,13 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("case", pair.CASES)
+@pytest.mark.parametrize("case", process_pair.CASES)
 def test_two_processes_train_to_the_weights_of_one(case: str, together: Path, tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as the others have
-    state, curve = pair.trained(*pair.CASES[case], tmp_path)
+    state, curve = process_pair.trained(*process_pair.CASES[case], tmp_path)
     torch.set_num_threads(threads)
-    initial = pair.load_backbone("squeezenet1_1", "features", pretrained=False).state_dict()
+    initial = process_pair.load_backbone("squeezenet1_1", "features", pretrained=False).state_dict()
     moved = max(float((state[f"streams.0.{name}"] - value).abs().max()) for name, value in initial.items())
     assert moved > 1e-4
     assert torch.equal(state["idle"], torch.ones(5))
@@ -93,7 +93,7 @@ def test_a_run_of_two_processes_ends_with_the_scores_of_one(tmp_path: Path, monk
     """`fgbench run`, which trains the small network on the way, in one process that the others wait for."""
     recipes = tmp_path / "recipes/pair"
     recipes.mkdir(parents=True)
-    (recipes / "mini_birds.toml").write_text(pair.RECIPE)
+    (recipes / "mini_birds.toml").write_text(process_pair.RECIPE)
     monkeypatch.setenv("FGBENCH_REPRODUCTIONS", str(recipes.parent))
     (cache_folder() / "data").mkdir(parents=True, exist_ok=True)
     (tmp_path / "cache").mkdir()

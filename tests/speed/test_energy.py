@@ -7,7 +7,7 @@ import torch
 from fake_nvml import FakeBoard, FakeNvml
 from scipy import stats
 
-from fgbench.records.phase_log import KILLED, UNMEASURED, Journal
+from fgbench.records.phase_log import KILLED, UNMEASURED, PhaseLog
 from fgbench.records.provenance import cost
 from fgbench.records.record import Cost
 from fgbench.speed.energy import SENSOR_S, measure_energy
@@ -158,7 +158,7 @@ def test_a_driver_that_does_not_list_programs_is_believed():
 
 def journal(tmp_path, fake, monkeypatch, processes=1, uuids=(ONE,)):
     visible(monkeypatch, *uuids)
-    return Journal(tmp_path, 0, Meter.of("cuda", processes, fake))
+    return PhaseLog(tmp_path, 0, Meter.of("cuda", processes, fake))
 
 
 def test_a_record_has_the_energy_of_its_phases_over_all_sittings(tmp_path, monkeypatch):
@@ -236,7 +236,7 @@ def test_a_journal_from_before_energy_was_counted_has_none(tmp_path, monkeypatch
 
 def test_on_the_cpu_a_journal_says_why_there_is_no_energy(tmp_path):
     for _ in range(2):
-        found = Journal(tmp_path, 0, Meter.of("cpu"))
+        found = PhaseLog(tmp_path, 0, Meter.of("cpu"))
         with found.phase("test"):
             pass
         assert (found.energy_j, found.energy_note) == (None, "no GPU was used")

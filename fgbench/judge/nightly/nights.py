@@ -15,7 +15,7 @@ from fgbench.judge.nightly.timing import compare_speed
 from fgbench.records.provenance import git_state
 from fgbench.records.store import RECORDS
 from fgbench.util.errors import FgbenchError
-from fgbench.util.hashing import hash_source
+from fgbench.util.code_hash import hash_code
 
 TONIGHT, BASELINE, REFUSED, FIXED = "tonight", "baseline", "refused", "fixed"
 """Folders of a results folder: the night that is being judged, the last that passed, the last that did not, and the
@@ -83,7 +83,7 @@ def judge_night(
     night = Night(
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=str(git_state()["commit"] or ""),
-        source=hash_source(),
+        source=hash_code(),
         passed=passed,
         accepted=accepted,
         values=values,

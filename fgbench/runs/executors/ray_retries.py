@@ -13,7 +13,7 @@ from typing import Any
 from fgbench.records.store import Store
 from fgbench.runs.executors.pool import Failure, Watcher
 from fgbench.runs.executors.remote import Answer, order, serve
-from fgbench.runs.planning import Run
+from fgbench.runs.run import Run
 from fgbench.util.errors import FgbenchError
 
 POLL_S = 1.0

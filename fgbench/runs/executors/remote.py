@@ -16,7 +16,7 @@ from fgbench.util.errors import FgbenchError
 
 if TYPE_CHECKING:
     from fgbench.runs.executors.pool import Failure, Report
-    from fgbench.runs.planning import Run
+    from fgbench.runs.run import Run
 
 FOLDER = "cluster"
 """Folder of the cache that keeps the unfinished work of runs for other machines."""
@@ -59,9 +59,9 @@ def _version(name: str) -> str:
         return ".".join(platform.python_version_tuple()[:2])
     try:
         if name == SOURCE:
-            from fgbench.util.hashing import hash_source
+            from fgbench.util.code_hash import hash_code
 
-            return hash_source()
+            return hash_code()
         return version(name).partition("+")[0]
     except (ImportError, PackageNotFoundError):
         return "missing"

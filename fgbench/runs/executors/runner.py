@@ -12,7 +12,8 @@ from filelock import FileLock
 from fgbench.records.store import store_of
 from fgbench.runs.execute import execute
 from fgbench.runs.executors.pool import Failure, Report, Task, Watcher, run_tasks
-from fgbench.runs.planning import Plan, Run
+from fgbench.runs.planning import Plan
+from fgbench.runs.run import Run
 from fgbench.runs.training.distributed import processes, rank
 from fgbench.runs.training.tiny_weights import pretrained_tiny, pretraining_birds
 from fgbench.util.errors import FgbenchError

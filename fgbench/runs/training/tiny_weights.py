@@ -18,8 +18,9 @@ from fgbench.papers.recipes import Stage
 from fgbench.runs.training.batches import TrainData
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.loop import train
+from fgbench.util.code_hash import hash_code
 from fgbench.util.files import cache_folder, write_atomic
-from fgbench.util.hashing import hash_source, hash_value
+from fgbench.util.hashing import hash_value
 from fgbench.util.numeric.seeding import generator, same_operations
 
 BIRDS = synthetic.SyntheticBirds(classes=40, train_per_class=30, test_per_class=1, first_class=1000, seed=1)
@@ -44,7 +45,7 @@ def pretraining_hash(network: str) -> str:
             synthetic.settings_hash(BIRDS),
             PIPELINE,
             STAGE.model_dump(mode="json"),
-            hash_source(),
+            hash_code(),
             torch.__version__,
         ]
     )

@@ -21,7 +21,8 @@ from fgbench.records.store import Store
 from fgbench.runs.executors.ray_cluster import Cluster, connected
 from fgbench.runs.executors.remote import order, serve
 from fgbench.runs.executors.runner import Result
-from fgbench.runs.planning import Changes, Plan
+from fgbench.runs.run import Changes
+from fgbench.runs.planning import Plan
 
 ray = pytest.importorskip("ray", reason="needs ray: pip install 'fgbench[ray]'")
 cluster_utils = pytest.importorskip("ray.cluster_utils")

@@ -1,0 +1,135 @@
+"""One run: a recipe under a profile with a seed, resolved to the last setting, and its id."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
+from importlib.metadata import version
+from typing import Any
+
+from fgbench.datasets import find
+from fgbench.methods import methods, options_of
+from fgbench.papers.recipes import Recipe, Settings
+from fgbench.records.record import Deviation
+from fgbench.runs.protocol import Protocol
+from fgbench.runs.streams import StreamWeights
+from fgbench.runs.training.distributed import processes
+from fgbench.util.code_hash import hash_code
+from fgbench.util.hashing import hash_value
+
+LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow", "scipy")
+"""Packages whose version can change a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the user changed against the profile."""
+
+    classes: int | None = None
+    """Use only the first classes of the data set."""
+    size: int | None = None
+    """Input size in pixels."""
+    shuffle_labels: bool = False
+    """Control experiment: the training labels are permuted; the accuracy must fall to chance level."""
+    backbone: str | None = None
+    """A network that replaces every convolutional stream, as `network:tap`."""
+    precision: str | None = None
+    """Precision of the training."""
+    watch_test: bool = False
+    """Record the accuracy on the test images after each epoch; nothing is selected with it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, resolved."""
+
+    recipe: Recipe
+    profile: str
+    seed: int
+    settings: Settings
+    protocol: Protocol
+    streams: tuple[StreamWeights, ...]
+    device: str
+    """`cpu` or `cuda`; values may differ between them."""
+    threads: int
+    """CPU threads that the run may use. Values do not depend on it."""
+    deviations: tuple[Deviation, ...] = field(repr=False)
+    changes: Changes = Changes()
+
+    @cached_property
+    def id(self) -> str:
+        """Hash of everything that can change the values of the run, and of nothing else."""
+        return hash_value(self.id_content())
+
+    def id_content(self) -> dict[str, Any]:
+        """Return what the id is a hash of; `docs/architecture.md` explains each entry."""
+        content = {
+            "recipe": self.recipe.key,
+            "method": self.recipe.method,
+            "profile": self.profile,
+            "seed": self.seed,
+            "settings": self.settings.model_dump(mode="json"),
+            "protocol": self.protocol.hash,
+            "streams": [[stream.stream, stream.sha256] for stream in self.streams],
+            "device": self.device,
+            "processes": processes(),
+            "code": code_of(self.recipe.method),
+            "libraries": _libraries(),
+        }
+        return content | ({"watch_test": True} if self.changes.watch_test else {})
+
+    @cached_property
+    def seeded(self) -> bool:
+        """True if another seed may give other values."""
+        return is_seeded(self.recipe.method, self.settings, shuffled=self.changes.shuffle_labels)
+
+    @property
+    def what(self) -> str:
+        """The title of the recipe, with the networks that replace its own."""
+        if not self.changes.backbone:
+            return self.recipe.title
+        streams = dict.fromkeys(stream.partition("#")[0] for stream in self.settings.backbones)
+        return f"{self.recipe.title} on {', '.join(streams)}" if streams else self.recipe.title
+
+    @property
+    def title(self) -> str:
+        """Recipe, profile and seed in a few words."""
+        return f"{self.what}, {self.profile}, seed {self.seed}"
+
+    def record_fields(self) -> dict[str, Any]:
+        """Return the fields of the record that are known before the run is executed."""
+        return {
+            "run_id": self.id,
+            "recipe": self.recipe.key,
+            "title": self.what,
+            "method": self.recipe.method,
+            "profile": self.profile,
+            "seed": self.seed,
+            "seeded": self.seeded,
+            "settings": self.settings.model_dump(mode="json"),
+            "protocol": json.loads(json.dumps(asdict(self.protocol))),
+            "protocol_hash": self.protocol.hash,
+            "data": self.settings.data,
+            "synthetic": find(self.settings.data).synthetic,
+            "deviations": [deviation.model_dump() for deviation in self.deviations],
+            "weights": [
+                {"stream": s.stream, "name": s.name, "sha256": s.sha256, "official": s.official} for s in self.streams
+            ],
+        }
+
+
+def is_seeded(method: str, settings: Settings, *, shuffled: bool) -> bool:
+    """Return True if values may depend on the seed: the run trains, draws random numbers, or shuffles labels."""
+    if settings.stages or settings.classifier != "svm" or shuffled:
+        return True
+    return methods[method].draws(options_of(method, settings.options))
+
+
+@lru_cache
+def code_of(method: str) -> str:
+    """Return a hash of the code that computes the values of a method: of fgbench and of the method's own package."""
+    return hash_code(methods[method].__module__)
+
+
+@lru_cache(maxsize=1)
+def _libraries() -> dict[str, str]:
+    return {name: version(name).split("+")[0] for name in LIBRARIES}
