@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from many import fill
+sys.path.append(str(Path(__file__).parents[1] / "tests/helpers"))
+from many_records import fill
 
 from fgbench.cli.report import write_report
 from fgbench.records.provenance import peak_mib

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from real import REAL
+from real_data import REAL
 
 from fgbench.datasets import cub
 from fgbench.datasets.index import Index

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_store import record
+from stored_records import record
 
 from fgbench.metrics.values import measure
 from fgbench.records.store import Store

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from test_store import record
+from stored_records import record
 
 import fgbench
 from fgbench.datasets import datasets

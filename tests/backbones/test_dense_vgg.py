@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_matconvnet import Layer, conv, write
+from matconvnet_files import Layer, conv, write_matconvnet
 from torch import Tensor, nn
 
 from fgbench.backbones import Backbone, load_backbone
@@ -113,7 +113,7 @@ def test_the_map_is_handed_out_as_it_is() -> None:
 
 
 def test_from_matconvnet(tmp_path: Path) -> None:
-    path = write(tmp_path / "vgg.mat", small_matconvnet())
+    path = write_matconvnet(tmp_path / "vgg.mat", small_matconvnet())
     layers, spec, channels = read_matconvnet(path, "relu7")
     assert any(isinstance(layer, Pool) for layer in layers)
     x = 20 * pictures(224)

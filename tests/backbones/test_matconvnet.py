@@ -1,42 +1,18 @@
 """Files as MatConvNet writes them, in both layouts, with random weights."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import scipy.io
 import torch
+from matconvnet_files import Layer, conv, write_matconvnet
 from torch import nn
 from torch.nn import functional as F
 
 from fgbench.backbones.matconvnet import read_matconvnet
 from fgbench.backbones.matconvnet_layers import Padded, Pool, ResponseNorm
 from fgbench.util.errors import FgbenchError
-
-RANDOM = np.random.default_rng(0)
-Layer = dict[str, Any]
-
-
-def conv(name: str, shape: tuple[int, ...], old: bool = False, **fields: Any) -> Layer:
-    filters = (0.1 * RANDOM.standard_normal(shape)).astype(np.float32)
-    biases = RANDOM.standard_normal((1, shape[-1])).astype(np.float32)
-    layer: Layer = {"type": "conv", "name": name, "stride": [1, 1], "pad": 0, **fields}
-    if old:
-        return layer | {"filters": filters, "biases": biases}
-    weights = np.empty((1, 2), dtype=object)
-    weights[0, 0], weights[0, 1] = filters, biases
-    return layer | {"weights": weights}
-
-
-def write(path: Path, layers: list[Layer], average: Any = (123.0, 117.0, 104.0), old: bool = False) -> Path:
-    cell = np.empty((1, len(layers)), dtype=object)
-    cell[0, :] = layers
-    normalization = {"imageSize": [224, 224, 3], "averageImage": np.asarray(average, dtype=np.float32)}
-    content: dict[str, Any] = {"layers": cell}
-    content |= {"normalization": normalization} if old else {"meta": {"normalization": normalization}}
-    scipy.io.savemat(path, content, do_compression=True)
-    return path
 
 
 def vggm(old: bool) -> list[Layer]:
@@ -96,7 +72,9 @@ def naive(layers: list[Layer], tap: str, x: torch.Tensor) -> torch.Tensor:
 def test_a_network_reads_back(tmp_path: Path, old: bool) -> None:
     torch.manual_seed(0)
     layers = vggm(old)
-    path = write(tmp_path / "net.mat", layers, np.full((8, 8, 3), [10, 20, 30]) if old else [[[10, 20, 30]]], old)
+    path = write_matconvnet(
+        tmp_path / "net.mat", layers, np.full((8, 8, 3), [10, 20, 30]) if old else [[[10, 20, 30]]], old
+    )
     for tap, size, shape in (("relu5", 224, (32, 13, 13)), ("conv5", 120, (32, 6, 6)), ("relu7", 224, (64, 1, 1))):
         network, spec, channels = read_matconvnet(path, tap)
         x = 10 * torch.randn(2, 3, size, size)
@@ -110,7 +88,7 @@ def test_a_network_reads_back(tmp_path: Path, old: bool) -> None:
 
 
 def test_448_px_give_27_by_27(tmp_path: Path) -> None:
-    network, _, _ = read_matconvnet(write(tmp_path / "net.mat", vggm(old=False)), "relu5")
+    network, _, _ = read_matconvnet(write_matconvnet(tmp_path / "net.mat", vggm(old=False)), "relu5")
     with torch.inference_mode():
         assert network(torch.zeros(1, 3, 448, 448)).shape == (1, 32, 27, 27)
 
@@ -131,7 +109,7 @@ def test_defaults_groups_dilation_and_pads(tmp_path: Path) -> None:
     last = conv("conv3", (3, 3, 6, 1), pad=[1, 2])  # MATLAB keeps no dimension of one at the end
     last["weights"][0, 0] = last["weights"][0, 0][..., 0]
     leaky = {"type": "relu", "name": "relu1", "leak": 0.1}
-    network, _, _ = read_matconvnet(write(tmp_path / "net.mat", [first, leaky, second, last]))
+    network, _, _ = read_matconvnet(write_matconvnet(tmp_path / "net.mat", [first, leaky, second, last]))
     assert isinstance(network[0], Padded)
     x = torch.randn(1, 3, 9, 9)
     expected = F.conv2d(
@@ -166,11 +144,11 @@ def test_defaults_groups_dilation_and_pads(tmp_path: Path) -> None:
 ])  # fmt: skip
 def test_what_is_not_known_is_told(tmp_path: Path, layer: Layer, words: str) -> None:
     with pytest.raises(FgbenchError, match=words):
-        read_matconvnet(write(tmp_path / "net.mat", [layer]))
+        read_matconvnet(write_matconvnet(tmp_path / "net.mat", [layer]))
 
 
 def test_other_files_are_told(tmp_path: Path) -> None:
-    path = write(tmp_path / "net.mat", vggm(old=False))
+    path = write_matconvnet(tmp_path / "net.mat", vggm(old=False))
     with pytest.raises(FgbenchError, match=r"no layer 'relu9'.*'relu"):
         read_matconvnet(path, "relu9")
     content = path.read_bytes()
@@ -187,7 +165,7 @@ def test_other_files_are_told(tmp_path: Path) -> None:
     with pytest.raises(FgbenchError, match="no simplenn network"):
         read_matconvnet(path)
     with pytest.raises(FgbenchError, match="averageImage"):
-        read_matconvnet(write(path, [conv("conv1", (3, 3, 3, 4))], average=np.zeros((4, 4))))
+        read_matconvnet(write_matconvnet(path, [conv("conv1", (3, 3, 3, 4))], average=np.zeros((4, 4))))
 
 
 def test_response_norm_is_torchs() -> None:

@@ -10,31 +10,15 @@ from dataclasses import replace
 import bench_file
 import numpy as np
 import pytest
-from test_store import record
-from typer.testing import CliRunner
+from command_line import program, run
+from stored_records import record
 
-from fgbench import cli
 from fgbench.datasets import datasets, obtain
 from fgbench.metrics.values import measure
 from fgbench.records.store import Store
 from fgbench.runs.executors.pool import Failure
 from fgbench.runs.executors.runner import Result
 from fgbench.runs.planning import Plan
-
-CALL = CliRunner()
-
-
-def run(*arguments, monkeypatch=None):
-    """The program as a user starts it, in this process: (exit code, output)."""
-    result = CALL.invoke(cli.app, arguments)
-    text = result.output
-    if result.exception and not isinstance(result.exception, SystemExit):
-        text += str(result.exception)
-    return result.exit_code, text
-
-
-def program(*arguments):
-    return subprocess.run([sys.executable, "-m", "fgbench", *arguments], capture_output=True, text=True, check=False)
 
 
 def test_help_imports_nothing_heavy():

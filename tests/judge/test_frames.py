@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from test_store import record
+from stored_records import DEVIATIONS, ODD, record, write_record
 
 import fgbench
 from fgbench.judge.frames import CELLS, VALUES, VERDICTS
@@ -13,35 +13,19 @@ from fgbench.metrics.values import Value
 from fgbench.records.store import Store
 from fgbench.util.errors import FgbenchError
 
-ODD = {
-    "third": 100 / 3,
-    "tiny": 5e-324,
-    "sum": 0.1 + 0.2,
-    "next": float(np.nextafter(84.1, 100)),
-    "large": 1.7976931348623157e308,
-}
-"""Values whose last bit is lost by 15 or 16 digits."""
-DEVIATIONS = [
-    {"field": "svm.c", "recipe": 1.0, "run": 0.5, "origin": "code", "changes_experiment": True},
-    {"field": "backbones", "recipe": ["a:b"], "run": None, "origin": "ours", "changes_experiment": False},
-]
 PROVENANCE = {
     "threads": 2, "dirty": True, "commit": None, "finished": "2026-11-21T06:18:16+00:00", "device": "cpu",
     "cores": "two", "packages": {"torch": "2.13.0"},
 }  # fmt: skip
 
 
-def write(folder, **fields):
-    return Store(folder).write(*record(**fields))
-
-
 @pytest.fixture
 def folder(tmp_path):
     """Two seeds of one recipe with odd values, and another run with deviations."""
     values = {name: Value(value=value, unit="x", n=7) for name, value in ODD.items()}
-    write(tmp_path / "records", run_id="b" * 16, values=values, seed=1, provenance=PROVENANCE)
-    write(tmp_path / "records", run_id="a" * 16, values=values, provenance=PROVENANCE)
-    write(tmp_path / "records", run_id="c" * 16, recipe="bcnn/fv_sift@birds", deviations=DEVIATIONS, split="2")
+    write_record(tmp_path / "records", run_id="b" * 16, values=values, seed=1, provenance=PROVENANCE)
+    write_record(tmp_path / "records", run_id="a" * 16, values=values, provenance=PROVENANCE)
+    write_record(tmp_path / "records", run_id="c" * 16, recipe="bcnn/fv_sift@birds", deviations=DEVIATIONS, split="2")
     return tmp_path
 
 
@@ -137,7 +121,7 @@ def test_cells_are_those_that_the_papers_print():
 
 def test_verdicts_stand_beside_the_mean_over_seeds(tmp_path):
     values = {"accuracy": Value(value=100 / 3, unit="%", n=40, low=200 / 7, high=40.0)}
-    write(tmp_path, values=values)
+    write_record(tmp_path, values=values)
     frame = fgbench.verdicts(tmp_path)
     assert [str(kind) for kind in frame.dtypes] == list(VERDICTS.values())
     assert len(frame) == len(fgbench.cells())

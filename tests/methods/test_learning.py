@@ -7,7 +7,7 @@ that of three of them is one of two, which makes eight classes. No one keypoint 
 import numpy as np
 import pytest
 import torch
-from made import NAMES, Pooled, build, small
+from made_methods import NAMES, Pooled, build, small
 from scipy.stats import binom
 
 from fgbench.datasets.pipeline import Pipeline

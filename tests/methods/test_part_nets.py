@@ -1,6 +1,6 @@
 import pytest
 import torch
-from made import NAMES, Planted, build, covers_all_parameters_once, grads, images, small, target
+from made_methods import NAMES, Planted, build, covers_all_parameters_once, grads, images, small, target
 from torch import nn
 from torch.nn.functional import cross_entropy
 

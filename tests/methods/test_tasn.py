@@ -1,6 +1,6 @@
 import pytest
 import torch
-from made import Pooled, build, covers_all_parameters_once, grads, images, small, target
+from made_methods import Pooled, build, covers_all_parameters_once, grads, images, small, target
 from torch.nn.functional import cross_entropy
 
 from fgbench.layers.distillation import distill

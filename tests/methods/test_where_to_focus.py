@@ -1,6 +1,6 @@
 import pytest
 import torch
-from made import build, covers_all_parameters_once, grads, images, small, target, tiny
+from made_methods import build, covers_all_parameters_once, grads, images, small, target, tiny
 
 from fgbench.layers.bilinear import align_maps, l2_normalize, signed_sqrt
 from fgbench.layers.spatial_lstm import causal_neighbourhood

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from real import REAL
+from real_data import REAL
 
 from fgbench.datasets import cub
 from fgbench.datasets.bird_parts import BODY, HEAD

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from test_store import record
+from stored_records import record
 
 from fgbench.datasets.synthetic.birds import PARTS as BIRD_PARTS
 from fgbench.metrics.accuracy import accuracy, mean_class_accuracy

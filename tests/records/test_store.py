@@ -2,30 +2,12 @@ import json
 
 import numpy as np
 import pytest
+from stored_records import PROTOCOL, record
 
 from fgbench.metrics.values import measure
 from fgbench.records.store import Store
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_value
-
-PROTOCOL = {
-    "train_sees": [], "test_sees": [], "classes": 4, "train_images": 40, "test_images": 40, "images": "i",
-    "annotations": "a",
-}  # fmt: skip
-
-
-def record(run_id="a" * 16, **fields):
-    rng = np.random.default_rng(0)
-    labels = np.arange(40) % 4
-    scores = (rng.normal(size=(40, 4)) + np.eye(4)[labels]).astype(np.float32)
-    base = {
-        "run_id": run_id, "recipe": "bcnn/fv_sift@cub", "title": "FV-SIFT", "method": "fv_sift", "profile": "quick",
-        "seed": 0, "settings": {}, "protocol": PROTOCOL, "protocol_hash": hash_value(PROTOCOL), "data": "cub",
-        "synthetic": True, "deviations": [], "weights": [], "curve": [],
-        "values": measure({"scores": scores, "labels": labels}),
-        "cost": {"wall_s": 1.0, "phase_s": {}, "peak_mib": 2.0}, "provenance": {},
-    }  # fmt: skip
-    return {**base, **fields}, {"ids": np.arange(40), "labels": labels, "scores": scores}
 
 
 def test_round_trip_and_verify(tmp_path):

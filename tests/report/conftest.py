@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+from browser_pages import Watched
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
@@ -23,3 +24,11 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def watched(chromium):
+    watched = Watched(chromium)
+    yield watched
+    assert watched.wrong == []
+    watched.context.close()

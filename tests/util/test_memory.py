@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_batches import data, source
-from test_loop import stage
+from small_trainings import numbered_data, source, stage
 
 from fgbench.datasets.pixel_cache import Rows
 from fgbench.runs.row_files import to_images
@@ -116,7 +115,7 @@ def test_images_and_features_of_a_training_give_back_what_they_read(tmp_path):
         assert to_images(pixels, np.arange(row, row + 4), cpu).all()
     assert resident_mib() < before + 50
     np.save(tmp_path / "wide.npy", np.ones((100, 1 << 18)))
-    made = source(tmp_path, stage(train=("classifier",), augment=False, batch_size=4), data(100))
+    made = source(tmp_path, stage(train=("classifier",), augment=False, batch_size=4), numbered_data(100))
     made.features = np.load(tmp_path / "wide.npy", mmap_mode="r")
     before = resident_mib()
     assert sum(len(batch.features) for batch in made.batches(1)) == 100

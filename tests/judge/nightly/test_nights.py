@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 import bench_file
 import numpy as np
 import pytest
+from command_line import program, run
+from made_nights import bench, folder
 from made_records import of_right
-from test_cli import program, run
-from test_quality import folder
 
 from fgbench.judge.nightly.findings import Check, Finding, comparison
 from fgbench.judge.nightly.history import Night, append, read_history, speed_nights
@@ -264,8 +264,6 @@ def test_the_history_is_only_added_to(tmp_path):
 
 
 def test_a_slower_night_is_no_baseline_until_it_is_accepted():
-    from test_timing import bench
-
     quiet, slow = (one(0, 1.0).model_copy(update={"benches": (bench(seconds=s),)}) for s in (1, 2))
     failed = slow.model_copy(update={"failed": ("b",), "passed": False})
     assert speed_nights([quiet, failed]) == [quiet.benches]

@@ -1,7 +1,7 @@
 """Nights without a change raise no alarm, and what is planted is found: at the sizes and noise that are stated."""
 
 import numpy as np
-from simulated import CUB, NAMES, QUICK, kept, lose, night, quality_alarms, speed_alarms, worse
+from simulated_nights import CUB, NAMES, QUICK, kept, lose, night, quality_alarms, speed_alarms, worse
 
 from fgbench.judge.nightly.quality import compare_quality
 from fgbench.judge.nightly.timing import compare_speed

@@ -3,8 +3,9 @@ import shutil
 
 import numpy as np
 import pytest
+from made_nights import folder
 from made_records import made, of_right
-from simulated import kept
+from simulated_nights import kept
 
 from fgbench.judge.nightly import value_tests as values
 from fgbench.judge.nightly.findings import comparison
@@ -14,18 +15,9 @@ from fgbench.judge.nightly.results_folder import read_folder
 from fgbench.judge.nightly.run_matching import match, name_of
 from fgbench.metrics.ranking import Search, rank
 from fgbench.metrics.values import measure
-from fgbench.records.store import Store
 from fgbench.util.errors import FgbenchError
 
 RIGHT = np.random.default_rng(0).random(400) < 0.8
-
-
-def folder(path, *pairs):
-    store = Store(path / "records")
-    for record, arrays in pairs:
-        fields = record.model_dump(mode="json", exclude={"outputs", "outputs_sha256"})
-        store.write(fields, arrays)
-    return path
 
 
 def compare(tmp_path, base, head):

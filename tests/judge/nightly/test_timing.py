@@ -1,19 +1,15 @@
 import json
-from math import exp, log
+from math import exp
 
 import bench_file
 import numpy as np
 import pytest
-from simulated import night, worse
+from made_nights import bench
+from simulated_nights import night, worse
 
-from fgbench.judge.nightly.bench_times import Bench, read_benches
+from fgbench.judge.nightly.bench_times import read_benches
 from fgbench.judge.nightly.timing import compare_speed
 from fgbench.util.errors import FgbenchError
-
-
-def bench(name="b", seconds=1.0, spread=0.01, sessions=6, version="v", machine="m", seed=0):
-    logs = log(seconds) + spread * np.linspace(-1, 1, sessions)
-    return Bench(name=name, title=name, version=version, machine=machine, sessions=tuple(map(float, logs)))
 
 
 def kinds(result):

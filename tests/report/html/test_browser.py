@@ -4,12 +4,13 @@ from pathlib import Path
 
 import axe_playwright_python
 import pytest
-from busy import HOSTILE, KINDS, busy_report, hostile_report
+from browser_pages import WIDE, Watched
+from busy_pages import HOSTILE, KINDS, busy_report, hostile_report
 
 from fgbench.report.html.pages import SCRIPT
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
+NARROW = {"width": 360, "height": 740}
 UNFOLD = "for (const fold of document.querySelectorAll('details')) fold.open = true"
 
 
@@ -21,38 +22,6 @@ def busy(tmp_path_factory):
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory):
     return hostile_report(tmp_path_factory.mktemp("hostile"))
-
-
-class Watched:
-    """A page of the browser, and all that it complained of or asked for."""
-
-    def __init__(self, browser, **options):
-        self.context = browser.new_context(viewport=WIDE, **options)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(5000)
-        self.wrong = []
-        self.page.on(
-            "console", lambda said: self.wrong.append(said.text) if said.type in {"error", "warning"} else None
-        )
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.wrong.append("a dialog"), dialog.dismiss()))
-        self.page.on("request", lambda asked: self._asked(asked.url))
-
-    def _asked(self, url):
-        if not url.startswith(("file:", "data:")):
-            self.wrong.append(url)
-
-    def open(self, path, anchor=""):
-        self.page.goto(path.as_uri() + anchor)
-        return self.page
-
-
-@pytest.fixture
-def watched(chromium):
-    watched = Watched(chromium)
-    yield watched
-    assert watched.wrong == []
-    watched.context.close()
 
 
 def texts(page, table, column):

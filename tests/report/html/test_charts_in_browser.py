@@ -1,9 +1,9 @@
 """Charts in a real browser: pictures at first, then live, and pictures again where no script runs."""
 
 import pytest
-from busy import CURVE, HOSTILE, MACHINE, picture, report, searches
+from browser_pages import Watched
+from busy_pages import CURVE, HOSTILE, MACHINE, picture, report, searches
 from made_records import Kept, of_right
-from test_browser import Watched
 
 CHARTED = ("method-bcnn", "costs", "reid")
 
@@ -27,14 +27,6 @@ def drawn(folder, **fields):
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory):
     return drawn(tmp_path_factory.mktemp("busy"))
-
-
-@pytest.fixture
-def watched(chromium):
-    watched = Watched(chromium)
-    yield watched
-    assert watched.wrong == []
-    watched.context.close()
 
 
 def live(page):

@@ -3,7 +3,7 @@ import re
 import pytest
 from bench_file import everything, write
 from made_records import deviation, of_accuracy
-from test_render import Parsed
+from report_pages import Parsed
 
 from fgbench.records.record import by_identity
 from fgbench.report.html.cost_page import cost_page

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 from made_records import RECIPES
-from test_render import HOSTILE, PAPERS, Parsed, only_our_script
+from report_pages import HOSTILE, PAPERS, Parsed, only_our_script
 
 from fgbench.judge.columns import judge_papers
 from fgbench.judge.nightly.bench_times import Bench

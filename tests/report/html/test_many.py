@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from many import fill
+from many_records import fill
 
 RECORDS = 10_000
 REPORT = """

@@ -2,7 +2,7 @@ import re
 
 import pytest
 from made_records import RECIPES, Kept, deviation, made, of_accuracy, of_right
-from test_render import HOSTILE, Parsed, only_our_script, pages
+from report_pages import HOSTILE, Parsed, only_our_script, pages
 
 from fgbench.records.record import Point
 from fgbench.report.html.learning_curves import MOST_EPOCHS, learning_sections

@@ -1,7 +1,7 @@
 import pytest
-from busy import PAPERS, busy_records
+from busy_pages import PAPERS, busy_records
 from made_records import RECIPES, deviation, of_accuracy
-from test_render import Parsed, pages
+from report_pages import Parsed, pages
 
 from fgbench.judge.anomalies import Anomaly
 from fgbench.judge.columns import judge_papers

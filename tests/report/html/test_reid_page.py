@@ -1,5 +1,5 @@
 from made_records import made
-from test_render import Parsed
+from report_pages import Parsed
 
 from fgbench.records.record import by_identity
 from fgbench.report.html.reid_page import TOLD, reid_page

@@ -3,7 +3,8 @@ import math
 
 import pytest
 from bench_file import content, everything, frames, hot, scaling, write
-from test_render import HOSTILE, PAPERS, RECIPES, Parsed, only_our_script
+from made_records import RECIPES
+from report_pages import HOSTILE, PAPERS, Parsed, only_our_script
 
 from fgbench.judge.claims import check_claims
 from fgbench.judge.verdict import judge

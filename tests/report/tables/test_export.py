@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from command_line import run
 from made_records import RECIPES
-from test_cli import run
-from test_frames import DEVIATIONS, ODD, write
+from stored_records import DEVIATIONS, ODD, write_record
 
 import fgbench
 from fgbench.judge.verdict import Outcome, judge
@@ -34,13 +34,15 @@ T1 = BCNN.tables[0]
 @pytest.fixture
 def folder(tmp_path):
     values = {name: Value(value=value, unit="x", n=7) for name, value in ODD.items()}
-    write(tmp_path / "records", values=values, title=HOSTILE, provenance={"finished": "2026-11-21T06:18:16+00:00"})
-    write(tmp_path / "records", run_id="b" * 16, seed=1)
+    write_record(
+        tmp_path / "records", values=values, title=HOSTILE, provenance={"finished": "2026-11-21T06:18:16+00:00"}
+    )
+    write_record(tmp_path / "records", run_id="b" * 16, seed=1)
     return tmp_path
 
 
 def judged(tmp_path, paper=BCNN, **fields):
-    record = write(tmp_path / "judged", **fields)
+    record = write_record(tmp_path / "judged", **fields)
     return [judge(cell, [record], {}, RECIPES) for cell in paper.cells()]
 
 

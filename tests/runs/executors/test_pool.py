@@ -6,24 +6,12 @@ import time
 from functools import partial
 from pathlib import Path
 
+import pool_tasks
 import psutil
+from pool_tasks import Notes
 
 from fgbench.runs.executors.pool import Task, run_tasks
 from fgbench.util.errors import FgbenchError
-
-
-class Notes:
-    def __init__(self):
-        self.steps, self.ends = [], []
-
-    def expect(self, tasks):
-        pass
-
-    def progress(self, name, what, share):
-        self.steps.append((name, what, share))
-
-    def finished(self, name, failure, wall_s):
-        self.ends.append((name, failure))
 
 
 def write(path, report):
@@ -41,11 +29,6 @@ def bug(report):
 
 def die(report):
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def forever(path, report):
-    Path(path).write_text(str(os.getpid()))
-    time.sleep(600)
 
 
 def test_tasks_run_in_processes_of_their_own_and_failures_do_not_stop_the_rest(tmp_path):
@@ -73,8 +56,8 @@ def test_a_task_ends_with_its_parent(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(
         "import sys\nfrom functools import partial\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from test_pool import Notes, forever\nfrom fgbench.runs.executors.pool import Task, run_tasks\n"
+        f"sys.path.insert(0, {str(Path(pool_tasks.__file__).parent)!r})\n"
+        "from pool_tasks import Notes, forever\nfrom fgbench.runs.executors.pool import Task, run_tasks\n"
         "if __name__ == '__main__':\n    run_tasks([Task('x', partial(forever, sys.argv[1]))], Notes())\n"
     )
     mark = tmp_path / "pid"

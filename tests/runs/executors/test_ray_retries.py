@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import mini
 import pytest
-from test_pool import Notes
-from test_store import record
+from pool_tasks import Notes
+from stored_records import record
 
 from fgbench.records.store import Store
 from fgbench.runs.executors import ray_retries as ray_rounds

@@ -7,7 +7,7 @@ import mini
 import numpy as np
 import pytest
 import torch
-from test_store import record
+from stored_records import record
 
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.store import Store

@@ -1,43 +1,12 @@
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from test_loop import bcnn, stage
+from small_trainings import NAMES, PIPELINE, Share, bcnn, numbered_data, source, stage
 
 from fgbench.datasets.augment import augment, mirror_order
-from fgbench.datasets.pipeline import Pipeline
 from fgbench.runs.training import batches
-from fgbench.runs.training.batches import Source, TrainData
-from fgbench.runs.training.distributed import Engine
 from fgbench.util.numeric.seeding import generator
-
-NAMES = ("left eye", "right eye", "tail")
-PIPELINE = Pipeline.parse("resize(32) | random_crop(28) | flip | rotate(20)")
-
-
-class Share(Engine):
-    """One of several processes, without the others."""
-
-    def __init__(self, rank=0, processes=1):
-        super().__init__()
-        self.rank, self.processes = rank, processes
-
-
-def data(count=10):
-    """Images that hold their number in every pixel, with a bright dot at the last keypoint."""
-    rng = np.random.default_rng(0)
-    pixels = np.zeros((count, 32, 32, 3), np.uint8) + np.arange(1, count + 1, dtype=np.uint8)[:, None, None, None]
-    places = rng.integers(12, 20, (count, 2))
-    for image, (x, y) in zip(pixels, places, strict=True):
-        image[y - 2 : y + 3, x - 2 : x + 3] = 255
-    keypoints = np.ones((count, 3, 3))
-    keypoints[:, 0, :2], keypoints[:, 1, :2], keypoints[:, 2, :2] = (9, 11), (21, 12), places + 0.5
-    return TrainData(pixels, np.arange(count) % 3, PIPELINE, keypoints, NAMES)
-
-
-def source(tmp_path, plan, given=None, engine=None, seed=0, name="s"):
-    return Source(bcnn(), given or data(), plan, seed, name, engine or Share(), tmp_path / "features.npy")
 
 
 def numbers(batch):
@@ -62,7 +31,7 @@ def test_an_epoch_shows_every_image_once_in_an_order_of_its_own(tmp_path):
 
 
 def test_augmentation_is_that_of_the_pipeline_in_the_epochs_draws(tmp_path):
-    made, given = source(tmp_path, stage(batch_size=4)), data()
+    made, given = source(tmp_path, stage(batch_size=4)), numbered_data()
     draw = generator(0, "augment", "s", 3)
     for batch in made.batches(3):
         rows = numbers(batch)
@@ -85,8 +54,10 @@ def test_keypoints_reach_the_method_and_lie_on_their_pixels(tmp_path):
                 torch.testing.assert_close(points[2, :2], middle, atol=0.5, rtol=0)
             left, right = batch.target.keypoints[:, 0], batch.target.keypoints[:, 1]
             assert (left[:, 0] < right[:, 0]).all()  # a mirror image has its left eye on the left again
-    assert source(tmp_path, stage(), replace(data(), keypoints=None, part_names=())).order is None
-    (batch,) = source(tmp_path, stage(batch_size=10), replace(data(), keypoints=None, part_names=())).batches(1)
+    assert source(tmp_path, stage(), replace(numbered_data(), keypoints=None, part_names=())).order is None
+    (batch,) = source(tmp_path, stage(batch_size=10), replace(numbered_data(), keypoints=None, part_names=())).batches(
+        1
+    )
     assert batch.target.keypoints is None
 
 

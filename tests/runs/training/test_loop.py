@@ -4,38 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_trainings import bcnn, data, stage
 
-from fgbench.backbones import load_backbone
-from fgbench.datasets.pipeline import Pipeline
-from fgbench.methods import Target, Task, methods
-from fgbench.papers.recipes import Stage
+from fgbench.methods import Target
 from fgbench.runs.training import loop as training
-from fgbench.runs.training.batches import Source, TrainData
+from fgbench.runs.training.batches import Source
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.loop import train
 from fgbench.util.errors import FgbenchError
-from fgbench.util.numeric.seeding import generator
-
-
-def data(n=24, classes=3, seed=0):
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % classes
-    pixels = rng.integers(0, 90, (n, 32, 32, 3), dtype=np.uint8)
-    pixels[np.arange(n), :, :, labels] += 120
-    return TrainData(pixels, labels.astype(np.int64), Pipeline.parse("resize(32) | flip"))
-
-
-def bcnn(seed=0):
-    streams = [load_backbone("tiny_m", "conv", pretrained=False)] * 2
-    kind = methods["bcnn"]
-    return kind(streams, Task(3, 32), kind.Options(), generator(seed, "w"))
-
-
-def stage(**fields):
-    base = {"step": 1, "train": ("classifier", "backbone"), "epochs": 3, "batch_size": 8, "lr": 0.01, "momentum": 0.9,
-            "weight_decay": 1e-4}  # fmt: skip
-    return Stage(**{**base, **fields})
-
 
 TWO = [("first", stage(train=("classifier",), augment=False, lr=1.0)), ("second", stage(step=2, epochs=4))]
 

@@ -1,12 +1,9 @@
-"""Nights that never were, and how often they raise an alarm: `python tests/judge/nightly/simulated.py` states the figures."""
+"""Simulated nights: `python tests/helpers/simulated_nights.py` prints how often they raise an alarm."""
 
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 from made_records import RECIPES, of_right
 from made_records import Kept as Arrays
 

@@ -1,5 +1,8 @@
-"""Work that several processes share. As a program, under torchrun or alone: `pair.py train FOLDER`, `pair.py leave
-FOLDER` to note when the group is left, or `pair.py run …` for fgbench's command line, which knows the mini birds."""
+"""A training that several processes share.
+
+As a program, under torchrun or alone: `process_pair.py train FOLDER`, `process_pair.py leave FOLDER` to note when the
+group is left, or `process_pair.py run ...` for fgbench's command line, which knows the mini birds.
+"""
 
 import atexit
 import os

@@ -1,0 +1,21 @@
+"""Nights on disk and benchmarks of a night, made by hand."""
+
+from math import log
+
+import numpy as np
+
+from fgbench.judge.nightly.bench_times import Bench
+from fgbench.records.store import Store
+
+
+def folder(path, *pairs):
+    store = Store(path / "records")
+    for record, arrays in pairs:
+        fields = record.model_dump(mode="json", exclude={"outputs", "outputs_sha256"})
+        store.write(fields, arrays)
+    return path
+
+
+def bench(name="b", seconds=1.0, spread=0.01, sessions=6, version="v", machine="m", seed=0):
+    logs = log(seconds) + spread * np.linspace(-1, 1, sessions)
+    return Bench(name=name, title=name, version=version, machine=machine, sessions=tuple(map(float, logs)))
