@@ -20,7 +20,7 @@ from race import OURS, Race
 from fgbench.datasets.index import Index
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import cached_pixels
-from fgbench.datasets.synthetic import SyntheticBirds, generate
+from fgbench.datasets.synthetic.birds import SyntheticBirds, generate
 
 CORES = os.cpu_count() or 1
 IMAGES, WIDTH, HEIGHT = 96, 500, 400

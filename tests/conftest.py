@@ -11,7 +11,7 @@ from real_data import REAL
 
 from fgbench.datasets import cub
 from fgbench.datasets.index import Index
-from fgbench.datasets.synthetic import SyntheticBirds, generate
+from fgbench.datasets.synthetic.birds import SyntheticBirds, generate
 
 # Networks of a few channels lose more by waiting for threads than they gain, on a busy machine many times over.
 torch.set_num_threads(1)

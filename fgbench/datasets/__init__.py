@@ -1,44 +1,48 @@
-"""Data sets by name: where they are, how they are read, and what their official annotations hash to.
+"""Registry of data sets: location, reader, official hashes and counts of each.
 
-`datasets` are those for classification, `reid_datasets` those for re-identification; `find` knows both.
+`datasets` holds the data sets for classification, `reid_datasets` those for re-identification. `find` searches both.
 """
 
-from fgbench.datasets import aircraft, cars, cub, cuhk03, market1501, synthetic, viper
+from fgbench.datasets import aircraft, cars, cub, cuhk03, market1501, viper
+from fgbench.datasets.dataset_base import Archive, DatasetBase
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import ReidIndex
-from fgbench.datasets.source import Archive, Source
-from fgbench.datasets.synthetic import pedestrians
+from fgbench.datasets.synthetic import birds, pedestrians
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.registry import Registry
 
 
-class Dataset(Source[Index]):
+class Dataset(DatasetBase[Index]):
     """A data set for classification."""
 
     __slots__ = ()
 
 
-class ReidDataset(Source[ReidIndex]):
+class ReidDataset(DatasetBase[ReidIndex]):
     """A data set for re-identification."""
 
     __slots__ = ()
 
 
 datasets: Registry[Dataset] = Registry(
-    "dataset", lambda thing: isinstance(thing, Dataset), "a fgbench.datasets.Dataset"
+    "dataset", lambda candidate: isinstance(candidate, Dataset), "a fgbench.datasets.Dataset"
 )
 reid_datasets: Registry[ReidDataset] = Registry(
-    "reid_dataset", lambda thing: isinstance(thing, ReidDataset), "a fgbench.datasets.ReidDataset"
+    "reid_dataset", lambda candidate: isinstance(candidate, ReidDataset), "a fgbench.datasets.ReidDataset"
 )
 
 
 def names() -> list[str]:
-    """Names of all data sets, those for classification first."""
+    """Return the names of all data sets, those for classification first."""
     return [*datasets, *reid_datasets]
 
 
 def find(name: str) -> Dataset | ReidDataset:
-    """The data set called `name`, of either kind; raises FgbenchError that names the nearest one."""
+    """Return the data set called `name`, of either kind.
+
+    Raises:
+        FgbenchError: there is no such data set. The message suggests the most similar name.
+    """
     if name in reid_datasets:
         return reid_datasets[name]
     if name in datasets:
@@ -79,19 +83,19 @@ datasets("cars")(
         official=cars.OFFICIAL,
         tables=cars.TABLES,
         counts=cars.COUNTS,
-        archive=Archive("", "", cars.PAGE, cars.ABSENT, cars.FILES),
+        archive=Archive("", "", cars.PAGE, cars.NO_URL_REASON, cars.FILES),
     )
 )
 
-QUICK_BIRDS = synthetic.SyntheticBirds()
+QUICK_BIRDS = birds.SyntheticBirds()
 
 datasets("synthetic_birds")(
     Dataset(
         name="synthetic_birds",
         title="synthetic birds",
-        folder=f"synthetic_birds-{synthetic.settings_hash(QUICK_BIRDS)}",
+        folder=f"synthetic_birds-{birds.settings_hash(QUICK_BIRDS)}",
         load=cub.load,
-        make=lambda root: synthetic.generate(root, QUICK_BIRDS),
+        make=lambda folder: birds.generate(folder, QUICK_BIRDS),
     )
 )
 
@@ -103,7 +107,7 @@ reid_datasets("market1501")(
         load=market1501.load,
         tables=market1501.TABLES,
         counts=market1501.COUNTS,
-        archive=Archive("", "", market1501.PAGE, market1501.ABSENT, market1501.FILES),
+        archive=Archive("", "", market1501.PAGE, market1501.NO_URL_REASON, market1501.FILES),
     )
 )
 
@@ -127,7 +131,7 @@ reid_datasets("cuhk03")(
         load=cuhk03.load,
         tables=cuhk03.TABLES["labeled"],
         counts=cuhk03.COUNTS["labeled"],
-        archive=Archive("", "", cuhk03.PAGE, cuhk03.ABSENT, cuhk03.FILES),
+        archive=Archive("", "", cuhk03.PAGE, cuhk03.NO_URL_REASON, cuhk03.FILES),
     )
 )
 
@@ -139,7 +143,7 @@ reid_datasets("cuhk03_detected")(
         load=cuhk03.load_detected,
         tables=cuhk03.TABLES["detected"],
         counts=cuhk03.COUNTS["detected"],
-        archive=Archive("", "", cuhk03.PAGE, cuhk03.ABSENT, cuhk03.FILES),
+        archive=Archive("", "", cuhk03.PAGE, cuhk03.NO_URL_REASON, cuhk03.FILES),
     )
 )
 
@@ -151,6 +155,6 @@ reid_datasets("synthetic_pedestrians")(
         title="synthetic pedestrians",
         folder=f"synthetic_pedestrians-{pedestrians.settings_hash(QUICK_PEDESTRIANS)}",
         load=market1501.load,
-        make=lambda root: pedestrians.generate(root, QUICK_PEDESTRIANS),
+        make=lambda folder: pedestrians.generate(folder, QUICK_PEDESTRIANS),
     )
 )

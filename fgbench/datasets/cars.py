@@ -11,7 +11,7 @@ from fgbench.util.errors import FgbenchError
 
 FOLDER = "stanford_cars"
 PAGE = "https://ai.stanford.edu/~jkrause/cars/car_dataset.html"
-ABSENT = "its official host has been offline for years"
+NO_URL_REASON = "its official host has been offline for years"
 LABELLED = "cars_test_annos_withlabels.mat"
 FILES = {
     "devkit/cars_meta.mat": "class names",

@@ -18,7 +18,7 @@ from fgbench.util.errors import FgbenchError
 
 FOLDER = "cuhk03_release"
 PAGE = "https://www.ee.cuhk.edu.hk/~xgwang/CUHK_identification.html"
-ABSENT = "its authors give it to those who ask"
+NO_URL_REASON = "its authors give it to those who ask"
 NEW_PAGE = "https://github.com/zhunzhong07/person-re-ranking, evaluation/data/CUHK03"
 CONFIG = "cuhk03_new_protocol_config_{}.mat"
 FILES = {

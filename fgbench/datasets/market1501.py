@@ -10,7 +10,7 @@ from fgbench.util.errors import FgbenchError
 
 FOLDER = "Market-1501-v15.09.15"
 PAGE = "https://zheng-lab.cecs.anu.edu.au/Project/project_reid.html"
-ABSENT = "its official server answers no longer, and its authors give it to those who ask"
+NO_URL_REASON = "its official server answers no longer, and its authors give it to those who ask"
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
 FILES = {
     f"{TRAIN}/": "12,936 images, such as 0002_c1s1_000451_03.jpg",

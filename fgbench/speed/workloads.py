@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fgbench.backbones import load_backbone, split_stream
 from fgbench.datasets.pipeline import Pipeline
-from fgbench.datasets.synthetic.birds import PARTS
+from fgbench.datasets.synthetic.bird_drawing import KEYPOINTS
 from fgbench.layers.gmm import Gmm
 from fgbench.layers.pca import Pca
 from fgbench.methods import Method, Target, Task, methods, options_of
@@ -67,7 +67,7 @@ def build(
     settings = recipe.resolve(profile)
     loaded = {s: load_backbone(*split_stream(s), pretrained=False) for s in dict.fromkeys(_streams(recipe, settings))}
     backbones = [loaded[stream] for stream in _streams(recipe, settings)]
-    task = Task(classes, size_px(settings), PARTS if "parts" in recipe.train else ())
+    task = Task(classes, size_px(settings), KEYPOINTS if "parts" in recipe.train else ())
     chosen = options_of(recipe.method, {**settings.options, **options})
     method = methods[recipe.method](backbones, task, chosen, generator(0, "initial weights"))
     method = method.to(device).eval()
@@ -169,7 +169,7 @@ def training_step_of(module: Recogniser, conditions: Conditions) -> Work:
     labels = torch.arange(conditions.batch, device=images.device) % module.classes
     keypoints = None
     if "parts" in method.NEEDS:
-        places = torch.rand(conditions.batch, len(PARTS), 3, generator=generator(0, "keypoints"))
+        places = torch.rand(conditions.batch, len(KEYPOINTS), 3, generator=generator(0, "keypoints"))
         keypoints = (places * conditions.size_px).clamp(min=1).to(images.device)
         keypoints[..., 2] = 1
 

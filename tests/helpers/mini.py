@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from fgbench.datasets import Dataset, cub, datasets, synthetic
-from fgbench.datasets.synthetic import SyntheticBirds
+from fgbench.datasets import Dataset, cub, datasets
+from fgbench.datasets.synthetic.birds import SyntheticBirds, generate, settings_hash
 from fgbench.papers.recipes import Recipe, Stage, load_recipes
 from fgbench.records.record import Record
 from fgbench.records.store import store_of
@@ -26,9 +26,9 @@ DATASET = datasets("mini_birds")(
     Dataset(
         name="mini_birds",
         title="a few synthetic birds",
-        folder=f"mini-{synthetic.settings_hash(BIRDS)}",
+        folder=f"mini-{settings_hash(BIRDS)}",
         load=cub.load,
-        make=lambda root: synthetic.generate(root, BIRDS, workers=1),
+        make=lambda root: generate(root, BIRDS, workers=1),
     )
 )
 

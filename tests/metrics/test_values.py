@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from stored_records import record
 
-from fgbench.datasets.synthetic.birds import PARTS as BIRD_PARTS
+from fgbench.datasets.synthetic.bird_drawing import KEYPOINTS
 from fgbench.metrics.accuracy import accuracy, mean_class_accuracy
 from fgbench.metrics.keypoints import mean_pck, pck, pck_hits
 from fgbench.metrics.parts import part_boxes, pcp
@@ -16,7 +16,7 @@ N = 40
 HIDDEN = "left leg"
 
 
-def arrays(names=BIRD_PARTS, keypoints=True, attention=True):
+def arrays(names=KEYPOINTS, keypoints=True, attention=True):
     """Per-sample arrays of a method that finds keypoints and says where it looks."""
     rng = np.random.default_rng(0)
     labels = np.arange(N) % 4
@@ -50,14 +50,14 @@ def test_keypoints():
     given = arrays(attention=False)
     values = measure(given)
     predicted, truth, boxes = given["keypoints"][..., :2], given["true_keypoints"], given["boxes"]
-    shown = [name for name in BIRD_PARTS if name != HIDDEN]
+    shown = [name for name in KEYPOINTS if name != HIDDEN]
     expected = {"accuracy", "mean_class_accuracy", "pcp/head", "pcp/body"}
     for alpha in ("0.02", "0.05", "0.08", "0.10"):
         expected |= {f"pck@{alpha}", *(f"pck@{alpha}/{name}" for name in shown)}
     assert set(values) == expected
     for alpha in ALPHAS:
         each, hits = pck(predicted, truth, boxes, alpha), pck_hits(predicted, truth, boxes, alpha).sum(axis=0)
-        for part, name in enumerate(BIRD_PARTS):
+        for part, name in enumerate(KEYPOINTS):
             if name != HIDDEN:
                 value, n = values[f"pck@{alpha:.2f}/{name}"], int(truth[:, part, 2].sum())
                 interval = wilson_interval(int(hits[part]), n)
@@ -70,8 +70,8 @@ def test_keypoints():
     assert 0 < values["pck@0.02"].value < values["pck@0.05"].value < values["pck@0.10"].value < 100
     for region in ("head", "body"):
         result = pcp(
-            part_boxes(predicted, given["keypoints"][..., 2] > 0, BIRD_PARTS, region),
-            part_boxes(truth[..., :2], truth[..., 2] > 0, BIRD_PARTS, region),
+            part_boxes(predicted, given["keypoints"][..., 2] > 0, KEYPOINTS, region),
+            part_boxes(truth[..., :2], truth[..., 2] > 0, KEYPOINTS, region),
         )
         value = values[f"pcp/{region}"]
         assert (value.value, value.n) == (result.percent, result.total)
@@ -88,7 +88,7 @@ def test_attention():
     given = arrays(keypoints=False)
     values = measure(given)
     parts, box = given["attention_at_parts"], given["attention_in_box"]
-    shown = [name for name in BIRD_PARTS if name != HIDDEN]
+    shown = [name for name in KEYPOINTS if name != HIDDEN]
     assert set(values) == {
         "accuracy", "mean_class_accuracy", "attention/parts", "attention/box", *(f"attention/{n}" for n in shown)
     }  # fmt: skip
@@ -97,7 +97,7 @@ def test_attention():
     assert values["attention/box"].value == pytest.approx(np.nanmean(box))
     assert values["attention/box"].n == N - 1
     for name in shown:
-        column = parts[:, BIRD_PARTS.index(name)]
+        column = parts[:, KEYPOINTS.index(name)]
         assert values[f"attention/{name}"].value == pytest.approx(np.nanmean(column))
         assert values[f"attention/{name}"].n == (~np.isnan(column)).sum()
         assert values[f"attention/{name}"].unit == "x"
@@ -112,7 +112,7 @@ def test_value_name():
 
 
 def test_every_printed_cell_of_keypoints_and_parts_has_a_value():
-    names = tuple(name for name in BIRD_PARTS if name != HIDDEN)
+    names = tuple(name for name in KEYPOINTS if name != HIDDEN)
     values = set(measure(arrays())) | {f"pck@{alpha:.2f}/{HIDDEN}" for alpha in ALPHAS}
     asked = {
         value_name(cell.metric, dict(cell.params))

@@ -1,108 +1,135 @@
-"""Drawing one bird: a profile in body coordinates, posed, shaded and put into a scene, with exact keypoints."""
+"""Synthetic birds in the official layout of CUB-200-2011. `fgbench.datasets.cub` reads them."""
 
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFilter
 
-from fgbench.datasets.synthetic.plumage import Pose, plumage, wing_outline
-from fgbench.datasets.synthetic.scenery import Shape, backdrop, foreground, perch
-from fgbench.datasets.synthetic.species import Species
+from fgbench.datasets.synthetic.bird_drawing import KEYPOINTS, draw_bird
+from fgbench.datasets.synthetic.generation import draw_images, hash_settings, new_folder, write_lines, write_readme
+from fgbench.datasets.synthetic.species import species
+from fgbench.util.errors import ArgumentError
 
-SUPERSAMPLING = 3
-PARTS = (
-    "back", "beak", "belly", "breast", "crown", "forehead", "left eye", "left leg", "left wing", "nape",
-    "right eye", "right leg", "right wing", "tail", "throat",
-)  # fmt: skip
-"""The 15 keypoints in the order of CUB-200-2011."""
+GENERATOR = 1
+"""Version of the drawing code. Increase it when equal settings give other images."""
+JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
-    """One picture of a bird."""
+class SyntheticBirds:
+    """Settings of a data set of synthetic birds. Equal settings give equal files."""
 
-    image: Image.Image
-    box: tuple[float, float, float, float]
-    """x, y, width, height of the bird, what hides it notwithstanding, cut at the border; pixels."""
-    parts: np.ndarray
-    """(15, 3): x, y in pixels and 1, or zeros where the part is hidden, turned away or outside."""
+    classes: int = 20
+    """Number of species."""
+    train_per_class: int = 30
+    """Number of training images of a species."""
+    test_per_class: int = 20
+    """Number of test images of a species."""
+    size: int = 160
+    """Longer side of an image in pixels."""
+    seed: int = 0
+    """Seed of the individuals. The species are the same for every seed."""
+    first_class: int = 0
+    """Number of the first species in the endless list of species. Disjoint ranges share no species."""
 
 
-def draw_bird(bird: Species, size: tuple[int, int], rng: np.random.Generator) -> Drawing:
-    """An individual of a species in a scene.
+_Job = tuple[int, int]
+"""Class and individual, both counted from 0."""
+
+
+def settings_hash(settings: SyntheticBirds) -> str:
+    """Return a hash that identifies the files of the data set."""
+    return hash_settings(GENERATOR, settings)
+
+
+def generate(root: Path, settings: SyntheticBirds, *, workers: int | None = None) -> Path:
+    """Write the data set into a new folder. After an error, no folder is left.
 
     Args:
-        bird: the species.
-        size: width and height in pixels.
-        rng: the individual, its pose and the scene; the scene does not depend on the species.
+        root: the folder; it must not exist.
+        settings: settings of the data set.
+        workers: number of processes; by default see `draw_images`. The files do not depend on it.
+
+    Returns:
+        `root`.
+
+    Raises:
+        FgbenchError: `root` exists.
+        ArgumentError: a setting is too small.
     """
-    canvas = (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING)
-    pose = _pose(canvas, rng)
-    picture = backdrop(canvas, rng)
-    feet = pose.place(np.array([[-0.02, 0.36]]))[0]
-    perch(picture, feet, pose.scale, rng)
-    feathers, mask = plumage(bird, pose, canvas, rng)
-    picture.paste(feathers, mask=mask)
-    cover = foreground(picture, pose.centre, pose.scale, rng)
-    parts = _keypoints(bird, pose, canvas, cover)
-    left, top, right, bottom = mask.getbbox() or (0, 0, *canvas)
-    box = tuple(value / SUPERSAMPLING for value in (left, top, right - left, bottom - top))
-    return Drawing(_exposed(picture, size, rng), box, parts / (SUPERSAMPLING, SUPERSAMPLING, 1))  # type: ignore[arg-type]
+    if settings.classes < 2 or min(settings.train_per_class, settings.test_per_class) < 1 or settings.size < 32:
+        raise ArgumentError(
+            f"{settings}: at least 2 classes, 1 image of each class in each split, and 32 px are needed"
+        )
+    with new_folder(root) as folder:
+        _write(folder, settings, workers)
+    return root
 
 
-def _pose(canvas: tuple[int, int], rng: np.random.Generator) -> Pose:
-    width, height = canvas
-    scale = min(canvas) * rng.uniform(0.36, 0.72)
-    room = np.array([width, height]) / 2 - 0.5 * scale
-    centre = np.array([width, height]) / 2 + rng.uniform(-1, 1, 2) * np.maximum(room, 0.05 * min(canvas))
-    return Pose(
-        centre=centre,
-        scale=float(scale),
-        tilt=float(rng.normal(0.3, 0.28)),
-        nod=float(rng.normal(-0.25, 0.3)),
-        faces_left=bool(rng.random() < 0.5),
-        wing=float(rng.uniform(0.6, 1.0)) if rng.random() < 0.15 else 0.0,
-        stretch=float(rng.uniform(0.78, 1.0)),
+def _write(folder: Path, settings: SyntheticBirds, workers: int | None) -> None:
+    """Draw all images and write the annotation files."""
+    birds = [species(settings.first_class + label) for label in range(settings.classes)]
+    class_names = [f"{label + 1:03d}.{bird.name}" for label, bird in enumerate(birds)]
+    for class_name in class_names:
+        (folder / "images" / class_name).mkdir(parents=True)
+    (folder / "parts").mkdir()
+    (folder / "attributes").mkdir()
+
+    # Images.
+    per_class = settings.train_per_class + settings.test_per_class
+    jobs = [(label, individual) for label in range(settings.classes) for individual in range(per_class)]
+    annotations = draw_images(partial(_draw, folder, settings, class_names), jobs, workers)
+
+    # Annotations, one line for each image; images are numbered from 1.
+    files = [f"{class_names[label]}/{_file_name(class_names[label], individual)}" for label, individual in jobs]
+    write_lines(folder / "images.txt", (f"{n} {file}" for n, file in enumerate(files, 1)))
+    write_lines(folder / "image_class_labels.txt", (f"{n} {label + 1}" for n, (label, _) in enumerate(jobs, 1)))
+    write_lines(
+        folder / "train_test_split.txt",
+        (f"{n} {int(individual < settings.train_per_class)}" for n, (_, individual) in enumerate(jobs, 1)),
+    )
+    write_lines(
+        folder / "bounding_boxes.txt",
+        (f"{n} {' '.join(f'{value:.1f}' for value in box)}" for n, (box, _) in enumerate(annotations, 1)),
+    )
+    write_lines(
+        folder / "parts/part_locs.txt",
+        (
+            f"{n} {number} {x:.1f} {y:.1f} {int(visible)}"
+            for n, (_, keypoints) in enumerate(annotations, 1)
+            for number, (x, y, visible) in enumerate(keypoints, 1)
+        ),
     )
 
-
-def _keypoints(bird: Species, pose: Pose, canvas: tuple[int, int], cover: Shape) -> np.ndarray:
-    """(15, 3) on the supersampled canvas."""
-    wing = wing_outline(pose.wing)
-    near, far = ("left", "right") if pose.faces_left else ("right", "left")
-    low = 0.20 + 0.07 * bird.plump
-    body = {
-        "back": (0.02, -0.23 - 0.03 * bird.plump),
-        "belly": (-0.12, low - 0.06),
-        "breast": (0.28, 0.06),
-        "tail": (-0.46 - 0.7 * bird.tail_length, 0.065),
-        f"{near} leg": (-0.03, 0.27),
-        f"{far} leg": (0.09, 0.27),
-        f"{near} wing": tuple(wing.mean(axis=0)),
-    }
-    if pose.wing:
-        body[f"{far} wing"] = tuple(wing[np.argmin(wing[:, 1])] + np.array([0.1, 0.02]))
-    head = {
-        "beak": (0.52 + 0.6 * bird.bill_length, -0.2),
-        "crown": (0.36, -0.37),
-        "forehead": (0.485, -0.31),
-        "nape": (0.21, -0.24),
-        "throat": (0.38, -0.06),
-        f"{near} eye": (0.41, -0.235),
-    }
-    parts = np.zeros((len(PARTS), 3))
-    for points, of_head in ((body, False), (head, True)):
-        for name, point in points.items():
-            x, y = pose.place(np.array([point]), head=of_head)[0]
-            if 0 <= x < canvas[0] and 0 <= y < canvas[1] and not cover(x, y):
-                parts[PARTS.index(name)] = (x, y, 1)
-    return parts
+    # Names of classes, keypoints and attributes, and the attributes of each class in percent.
+    write_lines(folder / "classes.txt", (f"{number} {name}" for number, name in enumerate(class_names, 1)))
+    write_lines(folder / "parts/parts.txt", (f"{number} {name}" for number, name in enumerate(KEYPOINTS, 1)))
+    write_lines(folder / "attributes.txt", (f"{n} {name}" for n, name in enumerate(birds[0].attributes(), 1)))
+    write_lines(
+        folder / "attributes/class_attribute_labels_continuous.txt",
+        (" ".join(f"{100.0 * has:.1f}" for has in bird.attributes().values()) for bird in birds),
+    )
+    write_readme(folder, "Synthetic birds, drawn by fgbench in the layout of CUB-200-2011.", GENERATOR, settings)
 
 
-def _exposed(picture: Image.Image, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
-    """Scaled down to size, then blur, white balance, exposure and sensor noise."""
-    small = picture.resize(size, Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.9)))
-    pixels = np.asarray(small, dtype=np.float32) / 255
-    pixels = pixels ** rng.uniform(0.75, 1.35) * rng.uniform(0.85, 1.15) * rng.normal(1, 0.05, 3)
-    pixels = pixels + rng.normal(0, rng.uniform(0.005, 0.03), pixels.shape)
-    return Image.fromarray((np.clip(pixels, 0, 1) * 255).astype(np.uint8))
+def _file_name(class_name: str, individual: int) -> str:
+    return f"{class_name.partition('.')[2]}_{individual + 1:04d}.jpg"
+
+
+def _draw(
+    folder: Path, settings: SyntheticBirds, class_names: list[str], job: _Job
+) -> tuple[tuple[float, ...], np.ndarray]:
+    """Draw and save one image. It depends on the settings, the species and the individual only.
+
+    Returns:
+        The box and the keypoints.
+    """
+    label, individual = job
+    rng = np.random.default_rng((settings.seed, settings.first_class + label, individual))
+    short = round(settings.size * rng.uniform(0.7, 0.85))
+    size = (settings.size, short) if rng.random() < 0.7 else (short, settings.size)
+    drawing = draw_bird(species(settings.first_class + label), size, rng)
+    file = folder / "images" / class_names[label] / _file_name(class_names[label], individual)
+    drawing.image.save(file, quality=JPEG_QUALITY)
+    return drawing.box, drawing.keypoints

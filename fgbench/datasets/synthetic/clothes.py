@@ -1,17 +1,23 @@
-"""What a person wears about the trunk, and carries."""
+"""Draw the clothes of the trunk and the bags of a person."""
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from fgbench.datasets.synthetic.persons import Colour, Person
-from fgbench.datasets.synthetic.stance import Brush, Point, Stance, moved, shaded
+from fgbench.datasets.synthetic.stance import PersonBrush, Point, Stance, moved, shaded
 
 PACK: Point = (0.0, 0.3, -0.085)
-"""Where a backpack is."""
+"""Centre of a backpack in body coordinates."""
 
 
 def trunk(person: Person, stance: Stance, rows: tuple[tuple[float, float], ...]) -> np.ndarray:
-    """Outline of the trunk through (down, width) rows; widths are of the shoulders seen from the front."""
+    """Return the outline (n, 2) of the trunk in pixels.
+
+    Args:
+        person: gives the build.
+        stance: gives position and direction.
+        rows: distance from the top of the head in body heights, and width relative to the shoulders in front view.
+    """
     depth = 0.62 + 0.38 * np.cos(stance.turn) ** 2
     left, right = [], []
     for down, width in rows:
@@ -22,8 +28,8 @@ def trunk(person: Person, stance: Stance, rows: tuple[tuple[float, float], ...])
     return np.array([*left, *right[::-1]])
 
 
-def draw_torso(person: Person, stance: Stance, brush: Brush) -> None:
-    """The upper garment with its pattern, the hips, the neck, and the straps of a bag."""
+def draw_torso(person: Person, stance: Stance, brush: PersonBrush) -> None:
+    """Draw the upper garment with its pattern, the hips, the neck and the straps of a bag."""
     if person.bottom_kind != "skirt":
         brush.fill(trunk(person, stance, ((0.45, 0.8), (0.53, 0.88), (0.56, 0.7))), person.bottom)
     hem = person.top_hem
@@ -43,8 +49,10 @@ def draw_torso(person: Person, stance: Stance, brush: Brush) -> None:
         brush.limb(((-0.08, 0.18, 0.03), (0.1, 0.47, 0.03)), (0.009, 0.009), shaded(person.bag_colour, 0.8))
 
 
-def _pattern(person: Person, stance: Stance, brush: Brush, shape: np.ndarray, light: Colour, lit: np.ndarray) -> None:
-    """The upper garment's lit part and its pattern; prints and open jackets show on one side only."""
+def _pattern(
+    person: Person, stance: Stance, brush: PersonBrush, shape: np.ndarray, light: Colour, lit: np.ndarray
+) -> None:
+    """Draw the lit part and the pattern of the upper garment. Prints and open jackets show on one side only."""
     paint, mask = Image.new("RGB", brush.layer.size), Image.new("L", brush.layer.size)
     colour, outline = ImageDraw.Draw(paint), ImageDraw.Draw(mask)
 
@@ -79,11 +87,11 @@ def _pattern(person: Person, stance: Stance, brush: Brush, shape: np.ndarray, li
         middle = stance.x + 0.075 * aside * size
         half = (0.012 + 0.042 * max(0.0, faces)) * size
         put(box(middle - half, 0.15, middle + half, person.top_hem), second)
-    brush.inside(shape, paint, mask)
+    brush.paste_inside(shape, paint, mask)
 
 
-def draw_backpack(person: Person, stance: Stance, brush: Brush) -> None:
-    """A backpack with a pocket."""
+def draw_backpack(person: Person, stance: Stance, brush: PersonBrush) -> None:
+    """Draw a backpack with a pocket."""
     x, y = stance.place(PACK)
     half = (0.085 * abs(np.cos(stance.turn)) + 0.058 * abs(np.sin(stance.turn))) * stance.height
     tall = 0.115 * stance.height
@@ -94,20 +102,20 @@ def draw_backpack(person: Person, stance: Stance, brush: Brush) -> None:
     brush.fill(moved(pack * (0.7, 0.32), x, y + 0.5 * tall), shaded(person.bag_colour, 0.75))
 
 
-def hip_of(person: Person) -> Point:
-    """Where a shoulder bag hangs."""
+def hip_position(person: Person) -> Point:
+    """Return the position of a shoulder bag in body coordinates."""
     return (0.125 * person.build, 0.5, 0.0)
 
 
-def draw_shoulder_bag(person: Person, stance: Stance, brush: Brush) -> None:
-    """A bag at the hip; its strap is drawn with the torso."""
+def draw_shoulder_bag(person: Person, stance: Stance, brush: PersonBrush) -> None:
+    """Draw a bag at the hip. `draw_torso` draws its strap."""
     corners = np.array([(-0.045, -0.04), (0.045, -0.04), (0.05, 0.05), (-0.05, 0.05)])
     size = np.array([0.5 + 0.5 * abs(np.sin(stance.turn)), 1.0]) * stance.height
-    brush.fill(corners * size + stance.place(hip_of(person)), person.bag_colour)
+    brush.fill(corners * size + stance.place(hip_position(person)), person.bag_colour)
 
 
-def draw_handbag(person: Person, stance: Stance, brush: Brush, wrist: Point) -> None:
-    """A bag that hangs from a hand."""
+def draw_handbag(person: Person, stance: Stance, brush: PersonBrush, wrist: Point) -> None:
+    """Draw a bag that hangs from a hand."""
     half = 0.03 + 0.03 * abs(np.sin(stance.turn))
     corners = np.array([(-0.6 * half, 0), (0.6 * half, 0), (half, 0.13), (-half, 0.13)])
     brush.fill(corners * stance.height + stance.place(wrist), person.bag_colour)

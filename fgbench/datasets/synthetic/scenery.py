@@ -1,14 +1,14 @@
-"""What is behind, under and before a bird. Nothing here knows the species."""
+"""Background, perch and foreground of the synthetic birds. Nothing in this module depends on the species."""
 
 from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-Shape = Callable[[float, float], bool]
-"""Whether a point of the canvas is hidden."""
+Occlusion = Callable[[float, float], bool]
+"""Function (x, y) -> True if this pixel of the canvas is occluded."""
 
-GROUNDS = (
+BACKGROUND_COLOURS = (
     ((150, 178, 204), (206, 216, 222)),  # sky
     ((84, 110, 58), (150, 164, 96)),  # leaves
     ((108, 98, 70), (164, 152, 116)),  # ground
@@ -16,12 +16,16 @@ GROUNDS = (
     ((188, 186, 178), (222, 220, 212)),  # overcast
     ((52, 62, 44), (96, 108, 72)),  # forest
 )
+"""Pairs of colours at the top and bottom of a background."""
 
 
 def backdrop(canvas: tuple[int, int], rng: np.random.Generator) -> Image.Image:
-    """A blurred background: a gradient, soft spots and out-of-focus branches."""
+    """Draw a blurred background: a colour gradient, spots and branches."""
     width, height = canvas
-    top, bottom = (np.array(colour) + rng.normal(0, 12, 3) for colour in GROUNDS[int(rng.integers(len(GROUNDS)))])
+    top, bottom = (
+        np.array(colour) + rng.normal(0, 12, 3)
+        for colour in BACKGROUND_COLOURS[int(rng.integers(len(BACKGROUND_COLOURS)))]
+    )
     if rng.random() < 0.5:
         top, bottom = bottom, top
     ramp = np.linspace(0, 1, 24)[:, None, None]
@@ -36,13 +40,13 @@ def backdrop(canvas: tuple[int, int], rng: np.random.Generator) -> Image.Image:
         ends = [(rng.uniform(0, width), rng.uniform(0, height)) for _ in range(2)]
         colour = tuple(int(v) for v in np.clip(bottom * 0.6 + rng.normal(0, 12, 3), 0, 255))
         draw.line(ends, fill=colour, width=int(rng.uniform(0.01, 0.04) * width))
-    # Blurred small and enlarged: the same look at a fraction of the cost of a wide blur.
+    # Blurring a small image and enlarging it looks like a wide blur, and is much faster.
     small = picture.resize((max(1, width // 6), max(1, height // 6)), Image.Resampling.BOX)
     return small.filter(ImageFilter.GaussianBlur(rng.uniform(0.6, 2.2))).resize(canvas, Image.Resampling.BICUBIC)
 
 
 def perch(picture: Image.Image, feet: np.ndarray, scale: float, rng: np.random.Generator) -> None:
-    """A branch, or the ground, under the feet."""
+    """Draw a branch under the feet, in three of four images."""
     draw = ImageDraw.Draw(picture)
     brown = np.array([104, 84, 62]) + rng.normal(0, 14, 3)
     if rng.random() < 0.25:
@@ -55,8 +59,8 @@ def perch(picture: Image.Image, feet: np.ndarray, scale: float, rng: np.random.G
         draw.line([(x, y + shift * width * 0.6) for x, y in ends], fill=colour, width=thickness)
 
 
-def foreground(picture: Image.Image, centre: np.ndarray, scale: float, rng: np.random.Generator) -> Shape:
-    """Leaves and twigs before the bird, in three pictures of ten; returns what they hide."""
+def foreground(picture: Image.Image, centre: np.ndarray, scale: float, rng: np.random.Generator) -> Occlusion:
+    """Draw leaves in front of the bird, in 30 % of the images. Return where they occlude it."""
     cover = Image.new("L", picture.size)
     if rng.random() < 0.3:
         draw, hide = ImageDraw.Draw(picture), ImageDraw.Draw(cover)

@@ -1,16 +1,16 @@
-"""An endless, fixed list of bird species that differ by small parts within a genus."""
+"""An endless, fixed list of bird species. Species of a genus differ in small parts only."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 Colour = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
 
 GENUS_SIZE = 5
-"""Species in a genus: they share build and plumage, and differ in two parts each."""
+"""Number of species in a genus. They share build and plumage; each differs from the first in two parts."""
 
 PALETTES: dict[str, tuple[Colour, Colour, Colour, Colour]] = {
-    # back, belly, head, wing
     "Olive": ((116, 122, 70), (214, 196, 92), (128, 132, 76), (84, 88, 58)),
     "Umber": ((124, 92, 62), (204, 186, 156), (136, 104, 72), (92, 68, 48)),
     "Azure": ((72, 112, 168), (206, 210, 214), (64, 100, 158), (54, 82, 132)),
@@ -22,8 +22,9 @@ PALETTES: dict[str, tuple[Colour, Colour, Colour, Colour]] = {
     "Ashen": ((150, 148, 142), (226, 222, 212), (142, 140, 136), (106, 104, 102)),
     "Teal": ((62, 116, 112), (190, 204, 190), (52, 104, 102), (46, 82, 84)),
 }
+"""Plumage -> colours of back, belly, head and wing."""
 BUILDS = {"Warbler": 0.0, "Finch": 0.5, "Thrush": 0.3, "Wren": 0.8, "Shrike": 0.2, "Bunting": 0.6, "Tanager": 0.4}
-"""How plump each build is, from 0 to 1."""
+"""Build -> plumpness from 0 to 1."""
 ACCENTS: dict[str, Colour] = {
     "white": (238, 236, 228),
     "yellow": (232, 200, 60),
@@ -31,11 +32,12 @@ ACCENTS: dict[str, Colour] = {
     "rufous": (170, 88, 44),
     "grey": (128, 130, 134),
 }
+"""Colours of small parts by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Species:
-    """What a bird of a species looks like, apart from its individual variation."""
+    """Appearance of a species, without individual variation."""
 
     number: int
     """Position in the list, from 0."""
@@ -45,38 +47,38 @@ class Species:
     head: Colour
     wing: Colour
     plump: float
-    """0 slender to 1 round."""
+    """Plumpness, from 0 (slender) to 1 (round)."""
     bill_length: float
-    """In body lengths."""
+    """Length of the bill in body lengths."""
     bill_depth: float
-    """At the base, in body lengths."""
+    """Depth of the bill at its base in body lengths."""
     bill_hooked: bool
     bill: Colour
     eye_ring: str
-    """`none` or a colour."""
+    """Colour of the ring around the eye, a key of `ACCENTS`, or `none`."""
     crown: str
-    """`plain` or a colour of the crown."""
+    """Colour of the crown, a key of `ACCENTS`, or `plain`."""
     crest: bool
     brow: str
-    """Stripe above the eye: `none` or a colour."""
+    """Colour of the stripe above the eye, a key of `ACCENTS`, or `none`."""
     throat: str
-    """`plain` or a colour of the throat patch."""
+    """Colour of the throat patch, a key of `ACCENTS`, or `plain`."""
     breast: str
-    """`plain`, `streaked`, `spotted` or `banded`."""
+    """Pattern of the breast: `plain`, `streaked`, `spotted` or `banded`."""
     wing_bars: int
-    """0, 1 or 2."""
+    """Number of bars on the wing, 0 to 2."""
     wing_bar: str
-    """Their colour."""
+    """Colour of the wing bars, a key of `ACCENTS`."""
     tail_length: float
-    """In body lengths."""
+    """Length of the tail in body lengths."""
     tail_fork: float
-    """Depth of the fork as a share of the length; negative for a rounded tail."""
+    """Depth of the fork as a fraction of the tail length; negative for a rounded tail."""
     tail_band: str
-    """Colour of the band at the tip, or `none`."""
+    """Colour of the band at the tip of the tail, a key of `ACCENTS`, or `none`."""
     leg: Colour
 
     def attributes(self) -> dict[str, bool]:
-        """Which of the attributes of `ATTRIBUTES` the species has."""
+        """Return all attributes in the naming scheme of CUB-200-2011, and whether the species has them."""
         return {
             "has_bill_length::long": self.bill_length > 0.2,
             "has_bill_depth::deep": self.bill_depth > 0.1,
@@ -96,7 +98,7 @@ class Species:
 
 
 def species(number: int) -> Species:
-    """Species `number` of the list: the same bird whatever else is generated."""
+    """Return the species with a number, from 0. It does not depend on other species or settings."""
     genus, member = divmod(number, GENUS_SIZE)
     rng = np.random.default_rng((20_110, genus))
     plumage = list(PALETTES)[int(rng.integers(len(PALETTES)))]
@@ -140,12 +142,13 @@ def species(number: int) -> Species:
 
 
 def _vary(colour: Colour, rng: np.random.Generator) -> Colour:
+    """Return a random colour near `colour`."""
     red, green, blue = (int(np.clip(value + rng.normal(0, 8), 8, 247)) for value in colour)
     return red, green, blue
 
 
 def _changes(base: Species, rng: np.random.Generator) -> list[tuple[str, dict[str, object]]]:
-    """Eight ways to differ from the genus's plain member, with a word for each."""
+    """Return eight possible differences from the first species of a genus: word of the name, changed fields."""
     crown = str(rng.choice(["black", "rufous", "yellow", "white"]))
     throat = str(rng.choice(["black", "yellow", "rufous"]))
     ring = str(rng.choice(["white", "yellow"]))

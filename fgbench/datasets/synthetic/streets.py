@@ -1,4 +1,4 @@
-"""What a camera sees besides the person, and how it sees: nothing here knows who is in the picture."""
+"""Cameras and streets of the synthetic pedestrians. Nothing in this module depends on the person in the image."""
 
 from dataclasses import dataclass
 
@@ -7,54 +7,62 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from fgbench.datasets.synthetic.persons import Colour
 
-GROUNDS: tuple[Colour, ...] = (
+GROUND_COLOURS: tuple[Colour, ...] = (
     (168, 164, 156), (150, 150, 152), (178, 172, 160), (134, 134, 134), (158, 158, 148), (172, 176, 178),
 )  # fmt: skip
-BEHIND: tuple[Colour, ...] = (
+BACKGROUND_COLOURS: tuple[Colour, ...] = (
     (120, 116, 110), (92, 108, 84), (150, 112, 92), (168, 170, 170), (76, 94, 68), (98, 108, 128),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """One place, and one device."""
+    """Place, direction and image quality of a camera."""
 
     ground: Colour
-    behind: Colour
+    """Typical colour of the pavement."""
+    background: Colour
+    """Typical colour of the region above the ground."""
     horizon: float
-    """Where the ground begins, as a share of the image's height."""
+    """Upper end of the ground as a fraction of the image height."""
     tiles: float
-    """Distance of the joints of the pavement in image widths; 0 for none."""
+    """Distance between the joints of the pavement in image widths; 0 for no joints."""
     turn: float
-    """Which way most people walk, in radians."""
+    """Mean walking direction in radians."""
     spread: float
-    """How much they differ in that, in radians."""
+    """Standard deviation of the walking direction in radians."""
     light: float
-    """Where the light comes from, -1 left to 1 right."""
+    """Direction of the light, from -1 (left) to 1 (right)."""
     cast: tuple[float, float, float]
     """Gain of red, green and blue."""
     gamma: float
+    """Exponent of the pixel values in [0, 1]."""
     contrast: float
+    """Factor of the difference from grey."""
     blur: float
-    """Radius in pixels."""
+    """Radius of the blur in pixels."""
     coarse: float
-    """Resolution as a share of the full one."""
+    """Resolution as a fraction of the full resolution."""
     noise: float
+    """Standard deviation of the sensor noise, with white at 1."""
     shift: tuple[float, float]
-    """How far the detector's boxes are off on average, in image sizes."""
+    """Mean offset of the detected boxes to the right and down, in image sizes."""
     quality: int
-    """Of the JPEG files."""
+    """JPEG quality of the files."""
 
 
-def camera(seed: int, number: int) -> Camera:
-    """The camera of a number, from 1; neighbouring numbers look from different sides."""
+def camera_of(seed: int, number: int) -> Camera:
+    """Return the camera of a number, from 1. Consecutive numbers see persons from different sides."""
     rng = np.random.default_rng((seed, 2, number))
-    ground, behind = GROUNDS[(number + seed) % len(GROUNDS)], BEHIND[(number + seed) % len(BEHIND)]
+    ground, background = (
+        GROUND_COLOURS[(number + seed) % len(GROUND_COLOURS)],
+        BACKGROUND_COLOURS[(number + seed) % len(BACKGROUND_COLOURS)],
+    )
     warm, green = rng.normal(0, 0.04), rng.normal(0, 0.02)
     level = rng.uniform(0.9, 1.1)
     return Camera(
         ground=ground,
-        behind=behind,
+        background=background,
         horizon=float(rng.uniform(0.05, 0.45)),
         tiles=float(rng.choice([0.0, 0.35, 0.6])),
         turn=float((number * 2.4 + rng.uniform(-0.4, 0.4)) % (2 * np.pi)),
@@ -72,32 +80,34 @@ def camera(seed: int, number: int) -> Camera:
 
 
 def _near(colour: Colour, rng: np.random.Generator, spread: float = 10.0) -> Colour:
-    """A colour that differs by its lightness most."""
+    """Return a random colour near `colour`; lightness varies more than hue."""
     vary = rng.normal(0, spread) + rng.normal(0, 0.35 * spread, 3)
     red, green, blue = (int(np.clip(value + change, 0, 255)) for value, change in zip(colour, vary, strict=True))
     return red, green, blue
 
 
-def _any(colours: tuple[Colour, ...], rng: np.random.Generator) -> Colour:
+def _choose(colours: tuple[Colour, ...], rng: np.random.Generator) -> Colour:
+    """Return a random element of `colours`."""
     return colours[int(rng.integers(len(colours)))]
 
 
-def street(view: Camera, canvas: tuple[int, int], rng: np.random.Generator) -> Image.Image:
-    """The place without the person: ground, what is behind it, passers-by far away."""
-    width, height = canvas[0] // 3, canvas[1] // 3  # it is out of focus
-    picture = Image.new("RGB", (width, height), _near(view.ground, rng, 14))
+def street(camera: Camera, canvas: tuple[int, int], rng: np.random.Generator) -> Image.Image:
+    """Draw the scene without the person: ground, background and distant passers-by."""
+    width, height = canvas[0] // 3, canvas[1] // 3  # the scene is out of focus
+    picture = Image.new("RGB", (width, height), _near(camera.ground, rng, 14))
     draw = ImageDraw.Draw(picture)
-    horizon = int(height * np.clip(view.horizon + rng.normal(0, 0.06), 0, 0.6))
+    horizon = int(height * np.clip(camera.horizon + rng.normal(0, 0.06), 0, 0.6))
     draw.rectangle(
-        (0, 0, width, horizon), fill=_near(_any(BEHIND, rng) if rng.random() < 0.5 else view.behind, rng, 16)
+        (0, 0, width, horizon),
+        fill=_near(_choose(BACKGROUND_COLOURS, rng) if rng.random() < 0.5 else camera.background, rng, 16),
     )
     for _ in range(int(rng.integers(1, 5))):
         x, w = rng.uniform(-0.2, 1) * width, rng.uniform(0.1, 0.5) * width
         top = rng.uniform(-0.3, 0.7) * horizon
-        draw.rectangle((x, top, x + w, horizon), fill=_near(_any(BEHIND, rng), rng, 24))
-    if view.tiles:
-        slope, step = rng.normal(0, 0.25), view.tiles * width
-        joint = _near(view.ground, rng, 4)
+        draw.rectangle((x, top, x + w, horizon), fill=_near(_choose(BACKGROUND_COLOURS, rng), rng, 24))
+    if camera.tiles:
+        slope, step = rng.normal(0, 0.25), camera.tiles * width
+        joint = _near(camera.ground, rng, 4)
         joint = (int(joint[0] * 0.86), int(joint[1] * 0.86), int(joint[2] * 0.86))
         for n in range(-2, int(height / step) + 3):
             y = horizon + step * (n + rng.uniform(-0.05, 0.05))
@@ -116,19 +126,19 @@ def street(view: Camera, canvas: tuple[int, int], rng: np.random.Generator) -> I
     return blurred.resize(canvas, Image.Resampling.BILINEAR)
 
 
-def shadow(picture: Image.Image, foot: tuple[float, float], height: float, view: Camera) -> None:
-    """The dark spot under a person, away from the light."""
+def add_shadow(picture: Image.Image, foot: tuple[float, float], height: float, camera: Camera) -> None:
+    """Draw a soft shadow at the foot (x, y in pixels) of a person of `height` px, away from the light."""
     spot = Image.new("L", picture.size)
     draw = ImageDraw.Draw(spot)
-    x, y = foot[0] - 0.05 * view.light * height, foot[1]
+    x, y = foot[0] - 0.05 * camera.light * height, foot[1]
     for share, dark in ((1.0, 34), (0.8, 64), (0.6, 90)):
         half, flat = 0.17 * share * height, 0.032 * share * height
         draw.ellipse((x - half, y - flat, x + half, y + flat), fill=dark)
     picture.paste((30, 30, 34), mask=spot)
 
 
-def occluder(picture: Image.Image, rng: np.random.Generator) -> None:
-    """A pole, a bicycle, a bush, a car, or nothing: in about a picture of six something stands before the person."""
+def add_occluder(picture: Image.Image, rng: np.random.Generator) -> None:
+    """Draw a pole, bicycle, bush or car in front of the person, in 17 % of the images."""
     kind = rng.random() / 0.17
     if kind >= 1:
         return
@@ -154,16 +164,16 @@ def occluder(picture: Image.Image, rng: np.random.Generator) -> None:
         draw.rounded_rectangle((start, top, start + 1.2 * width, 1.2 * height), radius=0.12 * width, fill=colour)
 
 
-def exposed(picture: Image.Image, view: Camera, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
-    """What the camera makes of a scene: its resolution, blur, colours and noise."""
-    coarse = (max(8, round(size[0] * view.coarse)), max(16, round(size[1] * view.coarse)))
-    small = picture.resize(coarse, Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(view.blur))
+def photograph(picture: Image.Image, camera: Camera, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
+    """Apply the resolution, blur, colours and noise of the camera to a scene; return an image of `size`."""
+    coarse = (max(8, round(size[0] * camera.coarse)), max(16, round(size[1] * camera.coarse)))
+    small = picture.resize(coarse, Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(camera.blur))
     pixels = np.asarray(small.resize(size, Image.Resampling.BILINEAR), dtype=np.float32) / 255
-    cast = np.array(view.cast) * rng.normal(1, 0.05) * rng.normal(1, 0.02, 3)
+    cast = np.array(camera.cast) * rng.normal(1, 0.05) * rng.normal(1, 0.02, 3)
     uneven = Image.fromarray(rng.normal(1, 0.06, (8, 4)).astype(np.float32)).resize(size, Image.Resampling.BICUBIC)
-    light = np.asarray(uneven) * (1 + 0.12 * view.light * np.linspace(-1, 1, size[0]))
-    pixels = pixels ** np.float32(view.gamma * rng.uniform(0.93, 1.07)) * cast.astype(np.float32)
+    light = np.asarray(uneven) * (1 + 0.12 * camera.light * np.linspace(-1, 1, size[0]))
+    pixels = pixels ** np.float32(camera.gamma * rng.uniform(0.93, 1.07)) * cast.astype(np.float32)
     pixels = pixels * light.astype(np.float32)[:, :, None]
     noise = rng.standard_normal(pixels.shape, dtype=np.float32)
-    pixels = 0.45 + (pixels - 0.45) * np.float32(view.contrast) + np.float32(view.noise) * noise
+    pixels = 0.45 + (pixels - 0.45) * np.float32(camera.contrast) + np.float32(camera.noise) * noise
     return Image.fromarray((np.clip(pixels, 0, 1) * 255).astype(np.uint8))

@@ -10,9 +10,10 @@ from filelock import FileLock
 from safetensors.torch import save_file
 
 from fgbench.backbones import load_backbone
-from fgbench.datasets import cub, synthetic
+from fgbench.datasets import cub
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import cached_pixels
+from fgbench.datasets.synthetic import birds
 from fgbench.methods import Task, methods
 from fgbench.papers.recipes import Stage
 from fgbench.runs.training.batches import TrainData
@@ -23,7 +24,7 @@ from fgbench.util.files import cache_folder, write_atomic
 from fgbench.util.hashing import hash_value
 from fgbench.util.numeric.seeding import generator, same_operations
 
-BIRDS = synthetic.SyntheticBirds(classes=40, train_per_class=30, test_per_class=1, first_class=1000, seed=1)
+BIRDS = birds.SyntheticBirds(classes=40, train_per_class=30, test_per_class=1, first_class=1000, seed=1)
 PIPELINE = "resize_short(96, bilinear) | center_crop(96) | flip"
 STAGE = Stage(
     step=1,
@@ -42,7 +43,7 @@ def pretraining_hash(network: str) -> str:
     return hash_value(
         [
             network,
-            synthetic.settings_hash(BIRDS),
+            birds.settings_hash(BIRDS),
             PIPELINE,
             STAGE.model_dump(mode="json"),
             hash_code(),
@@ -72,11 +73,11 @@ def pretrained_tiny(network: str, progress: Callable[[str, float], object] = lam
 
 def pretraining_birds() -> Path:
     """The folder of the images to train on; drawn at the first call."""
-    folder = cache_folder() / "data" / f"pretraining_birds-{synthetic.settings_hash(BIRDS)}"
+    folder = cache_folder() / "data" / f"pretraining_birds-{birds.settings_hash(BIRDS)}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
-            synthetic.generate(folder, BIRDS)
+            birds.generate(folder, BIRDS)
     return folder
 
 

@@ -8,11 +8,11 @@ from PIL import Image
 from fgbench.datasets import find, market1501
 from fgbench.datasets.check import check
 from fgbench.datasets.synthetic import pedestrians
-from fgbench.datasets.synthetic.figure import draw_person
 from fgbench.datasets.synthetic.pedestrians import SyntheticPedestrians, generate, settings_hash
-from fgbench.datasets.synthetic.persons import person
+from fgbench.datasets.synthetic.person_drawing import draw_person
+from fgbench.datasets.synthetic.persons import person_of
 from fgbench.datasets.synthetic.stance import Stance
-from fgbench.datasets.synthetic.streets import camera
+from fgbench.datasets.synthetic.streets import camera_of
 from fgbench.util.errors import FgbenchError
 
 TINY = SyntheticPedestrians(
@@ -129,13 +129,13 @@ def test_the_place_does_not_tell_the_person(medium):
 
 def test_junk_and_distractors_show_less_of_a_person():
     rng = np.random.default_rng(0)
-    view = camera(0, 1)
+    view = camera_of(0, 1)
 
     def shown(identity):
         stance = pedestrians._stance(view, 0.0, identity, (192, 384), rng)
-        _, mask = draw_person(person(0, 1), stance, (192, 384))
+        _, mask = draw_person(person_of(0, 1), stance, (192, 384))
         whole = replace(stance, x=500.0, y=500.0)
-        _, all_ = draw_person(person(0, 1), whole, (1000, 1400))
+        _, all_ = draw_person(person_of(0, 1), whole, (1000, 1400))
         return np.count_nonzero(np.asarray(mask)) / np.count_nonzero(np.asarray(all_))
 
     good, junk, nobody = (np.mean([shown(identity) for _ in range(20)]) for identity in (1, -1, 0))
@@ -161,7 +161,7 @@ def has(found, colour):
 
 def test_what_is_on_the_back_shows_from_behind_and_what_is_in_front_from_the_front():
     who = replace(
-        person(0, 1),
+        person_of(0, 1),
         bag="none",
         top_pattern="print",
         top=(40, 60, 200),
@@ -184,7 +184,7 @@ def test_what_is_on_the_back_shows_from_behind_and_what_is_in_front_from_the_fro
 
 def test_clothes_are_those_of_the_person():
     who = replace(
-        person(0, 1), bag="none", hat=None, top_pattern="plain", top=(200, 30, 40), bottom=(30, 200, 60),
+        person_of(0, 1), bag="none", hat=None, top_pattern="plain", top=(200, 30, 40), bottom=(30, 200, 60),
         shoes=(60, 60, 240), bottom_kind="trousers", sleeves="long", top_hem=0.5, hair=(90, 30, 120),
         hair_style="short",
     )  # fmt: skip
@@ -205,17 +205,17 @@ def has_map(drawn, inside, colour):
 
 
 def test_persons_and_cameras_differ_and_are_the_same_for_a_seed():
-    assert person(0, 7) == person(0, 7)
-    assert len({person(0, n) for n in range(100)}) == 100
-    assert person(1, 7) != person(0, 7)
-    views = [camera(0, n) for n in range(1, 7)]
+    assert person_of(0, 7) == person_of(0, 7)
+    assert len({person_of(0, n) for n in range(100)}) == 100
+    assert person_of(1, 7) != person_of(0, 7)
+    views = [camera_of(0, n) for n in range(1, 7)]
     assert len({view.cast for view in views}) == len({view.turn for view in views}) == 6
-    assert camera(0, 3) == views[2]
+    assert camera_of(0, 3) == views[2]
 
 
 def test_existing_folder_is_refused_and_a_failure_leaves_nothing(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
-    with pytest.raises(FgbenchError, match="exists already"):
+    with pytest.raises(FgbenchError, match="already exists"):
         generate(tmp_path / "here", TINY, workers=1)
 
     def fail(*arguments):

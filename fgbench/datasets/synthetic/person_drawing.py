@@ -1,4 +1,4 @@
-"""Drawing one person: a walking skeleton in three dimensions, turned to the camera, dressed limb by limb."""
+"""Draw one person: a walking three-dimensional skeleton is projected into the image and drawn part by part."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,29 +12,39 @@ from fgbench.datasets.synthetic.clothes import (
     draw_handbag,
     draw_shoulder_bag,
     draw_torso,
-    hip_of,
+    hip_position,
     trunk,
 )
 from fgbench.datasets.synthetic.persons import Colour, Person
-from fgbench.datasets.synthetic.stance import Brush, Point, Stance, moved, shaded
+from fgbench.datasets.synthetic.stance import PersonBrush, Point, Stance, moved, shaded
 
-_Job = tuple[float, Callable[[], None]]
-"""How near it is, and what draws it: what is far is drawn first, and legs before all that hangs over them."""
+_BodyPart = tuple[float, Callable[[], None]]
+"""Sort key and draw function. Far parts are drawn before near parts, and legs before parts that cover them."""
 
 
 def draw_person(person: Person, stance: Stance, canvas: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
-    """The person alone and the outline, both of the size of `canvas`."""
-    brush = Brush(stance, canvas)
-    jobs = [*_legs(person, stance, brush), *_arms(person, stance, brush), *_bag(person, stance, brush)]
-    jobs.append((0.0, partial(draw_torso, person, stance, brush)))
-    jobs.append((0.001, partial(_head, person, stance, brush)))
-    for _, draw in sorted(jobs, key=lambda job: job[0]):
+    """Draw a person without background.
+
+    Args:
+        person: the appearance.
+        stance: position and posture.
+        canvas: width and height of the image in pixels.
+
+    Returns:
+        The drawing, and its mask (255 on the person).
+    """
+    brush = PersonBrush(stance, canvas)
+    parts = [*_legs(person, stance, brush), *_arms(person, stance, brush), *_bag(person, stance, brush)]
+    parts.append((0.0, partial(draw_torso, person, stance, brush)))
+    parts.append((0.001, partial(_head, person, stance, brush)))
+    for _, draw in sorted(parts, key=lambda part: part[0]):
         draw()
     return brush.layer, brush.mask
 
 
-def _legs(person: Person, stance: Stance, brush: Brush) -> list[_Job]:
-    jobs: list[_Job] = []
+def _legs(person: Person, stance: Stance, brush: PersonBrush) -> list[_BodyPart]:
+    """Both legs, and a skirt over them."""
+    parts: list[_BodyPart] = []
     skirt = person.bottom_kind == "skirt"
     for side, phase in ((1, stance.phase), (-1, stance.phase + np.pi)):
         thigh = stance.stride * np.sin(phase) * (0.6 if skirt else 1.0)
@@ -42,14 +52,16 @@ def _legs(person: Person, stance: Stance, brush: Brush) -> list[_Job]:
         hip = (side * 0.052 * person.build, 0.5, 0.0)
         knee = (hip[0], 0.5 + 0.23 * np.cos(thigh), 0.23 * np.sin(thigh))
         ankle = (hip[0] * 0.9, knee[1] + 0.215 * np.cos(shin), knee[2] + 0.215 * np.sin(shin))
-        jobs.append((stance.near(knee) - 2.0, partial(_leg, person, brush, (hip, knee, ankle), stance.near(knee) < 0)))
+        parts.append(
+            (stance.nearness(knee) - 2.0, partial(_leg, person, brush, (hip, knee, ankle), stance.nearness(knee) < 0))
+        )
     if skirt:
         shape = trunk(person, stance, ((0.47, 0.8), (0.7, 1.12)))
-        jobs.append((-1.0, partial(brush.fill, shape, person.bottom)))
-    return jobs
+        parts.append((-1.0, partial(brush.fill, shape, person.bottom)))
+    return parts
 
 
-def _leg(person: Person, brush: Brush, joints: tuple[Point, Point, Point], far: bool) -> None:
+def _leg(person: Person, brush: PersonBrush, joints: tuple[Point, Point, Point], far: bool) -> None:
     hip, knee, ankle = joints
     toe = (ankle[0], ankle[1] + 0.028, ankle[2] + 0.075)
     upper = person.skin if person.bottom_kind == "skirt" else person.bottom
@@ -64,21 +76,22 @@ def _leg(person: Person, brush: Brush, joints: tuple[Point, Point, Point], far: 
         brush.limb((hip, knee), (0.056 * person.build, 0.036 * loose), shaded(upper, light))
 
 
-def _arms(person: Person, stance: Stance, brush: Brush) -> list[_Job]:
-    jobs: list[_Job] = []
+def _arms(person: Person, stance: Stance, brush: PersonBrush) -> list[_BodyPart]:
+    """Both arms; they swing against the legs."""
+    parts: list[_BodyPart] = []
     for side, phase in ((1, stance.phase + np.pi), (-1, stance.phase)):
         swing = 0.8 * stance.stride * np.sin(phase)
         bend = swing + 0.3
         shoulder = (side * 0.105 * person.build, 0.205, 0.0)
         elbow = (side * 0.13 * person.build, 0.205 + 0.155 * np.cos(swing), 0.155 * np.sin(swing))
         wrist = (side * 0.125 * person.build, elbow[1] + 0.14 * np.cos(bend), elbow[2] + 0.14 * np.sin(bend))
-        jobs.append((stance.near(elbow), partial(_arm, person, stance, brush, (shoulder, elbow, wrist), side > 0)))
-    return jobs
+        parts.append((stance.nearness(elbow), partial(_arm, person, stance, brush, (shoulder, elbow, wrist), side > 0)))
+    return parts
 
 
-def _arm(person: Person, stance: Stance, brush: Brush, joints: tuple[Point, Point, Point], left: bool) -> None:
+def _arm(person: Person, stance: Stance, brush: PersonBrush, joints: tuple[Point, Point, Point], left: bool) -> None:
     shoulder, elbow, wrist = joints
-    light = 0.78 if stance.near(shoulder) < -0.02 else 0.97
+    light = 0.78 if stance.nearness(shoulder) < -0.02 else 0.97
     top: Colour = shaded(person.top, light)
     skin: Colour = shaded(person.skin, light)
     brush.limb((elbow, wrist), (0.028, 0.021), top if person.sleeves == "long" else skin)
@@ -88,15 +101,18 @@ def _arm(person: Person, stance: Stance, brush: Brush, joints: tuple[Point, Poin
         draw_handbag(person, stance, brush, wrist)
 
 
-def _bag(person: Person, stance: Stance, brush: Brush) -> list[_Job]:
+def _bag(person: Person, stance: Stance, brush: PersonBrush) -> list[_BodyPart]:
     if person.bag == "backpack":
-        return [(stance.near(PACK) * 1.2, partial(draw_backpack, person, stance, brush))]
+        return [(stance.nearness(PACK) * 1.2, partial(draw_backpack, person, stance, brush))]
     if person.bag == "shoulder":
-        return [(stance.near(hip_of(person)) * 1.3 + 0.003, partial(draw_shoulder_bag, person, stance, brush))]
+        return [
+            (stance.nearness(hip_position(person)) * 1.3 + 0.003, partial(draw_shoulder_bag, person, stance, brush))
+        ]
     return []
 
 
-def _head(person: Person, stance: Stance, brush: Brush) -> None:
+def _head(person: Person, stance: Stance, brush: PersonBrush) -> None:
+    """Draw hair, face and hat, as far as the camera sees them."""
     front, aside = float(np.cos(stance.turn)), float(np.sin(stance.turn))
     centre = stance.place((0.0, 0.072, 0.015))
     size = stance.height

@@ -5,9 +5,10 @@ import pytest
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from fgbench.datasets import cub, synthetic
-from fgbench.datasets.synthetic import SyntheticBirds, generate
-from fgbench.datasets.synthetic.birds import PARTS, draw_bird
+from fgbench.datasets import cub
+from fgbench.datasets.synthetic import birds as birds_module
+from fgbench.datasets.synthetic.bird_drawing import KEYPOINTS, draw_bird
+from fgbench.datasets.synthetic.birds import SyntheticBirds, generate
 from fgbench.datasets.synthetic.species import species
 from fgbench.util.errors import FgbenchError
 
@@ -62,20 +63,20 @@ def test_keypoints_lie_on_the_bird(birds):
         assert (x + w, y + h) <= (width + 0.01, height + 0.01)
         assert y + h <= height + 0.01
         assert ((visible >= (x - 1, y - 1)) & (visible <= (x + w + 1, y + h + 1))).all()
-    assert birds.part_names == PARTS
+    assert birds.part_names == KEYPOINTS
     share = birds.parts[:, :, 2].mean(axis=0)
-    assert share[PARTS.index("beak")] > 0.7
-    assert 0.2 < share[PARTS.index("left eye")] < 0.8
+    assert share[KEYPOINTS.index("beak")] > 0.7
+    assert 0.2 < share[KEYPOINTS.index("left eye")] < 0.8
 
 
 def test_the_eye_is_dark_and_the_near_eye_tells_the_side():
     dark = 0
     for n in range(30):
         drawing = draw_bird(species(0), (160, 120), np.random.default_rng(n))
-        eyes = [drawing.parts[PARTS.index(f"{side} eye")] for side in ("left", "right")]
+        eyes = [drawing.keypoints[KEYPOINTS.index(f"{side} eye")] for side in ("left", "right")]
         assert sum(eye[2] for eye in eyes) <= 1
         for left, eye in zip((True, False), eyes, strict=True):
-            beak = drawing.parts[PARTS.index("beak")]
+            beak = drawing.keypoints[KEYPOINTS.index("beak")]
             if eye[2] and beak[2] and abs(beak[0] - eye[0]) > 8:
                 assert (beak[0] < eye[0]) == left
             if eye[2]:
@@ -111,13 +112,13 @@ def test_scenery_does_not_tell_the_species(tmp_path):
 
 def test_existing_folder_is_refused_and_a_failure_leaves_nothing(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
-    with pytest.raises(FgbenchError, match="exists already"):
+    with pytest.raises(FgbenchError, match="already exists"):
         generate(tmp_path / "here", TINY, workers=1)
 
     def fail(*arguments):
         raise RuntimeError("stop")
 
-    monkeypatch.setattr(synthetic, "draw_bird", fail)
+    monkeypatch.setattr(birds_module, "draw_bird", fail)
     with pytest.raises(RuntimeError):
         generate(tmp_path / "new", TINY, workers=1)
     assert [p.name for p in tmp_path.iterdir()] == ["here"]

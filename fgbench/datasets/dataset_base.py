@@ -1,0 +1,113 @@
+"""Base class of data sets: where the files are, and how to download, generate and read them."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from filelock import FileLock
+
+from fgbench.util.errors import FgbenchError, MissingError
+from fgbench.util.files import cache_folder
+
+IndexT = TypeVar("IndexT")
+"""Type of the index that a data set is read as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Where the official files of a data set can be obtained."""
+
+    url: str
+    """Address of the official archive; empty if it cannot be downloaded."""
+    md5: str
+    """Published MD5 checksum of the archive in hex; empty if there is no archive."""
+    page: str
+    """Address of the data set's web page."""
+    no_url_reason: str = ""
+    """Why `url` is empty."""
+    files: dict[str, str] = field(default_factory=dict)
+    """If `url` is empty: required file or folder in the data set's folder -> its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetBase(Generic[IndexT]):
+    """A data set that is read as an `IndexT`."""
+
+    name: str
+    """Name in recipes and on the command line."""
+    title: str
+    """Name in print."""
+    folder: str
+    """Name of the data set's folder under `FGBENCH_DATA`."""
+    load: Callable[[Path, str], IndexT]
+    """Function (folder, name) -> index. It reads the annotations and opens no image."""
+    official: dict[str, str] = field(default_factory=dict)
+    """Kind of annotation -> hash of the official annotation. Empty if unknown, and for generated data."""
+    tables: dict[str, str] = field(default_factory=dict)
+    """Kind of annotation or count -> the file that it is read from."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Expected `counts` of the index for the official data. Empty if unknown."""
+    archive: Archive | None = None
+    """Where to get the official files; None for generated data."""
+    make: Callable[[Path], object] | None = None
+    """Function that generates the data set into a new folder; None for data that are not generated."""
+
+    @property
+    def synthetic(self) -> bool:
+        """True for generated data, whose values are not comparable with printed numbers."""
+        return self.make is not None
+
+    def find(self) -> Path:
+        """Return the folder of this data set. The first call generates a synthetic data set.
+
+        Raises:
+            MissingError: the data set is in neither `FGBENCH_DATA` nor the download cache.
+        """
+        if self.make is not None:
+            return self._generated(self.make)
+        roots = [Path(part) for part in os.environ.get("FGBENCH_DATA", "").split(os.pathsep) if part]
+        roots.append(cache_folder() / "data")
+        # FGBENCH_DATA may name the parent folder or the folder itself.
+        candidates = [folder for root in roots for folder in (root / self.folder, root)]
+        for folder in candidates:
+            if folder.name == self.folder and folder.is_dir():
+                return folder
+        searched = ", ".join(str(root / self.folder) for root in roots)
+        raise MissingError(
+            "data", f"{self.title} is not on this machine (searched {searched})", f"fgbench data get {self.name}"
+        )
+
+    def _generated(self, make: Callable[[Path], object]) -> Path:
+        folder = cache_folder() / "data" / self.folder
+        if not folder.is_dir():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{folder}.lock"):
+                if not folder.is_dir():
+                    make(folder)
+        return folder
+
+    def no_download_error(self, folder: Path) -> FgbenchError:
+        """Return the error for a data set without a download address.
+
+        Args:
+            folder: where the user must put the files.
+        """
+        assert self.archive is not None
+        width = max(map(len, self.archive.files), default=0) + 2
+        lines = [f"{name:<{width}}{content}" for name, content in self.archive.files.items()]
+        return FgbenchError(
+            f"{self.title} cannot be downloaded: {self.archive.no_url_reason} (web page: {self.archive.page})",
+            "\n    ".join([f"get a copy from elsewhere and put these files into {folder}:", *lines])
+            + f"\n  then: fgbench data check {self.name}",
+        )
+
+    def index(self) -> IndexT:
+        """Find and read the data set.
+
+        Raises:
+            MissingError: the data set is not on this machine.
+            FgbenchError: an annotation file is missing or malformed.
+        """
+        return self.load(self.find(), self.name)
