@@ -13,9 +13,9 @@ def verify(
     results: Annotated[Path, typer.Argument(help="Results folder, or a folder of results folders.")] = RESULTS,
 ) -> None:
     """Recompute every value from its per-sample outputs; exit code 1 if one differs."""
-    from fgbench.records.store import campaigns
+    from fgbench.records.store import results_folders
 
-    verified = [verify_folder(folder) for folder in campaigns(results)]
+    verified = [verify_folder(folder) for folder in results_folders(results)]
     raise typer.Exit(0 if all(verified) else 1)
 
 

@@ -1,1 +1,1 @@
-"""Records."""
+"""What is kept of a run: the record, the folder of records, pictures, provenance, and deviations from the recipe."""

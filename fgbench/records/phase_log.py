@@ -1,4 +1,4 @@
-"""The time, the memory and the energy that the phases of a run took, over all its sittings."""
+"""Time, memory and energy of the phases of a run, over all its sessions. A session is one start of the program."""
 
 import json
 import time
@@ -12,27 +12,27 @@ from fgbench.util.files import write_json
 from fgbench.util.gpu_board import Meter
 from fgbench.util.memory import forget_peak, peak_mib
 
-NOTE_S = 10.0
-"""Seconds between two notes of how long a phase has taken."""
-KILLED = "without what a sitting that was killed used in its last phase"
-UNMEASURED = "an earlier sitting did not measure it"
+SAVE_INTERVAL_S = 10.0
+"""Seconds between two saves of the duration of the current phase."""
+KILLED = "incomplete: a session was killed, and the energy of its last phase is missing"
+UNMEASURED = "an earlier session did not measure it"
 
 
 class PhaseLog:
-    """How long each phase took over all sittings of a run, and what energy; kept in its work folder.
+    """Time, memory and energy of each phase over all sessions of a run; saved in the work folder.
 
     Args:
         work: the work folder.
-        rank: of this process.
-        meter: of the boards it computes on.
+        rank: rank of this process.
+        meter: energy meter of the boards that this process uses.
 
     Attributes:
-        energy_j: of all phases together; None where it is not known.
-        energy_note: why it is not known, or what it lacks.
-        phase_s: seconds of each phase.
-        phase_peak_mib: largest resident memory of this process in each phase; empty where the system cannot tell.
-        peak_mib: the largest of any sitting, in its phases and between them.
-        recalled: of each phase, how many images of a network were not computed in it, as an earlier run had done so.
+        energy_j: energy of all phases; None if it is unknown.
+        energy_note: why the energy is unknown or incomplete.
+        phase_s: seconds by phase.
+        phase_peak_mib: largest resident memory of this process by phase; empty if the system cannot measure it.
+        peak_mib: largest resident memory over all sessions, in phases and between them.
+        recalled: number of network outputs by phase that were read from the cache of an earlier run.
     """
 
     def __init__(self, work: Path, rank: int, meter: Meter) -> None:
@@ -48,23 +48,23 @@ class PhaseLog:
         self.recalled: dict[str, int] = stored.get("recalled", {})
         self._phase = ""
         self._counted: float | None = None
-        self._forgets = forget_peak()  # what this process did before is not of this run
+        self._forgets = forget_peak()  # memory that this process used before the run does not count
         self.started: str = stored.get("started", datetime.now(UTC).isoformat(timespec="seconds"))
         self.energy_j: float | None = stored.get("energy_j")
         self.energy_note: str = stored.get("energy_note", UNMEASURED if self.energy_j is None else "")
         if stored.get("open") and self.energy_j is not None:
             self.energy_note = KILLED
-        self._lose()
+        self._check_meter()
         self.save()
 
     def save(self, open_phase: str = "") -> None:
-        """Write the journal, with the phase that is going on."""
-        kept = ("phase_s", "phase_peak_mib", "peak_mib", "sittings", "started", "energy_j", "energy_note", "recalled")
-        write_json(self._path, {name: getattr(self, name) for name in kept} | {"open": open_phase})
+        """Save the log, with the name of the current phase."""
+        saved = ("phase_s", "phase_peak_mib", "peak_mib", "sittings", "started", "energy_j", "energy_note", "recalled")
+        write_json(self._path, {name: getattr(self, name) for name in saved} | {"open": open_phase})
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Count the time, the memory and the energy of the block towards a phase, also when it fails."""
+        """Add time, memory and energy of the block to a phase, also if the block fails."""
         self.peak_mib = max(self.peak_mib, peak_mib())  # between the phases
         self.save(name)
         self._phase, self._forgets = name, forget_peak()
@@ -77,17 +77,17 @@ class PhaseLog:
             joule = spent()
             if self.energy_j is not None:
                 self.energy_j += joule
-            self._lose()
+            self._check_meter()
             self.save()
 
     def tick(self) -> None:
-        """Note what the phase that is going on has taken so far: a sitting that is killed loses seconds, not hours."""
-        if self._counted is not None and time.perf_counter() - self._counted > NOTE_S:
+        """Save the duration of the current phase from time to time: a killed session loses seconds, not hours."""
+        if self._counted is not None and time.perf_counter() - self._counted > SAVE_INTERVAL_S:
             self._count(self._counted)
             self.save(self._phase)
 
     def recall(self, images: int) -> None:
-        """Count images that were not computed towards the phase that is going on."""
+        """Count network outputs that were read from the cache in the current phase."""
         if images:
             self.recalled[self._phase] = self.recalled.get(self._phase, 0) + images
 
@@ -99,8 +99,8 @@ class PhaseLog:
         if self._forgets:
             self.phase_peak_mib[name] = max(self.phase_peak_mib.get(name, 0.0), peak)
 
-    def _lose(self) -> None:
-        """What one sitting did not measure is not known of the run."""
+    def _check_meter(self) -> None:
+        """Forget the energy of the run if this session cannot measure its own."""
         if self._meter.note:
             if self.energy_j is not None:
                 self.energy_note = self._meter.note

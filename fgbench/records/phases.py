@@ -1,4 +1,4 @@
-"""What the phases of a run took."""
+"""Time and memory of the phases of a run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,25 +6,25 @@ from dataclasses import dataclass
 from fgbench.records.record import Record
 
 WHOLE = "whole"
-"""Name of all phases together."""
+"""Name of the sum over all phases."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One phase of a run over its seeds."""
+    """One phase of a run, summarised over its seeds."""
 
     name: str
     wall_s: float
-    """Mean over the seeds; of one that skips the phase, nothing."""
+    """Mean over the seeds; a seed that skips the phase counts as 0."""
     peak_mib: float | None
-    """Largest resident memory in any seed; None where the system could not tell it for each phase."""
+    """Largest resident memory over the seeds; None if the system cannot measure it by phase."""
 
 
 def phases_of(group: Sequence[Record]) -> list[Phase]:
-    """The phases of records that differ in their seed alone, in the order they were run, and all together."""
+    """Return the phases of records that differ only in their seed, in the order of execution, and then their sum."""
     costs = [record.cost for record in group]
     names = dict.fromkeys(name for cost in costs for name in cost.phase_s)
-    own = [
+    phases = [
         Phase(
             name,
             sum(cost.phase_s.get(name, 0.0) for cost in costs) / len(costs),
@@ -32,4 +32,4 @@ def phases_of(group: Sequence[Record]) -> list[Phase]:
         )
         for name in names
     ]
-    return [*own, Phase(WHOLE, sum(phase.wall_s for phase in own), max(cost.peak_mib for cost in costs))]
+    return [*phases, Phase(WHOLE, sum(phase.wall_s for phase in phases), max(cost.peak_mib for cost in costs))]

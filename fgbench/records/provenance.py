@@ -1,4 +1,4 @@
-"""What a run took and where it was done."""
+"""Cost of a run, and the machine and versions it was executed with."""
 
 import os
 import platform
@@ -17,23 +17,23 @@ from fgbench.util.memory import peak_mib
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", "pydantic")
 
 
-def cost(journal: PhaseLog, test_images: int) -> dict[str, Any]:
-    """The fields of a record's cost, over all sittings."""
+def cost(log: PhaseLog, test_images: int) -> dict[str, Any]:
+    """Return the fields of a record's cost, over all sessions."""
     return {
-        "wall_s": sum(journal.phase_s.values()),
-        "phase_s": journal.phase_s,
-        "peak_mib": max(journal.peak_mib, peak_mib()),
-        "phase_peak_mib": journal.phase_peak_mib,
-        "test_fps": None if journal.recalled.get("test") else test_images / journal.phase_s["test"],
-        "recalled": sum(journal.recalled.values()),
-        "energy_j": journal.energy_j,
-        "energy_note": journal.energy_note,
-        "sittings": journal.sittings,
+        "wall_s": sum(log.phase_s.values()),
+        "phase_s": log.phase_s,
+        "peak_mib": max(log.peak_mib, peak_mib()),
+        "phase_peak_mib": log.phase_peak_mib,
+        "test_fps": None if log.recalled.get("test") else test_images / log.phase_s["test"],
+        "recalled": sum(log.recalled.values()),
+        "energy_j": log.energy_j,
+        "energy_note": log.energy_note,
+        "sittings": log.sittings,
     }
 
 
 def provenance(device: str, started: str, processes: int, source: str) -> dict[str, Any]:
-    """The fields of a record's provenance; `source` is the hash of the source that its values come from."""
+    """Return the fields of a record's provenance; `source` is the hash of the code that computed its values."""
     return {
         "command": os.environ.get("FGBENCH_COMMAND", ""),
         "fgbench": __version__,
@@ -53,7 +53,7 @@ def provenance(device: str, started: str, processes: int, source: str) -> dict[s
 
 
 def git_state() -> dict[str, Any]:
-    """Commit of the checkout that fgbench is imported from and whether it has changes; None where there is none."""
+    """Return the commit of the imported checkout and whether it has uncommitted changes; None if it is no checkout."""
     folder = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str | None:
@@ -72,7 +72,7 @@ def git_state() -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """The processor by name."""
+    """Return the name of the processor."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         for line in info.read_text().splitlines():

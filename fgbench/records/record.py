@@ -1,4 +1,4 @@
-"""What came of a run: one JSON file and one array file, written atomically and never edited."""
+"""The record of a run: one JSON file beside one array file, written atomically and never edited."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -18,18 +18,18 @@ class Model(BaseModel):
 
 
 class Deviation(Model):
-    """One respect in which a run differs from its recipe or from the official data."""
+    """One field in which a run differs from its recipe or from the official data."""
 
     field: str
     """Dotted field of the recipe's settings, or `data.images`, `data.classes`, `data.annotations`, `control`."""
     recipe: Any
-    """What the recipe or the official data says."""
+    """Value in the recipe or in the official data."""
     run: Any
-    """What was done."""
+    """Value in the run."""
     origin: str
-    """Where the recipe's value comes from: `paper`, `code`, `ours`; `data` for the data set."""
+    """Origin of the recipe's value: `paper`, `code`, `ours`; `data` for the data set."""
     changes_experiment: bool
-    """True when a number got with it does not answer the printed one; False for what is only to be kept in mind."""
+    """True if the number is then not comparable with the printed one; False for a remark."""
 
 
 class Point(Model):
@@ -39,33 +39,33 @@ class Point(Model):
     epoch: int
     loss: float
     accuracy: float
-    """On the training images as seen in training, in percent."""
+    """On the training images as the network saw them, in percent."""
     wall_s: float
 
 
 class Cost(Model):
-    """What a run took."""
+    """Time, memory and energy of a run."""
 
     wall_s: float
-    """Seconds of all its sittings together."""
+    """Seconds over all sessions of the run; a session is one start of the program."""
     phase_s: dict[str, float]
     """Seconds of each phase."""
     peak_mib: float
-    """Largest resident memory of the process that ran it, in any sitting, mapped files included."""
+    """Largest resident memory of the process over all sessions, mapped files included."""
     phase_peak_mib: dict[str, float] = {}
-    """The same of each phase, where the system can tell."""
+    """The same by phase, if the system can measure it."""
     test_fps: float | None = None
-    """Test images a second, from decoded pixels to scores, mirror images included in the work but not in the count.
-    None where an earlier run had done a part of it."""
+    """Test images per second, from decoded pixels to scores. Mirror images are computed but not counted.
+    None if cached results of an earlier run were used."""
     recalled: int = 0
-    """How often a frozen network was spared an image, mirror images too, as an earlier run had kept what it gives: that
-    time is in no other field."""
+    """Number of images, mirror images included, whose network output was read from the cache of an earlier run. The
+    time of their computation is in no field."""
     energy_j: float | None = None
-    """Energy of the GPU boards over the phases of the run; not that of the machine."""
+    """Energy of the GPU boards over the phases of the run, in joule, without the rest of the machine."""
     energy_note: str = ""
-    """Why `energy_j` is missing, or what it lacks."""
+    """Why `energy_j` is missing or incomplete."""
     sittings: int = 1
-    """How many times the run was started until it was done."""
+    """Number of sessions: how often the run was started until it was finished."""
 
 
 class Weights(Model):
@@ -74,17 +74,17 @@ class Weights(Model):
     stream: str
     name: str
     sha256: str
-    """Of the file; for a small network trained here, the hash of how it is trained."""
+    """Of the file; for a small network trained here, the hash of its training."""
     official: bool
-    """True when this is the file the recipe names first."""
+    """True if the recipe names this file first."""
 
 
 class Record(Model):
-    """Everything known about one finished run."""
+    """One finished run."""
 
     schema_version: Literal[1] = 1
     run_id: str
-    """Hash of everything that can change the values."""
+    """Hash of everything that can change the values; also the name of the file."""
     recipe: str
     """`<paper>/<recipe>@<data>`."""
     title: str
@@ -92,17 +92,17 @@ class Record(Model):
     profile: Literal["quick", "frozen", "paper"]
     seed: int
     seeded: bool = True
-    """Whether another seed may give other values; where it cannot, one run says all."""
+    """True if another seed may give other values; if False, one run is enough."""
     settings: dict[str, Any]
-    """The run's settings, resolved to the last field."""
+    """All settings of the run."""
     protocol: dict[str, Any]
     protocol_hash: str
     data: str
-    """Data set that was measured on."""
+    """Data set of the measurement."""
     synthetic: bool
-    """True when the data set was generated by code: its numbers answer no printed one."""
+    """True if the data set was generated by code: its numbers are not comparable with printed ones."""
     split: str = ""
-    """The split, by name, of a data set that has several; seeds that run different ones are averaged over both."""
+    """Name of the split if the data set has several. A mean over seeds is then also a mean over splits."""
     deviations: list[Deviation]
     weights: list[Weights]
     values: dict[str, Value]
@@ -115,36 +115,36 @@ class Record(Model):
     """Name of the array file beside this one: ids, labels, scores of every test sample."""
     outputs_sha256: str
     scores_kept: int | None = None
-    """How many of the scores of each image are kept, the highest; the others stand below these. None for all."""
+    """Number of highest scores that are kept of each image; the others are replaced by a lower value. None for all."""
 
     @property
     def identity(self) -> str:
-        """Equal for records that differ in their seed alone, and so may be averaged: same code and settings."""
+        """Hash that is equal for records that differ only in their seed, so that they may be averaged."""
         machine = {key: self.provenance.get(key) for key in ("source", "device", "processes", "packages")}
         weights = [entry.model_dump() for entry in self.weights]
         return hash_value([self.recipe, self.profile, self.protocol_hash, self.settings, weights, machine])
 
     @property
     def recipe_paper(self) -> str:
-        """The paper its recipe belongs to."""
+        """Id of the paper of the recipe."""
         return self.recipe.split("/")[0]
 
     @property
     def comparable(self) -> bool:
-        """True when nothing about the run keeps its numbers from answering the printed ones."""
+        """True if the data are real and no deviation changes the experiment."""
         return not self.synthetic and not any(d.changes_experiment for d in self.deviations)
 
     @property
     def control(self) -> bool:
-        """True for a control experiment, such as one with shuffled labels."""
+        """True for a control experiment, such as shuffled labels."""
         planned = self.protocol.get("control", "none")
         return bool(planned != "none") or any(d.field == "control" for d in self.deviations)
 
 
 def by_identity(records: Iterable[Record]) -> list[list[Record]]:
-    """Records that differ in their seed alone, together, in the order they come.
+    """Group records that differ only in their seed, in the given order.
 
-    A seed that is there twice, as a copy or once more with the test images watched, is one seed.
+    Two records with the same seed, such as a copy or a run with `--watch-test`, count as one: the later.
     """
     groups: dict[str, dict[int, Record]] = {}
     for record in records:

@@ -15,11 +15,11 @@ from fgbench.util.files import DAMAGED_ARRAYS, write_atomic, write_bytes, write_
 from fgbench.util.hashing import hash_file, hash_value
 
 RECORDS = "records"
-"""Name of their folder, in a folder of results."""
+"""Name of the folder of records in a results folder."""
 
 
 def _by_kind(pictures: Iterable[Path]) -> dict[str, Path]:
-    """Pictures of one run, named `<run id>-<number> <kind>.jpg`, in their order."""
+    """Pictures of one run by kind, in the order of their numbers; a file is named `<run id>-<number> <kind>.jpg`."""
     return {path.stem.partition("-")[2].partition(" ")[2]: path for path in sorted(pictures)}
 
 
@@ -30,11 +30,19 @@ class Store:
         self.folder = folder
 
     def has(self, run_id: str) -> bool:
-        """True when the run is finished."""
+        """Return True if the run is finished."""
         return (self.folder / f"{run_id}.json").is_file()
 
     def write(self, record: dict[str, Any], outputs: dict[str, np.ndarray]) -> Record:
-        """Write a record (all fields but those of its array file), arrays first; returns it as read back."""
+        """Write the array file, then the record.
+
+        Args:
+            record: all fields except `outputs` and `outputs_sha256`.
+            outputs: the per-sample arrays.
+
+        Returns:
+            The complete record.
+        """
         run_id = record["run_id"]
         arrays = self.folder / f"{run_id}.npz"
         write_atomic(arrays, lambda path: np.savez_compressed(path, allow_pickle=False, **outputs))
@@ -43,10 +51,10 @@ class Store:
         return full
 
     def read(self, run_id: str) -> Record:
-        """One record.
+        """Read one record.
 
         Raises:
-            FgbenchError: there is none, or the file is not a record.
+            FgbenchError: there is no such record, or the file is not a record.
         """
         path = self.folder / f"{run_id}.json"
         try:
@@ -61,7 +69,7 @@ class Store:
             raise FgbenchError(f"{path} is not a record of schema {SCHEMA}: {where}: {first['msg']}") from error
 
     def outputs(self, record: Record) -> dict[str, np.ndarray]:
-        """The per-sample arrays of a record.
+        """Read the per-sample arrays of a record.
 
         Raises:
             FgbenchError: the array file is missing or unreadable.
@@ -74,26 +82,26 @@ class Store:
             raise FgbenchError(f"{path}: cannot read the per-sample outputs: {error}") from error
 
     def outputs_or_none(self, record: Record) -> dict[str, np.ndarray]:
-        """As `outputs`, but empty where they cannot be read, which `verify` tells."""
+        """Read the per-sample arrays; empty if they cannot be read (`verify` reports that)."""
         try:
             return self.outputs(record)
         except FgbenchError:
             return {}
 
     def pictures(self, run_id: str) -> dict[str, Path]:
-        """Pictures that a run left beside its record, in their order: kind -> JPEG file. They are not part of it."""
+        """Return the pictures of a run, kind -> JPEG file. They are not part of the record."""
         return _by_kind(self.folder.glob(f"{run_id}-*.jpg"))
 
     def all_pictures(self) -> dict[str, dict[str, Path]]:
-        """The pictures of every run that left some, by run id: the folder is read once, not once a run."""
-        found: dict[str, list[Path]] = {}
+        """Return the pictures of every run, run id -> kind -> JPEG file. The folder is listed once."""
+        by_run: dict[str, list[Path]] = {}
         for path in self.folder.glob("*-*.jpg"):
-            found.setdefault(path.name.partition("-")[0], []).append(path)
-        return {run_id: _by_kind(paths) for run_id, paths in found.items()}
+            by_run.setdefault(path.name.partition("-")[0], []).append(path)
+        return {run_id: _by_kind(paths) for run_id, paths in by_run.items()}
 
     def take(self, run_id: str) -> dict[str, bytes]:
-        """Take a finished run out of the folder, for `add` to keep it in another: file name -> what is in it."""
-        # The record goes first: what is left when this is cut short is a run that is not finished.
+        """Remove a finished run from the folder and return its files, name -> content, for `add` in another folder."""
+        # The record is deleted first: an interruption then leaves an unfinished run, not a record without arrays.
         paths = sorted(self.folder.glob(f"{run_id}[.-]*"), key=lambda path: path.suffix != ".json")
         files = {path.name: path.read_bytes() for path in paths}
         for path in paths:
@@ -101,10 +109,10 @@ class Store:
         return files
 
     def add(self, run_id: str, files: Mapping[str, bytes]) -> None:
-        """Keep a run that was done elsewhere, byte for byte, its record last; what is here already stays as it is.
+        """Add a run that was executed elsewhere, byte for byte, the record last. An existing record stays as it is.
 
         Raises:
-            FgbenchError: the files are not those of that run, or not whole.
+            FgbenchError: the files do not belong to the run, or are incomplete.
         """
         if self.has(run_id):
             return
@@ -112,35 +120,39 @@ class Store:
         try:
             record = Record.model_validate_json(files.get(name, b""))
         except ValidationError as error:
-            raise FgbenchError(f"what came of run {run_id} is no record of schema {SCHEMA}") from error
+            raise FgbenchError(f"the result of run {run_id} is not a record of schema {SCHEMA}") from error
         arrays = files.get(record.outputs, b"")
         others = [file for file in files if Path(file).name != file or not file.startswith(run_id)]
         if record.run_id != run_id or hashlib.sha256(arrays).hexdigest() != record.outputs_sha256 or others:
-            raise FgbenchError(f"what came of run {run_id} is not its record with its array file and pictures")
+            raise FgbenchError(f"the result of run {run_id} is not a record with its array file and pictures")
         for file in sorted(files, key=lambda file: file == name):
             write_bytes(self.folder / file, files[file])
 
     def records(self, broken: Callable[[FgbenchError], object] | None = None) -> list[Record]:
-        """Every record, by recipe, profile and seed.
+        """Read every record, sorted by recipe, profile, data set and seed.
 
         Args:
-            broken: called with what is wrong with each file that is not a record, which is then left out.
+            broken: called with the error of each file that is not a record; the file is then left out.
 
         Raises:
             FgbenchError: a file is not a record, and `broken` is not given.
         """
-        found = []
+        records = []
         for path in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []:
             try:
-                found.append(self.read(path.stem))
+                records.append(self.read(path.stem))
             except FgbenchError as error:
                 if broken is None:
                     raise
                 broken(error)
-        return sorted(found, key=lambda r: (r.recipe, r.profile, r.data, r.seed, r.run_id))
+        return sorted(records, key=lambda r: (r.recipe, r.profile, r.data, r.seed, r.run_id))
 
     def verify(self, record: Record, tolerance: float = 1e-9) -> list[str]:
-        """What is wrong with a record: its protocol's and array file's hash, and every value recomputed from these."""
+        """Check the hashes of protocol and array file, and recompute every value.
+
+        Returns:
+            One sentence for each problem.
+        """
         if hash_value(record.protocol) != record.protocol_hash:
             return [f"{record.protocol_hash} is not the hash of its protocol"]
         path = self.folder / record.outputs
@@ -149,27 +161,27 @@ class Store:
         if hash_file(path) != record.outputs_sha256:
             return [f"{record.outputs} is not the file that was written with the record"]
         arrays = self.outputs(record)
-        again = measure(arrays)
-        wrong = [f"{name} is not a value of this protocol" for name in record.values if name not in again]
-        for name, value in again.items():
+        recomputed = measure(arrays)
+        problems = [f"{name} is not a value of this protocol" for name in record.values if name not in recomputed]
+        for name, value in recomputed.items():
             stored = record.values.get(name)
             if stored is None:
-                wrong.append(f"{name} is missing from the record")
+                problems.append(f"{name} is missing from the record")
                 continue
             for part in ("value", "low", "high", "n"):
                 new, old = getattr(value, part), getattr(stored, part)
                 if (new is None) != (old is None) or (new is not None and abs(new - old) > tolerance):
-                    wrong.append(f"{name}: {part} is stored as {old}, the outputs give {new}")
-        return wrong
+                    problems.append(f"{name}: {part} is stored as {old}, the outputs give {new}")
+        return problems
 
 
 def store_of(folder: Path) -> Store:
-    """The records kept in a results folder."""
+    """Return the store of a results folder."""
     return Store(folder / RECORDS)
 
 
-def campaigns(folder: Path) -> list[Path]:
-    """A results folder itself, or, where it keeps no records, those in it that do."""
+def results_folders(folder: Path) -> list[Path]:
+    """Return the folder itself if it has records, else the folders in it that have some."""
     if (folder / RECORDS).is_dir():
         return [folder]
     return sorted({path.parents[1] for path in folder.glob(f"*/{RECORDS}/*.json")}) or [folder]

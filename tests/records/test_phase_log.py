@@ -35,7 +35,7 @@ def start(folder):
     return PhaseLog(folder, 0, Meter.of("cpu"))
 
 
-def test_times_are_those_of_all_sittings_and_a_killed_one_loses_what_came_after_its_last_note(tmp_path, clock):
+def test_times_are_summed_over_sessions_and_a_killed_session_loses_the_time_after_its_last_save(tmp_path, clock):
     first = start(tmp_path)
     with first.phase("pixels"):
         clock.now += 3
@@ -65,7 +65,7 @@ def test_times_are_those_of_all_sittings_and_a_killed_one_loses_what_came_after_
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a phase is told by Linux alone")
-def test_every_phase_has_its_own_peak_and_the_largest_of_all_sittings_is_the_runs(tmp_path):
+def test_every_phase_has_a_peak_and_the_largest_of_all_sessions_is_the_peak_of_the_run(tmp_path):
     first = start(tmp_path)
     with first.phase("descriptors"):
         large = np.ones(40_000_000)  # 305 MiB
@@ -109,7 +109,7 @@ def test_where_peaks_cannot_be_begun_anew_the_phases_have_none(tmp_path, monkeyp
 
 
 def test_a_run_notes_its_time_while_a_phase_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "NOTE_S", -1.0)
+    monkeypatch.setattr(module, "SAVE_INTERVAL_S", -1.0)
     run = mini.run_of("bcnn_dm")
     noted = set()
 

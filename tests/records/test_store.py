@@ -135,7 +135,7 @@ def test_a_run_that_is_here_is_not_replaced(tmp_path):
 def test_of_files_that_are_not_all_and_only_a_runs_none_is_kept(spoil, tmp_path):
     files = taken(tmp_path / "there")
     spoil(files)
-    with pytest.raises(FgbenchError, match="what came of run aaaa"):
+    with pytest.raises(FgbenchError, match="the result of run aaaa"):
         Store(tmp_path / "here").add("a" * 16, files)
     assert not (tmp_path / "here").exists()
 

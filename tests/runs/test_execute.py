@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import save_file
 
 from fgbench.records.store import Store
-from fgbench.runs.run import Changes
 from fgbench.runs.planning import plan
+from fgbench.runs.run import Changes
 from fgbench.util.errors import FgbenchError
 
 NAMES = ("fc_cnn_d", "fv_cnn_d", "fv_sift", "bcnn_dm")
@@ -107,7 +107,7 @@ def test_data_that_changed_after_planning_are_refused(tmp_path):
         mini.do(moved, tmp_path)
 
 
-def sittings(folder: Path) -> int:
+def sessions(folder: Path) -> int:
     """How often the run under way has been started."""
     journals = list((folder / "parts/work").glob("*/journal.json"))
     return json.loads(journals[0].read_text())["sittings"] if journals else 0
@@ -123,9 +123,9 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_values(tmp_path):
     clock, kills = random.Random(0), 0
     while True:
         process = start(tmp_path / "parts")
-        before = sittings(tmp_path)
-        # Count from when the sitting has begun its work, so that the kill falls into it.
-        while process.poll() is None and sittings(tmp_path) == before:
+        before = sessions(tmp_path)
+        # Count from when the session has begun its work, so that the kill falls into it.
+        while process.poll() is None and sessions(tmp_path) == before:
             time.sleep(0.005)
         time.sleep(clock.uniform(0.0, 0.3))
         if process.poll() is None and kills < 4:

@@ -161,7 +161,7 @@ def journal(tmp_path, fake, monkeypatch, processes=1, uuids=(ONE,)):
     return PhaseLog(tmp_path, 0, Meter.of("cuda", processes, fake))
 
 
-def test_a_record_has_the_energy_of_its_phases_over_all_sittings(tmp_path, monkeypatch):
+def test_a_record_has_the_energy_of_its_phases_over_all_sessions(tmp_path, monkeypatch):
     fake = nvml()
     first = journal(tmp_path, fake, monkeypatch)
     with first.phase("training"):
@@ -196,7 +196,7 @@ def test_several_processes_count_every_board(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("attribute", ["counts", "programs", "offset_j"])
-def test_a_sitting_without_a_number_leaves_the_run_without_one(tmp_path, monkeypatch, attribute):
+def test_a_session_without_a_measurement_leaves_the_run_without_one(tmp_path, monkeypatch, attribute):
     fake = nvml()
     first = journal(tmp_path, fake, monkeypatch)
     with first.phase("training"):
@@ -212,7 +212,7 @@ def test_a_sitting_without_a_number_leaves_the_run_without_one(tmp_path, monkeyp
     assert (second.energy_j, second.energy_note) == (None, reason)
 
 
-def test_a_killed_sitting_is_said_to_lack_its_last_phase(tmp_path, monkeypatch):
+def test_the_energy_note_names_the_missing_last_phase_of_a_killed_session(tmp_path, monkeypatch):
     fake = nvml()
     first = journal(tmp_path, fake, monkeypatch)
     with first.phase("pixels"):
