@@ -1,10 +1,24 @@
-"""The random steps of a pipeline, on batches of images and on the keypoints in them.
+"""Random steps of a pipeline: augmentation of training batches and of the keypoints in them.
 
-`flip` mirrors half of the images, `random_crop(n)` cuts n x n px from anywhere, `shift(x, y)` moves the window by -x, 0
-or x px to the side and -y, 0 or y px up or down inside the image (nothing is padded, so the image shrinks by twice the
-longer), `rotate(a)` turns by up to a degrees, `color_jitter(s)` scales brightness, contrast and saturation by up to
-1 - s and 1 + s, `pca_noise(d)` adds noise along the colours' principal axes (Krizhevsky, Sutskever and Hinton 2012,
-section 4.1).
+- `flip` mirrors half of the images.
+- `random_crop(n)` cuts n x n px at a random position.
+- `shift(x, y)` moves the image by -x, 0 or x px horizontally and by -y, 0 or y px vertically. Nothing is padded, so the
+  image shrinks by twice the larger of the two lengths.
+- `rotate(a)` rotates by up to a degrees in both directions.
+- `color_jitter(s)` multiplies brightness, contrast and saturation by factors from 1 - s to 1 + s.
+- `pca_noise(d)` adds noise along the principal axes of the colours (Krizhevsky, Sutskever and Hinton 2012,
+  section 4.1), with d as the standard deviation.
+
+How to add a random step `blur(s)`:
+
+1. Add a line for `blur` to `STEPS` in `fgbench/datasets/pipeline.py`. Recipes can name the step from then on.
+2. Write a function `_blur` in this file and put `@random_step("blur")` above it. All functions have the same arguments
+   (see `StepFunction`). Take random numbers from `draws` only, so that every process of a run draws the same numbers.
+   If the step moves pixels, move the keypoints, too.
+3. If the step changes the size of the images, add it to `Pipeline.output_size`.
+4. Describe the step in the list above, and add it to `ALL` in `tests/datasets/test_augment.py`.
+
+A deterministic step also needs a line in `STEPS`. Its code is in `PipelineStep.window`.
 """
 
 import math
@@ -14,13 +28,13 @@ import torch
 from torch import Tensor
 
 import fgbench.util.torch_compat  # noqa: F401 - before the first import of torchvision
-from fgbench.datasets.pipeline import Pipeline, Step
-from fgbench.util.errors import FgbenchError
+from fgbench.datasets.pipeline import Pipeline, PipelineStep
+from fgbench.util.errors import ArgumentError
 
 COLOUR_AXES = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
-"""Principal axes of ImageNet's RGB values, one a column."""
+"""Principal axes of the RGB values of ImageNet, one in each column."""
 COLOUR_SPREAD = (55.46, 4.794, 1.148)
-"""Their standard deviations, white being 255."""
+"""Standard deviations along `COLOUR_AXES`, with white at 255."""
 
 
 def augment(
@@ -33,125 +47,181 @@ def augment(
     rows: Tensor | None = None,
     batch: int | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """The random steps of `pipeline` on a batch, with draws of its own for each image.
+    """Apply the random steps of a pipeline to a batch, with separate random numbers for each image.
 
     Args:
-        pipeline: its deterministic steps have been done.
+        pipeline: its deterministic steps have been applied already.
         images: (B, 3, H, W) uint8.
-        generator: the only source of randomness; on the CPU.
-        points: (B, P, 3) x, y in pixels and visibility, moved along with the images.
-        mirror_order: (P,) int64, for each keypoint the one that a mirror image shows in its place: a mirrored left eye
-            is a right eye. None when no keypoint has a side.
-        rows: positions of `images` in the whole batch, when another process has the others.
-        batch: images in the whole batch; each gets the same draws whoever has it.
+        generator: CPU generator of all random numbers.
+        points: (B, P, 3) keypoints: x and y in pixels, and visibility.
+        mirror_order: (P,) int64, index of the keypoint on the other side of the body (see `mirror_order`). None if no
+            keypoint has a side.
+        rows: (B,) int64 positions of `images` in the whole batch, if several processes share a batch.
+        batch: number of images in the whole batch. The random numbers of an image do not depend on how the batch is
+            shared.
 
     Returns:
-        Images of `pipeline.output_size`, and the points in them; those that left the image are not visible.
+        Images (B, 3, S, S) with S = `pipeline.output_size`, and their keypoints (B, P, 3). Keypoints outside the image
+        are not visible.
+
+    Raises:
+        ArgumentError: the shapes of the arguments do not agree, or a crop is larger than the images.
     """
-    draw = _Draws(generator, len(images) if batch is None else batch, rows)
+    if images.ndim != 4 or (points is not None and (points.ndim != 3 or len(points) != len(images))):
+        shapes = f"{tuple(images.shape)} and {None if points is None else tuple(points.shape)}"
+        raise ArgumentError(f"images and points must have shapes (B, 3, H, W) and (B, P, 3), not {shapes}")
+    draws = Draws(generator, len(images) if batch is None else batch, rows)
     for step in pipeline.random:
-        images, points = _STEPS[step.name](step, images, points, mirror_order, draw)
+        images, points = _STEP_FUNCTIONS[step.name](step, images, points, mirror_order, draws)
         if points is not None:
-            # After each step: what one cut away, the next may turn back into the image, but not its pixels.
+            # Visibility is updated after each step: a later step can move a point back into the image, but not the
+            # pixels that were cut off.
             inside = ((points[..., :2] >= 0) & (points[..., :2] <= images.shape[-1])).all(-1)
             points = torch.cat([points[..., :2], (points[..., 2] * inside)[..., None]], dim=-1)
     return images, points
 
 
 def mirror_order(names: tuple[str, ...]) -> Tensor:
-    """For each keypoint, the index of the one on the other side: `left eye` and `right eye` change places."""
-    other = {name: name for name in names}
+    """Return for each keypoint the index of the keypoint on the other side of the body.
+
+    Args:
+        names: names of the P keypoints, such as `left eye`, `right eye` and `tail`.
+
+    Returns:
+        (P,) int64; a keypoint without a counterpart gets its own index.
+    """
+    counterpart = {name: name for name in names}
     for name in names:
         side, _, rest = name.partition(" ")
         opposite = {"left": f"right {rest}", "right": f"left {rest}"}.get(side)
-        if opposite in other:
-            other[name] = opposite
-    return torch.tensor([names.index(other[name]) for name in names])
+        if opposite in counterpart:
+            counterpart[name] = opposite
+    return torch.tensor([names.index(counterpart[name]) for name in names])
 
 
-Points = Tensor | None
+class Draws:
+    """Random numbers for the images of a batch.
 
+    Numbers are drawn for the whole batch. Only those of the images of this process are returned.
 
-class _Draws:
-    """Random numbers for a whole batch, of which the rows at hand are given."""
+    Args:
+        generator: CPU generator.
+        batch: number of images in the whole batch.
+        rows: (B,) positions of the images of this process in the whole batch; None if it has the whole batch.
+    """
 
     def __init__(self, generator: torch.Generator, batch: int, rows: Tensor | None) -> None:
         self._generator, self._batch = generator, batch
         self._rows = torch.arange(batch) if rows is None else rows
 
     def uniform(self, columns: int) -> Tensor:
-        """(B, columns) in [0, 1)."""
+        """Draw (B, columns) uniform numbers in [0, 1)."""
         return torch.rand(self._batch, columns, generator=self._generator)[self._rows]
 
     def normal(self, columns: int) -> Tensor:
-        """(B, columns) ~ N(0, 1)."""
+        """Draw (B, columns) standard normal numbers."""
         return torch.randn(self._batch, columns, generator=self._generator)[self._rows]
 
     def integers(self, below: int, columns: int) -> Tensor:
-        """(B, columns) from 0 to below - 1."""
+        """Draw (B, columns) integers from 0 to `below` - 1."""
         return torch.randint(below, (self._batch, columns), generator=self._generator)[self._rows]
 
 
-def _flip(step: Step, images: Tensor, points: Points, order: Tensor | None, draw: "_Draws") -> tuple[Tensor, Points]:
-    mirrored = (draw.uniform(1)[:, 0] < 0.5).to(images.device)
+Points = Tensor | None
+"""Keypoints (B, P, 3), or None."""
+StepFunction = Callable[[PipelineStep, Tensor, Points, Tensor | None, Draws], tuple[Tensor, Points]]
+"""Function (step, images, points, mirror order, draws) -> (images, points); see `augment` for the shapes."""
+_STEP_FUNCTIONS: dict[str, StepFunction] = {}
+
+
+def random_step(name: str) -> Callable[[StepFunction], StepFunction]:
+    """Return a decorator that registers the function of a random step.
+
+    Args:
+        name: key of `fgbench.datasets.pipeline.STEPS`.
+    """
+
+    def register(function: StepFunction) -> StepFunction:
+        _STEP_FUNCTIONS[name] = function
+        return function
+
+    return register
+
+
+@random_step("flip")
+def _flip(
+    step: PipelineStep, images: Tensor, points: Points, order: Tensor | None, draws: Draws
+) -> tuple[Tensor, Points]:
+    mirrored = (draws.uniform(1)[:, 0] < 0.5).to(images.device)  # (B,)
     result = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
     if points is not None:
-        other = points if order is None else points[:, order.to(points.device)]
-        swapped = torch.stack([images.shape[-1] - other[..., 0], other[..., 1], other[..., 2]], dim=-1)
+        counterparts = points if order is None else points[:, order.to(points.device)]
+        swapped = torch.stack(
+            [images.shape[-1] - counterparts[..., 0], counterparts[..., 1], counterparts[..., 2]], dim=-1
+        )
         points = torch.where(mirrored[:, None, None].to(points.device), swapped, points)
     return result, points
 
 
-def _windows(images: Tensor, points: Points, corners: Tensor, size: int) -> tuple[Tensor, Points]:
-    """From each image the square of `size` px with its upper left corner at `corners` (B, 2) y, x."""
-    cut = torch.stack(
+@random_step("random_crop")
+def _random_crop(
+    step: PipelineStep, images: Tensor, points: Points, order: Tensor | None, draws: Draws
+) -> tuple[Tensor, Points]:
+    room = images.shape[-1] - step.size
+    if room < 0:
+        raise ArgumentError(f"{step} is larger than the images of {images.shape[-1]} px", "use a smaller crop")
+    return _crop(images, points, draws.integers(room + 1, 2), step.size)
+
+
+@random_step("shift")
+def _shift(
+    step: PipelineStep, images: Tensor, points: Points, order: Tensor | None, draws: Draws
+) -> tuple[Tensor, Points]:
+    horizontal, vertical = (int(number) for number in step.numbers)
+    margin = max(horizontal, vertical)
+    moves = draws.integers(3, 2) - 1  # (B, 2), each -1, 0 or 1
+    corners = margin + moves * torch.tensor([vertical, horizontal])
+    return _crop(images, points, corners, images.shape[-1] - 2 * margin)
+
+
+def _crop(images: Tensor, points: Points, corners: Tensor, size: int) -> tuple[Tensor, Points]:
+    """Cut a square of `size` px from each image, with its upper left corner at `corners` (B, 2) y, x."""
+    crops = torch.stack(
         [image[:, y : y + size, x : x + size] for image, (y, x) in zip(images, corners.tolist(), strict=True)]
     )
     if points is not None:
         moved = points[..., :2] - corners.flip(1)[:, None].to(points)
         points = torch.cat([moved, points[..., 2:]], dim=-1)
-    return cut, points
+    return crops, points
 
 
-def _random_crop(
-    step: Step, images: Tensor, points: Points, order: Tensor | None, draw: "_Draws"
+@random_step("rotate")
+def _rotate(
+    step: PipelineStep, images: Tensor, points: Points, order: Tensor | None, draws: Draws
 ) -> tuple[Tensor, Points]:
-    room = images.shape[-1] - step.size
-    if room < 0:
-        raise FgbenchError(f"{step} on images of {images.shape[-1]} px", "crop no more than the image has")
-    return _windows(images, points, draw.integers(room + 1, 2), step.size)
-
-
-def _shift(step: Step, images: Tensor, points: Points, order: Tensor | None, draw: "_Draws") -> tuple[Tensor, Points]:
-    aside, up = (int(number) for number in step.numbers)
-    margin = max(aside, up)
-    moves = draw.integers(3, 2) - 1
-    return _windows(images, points, margin + moves * torch.tensor([up, aside]), images.shape[-1] - 2 * margin)
-
-
-def _rotate(step: Step, images: Tensor, points: Points, order: Tensor | None, draw: "_Draws") -> tuple[Tensor, Points]:
     from torchvision.transforms.v2.functional import InterpolationMode, rotate
 
-    angles = (2 * draw.uniform(1)[:, 0] - 1) * step.numbers[0]
-    turned = [
+    angles = (2 * draws.uniform(1)[:, 0] - 1) * step.numbers[0]  # (B,) degrees
+    rotated = [
         rotate(image, angle, InterpolationMode.BILINEAR) for image, angle in zip(images, angles.tolist(), strict=True)
     ]
     if points is not None:
         centre = images.shape[-1] / 2
         x, y = points[..., 0] - centre, points[..., 1] - centre
         cosine, sine = (f(angles * math.pi / 180)[:, None].to(points) for f in (torch.cos, torch.sin))
-        # Counter-clockwise on the screen, where y points down.
+        # Counter-clockwise on the screen, because y points down.
         points = torch.stack([centre + cosine * x + sine * y, centre - sine * x + cosine * y, points[..., 2]], dim=-1)
-    return torch.stack(turned), points
+    return torch.stack(rotated), points
 
 
+@random_step("color_jitter")
 def _color_jitter(
-    step: Step, images: Tensor, points: Points, order: Tensor | None, draw: "_Draws"
+    step: PipelineStep, images: Tensor, points: Points, order: Tensor | None, draws: Draws
 ) -> tuple[Tensor, Points]:
     from torchvision.transforms.v2.functional import adjust_brightness, adjust_contrast, adjust_saturation
 
     strength = step.numbers[0]
-    factors = 1 + (2 * draw.uniform(3) - 1) * strength
+    factors = 1 + (2 * draws.uniform(3) - 1) * strength  # (B, 3)
     result = []
     for image, (brightness, contrast, saturation) in zip(images, factors.tolist(), strict=True):
         bright = adjust_brightness(image, brightness)
@@ -159,20 +229,11 @@ def _color_jitter(
     return torch.stack(result), points
 
 
+@random_step("pca_noise")
 def _pca_noise(
-    step: Step, images: Tensor, points: Points, order: Tensor | None, draw: "_Draws"
+    step: PipelineStep, images: Tensor, points: Points, order: Tensor | None, draws: Draws
 ) -> tuple[Tensor, Points]:
-    draws = draw.normal(3) * step.numbers[0] * torch.tensor(COLOUR_SPREAD)
-    offset = draws @ torch.tensor(COLOUR_AXES).T
+    amounts = draws.normal(3) * step.numbers[0] * torch.tensor(COLOUR_SPREAD)  # (B, 3), along the axes
+    offset = amounts @ torch.tensor(COLOUR_AXES).T  # (B, 3), RGB
     noisy = images.float() + offset[:, :, None, None].to(images.device)
     return noisy.round().clamp(0, 255).to(torch.uint8), points
-
-
-_STEPS: dict[str, Callable[[Step, Tensor, Points, Tensor | None, "_Draws"], tuple[Tensor, Points]]] = {
-    "flip": _flip,
-    "random_crop": _random_crop,
-    "shift": _shift,
-    "rotate": _rotate,
-    "color_jitter": _color_jitter,
-    "pca_noise": _pca_noise,
-}

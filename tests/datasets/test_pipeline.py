@@ -8,24 +8,24 @@ from fgbench.datasets.pipeline import Pipeline
 from fgbench.util.errors import FgbenchError
 
 
-def test_canonical_form_says_every_argument():
+def test_str_writes_every_argument():
     assert str(Pipeline.parse("resize_short(448)|center_crop( 448 )|flip")) == (
         "resize_short(448, bicubic) | center_crop(448) | flip"
     )
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("resize_shrot(448) | center_crop(448)", "did you mean 'resize_short'"),
-        ("flip | center_crop(448)", "after the others"),
-        ("resize_short(448)", "must end in one size"),
-        ("resize_short(448) | flip", "must end in one size"),
+        ("flip | center_crop(448)", "must follow the others"),
+        ("resize_short(448)", "must be resize or center_crop"),
+        ("resize_short(448) | flip", "must be resize or center_crop"),
         ("center_crop", "takes a size"),
         ("center_crop(0)", "takes a size"),
         ("resize(32, bicubik)", "did you mean 'bicubic'"),
         ("center_crop(32, bicubic)", "takes a size"),
-        ("flip(2) ", "must end in one size|no argument"),
+        ("flip(2) ", "must be resize or center_crop|no argument"),
         ("", "not a step"),
         ("resize(8))", "not a step"),
         ("Resize(8)", "not a step"),
@@ -39,34 +39,34 @@ def test_canonical_form_says_every_argument():
         ("resize(8) | shift(2)", "shift takes two lengths"),
         ("resize(8) | shift(2, 1, 1)", "shift takes two lengths"),
         ("resize(8) | shift(2, x)", "shift takes two lengths"),
-        ("resize(8) | shift(4, 1)", "leaves nothing"),
-        ("resize(8) | shift(1, 2) | shift(2, 0)", "leaves nothing"),
-        ("resize(8) | rotate", "rotate takes degrees"),
-        ("resize(8) | rotate(0)", "rotate takes degrees"),
-        ("resize(8) | rotate(181)", "rotate takes degrees"),
-        ("resize(8) | rotate(a)", "rotate takes degrees"),
-        ("resize(8) | rotate(nan)", "rotate takes degrees"),
-        ("resize(8) | rotate(3, 4)", "rotate takes degrees"),
-        ("resize(8) | color_jitter(1.5)", "color_jitter takes a strength"),
-        ("resize(8) | color_jitter", "color_jitter takes a strength"),
-        ("resize(8) | pca_noise(-0.1)", "pca_noise takes a standard deviation"),
+        ("resize(8) | shift(4, 1)", "nothing remains"),
+        ("resize(8) | shift(1, 2) | shift(2, 0)", "nothing remains"),
+        ("resize(8) | rotate", "rotate takes an angle in degrees, at most 180$"),
+        ("resize(8) | rotate(0)", "rotate takes an angle in degrees, at most 180$"),
+        ("resize(8) | rotate(181)", "rotate takes an angle in degrees, at most 180$"),
+        ("resize(8) | rotate(a)", "rotate takes an angle in degrees, at most 180$"),
+        ("resize(8) | rotate(nan)", "rotate takes an angle in degrees, at most 180$"),
+        ("resize(8) | rotate(3, 4)", "rotate takes an angle in degrees, at most 180$"),
+        ("resize(8) | color_jitter(1.5)", "color_jitter takes a strength, at most 1$"),
+        ("resize(8) | color_jitter", "color_jitter takes a strength, at most 1$"),
+        ("resize(8) | pca_noise(-0.1)", "pca_noise takes a standard deviation, at most 1$"),
         ("resize(8) | flip(1)", "flip takes no argument"),
         ("crop_box(3) | resize(8)", "crop_box takes no argument"),
-        ("crop_box", "must end in one size"),
-        ("crop_box | resize_short(8)", "must end in one size"),
-        ("resize(8) | resize_short(9)", "must end in one size"),
-        ("resize(8) | crop_box | center_crop(4)", "put it first"),
-        ("crop_box | crop_box | resize(8)", "put it first"),
+        ("crop_box", "must be resize or center_crop"),
+        ("crop_box | resize_short(8)", "must be resize or center_crop"),
+        ("resize(8) | resize_short(9)", "must be resize or center_crop"),
+        ("resize(8) | crop_box | center_crop(4)", "crop_box must be the first step"),
+        ("crop_box | crop_box | resize(8)", "crop_box must be the first step"),
         ("resize(8) | rotat(3)", "did you mean 'rotate'"),
-        ("resize(8) | flip | resize(8)", "after the others"),
+        ("resize(8) | flip | resize(8)", "must follow the others"),
     ],
 )
-def test_mistakes_are_named(text, says):
-    with pytest.raises(FgbenchError, match=says):
+def test_parse_reports_mistakes(text, message):
+    with pytest.raises(FgbenchError, match=message):
         Pipeline.parse(text)
 
 
-def test_decode_keeps_aspect_and_cuts_the_middle():
+def test_decode_keeps_aspect_ratio_and_crops_the_centre():
     pixels = np.zeros((40, 80, 3), np.uint8)
     pixels[:, 20:60] = 200
     out = Pipeline.parse("resize_short(20) | center_crop(20)").decode(Image.fromarray(pixels))
@@ -80,18 +80,18 @@ def test_grey_image_becomes_three_equal_channels():
     assert (out[..., 0] == out[..., 2]).all()
 
 
-def test_crop_of_a_smaller_image_is_refused():
-    with pytest.raises(FgbenchError, match="resize before"):
+def test_a_crop_larger_than_the_image_is_an_error():
+    with pytest.raises(FgbenchError, match="put a resize step before"):
         Pipeline.parse("center_crop(20)").decode(Image.new("RGB", (10, 30)))
 
 
-def test_resized_scales_every_size():
+def test_resized_scales_every_length():
     pipeline = Pipeline.parse("resize_short(512) | center_crop(448) | flip").resized(224)
     assert str(pipeline) == "resize_short(256, bicubic) | center_crop(224) | flip"
     assert pipeline.cached_size == 224
 
 
-def test_canonical_form_reads_back_and_says_the_same():
+def test_str_parses_to_an_equal_pipeline():
     text = (
         "crop_box | resize_short(52, lanczos) | resize(50, bilinear) | center_crop(48) | random_crop(44) | "
         "shift(3, 2) | flip | rotate(7.5) | color_jitter(0.4) | pca_noise(0.1)"
@@ -136,7 +136,7 @@ def test_sizes(text, cached, output):
         ("resize(448) | rotate(10) | color_jitter(0.4) | pca_noise(0.1) | flip", 112, "112|10|0.4|0.1"),
     ],
 )
-def test_resized_scales_lengths_and_nothing_else(text, size, result):
+def test_resized_scales_lengths_only(text, size, result):
     pipeline = Pipeline.parse(text)
     resized = pipeline.resized(size)
     assert resized.output_size == size
@@ -146,7 +146,7 @@ def test_resized_scales_lengths_and_nothing_else(text, size, result):
 
 
 @pytest.mark.parametrize("text", ["resize(250) | shift(13, 7)", "resize_short(250) | center_crop(250) | shift(5, 13)"])
-def test_resized_gives_the_size_it_is_asked_for(text):
+def test_resized_has_exactly_the_requested_size(text):
     for size in range(20, 300):
         resized = Pipeline.parse(text).resized(size)
         assert resized.output_size == size
@@ -156,7 +156,7 @@ def test_resized_gives_the_size_it_is_asked_for(text):
 BOX = np.array([10.4, 5.0, 20.2, 30.0])
 
 
-def test_crop_box_cuts_the_pixels_that_the_box_touches():
+def test_crop_box_keeps_all_pixels_that_the_box_touches():
     step = Pipeline.parse("crop_box | resize(8)").steps[0]
     assert step.window((100, 80), BOX) == ((10, 5, 31, 35), (21, 30))
     assert step.window((25, 20), BOX) == ((10, 5, 25, 20), (15, 15))
@@ -171,25 +171,25 @@ def test_crop_box_cuts_the_pixels_that_the_box_touches():
 @pytest.mark.parametrize(
     "box", [None, [100, 5, 20, 20], [-30, 5, 30, 20], [5, 80, 3, 3], [5, -20, 3, 20], [5, 5, 0, 9]]
 )
-def test_crop_box_without_a_part_of_the_image_is_refused(box):
+def test_crop_box_needs_a_box_that_overlaps_the_image(box):
     pipeline = Pipeline.parse("crop_box | resize(8)")
     box = None if box is None else np.array(box, dtype=float)
-    says = "does not let the method see" if box is None else "outside the image of 100 x 80"
-    with pytest.raises(FgbenchError, match=says):
+    message = "hides it from the method" if box is None else "outside the image of 100 x 80"
+    with pytest.raises(FgbenchError, match=message):
         pipeline.decode(Image.new("RGB", (100, 80)), box)
-    with pytest.raises(FgbenchError, match=says):
+    with pytest.raises(FgbenchError, match=message):
         pipeline.geometry((100, 80), box)
 
 
-def dot(width, height, x, y):
-    """A black image with a bright square of 5 px around the pixel x, y."""
+def image_with_dot(width, height, x, y):
+    """A black image with a bright square of 5 px around pixel x, y."""
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[y - 2 : y + 3, x - 2 : x + 3] = 255
     return Image.fromarray(pixels)
 
 
 def centre_of_light(pixels):
-    """x, y of the bright dot, the origin being the corner of the first pixel."""
+    """x, y of the bright square; the origin is the corner of the first pixel."""
     light = pixels.astype(float).sum(-1)
     light[light < light.max() / 3] = 0
     rows, columns = np.indices(light.shape) + 0.5
@@ -211,15 +211,15 @@ FIXED = [
 
 @pytest.mark.parametrize("size", [(140, 81), (80, 133), (100, 100)], ids=["landscape", "portrait", "square"])
 @pytest.mark.parametrize("text", FIXED)
-def test_geometry_is_where_the_pixels_go(text, size):
+def test_geometry_maps_points_like_pixels(text, size):
     pipeline, box = Pipeline.parse(text), np.array([size[0] / 2 - 28.7, size[1] / 2 - 30.2, 55.9, 62.1])
     scale, offset = pipeline.geometry(size, box)
-    for aside, down in ((-7, -9), (6, 10), (0, 1)):
-        x, y = size[0] // 2 + aside, size[1] // 2 + down
-        found = centre_of_light(pipeline.decode(dot(*size, x, y), box))
+    for right, down in ((-7, -9), (6, 10), (0, 1)):
+        x, y = size[0] // 2 + right, size[1] // 2 + down
+        measured = centre_of_light(pipeline.decode(image_with_dot(*size, x, y), box))
         expected = np.array([x + 0.5, y + 0.5]) * scale + offset
         assert ((expected > 0) & (expected < pipeline.cached_size)).all()
-        np.testing.assert_allclose(found, expected, atol=0.35)
+        np.testing.assert_allclose(measured, expected, atol=0.35)
 
 
 def test_geometry_of_known_cases():
