@@ -10,7 +10,8 @@ from fgbench.judge.frames import judged as judged_by
 from fgbench.judge.verdict import Outcome, judge
 from fgbench.metrics.values import headline
 from fgbench.papers.printed import load_papers
-from fgbench.papers.recipes import Settings, load_recipes
+from fgbench.papers.recipes import load_recipes
+from fgbench.papers.settings import Settings
 from fgbench.records.record import by_identity
 from fgbench.records.store import store_of
 from fgbench.report.html.model import number

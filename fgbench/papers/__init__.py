@@ -1,1 +1,1 @@
-"""Papers."""
+"""Printed tables, claims and recipes of the papers."""

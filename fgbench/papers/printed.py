@@ -1,4 +1,4 @@
-"""What the papers print: tables, cell by cell, and the orders they claim, read from `reproductions/*/paper.toml`."""
+"""The tables and claims that the papers print, read from `reproductions/*/paper.toml`."""
 
 import os
 import tomllib
@@ -7,103 +7,111 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic import Field, PlainValidator, ValidationError, model_validator
 
 from fgbench.util.errors import FgbenchError, nearest
-from fgbench.util.validation import explain
+from fgbench.util.validation import StrictModel, explain
 
 Annotation = Literal["boxes", "parts"]
 Metric = Literal["accuracy", "cmc", "map", "pck", "pcp", "fps"]
 
 _PARAMS: dict[str, set[str]] = {"cmc": {"rank"}, "pck": {"alpha", "part"}, "pcp": {"part"}}
-"""What a metric needs to be told beside the data set; the others need nothing."""
+"""Required parameters by metric; the other metrics have none."""
 
 
-def _printed(value: object) -> object:
-    # Not left to pydantic, which would take "84.1" and true for numbers.
+def _check_printed(value: object) -> object:
+    # Pydantic alone would accept "84.1" and true as numbers.
     if value == "-" or (isinstance(value, int | float) and not isinstance(value, bool)):
         return value
     raise ValueError(f"neither a number nor '-' (got {value!r})")
 
 
-def _param(value: object) -> object:
+def _check_param(value: object) -> object:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return value
-    raise ValueError(f"neither a number nor a word (got {value!r})")
+    raise ValueError(f"neither a number nor a string (got {value!r})")
 
 
-Printed = Annotated[float | Literal["-"], PlainValidator(_printed)]
+Printed = Annotated[float | Literal["-"], PlainValidator(_check_printed)]
 Margin = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
-Params = dict[str, Annotated[str | int | float, PlainValidator(_param)]]
+Params = dict[str, Annotated[str | int | float, PlainValidator(_check_param)]]
 
 
-class Model(BaseModel):
-    """A frozen model that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Column(Model):
-    """A column of a table."""
+class Column(StrictModel):
+    """A column of a printed table."""
 
     id: str
     label: str
+    """Printed heading."""
     data: str
-    """Data set."""
+    """Name of the data set."""
     metric: Metric
     unit: str
     margin: Margin
-    """Half-width inside which a measured value counts as the printed one; fixed before any run."""
+    """Largest difference, in `unit`, at which a measured value counts as equal; fixed before any run."""
     params: Params = {}
+    """Parameters of the metric."""
     draws: int = Field(default=0, ge=0, strict=True)
-    """Random divisions of the data, drawn by the authors, that the printed numbers are means over; 0 where they were
-    measured on the test images that everybody uses."""
+    """Number of random splits of the authors over which the numbers are averaged; 0 for the official split."""
 
 
-class Row(Model):
-    """A row of a table."""
+class PrintedRow(StrictModel):
+    """A row of a printed table."""
 
     id: str
     label: str
+    """Printed name of the row."""
     role: Literal["method", "baseline", "context"]
-    """Proposed by the paper, measured against and ours to run, or another group's number that nobody here runs."""
+    """`method`: proposed by the paper. `baseline`: another method with a recipe here. `context`: without a recipe."""
     values: tuple[Printed, ...]
-    """One a column; `-` where the paper prints nothing."""
+    """One value for each column; `-` where the paper prints nothing."""
     train: tuple[Annotation, ...] = ()
+    """Annotations beyond class labels that training uses."""
     test: tuple[Annotation, ...] = ()
+    """Annotations beyond class labels that testing uses."""
     recipe: str = ""
-    """`<paper>/<recipe>` that gets the row."""
+    """`<paper>/<recipe>` that reproduces the row."""
     source: str = ""
+    """Key in `Paper.sources`; empty for the source of the table."""
     version: str = ""
+    """Version of the paper; empty for that of the paper's file."""
     note: str = ""
+    """A reason for caution about the numbers."""
     margin: Margin | None = None
+    """Replaces the margin of every column."""
     params: Params = {}
+    """Parameters of the metric, in addition to those of the column or instead of them."""
 
 
-class Table(Model):
-    """A table as printed."""
+class Table(StrictModel):
+    """A printed table."""
 
     id: str
     number: str
+    """Printed number, such as `Table 1`."""
     caption: str
     source: str
+    """Key in `Paper.sources`."""
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[PrintedRow, ...]
 
 
-class Claim(Model):
-    """An order between methods that a paper states."""
+class Claim(StrictModel):
+    """An order of methods that a paper states."""
 
     id: str
     text: str
     source: str
+    """Key in `Paper.sources`."""
     data: str
+    """Name of the data set."""
     metric: Metric
     params: Params = {}
+    """Parameters of the metric."""
     order: tuple[str, ...] = Field(min_length=2)
-    """Recipes, the best first."""
+    """Recipes, best first."""
     across: tuple[Literal["train_sees", "test_sees"], ...] = ()
-    """Fields of the protocol in which its sides may differ, as the claim is about just that."""
+    """Protocol fields in which the compared runs may differ, because the claim is about this difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,46 +119,46 @@ class Cell:
     """One number printed in a paper."""
 
     paper: str
-    """Its id."""
+    """Id of the paper."""
     version: str
-    """The version of the paper it was read in."""
+    """Version of the paper."""
     id: str
     """`<table>/<row>/<column>`."""
     table: str
-    """The table's printed number."""
+    """Printed number of the table."""
     row: str
-    """The row's printed label."""
+    """Printed label of the row."""
     column: str
-    """The column's printed label."""
+    """Printed label of the column."""
     data: str
-    """Data set."""
+    """Name of the data set."""
     metric: str
-    """What was measured, such as `accuracy`."""
+    """Name of the metric, such as `accuracy`."""
     params: tuple[tuple[str, str | int | float], ...]
     """Parameters of the metric, such as the rank of a CMC value."""
     value: float
-    """As printed, in `unit`."""
+    """Printed value, in `unit`."""
     unit: str
     margin: float
-    """Half-width, in `unit`, inside which a measured value counts as the printed one."""
+    """Largest difference, in `unit`, at which a measured value counts as equal to the printed one."""
     draws: int
-    """Random divisions, drawn by the authors, that the printed value is a mean over; 0 for the usual test images."""
+    """Number of random splits of the authors over which the value is averaged; 0 for the official split."""
     train: tuple[str, ...]
-    """Annotations beyond class labels that its protocol uses in training."""
+    """Annotations beyond class labels that training uses."""
     test: tuple[str, ...]
-    """The same in test."""
+    """Annotations beyond class labels that testing uses."""
     role: str
-    """`method`, `baseline` or `context`."""
+    """`method`, `baseline` or `context`; see `PrintedRow.role`."""
     recipe: str
-    """`<paper>/<recipe>` that gets it on `data`; empty when nothing does."""
+    """`<paper>/<recipe>` that reproduces the cell on `data`; empty if there is none."""
     source: str
-    """What was read, and where."""
+    """Document and place where the number is printed."""
     note: str
-    """What to know before believing the number; mostly empty."""
+    """A reason for caution about the number; usually empty."""
 
 
-class Paper(Model):
-    """One paper."""
+class Paper(StrictModel):
+    """One paper: its bibliographic data, printed tables and claims."""
 
     id: str
     version: str
@@ -160,30 +168,30 @@ class Paper(Model):
     year: int = Field(strict=True)
     url: str
     sources: dict[str, str]
-    """Key -> what was read, and where."""
+    """Document and place by key."""
     tables: tuple[Table, ...]
     claims: tuple[Claim, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        _unique("table", [table.id for table in self.tables])
-        _unique("claim", [claim.id for claim in self.claims])
-        used = {claim.source for claim in self.claims}
+        _check_unique("table", [table.id for table in self.tables])
+        _check_unique("claim", [claim.id for claim in self.claims])
+        used_sources = {claim.source for claim in self.claims}
         for claim in self.claims:
-            _unique(f"recipe in the order of claim {claim.id}", list(claim.order))
+            _check_unique(f"recipe in the order of claim {claim.id}", list(claim.order))
             _check_params(f"claim {claim.id}", claim.metric, claim.params)
         for table in self.tables:
-            _unique(f"column of {table.id}", [column.id for column in table.columns])
-            _unique(f"row of {table.id}", [row.id for row in table.rows])
-            used |= {table.source, *(row.source for row in table.rows if row.source)}
+            _check_unique(f"column of {table.id}", [column.id for column in table.columns])
+            _check_unique(f"row of {table.id}", [row.id for row in table.rows])
+            used_sources |= {table.source, *(row.source for row in table.rows if row.source)}
             for row in table.rows:
                 _check_values(table, row)
-        if lacking := sorted(used - set(self.sources)):
-            raise ValueError(f"no source {lacking[0]!r} in [sources]; {nearest(lacking[0], self.sources)}")
+        if missing := sorted(used_sources - set(self.sources)):
+            raise ValueError(f"no source {missing[0]!r} in [sources]; {nearest(missing[0], self.sources)}")
         return self
 
     def cells(self) -> tuple[Cell, ...]:
-        """Every printed number, in the order of the tables."""
+        """Return every printed number, in the order of the tables."""
         return tuple(self._cells())
 
     def _cells(self) -> Iterator[Cell]:
@@ -215,61 +223,68 @@ class Paper(Model):
                     )
 
 
-def _unique(kind: str, ids: list[str]) -> None:
+def _check_unique(kind: str, ids: list[str]) -> None:
     for name in ids:
         if ids.count(name) > 1:
-            raise ValueError(f"more than one {kind} is called {name!r}")
+            raise ValueError(f"more than one {kind} has the id {name!r}")
 
 
-def _check_values(table: Table, row: Row) -> None:
+def _check_values(table: Table, row: PrintedRow) -> None:
     if len(row.values) != len(table.columns):
         raise ValueError(f"row {row.id!r} of {table.id} has {len(row.values)} values for {len(table.columns)} columns")
     for column, value in zip(table.columns, row.values, strict=True):
         if value == "-":
             continue
+        cell = f"{table.id}/{row.id}/{column.id}"
         if not 0 <= value < float("inf") or (column.unit == "%" and value > 100):
-            raise ValueError(f"{table.id}/{row.id}/{column.id}: {value} {column.unit} cannot be")
-        _check_params(f"{table.id}/{row.id}/{column.id}", column.metric, {**column.params, **row.params})
+            raise ValueError(f"{cell}: {value} {column.unit} is not a possible value")
+        _check_params(cell, column.metric, {**column.params, **row.params})
 
 
 def _check_params(cell: str, metric: str, params: Params) -> None:
-    needed = _PARAMS.get(metric, set())
-    if unknown := sorted(set(params) - needed):
-        raise ValueError(f"{cell}: {metric} has no parameter {unknown[0]!r}; {nearest(unknown[0], needed)}")
-    if lacking := sorted(needed - set(params)):
-        raise ValueError(f"{cell}: {metric} needs the parameter {lacking[0]!r}")
+    required = _PARAMS.get(metric, set())
+    if unknown := sorted(set(params) - required):
+        raise ValueError(f"{cell}: {metric} has no parameter {unknown[0]!r}; {nearest(unknown[0], required)}")
+    if missing := sorted(required - set(params)):
+        raise ValueError(f"{cell}: {metric} needs the parameter {missing[0]!r}")
 
 
 def reproductions_root() -> Path:
-    """The folder of papers and recipes: FGBENCH_REPRODUCTIONS, the checkout's, or the installed package's.
+    """Return the folder of papers and recipes.
+
+    It is FGBENCH_REPRODUCTIONS if that is set; else `reproductions` of the checkout, or its copy in the installed
+    package.
 
     Raises:
-        FgbenchError: there is none.
+        FgbenchError: No such folder holds papers.
     """
     package = Path(__file__).parents[1]
-    if named := os.environ.get("FGBENCH_REPRODUCTIONS"):
-        places = [Path(named)]
+    if user_folder := os.environ.get("FGBENCH_REPRODUCTIONS"):
+        folders = [Path(user_folder)]
     else:
-        places = [package.parent / "reproductions", package / "_reproductions"]
-    for place in places:
-        if any(place.glob("*/*.toml")):
-            return place
+        folders = [package.parent / "reproductions", package / "_reproductions"]
+    for folder in folders:
+        if any(folder.glob("*/*.toml")):
+            return folder
     raise FgbenchError(
-        f"no papers under {' or '.join(map(str, places))}", "point FGBENCH_REPRODUCTIONS at a folder of papers"
+        f"no papers in {' or '.join(map(str, folders))}", "set FGBENCH_REPRODUCTIONS to a folder of papers"
     )
 
 
 def load_papers(root: Path | None = None) -> dict[str, Paper]:
-    """Every paper by id.
+    """Return every paper by id.
+
+    Args:
+        root: Folder of papers; None for `reproductions_root()`.
 
     Raises:
-        FgbenchError: a file does not parse or does not fit; names the file, the field, the nearest known field.
+        FgbenchError: A file is not valid. The message names the file, the field and the nearest known field.
     """
     papers = {}
     for path in sorted((root or reproductions_root()).glob("*/paper.toml")):
         paper = _load(path)
         if paper.id != path.parent.name:
-            raise FgbenchError(f"{path}: id {paper.id!r} is not the folder's name {path.parent.name!r}")
+            raise FgbenchError(f"{path}: the id {paper.id!r} differs from the name of the folder, {path.parent.name!r}")
         papers[paper.id] = paper
     return papers
 

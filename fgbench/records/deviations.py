@@ -4,7 +4,8 @@ They are found by comparing the two, when the run is planned and again when it i
 """
 
 from fgbench.datasets import find
-from fgbench.papers.recipes import Recipe, Settings, flatten
+from fgbench.papers.recipes import Recipe, flatten
+from fgbench.papers.settings import Settings
 from fgbench.records.record import Deviation, Record
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_value

@@ -19,7 +19,7 @@ from fgbench.methods import methods, options_of
 from fgbench.methods.base import FitContext, Method, Task
 from fgbench.metrics.person_search import searched_rows
 from fgbench.metrics.values import measure
-from fgbench.papers.recipes import Settings
+from fgbench.papers.settings import Settings
 from fgbench.records.phase_log import PhaseLog
 from fgbench.records.pictures import save_pictures, save_searches, shown_rows
 from fgbench.records.provenance import cost, provenance

@@ -13,7 +13,8 @@ from fgbench.datasets.index import Index
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.reid import ReidIndex
 from fgbench.methods import methods, options_of
-from fgbench.papers.recipes import Recipe, Settings
+from fgbench.papers.recipes import Recipe
+from fgbench.papers.settings import Settings
 from fgbench.records.deviations import setting_deviations
 from fgbench.records.record import Deviation
 from fgbench.runs.experiment import protocol_of

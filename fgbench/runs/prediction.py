@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from fgbench.methods.base import Method, Outputs
-from fgbench.papers.recipes import Settings
+from fgbench.papers.settings import Settings
 from fgbench.runs.training.linear_svm import LinearSvm
 
 Predictor = Callable[[Tensor], dict[str, Tensor]]

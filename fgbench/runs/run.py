@@ -8,7 +8,8 @@ from typing import Any
 
 from fgbench.datasets import find
 from fgbench.methods import methods, options_of
-from fgbench.papers.recipes import Recipe, Settings
+from fgbench.papers.recipes import Recipe
+from fgbench.papers.settings import Settings
 from fgbench.records.record import Deviation
 from fgbench.runs.protocol import Protocol
 from fgbench.runs.streams import StreamWeights

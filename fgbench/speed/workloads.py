@@ -19,7 +19,8 @@ from fgbench.layers.pca import Pca
 from fgbench.methods import Method, Target, Task, methods, options_of
 from fgbench.methods.fv_cnn import FisherMethod, FvCnn, FvSift
 from fgbench.methods.where_to_focus import SpatialLstmNet
-from fgbench.papers.recipes import Recipe, Settings
+from fgbench.papers.recipes import Recipe
+from fgbench.papers.settings import Settings
 from fgbench.runs.row_files import to_images
 from fgbench.speed.bench_rows import FramesRow
 from fgbench.speed.energy import Energy

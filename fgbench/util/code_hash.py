@@ -26,6 +26,7 @@ VALUE_CODE = (
     "fgbench.methods",
     "fgbench.metrics",
     "fgbench.papers.recipes",
+    "fgbench.papers.settings",
     "fgbench.runs",
     "fgbench.statistics.intervals",
     "fgbench.util.numeric",

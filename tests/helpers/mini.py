@@ -5,7 +5,8 @@ from pathlib import Path
 
 from fgbench.datasets import Dataset, cub, datasets
 from fgbench.datasets.synthetic.birds import SyntheticBirds, generate, settings_hash
-from fgbench.papers.recipes import Recipe, Stage, load_recipes
+from fgbench.papers.recipes import Recipe, load_recipes
+from fgbench.papers.settings import Stage
 from fgbench.records.record import Record
 from fgbench.records.store import store_of
 from fgbench.runs.executors.runner import do_run

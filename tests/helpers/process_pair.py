@@ -18,7 +18,7 @@ from fgbench.backbones import load_backbone
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.methods import Task, methods
 from fgbench.methods.bcnn import Bcnn
-from fgbench.papers.recipes import Stage
+from fgbench.papers.settings import Stage
 from fgbench.runs.training.batches import TrainData
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.loop import Epoch, train

@@ -5,8 +5,8 @@ import numpy as np
 from fgbench.backbones import load_backbone
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.methods import Task, methods
-from fgbench.papers.recipes import Stage
-from fgbench.runs.training.batches import Source, TrainData
+from fgbench.papers.settings import Stage
+from fgbench.runs.training.batches import BatchSource, TrainData
 from fgbench.runs.training.distributed import Engine
 from fgbench.util.numeric.seeding import generator
 
@@ -55,4 +55,4 @@ def numbered_data(count=10):
 
 
 def source(tmp_path, plan, given=None, engine=None, seed=0, name="s"):
-    return Source(bcnn(), given or numbered_data(), plan, seed, name, engine or Share(), tmp_path / "features.npy")
+    return BatchSource(bcnn(), given or numbered_data(), plan, seed, name, engine or Share(), tmp_path / "features.npy")

@@ -12,7 +12,7 @@ from scipy.stats import binom
 
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.metrics.keypoints import pck
-from fgbench.papers.recipes import Stage
+from fgbench.papers.settings import Stage
 from fgbench.runs.training.batches import TrainData
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.loop import train

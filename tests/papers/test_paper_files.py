@@ -139,7 +139,7 @@ def test_an_unknown_or_missing_key_is_named(tmp_path, old, new, told):
         ("[84.1, 50.0]", '["84.1", 50.0]', "'tables.0.rows.0.values.0': neither a number nor '-' (got '84.1')"),
         ("[84.1, 50.0]", "[true, 50.0]", "'tables.0.rows.0.values.0': neither a number nor '-' (got True)"),
         ("[84.1, 50.0]", "84.1", "'tables.0.rows.0.values': Input should be a valid tuple (got 84.1)"),
-        ("rank = 1 }", "rank = true }", "'tables.0.columns.1.params.rank': neither a number nor a word (got True)"),
+        ("rank = 1 }", "rank = true }", "'tables.0.columns.1.params.rank': neither a number nor a string (got True)"),
         ("margin = 0.5", "margin = 0", "'tables.0.columns.0.margin': Input should be greater than 0 (got 0)"),
         ("margin = 0.5", "margin = -0.5", "'tables.0.columns.0.margin': Input should be greater than 0 (got -0.5)"),
         ("margin = 0.5", "margin = inf", "'tables.0.columns.0.margin': Input should be a finite number (got inf)"),
@@ -159,18 +159,18 @@ def test_a_wrong_type_is_told(tmp_path, old, new, told):
         ('source = "page"', 'source = "pages"', "no source 'pages' in [sources]; did you mean 'page'?"),
         ('"method"', '"method"\nsource = "pgae"', "no source 'pgae' in [sources]; did you mean 'page'?"),
         ('ahead."\nsource = "page"', 'ahead."\nsource = "pag"', "no source 'pag' in [sources]; did you mean 'page'?"),
-        ('id = "theirs"', 'id = "ours"', "more than one row of t1 is called 'ours'"),
-        ('id = "rank"', 'id = "birds"', "more than one column of t1 is called 'birds'"),
+        ('id = "theirs"', 'id = "ours"', "more than one row of t1 has the id 'ours'"),
+        ('id = "rank"', 'id = "birds"', "more than one column of t1 has the id 'birds'"),
         (
             '["demo/ours", "demo/base"]',
             '["a/b", "a/b"]',
-            "more than one recipe in the order of claim order is called 'a/b'",
+            "more than one recipe in the order of claim order has the id 'a/b'",
         ),
         ("[84.1, 50.0]", "[84.1]", "row 'ours' of t1 has 1 values for 2 columns"),
         ("[84.1, 50.0]", "[84.1, 50.0, 1]", "row 'ours' of t1 has 3 values for 2 columns"),
-        ("[84.1, 50.0]", "[184.1, 50.0]", "t1/ours/birds: 184.1 % cannot be"),
-        ("[84.1, 50.0]", "[-1, 50.0]", "t1/ours/birds: -1 % cannot be"),
-        ("[84.1, 50.0]", "[nan, 50.0]", "t1/ours/birds: nan % cannot be"),
+        ("[84.1, 50.0]", "[184.1, 50.0]", "t1/ours/birds: 184.1 % is not a possible value"),
+        ("[84.1, 50.0]", "[-1, 50.0]", "t1/ours/birds: -1 % is not a possible value"),
+        ("[84.1, 50.0]", "[nan, 50.0]", "t1/ours/birds: nan % is not a possible value"),
         ("rank = 1 }", "rnak = 1 }", "t1/ours/rank: cmc has no parameter 'rnak'; did you mean 'rank'?"),
         ("params = { rank = 1 }", "", "t1/ours/rank: cmc needs the parameter 'rank'"),
     ],
@@ -182,8 +182,8 @@ def test_a_contradiction_is_told(tmp_path, old, new, told):
 def test_two_tables_or_claims_of_one_id(tmp_path):
     table = MINIMAL[MINIMAL.index("[[tables]]") : MINIMAL.index("[[claims]]")]
     claim = MINIMAL[MINIMAL.index("[[claims]]") :]
-    assert message(tmp_path / "a", table, table + table) == "more than one table is called 't1'"
-    assert message(tmp_path / "b", claim, claim + claim) == "more than one claim is called 'order'"
+    assert message(tmp_path / "a", table, table + table) == "more than one table has the id 't1'"
+    assert message(tmp_path / "b", claim, claim + claim) == "more than one claim has the id 'order'"
 
 
 def test_values_beyond_a_hundred_need_another_unit(tmp_path):
@@ -206,7 +206,7 @@ def test_bytes_that_are_not_utf8_are_told(tmp_path):
 
 def test_the_id_is_the_folder(tmp_path):
     write(tmp_path, MINIMAL, folder="other")
-    with pytest.raises(FgbenchError, match=r"paper\.toml: id 'demo' is not the folder's name 'other'$"):
+    with pytest.raises(FgbenchError, match=r"paper\.toml: the id 'demo' differs from the name of the folder, 'other'$"):
         load_papers(tmp_path)
 
 
@@ -221,7 +221,7 @@ def test_the_environment_names_the_folder(tmp_path, monkeypatch):
 
 def test_a_folder_without_papers_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("FGBENCH_REPRODUCTIONS", str(tmp_path))
-    with pytest.raises(FgbenchError, match=re.escape(f"no papers under {tmp_path}")) as caught:
+    with pytest.raises(FgbenchError, match=re.escape(f"no papers in {tmp_path}")) as caught:
         reproductions_root()
     assert "FGBENCH_REPRODUCTIONS" in caught.value.hint
 
@@ -230,7 +230,7 @@ def test_an_installed_package_brings_its_own(tmp_path, monkeypatch):
     monkeypatch.delenv("FGBENCH_REPRODUCTIONS", raising=False)
     package = tmp_path / "fgbench"
     monkeypatch.setattr("fgbench.papers.printed.__file__", str(package / "papers" / "printed.py"))
-    with pytest.raises(FgbenchError, match="no papers under"):
+    with pytest.raises(FgbenchError, match="no papers in"):
         reproductions_root()
     write(package / "_reproductions", MINIMAL)
     assert reproductions_root() == package / "_reproductions"
