@@ -9,7 +9,7 @@ import typer
 from fgbench.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from fgbench.datasets.check import Health
+    from fgbench.datasets.check import CheckResult
 
 SHOWN_NOTES = 3
 """Number of notes of one kind that are printed when there are more than 20."""
@@ -36,33 +36,33 @@ def check_data(name: str, *, as_json: bool = False) -> bool:
     """Check a data set and print the result; True if there is no problem."""
     from fgbench import datasets
     from fgbench.cli.console import Progress, out
-    from fgbench.datasets.check import COUNTED, check
+    from fgbench.datasets.check import COUNT_NAMES, check
     from fgbench.datasets.reid import ReidIndex
 
     dataset = datasets.find(name)
     index = dataset.index()
     with Progress(quiet=as_json) as progress:
         task = progress.add(f"decoding {name}", len(index))
-        health = check(index, dataset.official, dataset.tables, dataset.counts, lambda: progress.advance(task))
+        result = check(index, dataset.official, dataset.tables, dataset.counts, lambda: progress.advance(task))
     if as_json:
-        out(json.dumps(asdict(health), indent=1, ensure_ascii=False))
-        return not health.problems
-    _print_findings(health)
+        out(json.dumps(asdict(result), indent=1, ensure_ascii=False))
+        return not result.problems
+    _print_findings(result)
     if isinstance(index, ReidIndex):
-        counts = ", ".join(f"{count} {COUNTED[kind]}" for kind, count in index.counts.items())
+        counts = ", ".join(f"{count} {COUNT_NAMES[kind]}" for kind, count in index.counts.items())
     else:
-        counts = f"{health.images} images of {len(index.classes)} classes, {int(index.train.sum())} for training"
-    out(f"{dataset.title}: {counts}, {len(health.problems)} problems")
-    if not health.problems:
+        counts = f"{result.images} images of {len(index.classes)} classes, {int(index.train.sum())} for training"
+    out(f"{dataset.title}: {counts}, {len(result.problems)} problems")
+    if not result.problems:
         out(f"annotations {index.annotation_hashes['split']}, fingerprint {index.fingerprint}")
-    return not health.problems
+    return not result.problems
 
 
-def _print_findings(health: "Health") -> None:
+def _print_findings(result: "CheckResult") -> None:
     """Print problems and notes as one table for each kind."""
     from fgbench.cli.console import out, table
 
-    for title, findings in (("problems", health.problems), ("notes", health.notes)):
+    for title, findings in (("problems", result.problems), ("notes", result.notes)):
         for kind in sorted({finding.kind for finding in findings}):
             of_kind = [finding for finding in findings if finding.kind == kind]
             shown = of_kind if title == "problems" or len(of_kind) <= 20 else of_kind[:SHOWN_NOTES]

@@ -1,4 +1,4 @@
-"""The text files that data sets keep their annotations in: read, and every mistake named with its file and line."""
+"""Readers of the text files that contain annotations. Error messages name the file and the line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,35 +8,60 @@ from fgbench.util.errors import FgbenchError
 
 T = TypeVar("T")
 
+INCOMPLETE_HINT = "the data set is incomplete: download it again"
+
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 file; raises FgbenchError when it cannot be read."""
+    """Return the lines of a UTF-8 text file.
+
+    Raises:
+        FgbenchError: the file cannot be read.
+    """
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise cannot_read(path, error) from error
+        raise read_error(path, error) from error
     except UnicodeDecodeError as error:
         raise FgbenchError(f"{path} is not a text file: {error.reason} at byte {error.start}") from error
 
 
-def cannot_read(path: Path, error: OSError) -> FgbenchError:
-    """What to tell about an annotation file that cannot be read."""
-    return FgbenchError(f"cannot read {path}: {error.strerror or error}", "the data set is not whole: get it again")
+def read_error(path: Path, error: OSError) -> FgbenchError:
+    """Return the error for an annotation file or folder that cannot be read."""
+    return FgbenchError(f"cannot read {path}: {error.strerror or error}", INCOMPLETE_HINT)
 
 
 def read_rows(path: Path, columns: int, *, at_least: bool = False) -> list[tuple[int, list[str]]]:
-    """(line number, fields) of every line that is not blank."""
+    """Return the line number and the fields of every line that is not blank.
+
+    Args:
+        path: text file with fields separated by white space.
+        columns: expected number of fields in a line.
+        at_least: True if a line may have more fields.
+
+    Raises:
+        FgbenchError: the file cannot be read or is empty, or a line has another number of fields.
+    """
     rows = [(number, line.split()) for number, line in enumerate(read_lines(path), 1) if line.strip()]
     for number, row in rows:
         if len(row) < columns or (len(row) > columns and not at_least):
-            raise FgbenchError(f"{path}, line {number}: {len(row)} fields, expected {columns}")
+            raise FgbenchError(f"{path}, line {number}: {len(row)} fields instead of {columns}")
     if not rows:
         raise FgbenchError(f"{path} is empty")
     return rows
 
 
 def read_table(path: Path, columns: int, parse: Callable[[list[str]], T], *, at_least: bool = False) -> dict[int, T]:
-    """A file of lines `id value...` as a dictionary in file order."""
+    """Return a file with lines `id value...` as a dictionary in the order of the file.
+
+    Args:
+        path: text file with fields separated by white space.
+        columns: expected number of fields in a line.
+        parse: function from the fields of a line to the value. It raises ValueError for a malformed field.
+        at_least: True if a line may have more fields.
+
+    Raises:
+        FgbenchError: the file cannot be read or is malformed, or an id occurs twice.
+    """
     table: dict[int, T] = {}
     for number, row in read_rows(path, columns, at_least=at_least):
         try:
@@ -44,20 +69,20 @@ def read_table(path: Path, columns: int, parse: Callable[[list[str]], T], *, at_
         except ValueError as error:
             raise FgbenchError(f"{path}, line {number}: {error}") from error
         if key in table:
-            raise FgbenchError(f"{path}, line {number}: id {key} stands twice")
+            raise FgbenchError(f"{path}, line {number}: id {key} occurs twice")
         table[key] = value
     return table
 
 
 def box_of_corners(left: float, top: float, right: float, bottom: float) -> list[float]:
-    """x, y, width, height of a box whose first and last pixels are given, counted from 1.
+    """Return x, y, width and height of a box from its first and last pixels, which are counted from 1.
 
-    x and y are distances from the upper left corner of the image, so the box of a whole image is 0, 0, its width, its
+    x and y are distances from the upper left corner of the image. The box of a whole image is 0, 0, its width and its
     height.
 
     Raises:
         ValueError: the box is empty.
     """
     if right < left or bottom < top:
-        raise ValueError(f"the box {left:g} {top:g} {right:g} {bottom:g} ends before it begins")
+        raise ValueError(f"the box {left:g} {top:g} {right:g} {bottom:g} is empty")
     return [left - 1, top - 1, right - left + 1, bottom - top + 1]

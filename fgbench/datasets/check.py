@@ -1,4 +1,4 @@
-"""Is a data set whole? Every image decoded, every annotation held against the official one, each finding by name."""
+"""Check of a data set: decode every image and compare every annotation with the official one."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ from fgbench.datasets.index import Index
 from fgbench.datasets.reid import IMAGE_SUFFIXES, ReidIndex
 from fgbench.util.hashing import hash_file
 
-COUNTED = {
+COUNT_NAMES = {
     "images": "images",
     "train": "training images",
     "test": "test images",
@@ -26,31 +26,32 @@ COUNTED = {
     "cameras": "cameras",
     "splits": "splits",
 }
+"""Key of the `counts` of an index -> its name in messages."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing found in one file."""
+class FileProblem:
+    """A problem or a note about one file."""
 
     kind: str
-    """`missing`, `corrupt`, `extra`, `annotation` (problems); `grey`, `format`, `duplicate`, `outside`,
-    `unmatched` (notes)."""
+    """`missing`, `corrupt`, `extra` or `annotation` for a problem; `grey`, `format`, `duplicate`, `outside` or
+    `unmatched` for a note."""
     file: str
-    """The file, relative to the data set's folder."""
+    """Path of the file relative to the data set's folder."""
     what: str
-    """What is the matter, in a few words."""
+    """The problem in a few words."""
 
 
 @dataclass(slots=True)
-class Health:
-    """What a check found."""
+class CheckResult:
+    """Result of the check of a data set."""
 
     images: int
-    """Images named by the annotations."""
-    problems: list[Finding] = field(default_factory=list)
-    """Findings for which a run would be refused or wrong."""
-    notes: list[Finding] = field(default_factory=list)
-    """Findings worth knowing: they change nothing, or are recorded as deviations."""
+    """Number of images in the annotations."""
+    problems: list[FileProblem] = field(default_factory=list)
+    """Problems that stop a run or make its values wrong."""
+    notes: list[FileProblem] = field(default_factory=list)
+    """Differences that change no value, or that a record lists as deviations."""
 
 
 def check(
@@ -59,91 +60,101 @@ def check(
     tables: dict[str, str] | None = None,
     counts: dict[str, int] | None = None,
     on_image: Callable[[], object] = lambda: None,
-) -> Health:
-    """Decode every image of `index` and compare its annotations with the `official` hashes and counts.
+) -> CheckResult:
+    """Decode every image of a data set and compare its annotations with the official hashes and counts.
 
     Args:
-        index: the data set as read.
-        official: hash of each kind of annotation as `annotation_hashes` of the index computes it; None to skip.
-        tables: the file each kind of annotation stands in, for the findings.
-        counts: what the `counts` of the index are for the official data; None to skip.
-        on_image: called after each image, for a progress bar.
+        index: the data set.
+        official: kind of annotation -> official hash, as in `index.annotation_hashes`. None to skip.
+        tables: kind of annotation or count -> file that it is read from, for the messages.
+        counts: official values of `index.counts`. None to skip.
+        on_image: function called after each image, for a progress bar.
     """
-    health, tables = Health(images=len(index)), tables or {}
+    result, tables = CheckResult(images=len(index)), tables or {}
+
+    # Annotations.
     for kind, expected in (official or {}).items():
         if index.annotation_hashes.get(kind) != expected:
             split = _split_counts(index) if isinstance(index, Index) and kind == "split" else ""
             what = split or "differs from the official file"
-            health.problems.append(Finding("annotation", tables.get(kind, kind), what))
+            result.problems.append(FileProblem("annotation", tables.get(kind, kind), what))
     for kind, number in (counts or {}).items():
         if index.counts[kind] != number:
-            what = f"{index.counts[kind]} {COUNTED[kind]}, the official data have {number}"
-            health.problems.append(Finding("annotation", tables.get(kind, kind), what))
+            what = f"{index.counts[kind]} {COUNT_NAMES[kind]}, but the official data have {number}"
+            result.problems.append(FileProblem("annotation", tables.get(kind, kind), what))
+
+    # Files that exist on one side only.
     present = [file for file in index.files if (index.root / file).is_file()]
     missing = sorted(set(index.files) - set(present))
-    health.problems += [Finding("missing", file, "named in the annotations, not on disk") for file in missing]
-    health.problems += [Finding("extra", file, "on disk, not in the annotations") for file in _extra(index)]
+    result.problems += [FileProblem("missing", file, "in the annotations, but not on disk") for file in missing]
+    result.problems += [FileProblem("extra", file, "on disk, but not in the annotations") for file in _extra(index)]
+
+    # Content of the images.
     sizes: dict[str, tuple[int, int]] = {}
     with ThreadPoolExecutor() as pool:
-        for file, (size, finding) in zip(
+        for file, (size, problem) in zip(
             present, pool.map(lambda file: _decode(index.root, file, on_image), present), strict=True
         ):
             sizes[file] = size
-            if finding:
-                (health.problems if finding.kind == "corrupt" else health.notes).append(finding)
-    health.notes += _duplicates(index.root, present)
-    health.notes += _unmatched(index) if isinstance(index, ReidIndex) else _outside(index, sizes)
-    return health
+            if problem:
+                (result.problems if problem.kind == "corrupt" else result.notes).append(problem)
+    result.notes += _duplicates(index.root, present)
+    result.notes += _unmatched(index) if isinstance(index, ReidIndex) else _outside(index, sizes)
+    return result
 
 
 def _split_counts(index: Index) -> str:
     counts = index.counts
-    return f"differs from the official split: {counts['train']} training and {counts['test']} test images"
+    return f"differs from the official split: {counts['train']} training images and {counts['test']} test images"
 
 
 def _extra(index: Index | ReidIndex) -> list[str]:
+    """Images in the folders of the data set that the index does not contain."""
     known = set(index.files)
     folders = sorted({file.split("/")[0] for file in index.files})
-    found = (p for folder in folders for p in (index.root / folder).rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-    return sorted(name for path in found if (name := path.relative_to(index.root).as_posix()) not in known)
+    images = (p for folder in folders for p in (index.root / folder).rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(name for path in images if (name := path.relative_to(index.root).as_posix()) not in known)
 
 
-def _decode(root: Path, file: str, on_image: Callable[[], object]) -> tuple[tuple[int, int], Finding | None]:
-    """Size in pixels (0 x 0 when it cannot be read), and what is odd about the image."""
+def _decode(root: Path, file: str, on_image: Callable[[], object]) -> tuple[tuple[int, int], FileProblem | None]:
+    """Decode an image.
+
+    Returns:
+        Width and height in pixels, 0 x 0 if the image cannot be decoded; and a problem or note about the image.
+    """
     try:
         with Image.open(root / file) as image:
             image.load()
             mode, kind, size = image.mode, image.format, image.size
     except UnidentifiedImageError:
-        return (0, 0), Finding("corrupt", file, "not an image that Pillow can read")
+        return (0, 0), FileProblem("corrupt", file, "not an image that Pillow can read")
     except (OSError, SyntaxError, ValueError) as error:
-        return (0, 0), Finding("corrupt", file, f"does not decode: {error}")
+        return (0, 0), FileProblem("corrupt", file, f"cannot be decoded: {error}")
     finally:
         on_image()
     if mode in {"L", "1", "LA"}:
-        return size, Finding("grey", file, "grey; read as three equal channels")
+        return size, FileProblem("grey", file, "grey image; read as three equal channels")
     if kind != "JPEG" and file.lower().endswith((".jpg", ".jpeg")):
-        return size, Finding("format", file, f"named .jpg, holds {kind}: not the official bytes")
+        return size, FileProblem("format", file, f"named .jpg, but the format is {kind}: not the official file")
     return size, None
 
 
-def _duplicates(root: Path, files: Iterable[str]) -> list[Finding]:
-    groups: dict[str, list[str]] = defaultdict(list)
-    sizes: dict[int, list[str]] = defaultdict(list)
+def _duplicates(root: Path, files: Iterable[str]) -> list[FileProblem]:
+    """Find files with equal bytes; only files of equal size are read."""
+    by_size: dict[int, list[str]] = defaultdict(list)
     for file in files:
-        sizes[(root / file).stat().st_size].append(file)
-    for group in sizes.values():
-        if len(group) > 1:
-            for file in group:
-                groups[hash_file(root / file)].append(file)
-    return [
-        Finding("duplicate", group[1], f"the same bytes as {group[0]}") for group in groups.values() if len(group) > 1
-    ]
+        by_size[(root / file).stat().st_size].append(file)
+    by_hash: dict[str, list[str]] = defaultdict(list)
+    for same_size in by_size.values():
+        if len(same_size) > 1:
+            for file in same_size:
+                by_hash[hash_file(root / file)].append(file)
+    return [FileProblem("duplicate", group[1], f"same bytes as {group[0]}") for group in by_hash.values() if group[1:]]
 
 
-def _outside(index: Index, sizes: dict[str, tuple[int, int]]) -> list[Finding]:
-    """Visible keypoints outside their image, and boxes that leave it by more than a pixel."""
-    findings = []
+def _outside(index: Index, sizes: dict[str, tuple[int, int]]) -> list[FileProblem]:
+    """Find visible keypoints outside their image, and boxes that extend over the border by more than 1 px."""
+    problems = []
     for row, file in enumerate(index.files):
         limit = np.array(sizes.get(file, (0, 0)), dtype=float)
         if not limit.any():
@@ -151,16 +162,16 @@ def _outside(index: Index, sizes: dict[str, tuple[int, int]]) -> list[Finding]:
         if index.parts is not None:
             visible = index.parts[row][index.parts[row][:, 2] > 0, :2]
             if ((visible < 0) | (visible > limit)).any():
-                findings.append(Finding("outside", file, "a visible keypoint lies outside the image"))
+                problems.append(FileProblem("outside", file, "a visible keypoint is outside the image"))
         if index.boxes is not None:
             corner, extent = index.boxes[row][:2], index.boxes[row][2:]
             if (corner < -1).any() or (corner + extent > limit + 1).any():
-                findings.append(Finding("outside", file, "the box leaves the image by more than a pixel"))
-    return findings
+                problems.append(FileProblem("outside", file, "the box extends over the border by more than 1 px"))
+    return problems
 
 
-def _unmatched(index: ReidIndex) -> list[Finding]:
-    """Queries of any split whose person only their own camera shows in its gallery."""
+def _unmatched(index: ReidIndex) -> list[FileProblem]:
+    """Find queries, of any split, without an image of the same person by another camera in the gallery."""
     rows = sorted({int(row) for split in index.splits for row in index.unmatched(split)})
-    what = "no other camera shows this person in the gallery: the query counts for nothing"
-    return [Finding("unmatched", index.files[row], what) for row in rows]
+    what = "no other camera has this person in the gallery: the query is not evaluated"
+    return [FileProblem("unmatched", index.files[row], what) for row in rows]

@@ -13,7 +13,7 @@ import numpy as np
 from filelock import FileLock
 from PIL import Image
 
-from fgbench.datasets.annotation_files import cannot_read
+from fgbench.datasets.annotation_files import read_error
 from fgbench.datasets.image_hash import hash_files
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder, write_json
@@ -95,7 +95,7 @@ def _open(path: Path) -> Any:
         return h5py.File(path, "r")
     except OSError as error:
         if error.errno is not None:
-            raise cannot_read(path, error) from error
+            raise read_error(path, error) from error
         raise FgbenchError(f"{path} is damaged or not a MATLAB 7.3 file: {error}", "get it again") from error
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fgbench.datasets.annotation_files import cannot_read
+from fgbench.datasets.annotation_files import read_error
 from fgbench.util.errors import FgbenchError
 
 
@@ -28,7 +28,7 @@ def read_matlab(path: Path, variable: str) -> np.ndarray:
     except damaged as error:
         raise FgbenchError(f"{path} is damaged or not a MATLAB file: {error}") from error
     except OSError as error:
-        raise cannot_read(path, error) from error
+        raise read_error(path, error) from error
     if variable not in content or np.size(content[variable]) == 0:
         raise FgbenchError(f"{path} holds no {variable}")
     return np.atleast_1d(content[variable])

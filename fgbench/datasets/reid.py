@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.datasets.annotation_files import cannot_read
+from fgbench.datasets.annotation_files import read_error
 from fgbench.datasets.image_hash import hash_images
 from fgbench.datasets.index import Index
 from fgbench.util.errors import FgbenchError, nearest
@@ -151,7 +151,7 @@ def list_images(folder: Path, scheme: re.Pattern[str], example: str) -> list[tup
     try:
         names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     except OSError as error:
-        raise cannot_read(folder, error) from error
+        raise read_error(folder, error) from error
     if not names:
         raise FgbenchError(f"{folder} holds no image", "the data set is not whole: get it again")
     found = []

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from fgbench.backbones import Backbone
-from fgbench.datasets.bird_parts import BODY, FEWEST, HEAD
-from fgbench.layers.keypoint_maps import decode, encode, keypoint_loss
+from fgbench.datasets.bird_parts import BODY, HEAD, MIN_KEYPOINTS
+from fgbench.layers.keypoint_maps import decode_keypoints, encode_keypoints, keypoint_loss
 
 Mode = Literal["argmax", "refined"]
 
@@ -20,7 +20,7 @@ class Localizer(nn.Module):
         backbone: gives the map.
         names: of the keypoints.
         size: side of the images in pixels.
-        mode: how a place is read from the scores; see `fgbench.layers.keypoint_maps.decode`.
+        mode: how a place is read from the scores; see `fgbench.layers.keypoint_maps.decode_keypoints`.
         visible: probability from which a keypoint counts as visible.
         generator: source of the initial weights.
     """
@@ -45,23 +45,23 @@ class Localizer(nn.Module):
             nn.init.constant_(self.score.bias, -math.log(self.cells[0] * self.cells[1]))
         self.regions = [[k for k, name in enumerate(names) if name in region] for region in (HEAD, BODY)]
 
-    def find(self, scores: Tensor) -> Tensor:
+    def find_keypoints(self, scores: Tensor) -> Tensor:
         """(B, P, 3): x, y in pixels of the images, and confidence, which is zero where a keypoint counts as hidden.
 
         A head or body without three visible keypoints would have no box, and the paper reports one for every image: its
         three most confident keypoints are visible always.
         """
-        found = decode(scores, self.grid, self.mode)
+        found = decode_keypoints(scores, self.grid, self.mode)
         # A sigmoid can underflow to zero, which would hide a keypoint that is visible always.
         confidence = found[..., 2].clamp(min=torch.finfo(found.dtype).tiny)
         shown = confidence >= self.visible
         for region in self.regions:
-            if len(region) >= FEWEST:
+            if len(region) >= MIN_KEYPOINTS:
                 columns = torch.tensor(region, device=found.device)
-                best = confidence[:, columns].topk(FEWEST, dim=1).indices
+                best = confidence[:, columns].topk(MIN_KEYPOINTS, dim=1).indices
                 shown = shown.scatter(1, columns[best], True)
         return torch.cat([found[..., :2], (confidence * shown)[..., None]], dim=-1)
 
     def loss(self, scores: Tensor, points: Tensor) -> Tensor:
         """Sigmoid cross-entropy on single positive cells; points (B, P, 3) in pixels of the images."""
-        return keypoint_loss(scores, encode(points, self.grid, *scores.shape[2:]))
+        return keypoint_loss(scores, encode_keypoints(points, self.grid, *scores.shape[2:]))

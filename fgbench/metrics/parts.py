@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from fgbench.datasets.bird_parts import BODY, FEWEST, HEAD, PARTS
+from fgbench.datasets.bird_parts import BODY, HEAD, MIN_KEYPOINTS, PARTS
 from fgbench.util.errors import FgbenchError, nearest
 
 
@@ -62,7 +62,7 @@ def part_boxes(
     # Hidden keypoints lie at infinity on the far side, so that they never bound the box.
     low = np.where(shown, places, np.inf).min(axis=1)
     high = np.where(shown, places, -np.inf).max(axis=1)
-    exists = shown.sum(axis=1) >= FEWEST
+    exists = shown.sum(axis=1) >= MIN_KEYPOINTS
     return np.where(exists, np.concatenate([low, high - low], axis=1), np.nan)
 
 

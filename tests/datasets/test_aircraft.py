@@ -182,7 +182,7 @@ def test_a_split_file_that_was_cut_short_is_a_problem(copy, monkeypatch, capsys)
     path = copy / "data/images_variant_test.txt"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     assert not data.check_data("aircraft", as_json=True)
-    assert "9 test images, the official data have 10" in capsys.readouterr().out
+    assert "9 test images, but the official data have 10" in capsys.readouterr().out
     found = check(small.index(), small.official, small.tables, small.counts).problems
     assert {(f.kind, f.file) for f in found if f.kind == "annotation"} == {
         ("annotation", "data/images_variant_test.txt")

@@ -112,7 +112,7 @@ def test_a_whole_data_set_has_no_problem_but_that_it_is_not_the_official_one(off
     assert health.notes == []
     found = check(index, cars.OFFICIAL, cars.TABLES, cars.COUNTS).problems
     assert {f.file for f in found} == {cars.TABLES[kind] for kind in (*cars.OFFICIAL, *cars.COUNTS)}
-    assert "8 test images, the official data have 8041" in {f.what for f in found}
+    assert "8 test images, but the official data have 8041" in {f.what for f in found}
 
 
 @pytest.mark.parametrize("file", ["devkit/cars_meta.mat", TRAIN[0], TEST[0]])

@@ -187,7 +187,7 @@ def test_without_the_file_of_the_new_protocol_there_are_the_classic_splits(copy)
     assert [split.name for split in index.splits] == ["1", "2", "3"]
     found = check(index, None, cuhk03.TABLES["labeled"], cuhk03.COUNTS["labeled"]).problems
     what = {f.what: f.file for f in found}
-    assert what["3 splits, the official data have 21"] == "cuhk-03.mat and cuhk03_new_protocol_config_labeled.mat"
+    assert what["3 splits, but the official data have 21"] == "cuhk-03.mat and cuhk03_new_protocol_config_labeled.mat"
 
 
 def test_extraction_is_done_once_and_survives_without_h5py(copy, own_cache, monkeypatch):
@@ -313,7 +313,7 @@ def test_check_names_missing_and_corrupt_images_and_wrong_counts(copy, own_cache
         ("corrupt", "labeled/1_001_2_07.png"),
     }
     found = check(index, None, cuhk03.TABLES["labeled"], cuhk03.COUNTS["labeled"]).problems
-    assert ("cuhk-03.mat", "77 images, the official data have 14096") in {(f.file, f.what) for f in found}
+    assert ("cuhk-03.mat", "77 images, but the official data have 14096") in {(f.file, f.what) for f in found}
 
 
 @pytest.mark.parametrize("name", ["cuhk03", "cuhk03_detected"])

@@ -170,10 +170,10 @@ def test_check_finds_what_is_wrong_by_name(copy):
 def test_check_holds_counts_against_the_official_ones_and_names_the_folder(official):
     found = check(market1501.load(official), None, market1501.TABLES, market1501.COUNTS).problems
     assert {(f.file, f.what) for f in found} >= {
-        ("bounding_box_train", "5 training images, the official data have 12936"),
-        ("bounding_box_train", "2 persons for training, the official data have 751"),
-        ("query", "3 queries, the official data have 3368"),
-        ("bounding_box_test", "2 junk images, the official data have 3819"),
+        ("bounding_box_train", "5 training images, but the official data have 12936"),
+        ("bounding_box_train", "2 persons for training, but the official data have 751"),
+        ("query", "3 queries, but the official data have 3368"),
+        ("bounding_box_test", "2 junk images, but the official data have 3819"),
     }
     assert not any("cameras" in f.what for f in found)
 
@@ -181,7 +181,7 @@ def test_check_holds_counts_against_the_official_ones_and_names_the_folder(offic
 def test_a_missing_camera_is_found(copy):
     (copy / "bounding_box_test" / MARKET["bounding_box_test"][1]).unlink()
     found = check(market1501.load(copy), None, market1501.TABLES, market1501.COUNTS).problems
-    assert ("bounding_box_test", "5 cameras, the official data have 6") in {(f.file, f.what) for f in found}
+    assert ("bounding_box_test", "5 cameras, but the official data have 6") in {(f.file, f.what) for f in found}
 
 
 def test_queries_whom_no_other_camera_shows_are_noted(copy):

@@ -127,7 +127,7 @@ def test_check_names_corrupt_and_missing_images_and_wrong_counts(copy):
         ("missing", index.files[9]),
     }
     found = check(data.load(viper(copy)), None, data.TABLES, data.COUNTS).problems
-    assert ("cam_a and cam_b", "16 images, the official data have 1264") in {(f.file, f.what) for f in found}
+    assert ("cam_a and cam_b", "16 images, but the official data have 1264") in {(f.file, f.what) for f in found}
     assert not any("splits" in f.what or "cameras" in f.what for f in found)
 
 
