@@ -1,4 +1,4 @@
-"""What a mistake in a paper's file is answered with, and where papers are looked for."""
+"""Error messages for mistakes in paper files, and the folder of papers."""
 
 import re
 from pathlib import Path
@@ -73,13 +73,13 @@ def write(root: Path, text: str, folder: str = "demo") -> Path:
 
 
 def load(root: Path, old: str = "", new: str = "") -> Paper:
-    """The minimal paper with one passage replaced."""
+    """Return the minimal paper with one passage replaced."""
     assert old in MINIMAL
     return load_papers(write(root, MINIMAL.replace(old, new, 1)))["demo"]
 
 
-def message(root: Path, old: str, new: str) -> str:
-    """The error that a replaced passage leads to: one line that names the file."""
+def error_of(root: Path, old: str, new: str) -> str:
+    """Return the error for a replaced passage, without the name of the file; it must be one line."""
     with pytest.raises(FgbenchError) as caught:
         load(root, old, new)
     text = str(caught.value)
@@ -110,7 +110,7 @@ def test_a_row_overrides_version_margin_source_and_params(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ('venue = "', 'venu = "x"\nvenue = "', "unknown key 'venu'; did you mean 'venue'?"),
         ('caption = "', 'captoin = "', "unknown key 'tables.0.captoin'; did you mean 'caption'?"),
@@ -128,12 +128,12 @@ def test_a_row_overrides_version_margin_source_and_params(tmp_path):
         ('text = "', 'txet = "x"\ntext = "', "unknown key 'claims.0.txet'; did you mean 'text'?"),
     ],
 )
-def test_an_unknown_or_missing_key_is_named(tmp_path, old, new, told):
-    assert message(tmp_path, old, new) == told
+def test_an_unknown_or_missing_key_is_named(tmp_path, old, new, message):
+    assert error_of(tmp_path, old, new) == message
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("year = 2020", 'year = "2020"', "'year': Input should be a valid integer (got '2020')"),
         ("[84.1, 50.0]", '["84.1", 50.0]', "'tables.0.rows.0.values.0': neither a number nor '-' (got '84.1')"),
@@ -149,12 +149,12 @@ def test_an_unknown_or_missing_key_is_named(tmp_path, old, new, told):
         ('["demo/ours", "demo/base"]', '["demo/ours"]', "'claims.0.order': Tuple should have at least 2 items"),
     ],
 )
-def test_a_wrong_type_is_told(tmp_path, old, new, told):
-    assert message(tmp_path, old, new).startswith(told)
+def test_a_wrong_type_is_an_error(tmp_path, old, new, message):
+    assert error_of(tmp_path, old, new).startswith(message)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ('source = "page"', 'source = "pages"', "no source 'pages' in [sources]; did you mean 'page'?"),
         ('"method"', '"method"\nsource = "pgae"', "no source 'pgae' in [sources]; did you mean 'page'?"),
@@ -175,18 +175,18 @@ def test_a_wrong_type_is_told(tmp_path, old, new, told):
         ("params = { rank = 1 }", "", "t1/ours/rank: cmc needs the parameter 'rank'"),
     ],
 )
-def test_a_contradiction_is_told(tmp_path, old, new, told):
-    assert message(tmp_path, old, new) == told
+def test_a_contradiction_is_an_error(tmp_path, old, new, message):
+    assert error_of(tmp_path, old, new) == message
 
 
-def test_two_tables_or_claims_of_one_id(tmp_path):
+def test_two_tables_or_claims_with_one_id_are_an_error(tmp_path):
     table = MINIMAL[MINIMAL.index("[[tables]]") : MINIMAL.index("[[claims]]")]
     claim = MINIMAL[MINIMAL.index("[[claims]]") :]
-    assert message(tmp_path / "a", table, table + table) == "more than one table has the id 't1'"
-    assert message(tmp_path / "b", claim, claim + claim) == "more than one claim has the id 'order'"
+    assert error_of(tmp_path / "a", table, table + table) == "more than one table has the id 't1'"
+    assert error_of(tmp_path / "b", claim, claim + claim) == "more than one claim has the id 'order'"
 
 
-def test_values_beyond_a_hundred_need_another_unit(tmp_path):
+def test_a_value_above_100_needs_a_unit_other_than_percent(tmp_path):
     fast = MINIMAL.replace('"accuracy"\nunit = "%"', '"fps"\nunit = "frames/s"', 1).replace(
         "[84.1, 50.0]", "[184.1, 50.0]"
     )
@@ -194,23 +194,23 @@ def test_values_beyond_a_hundred_need_another_unit(tmp_path):
 
 
 def test_a_syntax_error_names_file_and_line(tmp_path):
-    assert re.search(r"line \d+", message(tmp_path, 'version = "v1"', "version = v1"))
+    assert re.search(r"line \d+", error_of(tmp_path, 'version = "v1"', "version = v1"))
 
 
-def test_bytes_that_are_not_utf8_are_told(tmp_path):
+def test_bytes_that_are_not_utf8_are_an_error(tmp_path):
     path = write(tmp_path, MINIMAL) / "demo" / "paper.toml"
     path.write_bytes(b'id = "\xff"')
     with pytest.raises(FgbenchError, match=r"paper\.toml: .*utf-8"):
         load_papers(tmp_path)
 
 
-def test_the_id_is_the_folder(tmp_path):
+def test_the_id_must_be_the_name_of_the_folder(tmp_path):
     write(tmp_path, MINIMAL, folder="other")
     with pytest.raises(FgbenchError, match=r"paper\.toml: the id 'demo' differs from the name of the folder, 'other'$"):
         load_papers(tmp_path)
 
 
-# Where papers are looked for.
+# The folder of papers.
 
 
 def test_the_environment_names_the_folder(tmp_path, monkeypatch):
@@ -219,14 +219,14 @@ def test_the_environment_names_the_folder(tmp_path, monkeypatch):
     assert list(load_papers()) == ["demo"]
 
 
-def test_a_folder_without_papers_is_refused(tmp_path, monkeypatch):
+def test_a_folder_without_papers_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("FGBENCH_REPRODUCTIONS", str(tmp_path))
     with pytest.raises(FgbenchError, match=re.escape(f"no papers in {tmp_path}")) as caught:
         reproductions_root()
     assert "FGBENCH_REPRODUCTIONS" in caught.value.hint
 
 
-def test_an_installed_package_brings_its_own(tmp_path, monkeypatch):
+def test_an_installed_package_has_its_own_papers(tmp_path, monkeypatch):
     monkeypatch.delenv("FGBENCH_REPRODUCTIONS", raising=False)
     package = tmp_path / "fgbench"
     monkeypatch.setattr("fgbench.papers.printed.__file__", str(package / "papers" / "printed.py"))

@@ -45,7 +45,7 @@ def cells(papers: dict[str, Paper]) -> dict[str, Cell]:
     return {f"{name}/{cell.id}": cell for name, paper in papers.items() for cell in paper.cells()}
 
 
-# What is printed: first, middle and last cell of every table.
+# The first, a middle and the last cell of every table.
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_cells_of_each_table(papers):
     }
 
 
-def test_ids_are_unique_and_lead_back_to_the_table(papers):
+def test_ids_are_unique_and_in_the_order_of_the_tables(papers):
     for paper in papers.values():
         ids = [cell.id for cell in paper.cells()]
         assert len(set(ids)) == len(ids)
@@ -125,7 +125,7 @@ def test_ids_are_unique_and_lead_back_to_the_table(papers):
         assert ids == [name for name in expected if name in set(ids)]
 
 
-def test_a_cell_carries_all_that_a_verdict_needs(cells):
+def test_a_cell_has_all_fields(cells):
     cell = cells["keypoint_fcn/t2/beak/a02"]
     assert (cell.paper, cell.table, cell.row, cell.column) == ("keypoint_fcn", "Table 2", "Beak", "\u03b1 = 0.02")
     assert (cell.data, cell.metric, cell.unit, cell.margin) == ("cub", "pck", "%", 1.0)
@@ -143,14 +143,14 @@ def test_versions_of_one_paper_stay_apart(cells):
     assert cells["tasn/code/r50_224/birds"].version != cells["tasn/paper/tasn_r50/birds"].version
 
 
-def test_boxes_are_the_protocol_of_the_box_table_only(cells):
+def test_only_the_box_table_uses_boxes(cells):
     for name, cell in cells.items():
         if name.startswith("bcnn/"):
             boxes = ("boxes",) if name.startswith("bcnn/t1box/") else ()
             assert (cell.train, cell.test) == (boxes, boxes)
 
 
-# What must hold of any such numbers.
+# Properties of all printed numbers.
 
 
 @pytest.mark.parametrize(("metric", "param"), [("cmc", "rank"), ("pck", "alpha")])
@@ -170,11 +170,11 @@ def test_rates_do_not_fall_with_a_looser_criterion(cells, metric, param):
 def test_values_and_margins_are_possible(cells):
     for cell in cells.values():
         assert 0 < cell.value <= (100 if cell.unit == "%" else 1000)
-        wanted = {"accuracy": 0.5, "fps": 0.1 * cell.value}.get(cell.metric, 1.0)
-        assert cell.margin == pytest.approx(wanted)
+        expected = {"accuracy": 0.5, "fps": 0.1 * cell.value}.get(cell.metric, 1.0)
+        assert cell.margin == pytest.approx(expected)
 
 
-def test_recipes_are_known_and_rivals_have_none(cells, papers):
+def test_recipes_are_known_and_context_rows_have_none(cells, papers):
     for cell in cells.values():
         assert cell.recipe in RECIPES | {""}
         if cell.role == "context":
@@ -189,13 +189,13 @@ def test_claims_agree_with_the_printed_numbers(cells, papers):
         for claim in paper.claims:
             values = []
             for recipe in claim.order:
-                found = {
+                printed = {
                     cell.value
                     for cell in cells.values()
                     if (cell.recipe, cell.data, cell.metric) == (recipe, claim.data, claim.metric)
                 }
-                assert len(found) == 1
-                values.append(found.pop())
+                assert len(printed) == 1
+                values.append(printed.pop())
             assert values == sorted(values, reverse=True)
 
 
@@ -208,11 +208,11 @@ def test_baselines_of_where_to_focus_repeat_those_of_bcnn(cells):
 @pytest.mark.parametrize(
     ("paper", "value"), [("bcnn", 52.7), ("bcnn", 61.1), ("bcnn", 71.3), ("bcnn", 77.5), ("tasn", 86.1)]
 )
-def test_unconfirmed_numbers_are_no_cells(papers, paper, value):
+def test_unconfirmed_numbers_are_not_cells(papers, paper, value):
     assert value not in {cell.value for cell in papers[paper].cells()}
 
 
-def test_numbers_over_divisions_of_the_authors_own_say_of_how_many(cells):
+def test_averages_over_random_splits_give_the_number_of_splits(cells):
     draws = {(cell.data, cell.draws) for cell in cells.values()}
     assert {("viper", 10), ("cuhk03", 10), ("market1501", 0), ("cub", 0)} <= draws
     assert len(draws) == len({data for data, _ in draws})
@@ -224,7 +224,7 @@ def test_sources_are_public_names(papers):
             assert not re.search(r"/work|/home|\[[A-Z]\d*\]|\bS00\d\b|\.txt\b", sentence)
 
 
-def test_every_paper_says_what_it_leaves_open(papers):
+def test_every_paper_has_a_readme(papers):
     for name in papers:
         text = (reproductions_root() / name / "README.md").read_text(encoding="utf-8")
         assert text.startswith("# ")
