@@ -1,8 +1,7 @@
-"""FGVC-Aircraft 2013b at the level of variants, in its official layout (Maji et al., arXiv:1306.5151).
+"""FGVC-Aircraft 2013b with 100 variants as classes, in the official layout (Maji et al., arXiv:1306.5151).
 
-Each image ends in a banner of 20 pixels with the photographer's name, and the official instructions ask to remove it.
-The index describes the files as they are: what is cut off is for a recipe's pipeline to say, and where a paper does not
-say what it did, so must the recipe.
+The lowest 20 pixel rows of each image are a banner with the name of the photographer. The official instructions ask to
+remove it. The index describes the files as they are; a recipe can remove the banner in its pipeline.
 """
 
 from pathlib import Path
@@ -19,7 +18,7 @@ MD5 = "d4acdd33327262359767eeaa97a4f732"
 PAGE = "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/"
 
 COUNTS = {"train": 6667, "test": 3333, "classes": 100}
-"""What the official files hold; 10,000 images."""
+"""Counts of the official data; 10,000 images in total."""
 
 TABLES = {
     "train": "data/images_variant_trainval.txt",
@@ -27,32 +26,38 @@ TABLES = {
     "classes": "data/variants.txt",
     "boxes": "data/images_box.txt",
 }
-"""The file each annotation is read from."""
+"""Kind of annotation or count -> file that it is read from."""
 
 
 def load(root: Path, name: str = "aircraft") -> Index:
-    """Read the annotation files under `root`; opens no image.
+    """Read the annotation files; no image is opened.
 
-    The training split is the official training and validation images together. Images are in the order of
-    `images_variant_trainval.txt`, then `images_variant_test.txt`. A box is 0, 0, width, height when it covers the whole
-    image; the files count pixels from 1, but some boxes in them begin at 0, and so here at -1.
+    The training split contains the official training and validation images. Images are in the order of
+    `images_variant_trainval.txt`, then `images_variant_test.txt`. The box of a whole image is 0, 0, width, height. The
+    files count pixels from 1, but some official boxes begin at 0; these begin at -1 in the index.
+
+    Args:
+        root: folder of the data set.
+        name: name of the data set.
 
     Raises:
-        FgbenchError: a file is missing, malformed or does not fit the others; names the file and the line.
+        FgbenchError: a file is missing or malformed, or contradicts another file.
     """
     classes = _variants(root / TABLES["classes"])
     train = _labels(root / TABLES["train"], classes)
     test = _labels(root / TABLES["test"], classes)
-    if twice := sorted(set(train) & set(test)):
-        raise FgbenchError(f"{root / TABLES['test']}: image {twice[0]:07d} is in {TABLES['train']}, too")
-    _check_halves(root, classes, train)
+    if in_both := sorted(set(train) & set(test)):
+        raise FgbenchError(f"{root / TABLES['test']}: image {in_both[0]:07d} is also in {TABLES['train']}")
+    _check_train_and_val(root, classes, train)
     labels = train | test
     if unused := set(classes.values()) - set(labels.values()):
-        odd = list(classes)[min(unused)]
-        raise FgbenchError(f"{root / TABLES['classes']}: the variant {odd!r} has no image")
+        variant = list(classes)[min(unused)]
+        raise FgbenchError(f"{root / TABLES['classes']}: variant {variant!r} has no image")
     boxes = read_table(root / TABLES["boxes"], 5, lambda row: box_of_corners(*map(float, row[1:])))
     if missing := [number for number in labels if number not in boxes]:
-        raise FgbenchError(f"{root / TABLES['boxes']}: no line for image {missing[0]:07d} ({len(missing)} have none)")
+        raise FgbenchError(
+            f"{root / TABLES['boxes']}: no line for image {missing[0]:07d} ({len(missing)} images in total)"
+        )
     return Index(
         name=name,
         root=root,
@@ -66,40 +71,42 @@ def load(root: Path, name: str = "aircraft") -> Index:
 
 
 def _variants(path: Path) -> dict[str, int]:
-    """Label of each variant, from a file with one name a line."""
+    """Return the label of each variant, from a file with one name per line."""
     names = [line.strip() for line in read_lines(path) if line.strip()]
     labels = {variant: label for label, variant in enumerate(names)}
     if len(labels) != len(names):
-        odd = next(variant for label, variant in enumerate(names) if labels[variant] != label)
-        raise FgbenchError(f"{path}: the variant {odd!r} stands twice")
+        repeated = next(variant for label, variant in enumerate(names) if labels[variant] != label)
+        raise FgbenchError(f"{path}: variant {repeated!r} occurs twice")
     return labels
 
 
 def _labels(path: Path, classes: dict[str, int]) -> dict[int, int]:
-    """Label of each image, from lines `image variant`, where a variant may be several words."""
+    """Return the label of each image, from lines `image variant`. A variant may have several words."""
 
     def label(row: list[str]) -> int:
         variant = " ".join(row[1:])
         if variant not in classes:
-            raise ValueError(f"the variant {variant!r} is not in {TABLES['classes']}")
+            raise ValueError(f"variant {variant!r} is not in {TABLES['classes']}")
         return classes[variant]
 
     return read_table(path, 2, label, at_least=True)
 
 
-def _check_halves(root: Path, classes: dict[str, int], train: dict[int, int]) -> None:
-    """Raise FgbenchError unless the official training and validation files together are the training split."""
-    together = root / TABLES["train"]
-    rest = dict(train)
-    for half in ("train", "val"):
-        path = root / f"data/images_variant_{half}.txt"
+def _check_train_and_val(root: Path, classes: dict[str, int], train: dict[int, int]) -> None:
+    """Raise FgbenchError unless the official training and validation files together equal the training split."""
+    trainval = root / TABLES["train"]
+    remaining = dict(train)
+    for part in ("train", "val"):
+        path = root / f"data/images_variant_{part}.txt"
         for number, label in _labels(path, classes).items():
             if number not in train:
-                raise FgbenchError(f"{path}: image {number:07d} is not in {together.name}")
-            if number not in rest:
-                raise FgbenchError(f"{path}: image {number:07d} is in images_variant_train.txt, too")
-            if rest.pop(number) != label:
-                raise FgbenchError(f"{path}: image {number:07d} has another variant than in {together.name}")
-    if rest:
-        odd = f"image {next(iter(rest)):07d} is in neither images_variant_train.txt nor images_variant_val.txt"
-        raise FgbenchError(f"{together}: {odd} ({len(rest)} are in neither)")
+                raise FgbenchError(f"{path}: image {number:07d} is not in {trainval.name}")
+            if number not in remaining:
+                raise FgbenchError(f"{path}: image {number:07d} is also in images_variant_train.txt")
+            if remaining.pop(number) != label:
+                raise FgbenchError(f"{path}: image {number:07d} has another variant in {trainval.name}")
+    if remaining:
+        raise FgbenchError(
+            f"{trainval}: image {next(iter(remaining)):07d} is in neither images_variant_train.txt nor "
+            f"images_variant_val.txt ({len(remaining)} images in total)"
+        )

@@ -1,4 +1,4 @@
-"""Caltech-UCSD Birds-200-2011 in its official layout (Wah et al., CNS-TR-2011-001)."""
+"""Caltech-UCSD Birds-200-2011 in the official layout (Wah et al., CNS-TR-2011-001)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,24 +33,27 @@ TABLES = {
     "boxes": "bounding_boxes.txt",
     "parts": "parts/part_locs.txt",
 }
-"""The file each annotation is read from."""
+"""Kind of annotation -> file that it is read from."""
 
 T = TypeVar("T")
 
 
 def load(root: Path, name: str = "cub") -> Index:
-    """Read the annotation files under `root`; opens no image.
+    """Read the annotation files; no image is opened.
+
+    Args:
+        root: folder of the data set.
+        name: name of the data set.
 
     Raises:
-        FgbenchError: a file is missing, malformed or does not fit the others; names the file and the line.
+        FgbenchError: a file is missing or malformed, or contradicts another file.
     """
     images = read_table(root / TABLES["images"], 2, lambda row: row[1])
     ids = np.array(list(images), dtype=np.int64)
     classes = read_table(root / TABLES["classes"], 2, lambda row: row[1])
     labels = _for_images(root / TABLES["labels"], images, 2, lambda row: int(row[1]))
-    if set(labels) != set(classes):
-        odd = sorted(set(labels) ^ set(classes))
-        raise FgbenchError(f"{root / TABLES['labels']}: classes {odd[:5]} do not agree with {TABLES['classes']}")
+    if unmatched := sorted(set(labels) ^ set(classes)):
+        raise FgbenchError(f"{root / TABLES['labels']}: classes {unmatched[:5]} do not agree with {TABLES['classes']}")
     position = {number: index for index, number in enumerate(classes)}
     part_names = read_table(root / "parts/parts.txt", 2, lambda row: " ".join(row[1:]), at_least=True)
     return Index(
@@ -68,7 +71,13 @@ def load(root: Path, name: str = "cub") -> Index:
 
 
 def attributes(root: Path) -> tuple[tuple[str, ...], np.ndarray]:
-    """Names of the A attributes and how much of each class has them, (classes, A) float64 in percent.
+    """Read the attributes of the classes.
+
+    Args:
+        root: folder of the data set.
+
+    Returns:
+        Names of the A attributes, and the percentage of images of each class with each attribute, (classes, A) float64.
 
     Raises:
         FgbenchError: a file is missing or malformed.
@@ -77,7 +86,7 @@ def attributes(root: Path) -> tuple[tuple[str, ...], np.ndarray]:
     path = root / "attributes/class_attribute_labels_continuous.txt"
     rows = [[float(value) for value in line.split()] for line in read_lines(path)]
     if {len(row) for row in rows} != {len(names)}:
-        raise FgbenchError(f"{path}: every row must have the {len(names)} values that attributes.txt names")
+        raise FgbenchError(f"{path}: every row must have {len(names)} values, as in attributes.txt")
     return tuple(names.values()), np.array(rows)
 
 
@@ -88,16 +97,16 @@ def _split_flag(row: list[str]) -> bool:
 
 
 def _for_images(path: Path, images: dict[int, str], columns: int, parse: Callable[[list[str]], T]) -> list[T]:
-    """A file with one line an image, in the order of `images`."""
+    """Read a file with one line for each image; return the values in the order of `images`."""
     table = read_table(path, columns, parse)
-    if odd := sorted(set(table) ^ set(images)):
-        side = "no line for" if odd[0] in images else "a line for an unknown"
-        raise FgbenchError(f"{path}: {side} image {odd[0]} ({len(odd)} ids disagree with images.txt)")
+    if unmatched := sorted(set(table) ^ set(images)):
+        problem = "no line for" if unmatched[0] in images else "a line for the unknown"
+        raise FgbenchError(f"{path}: {problem} image {unmatched[0]} ({len(unmatched)} ids differ from images.txt)")
     return [table[number] for number in images]
 
 
 def _parts(path: Path, ids: np.ndarray, part_ids: list[int]) -> np.ndarray:
-    """(N, P, 3) keypoints from lines `image part x y visible`."""
+    """Return keypoints (N, P, 3) from lines `image part x y visible`."""
     rows = read_rows(path, 5)
     try:
         values = np.array([row for _, row in rows], dtype=np.float64)
@@ -109,7 +118,7 @@ def _parts(path: Path, ids: np.ndarray, part_ids: list[int]) -> np.ndarray:
     if (positions < 0).any():
         raise FgbenchError(f"{path}, line {rows[int((positions < 0).argmax())][0]}: unknown image or part")
     if len(rows) != len(pairs) or len(np.unique(positions)) != len(pairs):
-        raise FgbenchError(f"{path}: {len(rows)} keypoints, expected {len(pairs)} (images x parts), each once")
+        raise FgbenchError(f"{path}: {len(rows)} keypoints instead of {len(pairs)} (images x parts), each once")
     parts = np.empty((len(pairs), 3))
     parts[positions] = values[:, 2:]
     return parts.reshape(len(ids), len(part_ids), 3)

@@ -1,4 +1,4 @@
-"""The images of `cuhk-03.mat`, a MATLAB 7.3 (HDF5) file, as PNG files in the cache."""
+"""Extraction of the images of `cuhk-03.mat`, a MATLAB 7.3 (HDF5) file, as PNG files into the cache."""
 
 import json
 import shutil
@@ -13,40 +13,44 @@ import numpy as np
 from filelock import FileLock
 from PIL import Image
 
-from fgbench.datasets.annotation_files import read_error
+from fgbench.datasets.annotation_files import INCOMPLETE_HINT, read_error
 from fgbench.datasets.image_hash import hash_files
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder, write_json
 
 MAT = "cuhk-03.mat"
 BOXES = ("labeled", "detected")
-"""The variables with the images, by how their boxes were made."""
-VIEW = 5
-"""Of the ten cells of a person the first five are of the first camera of the pair."""
+"""Kinds of boxes, which are the names of the variables that contain the images."""
+CELLS_PER_CAMERA = 5
+"""The first five cells of a person are for the first camera of the pair, the other five for the second."""
 _FORMAT = 1
-"""Raise it when the same file gives other images or names."""
+"""Version of the extraction. Increase it when the same file gives other images or names."""
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """What was extracted."""
+class MatContent:
+    """Content of the extracted file."""
 
     files: dict[str, list[str]]
-    """Names of the images of each kind of box, `<pair>_<person>_<view>_<image>.png`, all counted from 1."""
+    """Kind of box -> file names `<pair>_<person>_<camera>_<image>.png`, with all numbers from 1."""
     testsets: list[list[tuple[int, int]]]
-    """Pair and person of each identity of each test set."""
+    """Camera pair and person of each identity, for each test set."""
 
 
-def extracted(path: Path) -> tuple[Path, Content]:
-    """The folder with the images of a file, a folder a kind of box, and what is in it.
+def extract_images(path: Path) -> tuple[Path, MatContent]:
+    """Extract the images of a file into the cache, unless they are there already.
 
-    They are extracted at the first call, all of them or none; later calls read a list.
+    Args:
+        path: `cuhk-03.mat`.
+
+    Returns:
+        The folder of the images, with a subfolder for each kind of box; and the content of the file.
 
     Raises:
-        FgbenchError: the file is missing, damaged or another one; h5py is missing.
+        FgbenchError: the file is missing or damaged or has another structure, or h5py is missing.
     """
     if not path.is_file():
-        raise FgbenchError(f"cannot read {path}: there is no such file", "the data set is not whole: get it again")
+        raise FgbenchError(f"cannot read {path}: no such file", INCOMPLETE_HINT)
     digest = hash_files(path.parent, (path.name,))[path.name][:16]
     folder = cache_folder() / "data" / f"cuhk03-{_FORMAT}-{digest}"
     if not folder.is_dir():
@@ -56,13 +60,13 @@ def extracted(path: Path) -> tuple[Path, Content]:
                 _extract(path, folder)
     stored = json.loads((folder / "content.json").read_text(encoding="utf-8"))
     testsets = [[(pair, person) for pair, person in testset] for testset in stored["testsets"]]
-    return folder, Content(stored["files"], testsets)
+    return folder, MatContent(stored["files"], testsets)
 
 
 def _extract(path: Path, folder: Path) -> None:
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        content = Content({boxes: [] for boxes in BOXES}, [])
+        content = MatContent({boxes: [] for boxes in BOXES}, [])
         for boxes in BOXES:
             (temporary / boxes).mkdir()
         with _open(path) as file:
@@ -74,13 +78,14 @@ def _extract(path: Path, folder: Path) -> None:
                     Image.fromarray(pixels).save(temporary / boxes / name)
                     content.files[boxes].append(name)
                 if not content.files[boxes]:
-                    raise FgbenchError(f"{path}: {boxes} holds no image")
+                    raise FgbenchError(f"{path}: {boxes} contains no image")
         write_json(temporary / "content.json", asdict(content))
         temporary.chmod(0o755)
         temporary.replace(folder)
     except OSError as error:
         raise FgbenchError(
-            f"cannot extract {path} into {folder}: {error.strerror or error}", "point FGBENCH_CACHE at a larger disk"
+            f"cannot extract {path} into {folder}: {error.strerror or error}",
+            "set FGBENCH_CACHE to a folder on a larger disk",
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -96,19 +101,19 @@ def _open(path: Path) -> Any:
     except OSError as error:
         if error.errno is not None:
             raise read_error(path, error) from error
-        raise FgbenchError(f"{path} is damaged or not a MATLAB 7.3 file: {error}", "get it again") from error
+        raise FgbenchError(f"{path} is damaged or not a MATLAB 7.3 file: {error}", INCOMPLETE_HINT) from error
 
 
 def _read(path: Path, variable: str, read: Callable[[], Any]) -> Any:
-    """What `read` gives; what h5py and numpy raise for another structure becomes an error that names the file."""
+    """Return `read()`. Errors of h5py and numpy for another structure become errors that name the file."""
     try:
         return read()
     except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise FgbenchError(f"{path}: {variable} is damaged or not as in the official file: {error}") from error
+        raise FgbenchError(f"{path}: {variable} is damaged or differs from the official structure: {error}") from error
 
 
 def _testsets(file: Any) -> list[list[tuple[int, int]]]:
-    """Each cell of the 20 x 1 cell array is a matrix of 100 rows `pair person`; HDF5 holds everything transposed."""
+    """Read the 20 x 1 cell array of matrices with 100 rows `pair person`. HDF5 stores all arrays transposed."""
     return [
         [(int(pair), int(person)) for pair, person in np.asarray(file[reference]).T]
         for reference in np.asarray(file["testsets"]).ravel()
@@ -116,17 +121,21 @@ def _testsets(file: Any) -> list[list[tuple[int, int]]]:
 
 
 def _images(file: Any, boxes: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and pixels of each image of a 5 x 1 cell array of M x 10 cell arrays; some of the ten are empty."""
+    """Yield name and pixels of each image of a 5 x 1 cell array of M x 10 cell arrays, whose cells may be empty."""
     for pair, reference in enumerate(np.asarray(file[boxes]).ravel(), 1):
         persons = np.asarray(file[reference]).T
-        if persons.ndim != 2 or persons.shape[1] != 2 * VIEW:
-            raise ValueError(f"camera pair {pair} has cells of shape {persons.shape}, not (persons, {2 * VIEW})")
+        if persons.ndim != 2 or persons.shape[1] != 2 * CELLS_PER_CAMERA:
+            raise ValueError(
+                f"camera pair {pair} has cells of shape {persons.shape}, not (persons, {2 * CELLS_PER_CAMERA})"
+            )
         for person, cells in enumerate(persons, 1):
             for number, cell in enumerate(cells, 1):
-                name = f"{pair}_{person:03d}_{1 + (number > VIEW)}_{number:02d}.png"
+                name = f"{pair}_{person:03d}_{1 + (number > CELLS_PER_CAMERA)}_{number:02d}.png"
                 pixels = np.asarray(file[cell])
                 if file[cell].attrs.get("MATLAB_empty", 0) or pixels.size == 0 or pixels.ndim < 3:
                     continue
                 if pixels.shape[0] != 3 or pixels.dtype != np.uint8:
-                    raise ValueError(f"{name} would be {pixels.dtype} of shape {pixels.T.shape}, not an RGB image")
+                    raise ValueError(
+                        f"{name} has type {pixels.dtype} and shape {pixels.T.shape}, which is not an RGB image"
+                    )
                 yield name, np.ascontiguousarray(pixels.transpose(2, 1, 0))

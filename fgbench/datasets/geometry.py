@@ -1,4 +1,4 @@
-"""Where points of the original images lie in the images a method sees, and back."""
+"""Conversion of points between original images and the inputs of a method."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +12,10 @@ from fgbench.util.errors import FgbenchError
 
 
 def image_sizes(index: Index) -> np.ndarray:
-    """(N, 2) int64: width and height of every image in pixels, read from the files' headers.
+    """Return width and height of every image in pixels, (N, 2) int64, from the headers of the files.
 
     Raises:
-        FgbenchError: a file is no image; names it.
+        FgbenchError: a file is not an image.
     """
 
     def size(file: str) -> tuple[int, int]:
@@ -24,7 +24,7 @@ def image_sizes(index: Index) -> np.ndarray:
                 return image.size
         except OSError as error:
             raise FgbenchError(
-                f"{index.root / file} does not decode: {error}", f"fgbench data check {index.name}"
+                f"{index.root / file} cannot be decoded: {error}", f"fgbench data check {index.name}"
             ) from error
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -32,25 +32,40 @@ def image_sizes(index: Index) -> np.ndarray:
 
 
 def input_geometry(index: Index, pipeline: Pipeline) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and offset, each (N, 2) float64, of x' = scale * x + offset from original images to those of `pipeline`."""
+    """Return the maps x' = scale * x + offset from original images to inputs of a method.
+
+    Args:
+        index: N images.
+        pipeline: preprocessing of the method.
+
+    Returns:
+        Scale and offset, each (N, 2) float64 for x and y.
+    """
     boxes = [None] * len(index) if index.boxes is None else index.boxes
-    found = [
+    maps = [
         pipeline.geometry((int(width), int(height)), box)
         for (width, height), box in zip(image_sizes(index), boxes, strict=True)
     ]
-    return np.array([affine.scale for affine in found]), np.array([affine.offset for affine in found])
+    return np.array([affine.scale for affine in maps]), np.array([affine.offset for affine in maps])
 
 
 def to_input(points: np.ndarray, scale: np.ndarray, offset: np.ndarray, size: int) -> np.ndarray:
-    """Keypoints (N, P, 3) of the original images as they lie in the method's images of `size` px.
+    """Convert keypoints of original images to inputs of a method.
 
-    A keypoint that the method's image does not show is not visible there.
+    Args:
+        points: (N, P, 3) x and y in pixels of the original images, and visibility.
+        scale: (N, 2), see `input_geometry`.
+        offset: (N, 2), see `input_geometry`.
+        size: side of the inputs in pixels.
+
+    Returns:
+        (N, P, 3) x and y in pixels of the inputs, and visibility. Keypoints outside an input are not visible.
     """
     moved = points[..., :2] * scale[:, None] + offset[:, None]
-    shown = ((moved >= 0) & (moved <= size)).all(-1)
-    return np.concatenate([moved, (points[..., 2] * shown)[..., None]], axis=-1)
+    inside = ((moved >= 0) & (moved <= size)).all(-1)
+    return np.concatenate([moved, (points[..., 2] * inside)[..., None]], axis=-1)
 
 
 def to_original(points: np.ndarray, scale: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Points (N, P, 2) in a method's images as points of the original images."""
+    """Convert points (N, P, 2) of inputs of a method to points of the original images (see `input_geometry`)."""
     return (points - offset[:, None]) / scale[:, None]  # type: ignore[no-any-return]

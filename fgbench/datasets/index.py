@@ -1,4 +1,4 @@
-"""What the files of a data set say, without the pixels, and its fingerprint."""
+"""Index of a classification data set: files, labels, split and annotations, without the pixels."""
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fgbench.datasets.image_hash import count_not_jpeg, hash_images
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 from fgbench.util.hashing import hash_value
 
 
@@ -16,23 +16,24 @@ class Index:
     """N images of a classification data set: files, labels, official split and annotations."""
 
     name: str
-    """The data set, such as `cub`."""
+    """Name of the data set, such as `cub`."""
     root: Path
-    """Folder that the files are relative to."""
+    """Folder of the data set."""
     ids: np.ndarray
-    """(N,) int64, the data set's own image ids."""
+    """(N,) int64, official ids of the images."""
     files: tuple[str, ...]
-    """N paths of images relative to `root`, with forward slashes."""
+    """Paths of the N images relative to `root`, with forward slashes."""
     labels: np.ndarray
-    """(N,) int64 from 0, an index into `classes`."""
+    """(N,) int64 positions in `classes`."""
     train: np.ndarray
-    """(N,) bool, True for the official training split."""
+    """(N,) bool, True for images of the official training split."""
     classes: tuple[str, ...]
     """Names of the classes."""
     boxes: np.ndarray | None = None
-    """(N, 4) float64: x, y, width, height in pixels of the original image."""
+    """(N, 4) float64 box of the object: x, y, width, height in pixels of the original image. None without boxes."""
     parts: np.ndarray | None = None
-    """(N, P, 3) float64: x, y in pixels of the original image, and 1 where the keypoint is visible, else 0."""
+    """(N, P, 3) float64 keypoints: x, y in pixels of the original image, and 1 if visible, else 0. None without
+    keypoints."""
     part_names: tuple[str, ...] = ()
     """Names of the P keypoints."""
 
@@ -40,7 +41,7 @@ class Index:
         return len(self.files)
 
     def select(self, rows: np.ndarray) -> "Index":
-        """The images at `rows` (integer positions or a mask), with the same classes."""
+        """Return the images at `rows` (positions or a mask), with the same classes."""
         positions = np.arange(len(self))[rows]
         arrays = {
             field.name: value[positions]
@@ -50,24 +51,24 @@ class Index:
         return replace(self, files=tuple(self.files[i] for i in positions), **arrays)
 
     def first_classes(self, count: int) -> "Index":
-        """Only the images of the first `count` classes.
+        """Return the images of the first `count` classes.
 
         Raises:
-            FgbenchError: `count` is not between 2 and the number of classes.
+            ArgumentError: `count` is not between 2 and the number of classes.
         """
         if not 2 <= count <= len(self.classes):
-            raise FgbenchError(f"{self.name} has {len(self.classes)} classes; asked for the first {count}")
+            raise ArgumentError(f"{self.name} has {len(self.classes)} classes; {count} of them cannot be selected")
         return replace(self.select(self.labels < count), classes=self.classes[:count])
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many training images, test images and classes there are."""
+        """Numbers of training images, test images and classes."""
         train = int(self.train.sum())
         return {"train": train, "test": len(self) - train, "classes": len(self.classes)}
 
     @cached_property
     def annotation_hashes(self) -> dict[str, str]:
-        """A hash of each kind of annotation as parsed, so that line endings and number formats do not matter."""
+        """Kind of annotation -> hash of the parsed annotation. Line endings and number formats do not matter."""
         tables: dict[str, object] = {
             "images": [self.ids.tolist(), self.files],
             "classes": self.classes,
@@ -82,18 +83,18 @@ class Index:
 
     @cached_property
     def image_hash(self) -> str:
-        """A hash of the bytes of every image, in order. Unchanged files (path, size, time) are not read again.
+        """Hash of the bytes of all images, in order. Files with unchanged path, size and time are not read again.
 
         Raises:
-            FgbenchError: images are missing; names the first of them.
+            FgbenchError: an image is missing.
         """
         return hash_images(self.name, self.root, self.files)
 
-    def not_jpeg(self) -> int:
-        """How many of the images do not begin as a JPEG file does."""
+    def count_not_jpeg(self) -> int:
+        """Return the number of images that are not JPEG files."""
         return count_not_jpeg(self.root, self.files)
 
     @property
     def fingerprint(self) -> str:
-        """One hash of all that was read: annotations and image bytes."""
+        """One hash of all annotations and image bytes."""
         return hash_value([self.annotation_hashes, self.image_hash])

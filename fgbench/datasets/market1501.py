@@ -1,4 +1,4 @@
-"""Market-1501 (Zheng et al., ICCV 2015) in its official layout: all that is known of an image is in its name."""
+"""Market-1501 (Zheng et al., ICCV 2015) in the official layout. The file name of an image is its only annotation."""
 
 import re
 from pathlib import Path
@@ -10,14 +10,14 @@ from fgbench.util.errors import FgbenchError
 
 FOLDER = "Market-1501-v15.09.15"
 PAGE = "https://zheng-lab.cecs.anu.edu.au/Project/project_reid.html"
-NO_URL_REASON = "its official server answers no longer, and its authors give it to those who ask"
+NO_URL_REASON = "the official server is offline, and the authors send the data on request"
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
 FILES = {
     f"{TRAIN}/": "12,936 images, such as 0002_c1s1_000451_03.jpg",
     f"{GALLERY}/": "19,732 images, with 0000_... (distractors) and -1_... (junk)",
     f"{QUERY}/": "3,368 images",
 }
-"""What the folder holds, and what is in it."""
+"""File or folder of the data set -> its content."""
 
 COUNTS = {
     "train": 12936,
@@ -28,7 +28,7 @@ COUNTS = {
     "test_identities": 750,
     "cameras": 6,
 }
-"""What the official files hold. Gallery and junk together are the 19,732 images of `bounding_box_test`."""
+"""Counts of the official data. Gallery and junk together are the 19,732 images of `bounding_box_test`."""
 
 TABLES = {
     "train": TRAIN,
@@ -39,22 +39,26 @@ TABLES = {
     "junk": GALLERY,
     "cameras": GALLERY,
 }
-"""The folder each of the counts stands in."""
+"""Count -> folder that it is read from."""
 
 DISTRACTOR = 0
-"""Identity of the gallery images that show no person, or too little of one: wrong for every query."""
+"""Identity of gallery images with no person or a small part of one. They are wrong results for every query."""
 
-_NAME = re.compile(r"(-1|\d{4})_c([1-6])s\d+_\d+_\d+\.jpg")
+_NAME_PATTERN = re.compile(r"(-1|\d{4})_c([1-6])s\d+_\d+_\d+\.jpg")
 
 
 def load(root: Path, name: str = "market1501") -> ReidIndex:
-    """Read the names of the images under `root`; opens none.
+    """Read the names of the images; no image is opened.
 
-    Images are those of training, query and gallery folder, in the order of their names. Junk (-1) is indexed, but not
-    part of the gallery, where by the official protocol it has no influence.
+    Images are in the order training, query, gallery, sorted by name within each folder. Junk images (-1) are in the
+    index, but not in the gallery, because the official protocol ignores them.
+
+    Args:
+        root: folder of the data set.
+        name: name of the data set.
 
     Raises:
-        FgbenchError: a folder is missing, a name does not fit, or a person is in training and test; names the file.
+        FgbenchError: a folder is missing, a file name is malformed, or a person is in both training and test.
     """
     files: list[str] = []
     identities: list[int] = []
@@ -62,28 +66,28 @@ def load(root: Path, name: str = "market1501") -> ReidIndex:
     rows: dict[str, np.ndarray] = {}
     for folder in (TRAIN, QUERY, GALLERY):
         start = len(files)
-        for image, match in list_images(root / folder, _NAME, "0002_c1s1_000451_03.jpg"):
+        for image, match in list_images(root / folder, _NAME_PATTERN, "0002_c1s1_000451_03.jpg"):
             identity, camera = int(match[1]), int(match[2])
             if identity <= 0 and folder != GALLERY:
-                raise FgbenchError(f"{root / folder / image}: only {GALLERY} may hold distractors and junk")
+                raise FgbenchError(f"{root / folder / image}: only {GALLERY} may contain distractors and junk")
             files.append(f"{folder}/{image}")
             identities.append(identity)
             cameras.append(camera)
         rows[folder] = np.arange(start, len(files), dtype=np.int64)
-    who = np.array(identities, dtype=np.int64)
+    all_identities = np.array(identities, dtype=np.int64)
     split = ReidSplit(
         name="official",
         number=1,
         train=rows[TRAIN],
         query=rows[QUERY],
-        gallery=rows[GALLERY][who[rows[GALLERY]] != JUNK],
+        gallery=rows[GALLERY][all_identities[rows[GALLERY]] != JUNK],
     )
-    check_disjoint(root, who, split, files)
+    check_disjoint(root, all_identities, split, files)
     return ReidIndex(
         name=name,
         root=root,
         files=tuple(files),
-        identities=who,
+        identities=all_identities,
         cameras=np.array(cameras, dtype=np.int64),
         splits=(split,),
     )

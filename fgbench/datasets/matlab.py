@@ -1,4 +1,4 @@
-"""MATLAB files of version 7 and before, as the tables of several data sets come."""
+"""Reader of MATLAB files up to version 7, the format of several annotations."""
 
 import struct
 import zlib
@@ -12,15 +12,15 @@ from fgbench.util.errors import FgbenchError
 
 
 def read_matlab(path: Path, variable: str) -> np.ndarray:
-    """One variable of a MATLAB file (up to version 7), as an array of one dimension.
+    """Return one variable of a MATLAB file (up to version 7) as an array of at least one dimension.
 
     Raises:
-        FgbenchError: there is no such file, it is damaged, or it lacks the variable; names the file.
+        FgbenchError: the file is missing or damaged, or does not contain the variable.
     """
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
-    # What scipy raises for bytes that are no MATLAB file, or not whole.
+    # Errors of scipy for a truncated file or another format.
     damaged = (MatReadError, zlib.error, struct.error, EOFError, LookupError, RuntimeError, TypeError, ValueError)
     try:
         with path.open("rb") as file:
@@ -30,5 +30,5 @@ def read_matlab(path: Path, variable: str) -> np.ndarray:
     except OSError as error:
         raise read_error(path, error) from error
     if variable not in content or np.size(content[variable]) == 0:
-        raise FgbenchError(f"{path} holds no {variable}")
+        raise FgbenchError(f"{path} does not contain {variable}")
     return np.atleast_1d(content[variable])

@@ -1,4 +1,4 @@
-"""Whether a data set is on this machine, and its download."""
+"""Presence of a data set on this machine, and its download."""
 
 import os
 import shutil
@@ -13,10 +13,11 @@ from fgbench.util.files import cache_folder
 def is_here(name: str) -> bool:
     """Return True if a data set is on this machine or is generated when it is needed."""
     dataset = find(name)
-    return dataset.synthetic or _folder(dataset) is not None
+    return dataset.synthetic or _find_folder(dataset) is not None
 
 
-def _folder(dataset: Dataset | ReidDataset) -> Path | None:
+def _find_folder(dataset: Dataset | ReidDataset) -> Path | None:
+    """The folder of a data set; None if it is not on this machine."""
     try:
         return dataset.find()
     except FgbenchError:
@@ -24,35 +25,35 @@ def _folder(dataset: Dataset | ReidDataset) -> Path | None:
 
 
 def get_data(name: str) -> Path:
-    """Download and unpack a data set, unless it is here.
+    """Download and unpack a data set, unless it is on this machine.
 
     Returns:
         The folder of the data set.
 
     Raises:
-        FgbenchError: the data set has no official address, or the download fails.
+        FgbenchError: the data set has no download address, or the download fails.
     """
     dataset = find(name)
     if dataset.archive is None:
         return dataset.find()
-    if folder := _folder(dataset):
+    if folder := _find_folder(dataset):
         return folder
-    first = os.environ.get("FGBENCH_DATA", "").split(os.pathsep)[0]
-    root = Path(first) if first else cache_folder() / "data"
+    first_root = os.environ.get("FGBENCH_DATA", "").split(os.pathsep)[0]
+    root = Path(first_root) if first_root else cache_folder() / "data"
     url = os.environ.get(f"FGBENCH_URL_{name.upper()}") or dataset.archive.url
     if not url:
-        raise dataset.by_hand(root / dataset.folder)
+        raise dataset.no_download_error(root / dataset.folder)
     archive = fetch(url, root / Path(url).name, md5=dataset.archive.md5)
     unpacked = root / f".{dataset.folder}.unpacked"
-    shutil.rmtree(unpacked, ignore_errors=True)  # left by an interrupted call
+    shutil.rmtree(unpacked, ignore_errors=True)  # from an interrupted call
     extract(archive, unpacked)
     inner = unpacked / dataset.folder
     if not inner.is_dir():
-        raise FgbenchError(f"{archive} has no folder {dataset.folder}", f"see {dataset.archive.page}")
-    # CUB's archive has attributes.txt beside the folder; the loader reads it in the folder.
-    names = unpacked / "attributes.txt"
-    if names.is_file() and not (inner / names.name).exists():
-        names.replace(inner / names.name)
+        raise FgbenchError(f"{archive} contains no folder {dataset.folder}", f"see {dataset.archive.page}")
+    # In the archive of CUB, attributes.txt is next to the folder; the loader expects it inside.
+    attributes = unpacked / "attributes.txt"
+    if attributes.is_file() and not (inner / attributes.name).exists():
+        attributes.replace(inner / attributes.name)
     inner.replace(root / dataset.folder)
     shutil.rmtree(unpacked)
     archive.unlink()

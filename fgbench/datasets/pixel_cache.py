@@ -1,4 +1,4 @@
-"""Decoded and resized images, made once and memory-mapped afterwards."""
+"""Cache of preprocessed images: computed once, memory-mapped afterwards."""
 
 import os
 import shutil
@@ -21,15 +21,15 @@ from fgbench.util.hashing import hash_value
 from fgbench.util.memory import unmap_pages
 
 CHUNK = 256
-"""Images between two notes of how far the cache is: what an interruption can cost."""
+"""Number of images between two updates of the progress file. An interruption loses at most this many images."""
 
 
 class Pixels(Protocol):
-    """What images are read from by row, (N, H, W, 3) uint8: an array, or some rows of one."""
+    """Images (N, H, W, 3) uint8 that are read by row: an array, or `Rows` of an array."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Number, height and width of the images, and 3."""
+        """(N, H, W, 3)."""
 
     def __len__(self) -> int: ...
 
@@ -37,14 +37,19 @@ class Pixels(Protocol):
 
 
 class Rows:
-    """Some rows of a mapped array, read when they are asked for."""
+    """Some rows of a memory-mapped array, which are read on access.
+
+    Args:
+        images: (M, H, W, 3) uint8, memory-mapped.
+        rows: (N,) int64 positions in `images`.
+    """
 
     def __init__(self, images: np.ndarray, rows: np.ndarray) -> None:
         self._images, self._rows = images, rows
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As of an array."""
+        """(N, H, W, 3)."""
         return (len(self._rows), *self._images.shape[1:])
 
     def __len__(self) -> int:
@@ -57,7 +62,7 @@ class Rows:
 
 
 def pixel_key(index: Index, pipeline: Pipeline) -> str:
-    """The cache key: content of the images, deterministic steps with the boxes they cut out, and the decoder."""
+    """Return the cache key: hash of image bytes, deterministic steps, boxes (with `crop_box`) and Pillow version."""
     steps = [str(step) for step in pipeline.fixed]
     boxes = index.boxes.tolist() if "crop_box" in steps and index.boxes is not None else None
     return hash_value([index.image_hash, steps, PIL.__version__, *([boxes] if boxes else [])])
@@ -66,20 +71,20 @@ def pixel_key(index: Index, pipeline: Pipeline) -> str:
 def cached_pixels(
     index: Index, pipeline: Pipeline, on_image: Callable[[int, int], object] = lambda done, total: None
 ) -> np.ndarray:
-    """The images of `index` after the deterministic steps of `pipeline`.
+    """Return the images of an index after the deterministic steps of a pipeline.
 
-    The first call decodes (on all cores, and goes on where an interrupted call stopped); later calls map the file.
+    The first call decodes the images on all CPU cores. It continues an interrupted call. Later calls map the file.
 
     Args:
-        index: the images, in the order of the result's rows.
-        pipeline: the random steps are not applied here.
-        on_image: called with (images done, images in all) as decoding goes on.
+        index: N images.
+        pipeline: preprocessing. Its random steps are not applied.
+        on_image: function called with (number of decoded images, N) after each image.
 
     Returns:
         (N, H, W, 3) uint8 RGB, memory-mapped and read-only.
 
     Raises:
-        FgbenchError: an image does not decode or a step does not fit it (by name), or the disk has no room.
+        FgbenchError: an image cannot be decoded, a step does not fit an image, or the disk is full.
     """
     size = pipeline.cached_size
     shape = (len(index), size, size, 3)
@@ -95,16 +100,16 @@ def cached_pixels(
 def _build(
     path: Path, index: Index, pipeline: Pipeline, shape: tuple[int, ...], on_image: Callable[[int, int], object]
 ) -> None:
-    unfinished, progress = path.with_suffix(".partial"), path.with_suffix(".done")
-    done = int(progress.read_text()) if progress.is_file() and unfinished.is_file() else 0
+    partial_file, progress = path.with_suffix(".partial"), path.with_suffix(".done")
+    done = int(progress.read_text()) if progress.is_file() and partial_file.is_file() else 0
     if not done:
         needed, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
         if needed > free:
             raise FgbenchError(
-                f"decoded images need {needed >> 20} MiB under {path.parent}, {free >> 20} MiB are free",
-                "point FGBENCH_CACHE at a larger disk",
+                f"decoded images need {needed >> 20} MiB in {path.parent}, but {free >> 20} MiB are free",
+                "set FGBENCH_CACHE to a folder on a larger disk",
             )
-    pixels = np.lib.format.open_memmap(unfinished, mode="r+" if done else "w+", dtype=np.uint8, shape=shape)
+    pixels = np.lib.format.open_memmap(partial_file, mode="r+" if done else "w+", dtype=np.uint8, shape=shape)
     store = partial(_store, pixels, index, pipeline)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(done, len(index), CHUNK):
@@ -114,7 +119,7 @@ def _build(
             pixels.flush()
             write_text(progress, str(rows.stop))
     del pixels
-    unfinished.replace(path)
+    partial_file.replace(path)
     progress.unlink()
 
 
@@ -130,4 +135,4 @@ def _decode(index: Index, row: int, pipeline: Pipeline) -> np.ndarray:
     except FgbenchError as error:
         raise FgbenchError(f"{file}: {error.args[0]}", error.hint) from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise FgbenchError(f"{file} does not decode: {error}", f"fgbench data check {index.name}") from error
+        raise FgbenchError(f"{file} cannot be decoded: {error}", f"fgbench data check {index.name}") from error

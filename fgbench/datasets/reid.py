@@ -1,4 +1,4 @@
-"""What the files of a re-identification data set say, without the pixels, and its fingerprint."""
+"""Index of a re-identification data set: files, identities, cameras and splits, without the pixels."""
 
 import re
 from collections.abc import Sequence
@@ -8,70 +8,75 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.datasets.annotation_files import read_error
+from fgbench.datasets.annotation_files import INCOMPLETE_HINT, read_error
 from fgbench.datasets.image_hash import hash_images
 from fgbench.datasets.index import Index
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.hashing import hash_value
 
 JUNK = -1
-"""Identity of an image that counts neither as right nor as wrong."""
+"""Identity of images that an evaluation ignores."""
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
+"""Suffixes of image files in lower case."""
 
 
 @dataclass(frozen=True)
 class ReidSplit:
-    """One division of a data set; each role is an array of rows of its `ReidIndex`, int64."""
+    """A split of a data set. Each role is an int64 array of rows of the `ReidIndex`."""
 
     name: str
-    """Such as `1a`; unique in the data set."""
+    """Name, such as `1a`; unique in the data set."""
     number: int
-    """Splits of the same number share their training images: one training serves them all."""
+    """Splits with the same number have the same training images, and share one training."""
     train: np.ndarray
-    """Images to learn from. None of their identities is a query or is searched for."""
+    """Training images. Their identities are in neither query nor gallery."""
     query: np.ndarray
-    """Images to search with."""
+    """Query images."""
     gallery: np.ndarray
-    """Images to search in, without junk. May hold the queries themselves where the data set does not part them: a
-    metric leaves out the images that show the query's identity from the query's camera, and so the query."""
+    """Gallery images, without junk. If the data set does not separate queries and gallery, the gallery contains the
+    queries. Metrics exclude all images of the query's identity by the query's camera, which includes the query."""
 
 
 @dataclass(frozen=True)
 class ReidIndex:
-    """N images of persons: files, who is on them, which camera took them, and the official splits."""
+    """N images of persons: files, identities, cameras and official splits."""
 
     name: str
-    """The data set, such as `market1501`."""
+    """Name of the data set, such as `market1501`."""
     root: Path
-    """Folder that the files are relative to."""
+    """Folder of the data set."""
     files: tuple[str, ...]
-    """N paths of images relative to `root`, with forward slashes."""
+    """Paths of the N images relative to `root`, with forward slashes."""
     identities: np.ndarray
-    """(N,) int64, the data set's own numbers of persons; `JUNK` where an image is to have no influence."""
+    """(N,) int64, official numbers of the persons; `JUNK` for ignored images."""
     cameras: np.ndarray
-    """(N,) int64, the data set's own numbers of cameras, from 1."""
+    """(N,) int64, official numbers of the cameras, from 1."""
     splits: tuple[ReidSplit, ...]
-    """At least one; the first is the one that `split()` gives."""
+    """At least one split. `split()` returns the first."""
 
     def __len__(self) -> int:
         return len(self.files)
 
     def split(self, name: str = "") -> ReidSplit:
-        """The split called `name`, or the first; raises FgbenchError that names the nearest one."""
-        found = {split.name: split for split in self.splits}
-        if name and name not in found:
-            raise FgbenchError(f"{self.name} has no split named {name!r}; {nearest(name, found)}")
-        return found[name] if name else self.splits[0]
+        """Return the split called `name`, or the first split if `name` is empty.
+
+        Raises:
+            FgbenchError: there is no such split. The message suggests the most similar name.
+        """
+        by_name = {split.name: split for split in self.splits}
+        if name and name not in by_name:
+            raise FgbenchError(f"{self.name} has no split named {name!r}; {nearest(name, by_name)}")
+        return by_name[name] if name else self.splits[0]
 
     def images(self, rows: np.ndarray) -> Index:
-        """The images at `rows` as a method may see them in test: without identities and cameras.
+        """Return the images at `rows` without identities and cameras, as a method sees them in test.
 
         Their `ids` are the rows.
         """
         return self._index(rows, np.zeros(len(rows), dtype=np.int64), (), train=False)
 
     def training(self, split: ReidSplit) -> Index:
-        """The training images of a split as a classification data set: a class an identity."""
+        """Return the training images of a split as a classification data set with one class for each identity."""
         persons, labels = np.unique(self.identities[split.train], return_inverse=True)
         return self._index(split.train, labels.astype(np.int64), tuple(str(person) for person in persons), train=True)
 
@@ -88,7 +93,7 @@ class ReidIndex:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many images, cameras and splits there are, and what the first split holds."""
+        """Numbers of images, cameras, splits and junk images, and of images and identities of the first split."""
         split = self.splits[0]
         return {
             "images": len(self),
@@ -104,7 +109,7 @@ class ReidIndex:
 
     @cached_property
     def annotation_hashes(self) -> dict[str, str]:
-        """A hash of each kind of annotation as parsed."""
+        """Kind of annotation -> hash of the parsed annotation."""
         roles = [[s.name, s.number, s.train.tolist(), s.query.tolist(), s.gallery.tolist()] for s in self.splits]
         return {
             "images": hash_value(self.files),
@@ -115,60 +120,72 @@ class ReidIndex:
 
     @cached_property
     def image_hash(self) -> str:
-        """A hash of the bytes of every image, in order. Unchanged files (path, size, time) are not read again.
+        """Hash of the bytes of all images, in order. Files with unchanged path, size and time are not read again.
 
         Raises:
-            FgbenchError: images are missing; names the first of them.
+            FgbenchError: an image is missing.
         """
         return hash_images(self.name, self.root, self.files)
 
     @property
     def fingerprint(self) -> str:
-        """One hash of all that was read: annotations and image bytes."""
+        """One hash of all annotations and image bytes."""
         return hash_value([self.annotation_hashes, self.image_hash])
 
     def unmatched(self, split: ReidSplit) -> np.ndarray:
-        """Queries (rows) whose person no other camera shows in the gallery: they can be neither right nor wrong."""
-        seen: dict[int, set[int]] = {}
+        """Return the rows of queries without an image of the same person by another camera in the gallery."""
+        cameras_of: dict[int, set[int]] = {}
         for row in split.gallery.tolist():
-            seen.setdefault(int(self.identities[row]), set()).add(int(self.cameras[row]))
-        alone = [not seen.get(int(self.identities[row]), set()) - {int(self.cameras[row])} for row in split.query]
-        rows: np.ndarray = split.query[np.array(alone, dtype=bool)]
+            cameras_of.setdefault(int(self.identities[row]), set()).add(int(self.cameras[row]))
+        unmatched = [
+            not cameras_of.get(int(self.identities[row]), set()) - {int(self.cameras[row])} for row in split.query
+        ]
+        rows: np.ndarray = split.query[np.array(unmatched, dtype=bool)]
         return rows
 
 
-def list_images(folder: Path, scheme: re.Pattern[str], example: str) -> list[tuple[str, re.Match[str]]]:
-    """(name, parts of the name) of each image in a folder, in the order of their names; other files are passed over.
+def list_images(folder: Path, pattern: re.Pattern[str], example: str) -> list[tuple[str, re.Match[str]]]:
+    """Return the name of each image in a folder and its match with a pattern, sorted by name.
 
     Args:
-        folder: where they lie.
-        scheme: what every image's name must match.
-        example: a name that does, for the error.
+        folder: folder of the images. Other files in it are ignored.
+        pattern: pattern that every image name must match.
+        example: a name that matches, for the error message.
 
     Raises:
-        FgbenchError: the folder is missing or holds no image, or an image's name does not fit.
+        FgbenchError: the folder is missing or contains no image, or a name does not match.
     """
     try:
         names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     except OSError as error:
         raise read_error(folder, error) from error
     if not names:
-        raise FgbenchError(f"{folder} holds no image", "the data set is not whole: get it again")
-    found = []
+        raise FgbenchError(f"{folder} contains no image", INCOMPLETE_HINT)
+    matches = []
     for name in names:
-        match = scheme.fullmatch(name)
+        match = pattern.fullmatch(name)
         if match is None:
-            raise FgbenchError(f"{folder / name}: the name is not like {example}")
-        found.append((name, match))
-    return found
+            raise FgbenchError(f"{folder / name}: the file name does not have the form of {example}")
+        matches.append((name, match))
+    return matches
 
 
-def check_disjoint(place: Path, identities: np.ndarray, split: ReidSplit, files: Sequence[str]) -> None:
-    """Raise FgbenchError, naming `place` and an image, unless the persons of training and test are different ones."""
+def check_disjoint(path: Path, identities: np.ndarray, split: ReidSplit, files: Sequence[str]) -> None:
+    """Check that no person is in both training and test.
+
+    Args:
+        path: annotation file or folder, for the error message.
+        identities: (N,) identity of each image.
+        split: the split to check.
+        files: N file names, for the error message.
+
+    Raises:
+        FgbenchError: a person is in both.
+    """
     test = np.unique(identities[np.concatenate([split.query, split.gallery])])
     both = split.train[np.isin(identities[split.train], test)]
     if len(both):
         raise FgbenchError(
-            f"{place}: person {identities[both[0]]} of the training image {files[both[0]]} is in the test split "
-            f"{split.name}, too"
+            f"{path}: person {identities[both[0]]} of the training image {files[both[0]]} is also in the test "
+            f"part of split {split.name}"
         )

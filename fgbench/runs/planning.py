@@ -207,7 +207,7 @@ def _data_deviations(
         if isinstance(index, Index) and isinstance(whole, Index):
             if len(index.classes) != len(whole.classes):
                 add("data.classes", len(whole.classes), f"the first {len(index.classes)}", True)
-            if recompressed := index.not_jpeg():
+            if recompressed := index.count_not_jpeg():
                 add(
                     "data.images",
                     "the official JPEG files",

@@ -18,12 +18,12 @@ from fgbench.util.errors import FgbenchError, MissingError
 VARIANTS = ("737-200", "BAE 146-200", "F-16A/B", "Gulfstream IV", "DHC-8-100")
 SIZE = (48, 40)
 SPLITS = {"train": 2, "val": 1, "test": 2}
-"""Images of each variant."""
+"""Number of images of each variant."""
 
 
 @pytest.fixture(scope="session")
 def official(tmp_path_factory):
-    """The official layout: ids with leading zeros and in no order, all names of the real files."""
+    """The official layout: unsorted ids with leading zeros, and the names of the real files."""
     root = tmp_path_factory.mktemp("aircraft") / "fgvc-aircraft-2013b"
     data = root / "data"
     ids = np.random.default_rng(0).permutation(np.arange(34309, 34309 + 5 * len(VARIANTS)))
@@ -48,8 +48,8 @@ def copy(official, tmp_path):
     return shutil.copytree(official, tmp_path / official.name)
 
 
-def first(copy, file="data/images_variant_train.txt"):
-    """The first id and the rest of its line."""
+def first_line(copy, file="data/images_variant_train.txt"):
+    """The id in the first line of a file, and the rest of this line."""
     return (copy / file).read_text().splitlines()[0].split(" ", 1)
 
 
@@ -66,12 +66,14 @@ def test_reads_labels_split_and_boxes(official):
     assert np.bincount(index.labels).tolist() == [5] * 5
     assert np.bincount(index.labels[index.train]).tolist() == [3] * 5
     assert index.parts is None
-    said = dict(line.split(" ", 1) for line in (official / "data/images_variant_test.txt").read_text().splitlines())
+    test_variants = dict(
+        line.split(" ", 1) for line in (official / "data/images_variant_test.txt").read_text().splitlines()
+    )
     for file, label, train in zip(index.files, index.labels, index.train, strict=True):
         name = file.removeprefix("data/images/").removesuffix(".jpg")
         assert len(name) == 7
-        assert train == (name not in said)
-        assert train or VARIANTS[label] == said[name]
+        assert train == (name not in test_variants)
+        assert train or VARIANTS[label] == test_variants[name]
     corners = {
         int(number): [float(value) for value in values]
         for number, *values in map(str.split, (official / "data/images_box.txt").read_text().splitlines())
@@ -81,7 +83,7 @@ def test_reads_labels_split_and_boxes(official):
 
 
 def test_the_box_of_a_whole_image_is_its_size(copy):
-    number, box = first(copy, "data/images_box.txt")
+    number, box = first_line(copy, "data/images_box.txt")
     edit(copy / "data/images_box.txt", f"{number} {box}", f"{number} 1 1 {SIZE[0]} {SIZE[1]}")
     index = aircraft.load(copy)
     assert index.boxes[index.ids == int(number)].tolist() == [[0, 0, *SIZE]]
@@ -93,14 +95,14 @@ def test_agrees_with_torchvision(official):
 
     index = aircraft.load(official)
     for split, rows in (("trainval", index.train), ("test", ~index.train)):
-        theirs = FGVCAircraft(official.parent, split=split)
-        ours = index.select(rows)
-        assert tuple(theirs.classes) == ours.classes
-        assert theirs._labels == ours.labels.tolist()
-        assert theirs._image_files == [str(official / file) for file in ours.files]
+        reference = FGVCAircraft(official.parent, split=split)
+        selected = index.select(rows)
+        assert tuple(reference.classes) == selected.classes
+        assert reference._labels == selected.labels.tolist()
+        assert reference._image_files == [str(official / file) for file in selected.files]
 
 
-def test_a_whole_data_set_has_no_problem(official):
+def test_check_of_a_complete_data_set_has_no_problems(official):
     health = check(aircraft.load(official), tables=aircraft.TABLES)
     assert health.problems == []
     assert health.notes == []
@@ -109,7 +111,7 @@ def test_a_whole_data_set_has_no_problem(official):
 @pytest.mark.parametrize(
     "file", ["variants.txt", "images_box.txt", *(f"images_variant_{s}.txt" for s in (*SPLITS, "trainval"))]
 )
-def test_a_missing_or_empty_file_is_named(copy, file):
+def test_an_error_names_a_missing_or_empty_file(copy, file):
     path = copy / "data" / file
     path.write_text("")
     with pytest.raises(FgbenchError, match=file):
@@ -123,39 +125,39 @@ def test_a_missing_or_empty_file_is_named(copy, file):
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "says"),
+    ("file", "old", "new", "message"),
     [
-        ("images_variant_trainval.txt", "{id} {rest}", "{id}", "trainval.txt, line 1: 1 fields"),
+        ("images_variant_trainval.txt", "{id} {rest}", "{id}", "trainval.txt, line 1: 1 fields instead of 2"),
         ("images_variant_trainval.txt", "{id}", "x", "trainval.txt, line 1: .*'x'"),
         (
             "images_variant_trainval.txt",
             "{rest}",
             "737-20",
-            "trainval.txt, line 1: the variant '737-20' is not in",
+            "trainval.txt, line 1: variant '737-20' is not in",
         ),
         ("images_variant_trainval.txt", "{id} {rest}\n", "", "variant_train.txt: image {id} is not in .*trainval.txt"),
         ("images_variant_train.txt", "{id} {rest}\n", "", "trainval.txt: image {id} is in neither"),
-        ("images_variant_train.txt", "{rest}", "F-16A/B", "train.txt: image {id} has another variant"),
-        ("images_variant_val.txt", "", "{id} {rest}\n", "val.txt: image {id} is in images_variant_train.txt, too"),
-        ("images_variant_test.txt", "", "{id} {rest}\n", "test.txt: image {id} is in data/\\S*trainval.txt, too"),
-        ("images_variant_trainval.txt", "", "{id} {rest}\n", "trainval.txt, line 2: id {number} stands twice"),
-        ("variants.txt", "", "737-200\n", "variants.txt: the variant '737-200' stands twice"),
-        ("variants.txt", "", "A340-300\n", "variants.txt: the variant 'A340-300' has no image"),
-        ("images_box.txt", "{id} 1", "{id} 31", "images_box.txt, line 1: the box 31 .* ends before it begins"),
+        ("images_variant_train.txt", "{rest}", "F-16A/B", "train.txt: image {id} has another variant in"),
+        ("images_variant_val.txt", "", "{id} {rest}\n", "val.txt: image {id} is also in images_variant_train.txt"),
+        ("images_variant_test.txt", "", "{id} {rest}\n", "test.txt: image {id} is also in data/\\S*trainval.txt"),
+        ("images_variant_trainval.txt", "", "{id} {rest}\n", "trainval.txt, line 2: id {number} occurs twice"),
+        ("variants.txt", "", "737-200\n", "variants.txt: variant '737-200' occurs twice"),
+        ("variants.txt", "", "A340-300\n", "variants.txt: variant 'A340-300' has no image"),
+        ("images_box.txt", "{id} 1", "{id} 31", "images_box.txt, line 1: the box 31 .* is empty"),
         ("images_box.txt", "{id} 1", "{id} one", "images_box.txt, line 1: .*'one'"),
-        ("images_box.txt", "{id} 1", "{id}", "images_box.txt, line 1: 4 fields, expected 5"),
+        ("images_box.txt", "{id} 1", "{id}", "images_box.txt, line 1: 4 fields instead of 5"),
         ("images_box.txt", "{id} 1", "99 1", "images_box.txt: no line for image {id} "),
     ],
 )
-def test_a_wrong_annotation_is_named(copy, file, old, new, says):
-    number, rest = first(copy)
+def test_an_error_names_the_line_of_a_wrong_annotation(copy, file, old, new, message):
+    number, rest = first_line(copy)
     words = {"id": number, "rest": rest, "number": str(int(number))}
     edit(copy / "data" / file, old.format(**words), new.format(**words))
-    with pytest.raises(FgbenchError, match=says.format(**words)):
+    with pytest.raises(FgbenchError, match=message.format(**words)):
         aircraft.load(copy)
 
 
-def test_missing_extra_and_corrupt_images_and_boxes_outside_are_named(copy):
+def test_check_lists_missing_extra_and_corrupt_images_and_boxes_outside(copy):
     files = aircraft.load(copy).files
     (copy / files[0]).unlink()
     (copy / files[1]).write_bytes(b"not an image")
@@ -173,9 +175,9 @@ def test_missing_extra_and_corrupt_images_and_boxes_outside_are_named(copy):
     assert all("images.txt" not in f.what for f in health.problems)
 
 
-def test_a_split_file_that_was_cut_short_is_a_problem(copy, monkeypatch, capsys):
-    whole = datasets["aircraft"]
-    small = replace(whole, counts={"train": 15, "test": 10, "classes": 5})
+def test_check_reports_a_truncated_split_file(copy, monkeypatch, capsys):
+    official_dataset = datasets["aircraft"]
+    small = replace(official_dataset, counts={"train": 15, "test": 10, "classes": 5})
     monkeypatch.setitem(datasets._things, "aircraft", small)
     monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))
     assert data.check_data("aircraft")
@@ -183,11 +185,11 @@ def test_a_split_file_that_was_cut_short_is_a_problem(copy, monkeypatch, capsys)
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     assert not data.check_data("aircraft", as_json=True)
     assert "9 test images, but the official data have 10" in capsys.readouterr().out
-    found = check(small.index(), small.official, small.tables, small.counts).problems
-    assert {(f.kind, f.file) for f in found if f.kind == "annotation"} == {
+    problems = check(small.index(), small.official, small.tables, small.counts).problems
+    assert {(f.kind, f.file) for f in problems if f.kind == "annotation"} == {
         ("annotation", "data/images_variant_test.txt")
     }
-    assert whole.counts == {"train": 6667, "test": 3333, "classes": 100}
+    assert official_dataset.counts == {"train": 6667, "test": 3333, "classes": 100}
 
 
 def test_a_subset_and_other_counts_are_deviations(copy, monkeypatch):

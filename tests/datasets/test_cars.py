@@ -13,13 +13,13 @@ from fgbench.util.errors import FgbenchError
 NAMES = ("AM General Hummer SUV 2000", "Ram C/V Cargo Van Minivan 2012", "BMW 3-Series Wagon 2012", "smart fortwo 2012")
 SIZE = (48, 40)
 FIELDS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname")
-"""In the order of the official files."""
+"""Fields in the order of the official files."""
 TRAIN = ("devkit/cars_train_annos.mat", "cars_train")
 TEST = ("cars_test_annos_withlabels.mat", "cars_test")
 
 
 def write(path, rows, *, fields=FIELDS):
-    """Annotations as in the official files: a 1 x N struct array of names and of the smallest integers that do."""
+    """Write annotations as in the official files: a 1 x N struct array with names and the smallest integer types."""
     table = np.empty((1, len(rows)), dtype=[(field, object) for field in fields])
     for n, row in enumerate(rows):
         for field in fields:
@@ -38,7 +38,7 @@ def write_names(path, names):
 
 
 def annotations(split):
-    """Rows of a split; classes in no order."""
+    """Rows of a split, with unsorted classes."""
     labels = np.random.default_rng(len(split)).permutation(np.repeat(np.arange(1, 5), 3 if split == "train" else 2))
     corners = [(1 + n % 3, 2 + n % 2, 30 + n % 5, 39) for n in range(len(labels))]
     return [
@@ -86,14 +86,14 @@ def test_agrees_with_torchvision(official):
 
     index = cars.load(official)
     for split, rows in (("train", index.train), ("test", ~index.train)):
-        theirs = StanfordCars(official.parent, split=split)
-        ours = index.select(rows)
-        assert tuple(theirs.classes) == ours.classes
-        files = [str(official / file) for file in ours.files]
-        assert theirs._samples == list(zip(files, ours.labels.tolist(), strict=True))
+        reference = StanfordCars(official.parent, split=split)
+        selected = index.select(rows)
+        assert tuple(reference.classes) == selected.classes
+        files = [str(official / file) for file in selected.files]
+        assert reference._samples == list(zip(files, selected.labels.tolist(), strict=True))
 
 
-def test_one_image_a_split_is_read_like_many(copy):
+def test_a_split_may_have_one_image(copy):
     for file, _ in (TRAIN, TEST):
         write(copy / file, annotations("train")[:1])
     write_names(copy / "devkit/cars_meta.mat", [NAMES[annotations("train")[0]["class"] - 1]])
@@ -105,18 +105,18 @@ def test_one_image_a_split_is_read_like_many(copy):
     assert cars.load(copy).counts == {"train": 1, "test": 1, "classes": 1}
 
 
-def test_a_whole_data_set_has_no_problem_but_that_it_is_not_the_official_one(official):
+def test_check_of_a_complete_data_set_reports_only_that_it_is_not_the_official_one(official):
     index = cars.load(official)
     health = check(index, tables=cars.TABLES)
     assert health.problems == []
     assert health.notes == []
-    found = check(index, cars.OFFICIAL, cars.TABLES, cars.COUNTS).problems
-    assert {f.file for f in found} == {cars.TABLES[kind] for kind in (*cars.OFFICIAL, *cars.COUNTS)}
-    assert "8 test images, but the official data have 8041" in {f.what for f in found}
+    problems = check(index, cars.OFFICIAL, cars.TABLES, cars.COUNTS).problems
+    assert {f.file for f in problems} == {cars.TABLES[kind] for kind in (*cars.OFFICIAL, *cars.COUNTS)}
+    assert "8 test images, but the official data have 8041" in {f.what for f in problems}
 
 
 @pytest.mark.parametrize("file", ["devkit/cars_meta.mat", TRAIN[0], TEST[0]])
-def test_a_missing_or_damaged_file_is_named(copy, file):
+def test_an_error_names_a_missing_or_damaged_file(copy, file):
     path = copy / file
     whole = path.read_bytes()
     path.unlink()
@@ -138,60 +138,64 @@ def test_a_missing_or_damaged_file_is_named(copy, file):
         try:
             cars.load(copy)
         except FgbenchError as error:
-            assert file in str(error)  # noqa: PT017 - some bytes stand for nothing
+            assert file in str(error)  # noqa: PT017 - a change of an unused byte is no error
     savemat(path, {"something": np.arange(3)})
-    with pytest.raises(FgbenchError, match=f"{file} holds no "):
+    with pytest.raises(FgbenchError, match=f"{file} does not contain "):
         cars.load(copy)
 
 
 @pytest.mark.parametrize("kept", ["devkit/cars_test_annos.mat", "cars_test_annos.mat"])
-def test_test_annotations_without_classes_are_told_from_those_with(copy, kept):
+def test_an_error_explains_test_annotations_without_classes(copy, kept):
     (copy / "devkit/cars_test_annos.mat").rename(copy / kept)
     labelled = copy / "cars_test_annos_withlabels.mat"
     labelled.unlink()
-    with pytest.raises(FgbenchError, match=f"withlabels.mat is missing; {kept} does not do, it lacks the classes"):
+    with pytest.raises(
+        FgbenchError, match=f"withlabels.mat is missing; {kept} cannot replace it, because it has no classes"
+    ):
         cars.load(copy)
     shutil.copy(copy / kept, labelled)
-    with pytest.raises(FgbenchError, match=r"withlabels.mat: the annotations have no class\n.* cars_test_annos_with"):
+    with pytest.raises(
+        FgbenchError, match=r"withlabels.mat: the annotations have no field class\n.* cars_test_annos_with"
+    ):
         cars.load(copy)
 
 
 @pytest.mark.parametrize("file", [TRAIN[0], TEST[0]])
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
-        ({"class": 5}, r"annotation 2 \(of 00002.jpg\): class 5 is not one of the 4"),
-        ({"class": 0}, r"annotation 2 \(of 00002.jpg\): class 0 is not one of the 4"),
-        ({"class": "car"}, r"annotation 2 \(of 00002.jpg\): .*'car'"),
-        ({"bbox_x1": 33}, r"annotation 2 \(of 00002.jpg\): the box 33 .* ends before it begins"),
-        ({"bbox_y2": "low"}, r"annotation 2 \(of 00002.jpg\): .*'low'"),
-        ({"fname": "../00002.jpg"}, "annotation 2 .* is not the name of a file"),
-        ({"fname": 2}, "annotation 2 .* is not the name of a file"),
-        ({"fname": "00001.jpg"}, "annotation 2: 00001.jpg stands twice"),
+        ({"class": 5}, r"annotation 2 \(00002.jpg\): class 5 is not one of the 4 classes"),
+        ({"class": 0}, r"annotation 2 \(00002.jpg\): class 0 is not one of the 4 classes"),
+        ({"class": "car"}, r"annotation 2 \(00002.jpg\): .*'car'"),
+        ({"bbox_x1": 33}, r"annotation 2 \(00002.jpg\): the box 33 .* is empty"),
+        ({"bbox_y2": "low"}, r"annotation 2 \(00002.jpg\): .*'low'"),
+        ({"fname": "../00002.jpg"}, "annotation 2 .* is not a file name"),
+        ({"fname": 2}, "annotation 2 .* is not a file name"),
+        ({"fname": "00001.jpg"}, "annotation 2: 00001.jpg occurs twice"),
     ],
 )
-def test_a_wrong_annotation_is_named(copy, file, change, says):
+def test_an_error_names_a_wrong_annotation(copy, file, change, message):
     rows = annotations("train" if file == TRAIN[0] else "test")
     rows[1] |= change
     write(copy / file, rows)
-    with pytest.raises(FgbenchError, match=f"{file}, {says}"):
+    with pytest.raises(FgbenchError, match=f"{file}, {message}"):
         cars.load(copy)
 
 
 @pytest.mark.parametrize(
-    ("names", "says"),
+    ("names", "message"),
     [
-        ((*NAMES, "Audi TT 2011"), "the class 'Audi TT 2011' has no image"),
-        ((*NAMES[:3], NAMES[0]), "a class name stands twice"),
+        ((*NAMES, "Audi TT 2011"), "class 'Audi TT 2011' has no image"),
+        ((*NAMES[:3], NAMES[0]), "a class name occurs twice"),
     ],
 )
-def test_wrong_class_names_are_named(copy, names, says):
+def test_an_error_names_a_wrong_class_name(copy, names, message):
     write_names(copy / "devkit/cars_meta.mat", names)
-    with pytest.raises(FgbenchError, match=f"devkit/cars_meta.mat: {says}"):
+    with pytest.raises(FgbenchError, match=f"devkit/cars_meta.mat: {message}"):
         cars.load(copy)
 
 
-def test_missing_extra_and_corrupt_images_and_boxes_outside_are_named(copy):
+def test_check_lists_missing_extra_and_corrupt_images_and_boxes_outside(copy):
     files = cars.load(copy).files
     (copy / files[0]).unlink()
     (copy / files[-1]).write_bytes(b"not an image")
@@ -206,7 +210,7 @@ def test_missing_extra_and_corrupt_images_and_boxes_outside_are_named(copy):
     assert [(f.kind, f.file) for f in health.notes] == [("outside", files[3])]
 
 
-def test_get_says_that_there_is_nothing_to_download_and_what_to_put_where(copy, tmp_path, monkeypatch):
+def test_get_data_explains_how_to_install_the_files_by_hand(copy, tmp_path, monkeypatch):
     place = tmp_path / "elsewhere"
     monkeypatch.setenv("FGBENCH_DATA", str(place))
     with pytest.raises(FgbenchError) as caught:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from fgbench.datasets import cub, datasets
 from fgbench.datasets.check import check
-from fgbench.util.errors import FgbenchError, MissingError
+from fgbench.util.errors import ArgumentError, FgbenchError, MissingError
 
 
 @pytest.fixture
@@ -32,41 +32,41 @@ def test_reads_labels_split_boxes_parts_and_attributes(birds, birds_folder):
     assert values.shape == (3, len(names))
 
 
-def test_a_whole_data_set_has_no_problem(birds):
+def test_check_of_a_complete_data_set_has_no_problems(birds):
     assert check(birds).problems == []
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "says"),
+    ("file", "old", "new", "message"),
     [
         ("train_test_split.txt", "3 1", "3 2", "train_test_split.txt, line 3: '2' is neither"),
         ("train_test_split.txt", "3 1\n", "", "train_test_split.txt: no line for image 3"),
-        ("train_test_split.txt", "3 1\n", "3 1\n99 0\n", "a line for an unknown image 99"),
+        ("train_test_split.txt", "3 1\n", "3 1\n99 0\n", "a line for the unknown image 99"),
         ("image_class_labels.txt", "3 1", "3 x", "image_class_labels.txt, line 3"),
         ("image_class_labels.txt", "3 1", "3 7", "classes \\[7\\] do not agree"),
-        ("images.txt", "2 001", "1 001", "images.txt, line 2: id 1 stands twice"),
+        ("images.txt", "2 001", "1 001", "images.txt, line 2: id 1 occurs twice"),
         ("parts/part_locs.txt", "\n1 2 ", "\n1 1 ", "each once"),
         ("parts/part_locs.txt", "\n1 2 ", "\n1 77 ", "line 2: unknown image or part"),
     ],
 )
-def test_a_wrong_annotation_is_named(copy, file, old, new, says):
+def test_an_error_names_a_wrong_annotation(copy, file, old, new, message):
     path = copy / file
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
-    with pytest.raises(FgbenchError, match=says):
+    with pytest.raises(FgbenchError, match=message):
         cub.load(copy)
 
 
-def test_missing_extra_corrupt_and_truncated_images_are_named(copy):
+def test_check_lists_missing_extra_corrupt_and_truncated_images(copy):
     files = [copy / file for file in cub.load(copy).files]
     files[0].unlink()
     files[1].write_bytes(b"not an image")
     files[2].write_bytes(files[2].read_bytes()[:-300])
     (files[3].parent / "extra.jpg").write_bytes(files[3].read_bytes())
-    found = problems(copy)
+    problems_by_file = problems(copy)
     relative = [file.relative_to(copy).as_posix() for file in files]
-    assert set(found) == {
+    assert set(problems_by_file) == {
         ("missing", relative[0]),
         ("corrupt", relative[1]),
         ("corrupt", relative[2]),
@@ -76,7 +76,7 @@ def test_missing_extra_corrupt_and_truncated_images_are_named(copy):
         _ = cub.load(copy).image_hash
 
 
-def test_grey_recompressed_duplicate_and_outside_are_notes(copy):
+def test_check_notes_grey_recompressed_and_duplicate_images_and_boxes_outside(copy):
     index = cub.load(copy)
     files = [copy / file for file in index.files]
     with Image.open(files[0]) as image:
@@ -95,45 +95,45 @@ def test_grey_recompressed_duplicate_and_outside_are_notes(copy):
     assert ("outside", files[4].name) in kinds
 
 
-def test_a_split_that_is_not_the_official_one_is_a_problem(copy):
+def test_check_reports_a_split_that_is_not_official(copy):
     index = cub.load(copy)
     official = dict(index.annotation_hashes)
     path = copy / "train_test_split.txt"
     path.write_text(path.read_text().replace("1 1", "1 0", 1))
-    found = check(cub.load(copy), official, cub.TABLES).problems
-    assert [(f.kind, f.file) for f in found] == [("annotation", "train_test_split.txt")]
-    assert "17 training and 13 test" in found[0].what
+    reported = check(cub.load(copy), official, cub.TABLES).problems
+    assert [(f.kind, f.file) for f in reported] == [("annotation", "train_test_split.txt")]
+    assert "17 training images and 13 test images" in reported[0].what
 
 
-def test_fingerprint_sees_every_byte_and_annotation_but_not_line_endings(copy):
-    def prints():
+def test_fingerprint_depends_on_image_bytes_and_annotations_but_not_on_line_endings(copy):
+    def hashes():
         index = cub.load(copy)
         return index.image_hash, index.annotation_hashes
 
-    images, annotations = prints()
+    images, annotations = hashes()
     path = copy / "train_test_split.txt"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert prints() == (images, annotations)
+    assert hashes() == (images, annotations)
     file = copy / cub.load(copy).files[7]
     data = bytearray(file.read_bytes())
     data[-3] ^= 1
     file.write_bytes(data)
-    assert prints()[0] != images
+    assert hashes()[0] != images
     path.write_text(path.read_text().replace("1 1", "1 0", 1))
-    changed = prints()[1]
+    changed = hashes()[1]
     assert {kind for kind in changed if changed[kind] != annotations[kind]} == {"split"}
 
 
-def test_first_classes(birds):
+def test_first_classes_selects_the_images_of_the_first_classes(birds):
     two = birds.first_classes(2)
     assert len(two) == 20
     assert two.classes == birds.classes[:2]
     assert two.parts.shape == (20, 15, 3)
-    with pytest.raises(FgbenchError, match="has 3 classes"):
+    with pytest.raises(ArgumentError, match="has 3 classes; 4 of them"):
         birds.first_classes(4)
 
 
-def test_data_is_found_in_the_named_folder_or_said_to_be_missing(copy, monkeypatch):
+def test_find_searches_the_folder_and_its_parent_or_reports_missing_data(copy, monkeypatch):
     with pytest.raises(MissingError, match="fgbench data get cub"):
         datasets["cub"].find()
     monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))

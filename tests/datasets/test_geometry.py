@@ -16,7 +16,7 @@ PLACES = [(50, 33), (30, 41), (44, 52)]
 
 @pytest.fixture
 def index(tmp_path):
-    """Three images with a bright dot each, whose middle is their only keypoint."""
+    """Three images with one bright square each. Its centre is the only keypoint."""
     for number, ((width, height), (x, y)) in enumerate(zip(SIZES, PLACES, strict=True)):
         pixels = np.zeros((height, width, 3), np.uint8)
         pixels[y - 3 : y + 4, x - 3 : x + 4] = 255
@@ -35,22 +35,22 @@ def index(tmp_path):
     )
 
 
-def test_sizes_are_width_and_height(index):
+def test_image_sizes_are_width_and_height(index):
     assert image_sizes(index).tolist() == [list(size) for size in SIZES]
     assert image_sizes(index).dtype == np.int64
 
 
-def test_a_file_that_is_no_image_is_named(index):
+def test_an_error_names_a_file_that_is_not_an_image(index):
     (index.root / "1.png").write_bytes(b"nothing")
-    with pytest.raises(FgbenchError, match=r"1.png does not decode"):
+    with pytest.raises(FgbenchError, match=r"1.png cannot be decoded"):
         image_sizes(index)
     (index.root / "1.png").unlink()
-    with pytest.raises(FgbenchError, match=r"1.png does not decode"):
+    with pytest.raises(FgbenchError, match=r"1.png cannot be decoded"):
         image_sizes(index)
 
 
 @pytest.mark.parametrize("text", ["resize(48)", "resize_short(56) | center_crop(48)", "crop_box | resize(48)"])
-def test_keypoints_lie_on_the_pixels_and_go_back(index, text, tmp_path, monkeypatch):
+def test_keypoints_match_the_pixels_and_convert_back(index, text, tmp_path, monkeypatch):
     monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
     pipeline = Pipeline.parse(text)
     scale, offset = input_geometry(index, pipeline)
@@ -67,7 +67,7 @@ def test_keypoints_lie_on_the_pixels_and_go_back(index, text, tmp_path, monkeypa
     np.testing.assert_allclose(to_original(moved[..., :2], scale, offset), index.parts[..., :2], atol=1e-9)
 
 
-def test_to_input_hides_what_the_image_does_not_show():
+def test_to_input_makes_keypoints_outside_the_input_invisible():
     points = np.array([[[10.0, 20, 1], [0, 20, 1], [10, 90, 1], [10, 20, 0], [5, 35, 1]]])
     moved = to_input(points, np.array([[2.0, 0.5]]), np.array([[-5.0, -1.0]]), 30)
     np.testing.assert_allclose(moved[0, :, 0], [15, -5, 15, 15, 5])
@@ -89,7 +89,7 @@ def test_pixels_are_cut_by_the_boxes_and_errors_name_the_image(index, tmp_path, 
     cut = Pipeline.parse("crop_box | resize(40)")
     with Image.open(index.root / "1.png") as image:
         np.testing.assert_array_equal(cached_pixels(index, cut)[1], cut.decode(image, index.boxes[1]))
-    with pytest.raises(FgbenchError, match=r"0.png: crop_box needs the object's box"):
+    with pytest.raises(FgbenchError, match=r"0.png: crop_box needs the box of the object"):
         cached_pixels(replace(index, boxes=None), cut)
     outside = index.boxes.copy()
     outside[2, 0] = 500

@@ -5,8 +5,7 @@ import pytest
 from reid_folders import MARKET, image, market
 
 from fgbench.cli import data
-from fgbench.datasets import find, market1501, obtain, reid_datasets
-from fgbench.datasets import image_hash as images
+from fgbench.datasets import find, image_hash, market1501, obtain, reid_datasets
 from fgbench.datasets.check import check
 from fgbench.util.errors import FgbenchError
 
@@ -25,7 +24,7 @@ def names(index, rows):
     return [index.files[row] for row in rows]
 
 
-def test_reads_persons_cameras_and_roles_from_the_names(official):
+def test_reads_identities_cameras_and_roles_from_file_names(official):
     index = market1501.load(official)
     split = index.split()
     assert len(index) == 16
@@ -39,7 +38,7 @@ def test_reads_persons_cameras_and_roles_from_the_names(official):
     assert index.cameras[split.query].tolist() == [1, 2, 4]
 
 
-def test_junk_is_no_gallery_and_distractors_are(official):
+def test_the_gallery_contains_distractors_but_no_junk(official):
     index = market1501.load(official)
     split = index.split()
     kept = [name for name in MARKET["bounding_box_test"] if not name.startswith("-1")]
@@ -60,22 +59,22 @@ def test_counts(official):
     assert market1501.COUNTS["gallery"] + market1501.COUNTS["junk"] == 19732
 
 
-def test_training_images_are_labelled_from_zero_and_test_images_say_nothing(official):
+def test_training_images_have_labels_from_0_and_test_images_have_no_labels(official):
     index = market1501.load(official)
     split = index.split()
     training = index.training(split)
     assert training.labels.tolist() == [0, 0, 1, 1, 1]
     assert training.classes == ("2", "7")
     assert training.train.all()
-    seen = index.images(split.gallery)
-    assert seen.files == tuple(names(index, split.gallery))
-    assert seen.ids.tolist() == split.gallery.tolist()
-    assert not seen.labels.any()
-    assert seen.classes == ()
-    assert not seen.train.any()
+    test_images = index.images(split.gallery)
+    assert test_images.files == tuple(names(index, split.gallery))
+    assert test_images.ids.tolist() == split.gallery.tolist()
+    assert not test_images.labels.any()
+    assert test_images.classes == ()
+    assert not test_images.train.any()
 
 
-def test_the_fingerprint_is_of_names_roles_and_bytes(official, copy):
+def test_the_fingerprint_depends_on_names_roles_and_bytes(official, copy):
     index = market1501.load(official)
     assert market1501.load(copy).fingerprint == index.fingerprint
     image(copy / "query" / MARKET["query"][0], 999)
@@ -93,8 +92,8 @@ def test_the_fingerprint_is_of_names_roles_and_bytes(official, copy):
 def test_unchanged_images_are_not_read_again(copy, monkeypatch):
     first = market1501.load(copy).image_hash
     read = []
-    hash_file = images.hash_file
-    monkeypatch.setattr(images, "hash_file", lambda path: read.append(path.name) or hash_file(path))
+    hash_file = image_hash.hash_file
+    monkeypatch.setattr(image_hash, "hash_file", lambda path: read.append(path.name) or hash_file(path))
     assert market1501.load(copy).image_hash == first
     assert read == []
     image(copy / "query" / MARKET["query"][1], 998)
@@ -102,18 +101,18 @@ def test_unchanged_images_are_not_read_again(copy, monkeypatch):
     assert read == [MARKET["query"][1]]
 
 
-def test_a_missing_image_is_named(copy):
+def test_an_error_names_a_missing_image(copy):
     index = market1501.load(copy)
     (copy / index.files[5]).unlink()
-    with pytest.raises(FgbenchError, match=rf"1 of 16 images of market1501 are missing .* {index.files[5]}"):
+    with pytest.raises(FgbenchError, match=rf"1 of 16 images of market1501 are missing in .* {index.files[5]}"):
         assert index.image_hash
 
 
 @pytest.mark.parametrize("folder", list(MARKET))
-def test_a_missing_or_empty_folder_is_named(copy, folder):
+def test_an_error_names_a_missing_or_empty_folder(copy, folder):
     for path in (copy / folder).glob("*.jpg"):
         path.unlink()
-    with pytest.raises(FgbenchError, match=f"{folder} holds no image"):
+    with pytest.raises(FgbenchError, match=f"{folder} contains no image"):
         market1501.load(copy)
     shutil.rmtree(copy / folder)
     with pytest.raises(FgbenchError, match=f"cannot read .*{folder}"):
@@ -121,45 +120,44 @@ def test_a_missing_or_empty_folder_is_named(copy, folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "message"),
     [
-        ("002_c1s1_000451_03.jpg", "the name is not like"),
-        ("0002_c7s1_000451_03.jpg", "the name is not like"),
-        ("0002_c0s1_000451_03.jpg", "the name is not like"),
-        ("0002_c1s1_000451_03.png", "the name is not like"),
-        ("-2_c1s1_000451_03.jpg", "the name is not like"),
-        ("0002c1s1_000451_03.jpg", "the name is not like"),
-        ("a0002_c1s1_000451_03.jpg", "the name is not like"),
-        ("0000_c1s1_000451_03.jpg", "only bounding_box_test may hold distractors"),
-        ("-1_c1s1_000451_03.jpg", "only bounding_box_test may hold distractors"),
+        ("002_c1s1_000451_03.jpg", "the file name does not have the form of"),
+        ("0002_c7s1_000451_03.jpg", "the file name does not have the form of"),
+        ("0002_c0s1_000451_03.jpg", "the file name does not have the form of"),
+        ("0002_c1s1_000451_03.png", "the file name does not have the form of"),
+        ("-2_c1s1_000451_03.jpg", "the file name does not have the form of"),
+        ("0002c1s1_000451_03.jpg", "the file name does not have the form of"),
+        ("a0002_c1s1_000451_03.jpg", "the file name does not have the form of"),
+        ("0000_c1s1_000451_03.jpg", "only bounding_box_test may contain distractors"),
+        ("-1_c1s1_000451_03.jpg", "only bounding_box_test may contain distractors"),
     ],
 )
 @pytest.mark.parametrize("folder", ["bounding_box_train", "query"])
-def test_a_name_that_does_not_fit_is_told(copy, folder, name, says):
+def test_an_error_names_a_malformed_file_name(copy, folder, name, message):
     image(copy / folder / name, 1)
-    with pytest.raises(FgbenchError, match=f"{folder}/{name}: {says}"):
+    with pytest.raises(FgbenchError, match=f"{folder}/{name}: {message}"):
         market1501.load(copy)
 
 
 @pytest.mark.parametrize("folder", ["query", "bounding_box_test"])
-def test_a_person_of_training_and_test_is_named(copy, folder):
+def test_an_error_names_a_person_in_training_and_test(copy, folder):
     image(copy / folder / "0007_c1s1_000451_01.jpg", 1)
     with pytest.raises(FgbenchError, match=r"person 7 of the training image bounding_box_train/0007_c3s3_077419_02"):
         market1501.load(copy)
 
 
-def test_check_finds_what_is_wrong_by_name(copy):
+def test_check_lists_missing_corrupt_and_extra_images(copy):
     index = market1501.load(copy)
-    whole = check(index)
-    assert whole.problems == whole.notes == []
-    assert whole.images == 16
+    complete = check(index)
+    assert complete.problems == complete.notes == []
+    assert complete.images == 16
     (copy / index.files[0]).unlink()
     (copy / index.files[6]).write_bytes(b"no image")
     cut = (copy / index.files[7]).read_bytes()
     (copy / index.files[7]).write_bytes(cut[: len(cut) // 2])
     image(copy / "query/0001_c3s1_000301_00.jpg", 7)
-    found = check(index)
-    assert {(f.kind, f.file) for f in found.problems} == {
+    assert {(f.kind, f.file) for f in check(index).problems} == {
         ("missing", index.files[0]),
         ("corrupt", index.files[6]),
         ("corrupt", index.files[7]),
@@ -167,24 +165,24 @@ def test_check_finds_what_is_wrong_by_name(copy):
     }
 
 
-def test_check_holds_counts_against_the_official_ones_and_names_the_folder(official):
-    found = check(market1501.load(official), None, market1501.TABLES, market1501.COUNTS).problems
-    assert {(f.file, f.what) for f in found} >= {
+def test_check_compares_counts_with_the_official_ones(official):
+    problems = check(market1501.load(official), None, market1501.TABLES, market1501.COUNTS).problems
+    assert {(f.file, f.what) for f in problems} >= {
         ("bounding_box_train", "5 training images, but the official data have 12936"),
         ("bounding_box_train", "2 persons for training, but the official data have 751"),
         ("query", "3 queries, but the official data have 3368"),
         ("bounding_box_test", "2 junk images, but the official data have 3819"),
     }
-    assert not any("cameras" in f.what for f in found)
+    assert not any("cameras" in f.what for f in problems)
 
 
-def test_a_missing_camera_is_found(copy):
+def test_check_reports_a_missing_camera(copy):
     (copy / "bounding_box_test" / MARKET["bounding_box_test"][1]).unlink()
-    found = check(market1501.load(copy), None, market1501.TABLES, market1501.COUNTS).problems
-    assert ("bounding_box_test", "5 cameras, but the official data have 6") in {(f.file, f.what) for f in found}
+    problems = check(market1501.load(copy), None, market1501.TABLES, market1501.COUNTS).problems
+    assert ("bounding_box_test", "5 cameras, but the official data have 6") in {(f.file, f.what) for f in problems}
 
 
-def test_queries_whom_no_other_camera_shows_are_noted(copy):
+def test_check_notes_queries_without_a_match_by_another_camera(copy):
     index = market1501.load(copy)
     assert index.unmatched(index.split()).tolist() == []
     (copy / "bounding_box_test/0003_c1s6_015641_01.jpg").unlink()
@@ -193,12 +191,12 @@ def test_queries_whom_no_other_camera_shows_are_noted(copy):
     assert [(f.kind, f.file) for f in check(index).notes] == [("unmatched", "query/0003_c4s6_015641_00.jpg")]
 
 
-def test_an_unknown_split_names_the_known_one(official):
+def test_an_unknown_split_suggests_a_known_one(official):
     with pytest.raises(FgbenchError, match="no split named 'oficial'; did you mean 'official'"):
         market1501.load(official).split("oficial")
 
 
-def test_get_says_where_to_ask_and_what_to_put_where(copy, tmp_path, monkeypatch):
+def test_get_data_explains_how_to_install_the_files_by_hand(copy, tmp_path, monkeypatch):
     place = tmp_path / "elsewhere"
     monkeypatch.setenv("FGBENCH_DATA", str(place))
     with pytest.raises(FgbenchError) as caught:
@@ -213,7 +211,7 @@ def test_get_says_where_to_ask_and_what_to_put_where(copy, tmp_path, monkeypatch
     assert find("market1501") is reid_datasets["market1501"]
 
 
-def test_the_command_checks_it(copy, monkeypatch, capsys):
+def test_the_command_prints_the_check(copy, monkeypatch, capsys):
     monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))
     assert data.check_data("market1501") is False
     text = capsys.readouterr().out

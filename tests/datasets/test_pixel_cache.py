@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fgbench.datasets import pixel_cache as pixels
+from fgbench.datasets import pixel_cache
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import cached_pixels, pixel_key
 from fgbench.util.errors import FgbenchError
@@ -15,48 +15,48 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
 
 
-def test_holds_what_decoding_gives(birds):
+def test_cached_pixels_equal_the_decoded_images(birds):
     cached = cached_pixels(birds, PIPELINE)
     assert cached.shape == (30, 24, 24, 3)
     with Image.open(birds.root / birds.files[17]) as image:
         assert np.array_equal(cached[17], PIPELINE.decode(image))
 
 
-def test_key_follows_content_and_preprocessing_alone(birds):
+def test_key_depends_on_images_and_deterministic_steps_only(birds):
     assert pixel_key(birds, PIPELINE) == pixel_key(birds, Pipeline.parse("resize_short(24) | center_crop(24)"))
     assert pixel_key(birds, PIPELINE) != pixel_key(birds, Pipeline.parse("resize_short(25) | center_crop(24)"))
     assert pixel_key(birds, PIPELINE) != pixel_key(birds.first_classes(2), PIPELINE)
 
 
-def test_goes_on_where_it_was_interrupted(birds, monkeypatch):
-    monkeypatch.setattr(pixels, "CHUNK", 8)
-    whole = pixels._decode
-    seen = []
+def test_an_interrupted_call_is_continued(birds, monkeypatch):
+    monkeypatch.setattr(pixel_cache, "CHUNK", 8)
+    original = pixel_cache._decode
+    decoded = []
 
     def failing(index, row, pipeline):
-        seen.append(row)
+        decoded.append(row)
         if row == 20:
             raise KeyboardInterrupt
-        return whole(index, row, pipeline)
+        return original(index, row, pipeline)
 
-    monkeypatch.setattr(pixels, "_decode", failing)
+    monkeypatch.setattr(pixel_cache, "_decode", failing)
     with pytest.raises(KeyboardInterrupt):
         cached_pixels(birds, PIPELINE)
-    seen.clear()
-    monkeypatch.setattr(pixels, "_decode", lambda *a: (seen.append(a[1]), whole(*a))[1])
+    decoded.clear()
+    monkeypatch.setattr(pixel_cache, "_decode", lambda *a: (decoded.append(a[1]), original(*a))[1])
     result = np.array(cached_pixels(birds, PIPELINE))
-    assert min(seen) == 16
+    assert min(decoded) == 16
     with Image.open(birds.root / birds.files[3]) as image:
         assert np.array_equal(result[3], PIPELINE.decode(image))
 
 
-def test_second_call_decodes_nothing(birds, monkeypatch):
+def test_the_second_call_decodes_nothing(birds, monkeypatch):
     cached_pixels(birds, PIPELINE)
-    monkeypatch.setattr(pixels, "_decode", None)
+    monkeypatch.setattr(pixel_cache, "_decode", None)
     assert cached_pixels(birds, PIPELINE).shape == (30, 24, 24, 3)
 
 
-def test_corrupt_image_is_named(birds, birds_folder, tmp_path):
+def test_an_error_names_a_corrupt_image(birds, birds_folder, tmp_path):
     import shutil
 
     from fgbench.datasets import cub
@@ -68,7 +68,7 @@ def test_corrupt_image_is_named(birds, birds_folder, tmp_path):
         cached_pixels(index, PIPELINE)
 
 
-def test_no_room_on_the_disk_is_said_before_anything_is_written(birds, monkeypatch):
-    monkeypatch.setattr(pixels.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10})())
+def test_a_full_disk_is_an_error_before_anything_is_written(birds, monkeypatch):
+    monkeypatch.setattr(pixel_cache.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10})())
     with pytest.raises(FgbenchError, match="FGBENCH_CACHE"):
         cached_pixels(birds, PIPELINE)

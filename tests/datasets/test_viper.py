@@ -8,7 +8,7 @@ import pytest
 from reid_folders import VIPER_PERSONS, image, viper
 
 from fgbench.datasets import obtain, reid_datasets
-from fgbench.datasets import viper as data
+from fgbench.datasets import viper as viper_module
 from fgbench.datasets.check import check
 from fgbench.util.errors import FgbenchError
 
@@ -24,26 +24,26 @@ def copy(official, tmp_path):
 
 
 def test_reads_persons_and_cameras(official):
-    index = data.load(official)
+    index = viper_module.load(official)
     assert index.identities.tolist() == [*VIPER_PERSONS, *VIPER_PERSONS]
     assert index.cameras.tolist() == [1] * 8 + [2] * 8
     assert index.files[:2] == ("cam_a/000_0.bmp", "cam_a/001_45.bmp")
     assert index.files[8:10] == ("cam_b/000_90.bmp", "cam_b/001_135.bmp")
 
 
-def test_halves_are_disjoint_and_both_directions_are_there(official):
-    index = data.load(official)
+def test_halves_are_disjoint_and_give_two_splits_each(official):
+    index = viper_module.load(official)
     assert [split.name for split in index.splits] == [f"{n}{way}" for n in range(1, 11) for way in "ab"]
     for split in index.splits:
-        learned, searched = (set(index.identities[rows].tolist()) for rows in (split.train, split.query))
-        assert len(learned) == len(searched) == 4
-        assert learned | searched == set(VIPER_PERSONS)
+        train_persons, test_persons = (set(index.identities[rows].tolist()) for rows in (split.train, split.query))
+        assert len(train_persons) == len(test_persons) == 4
+        assert train_persons | test_persons == set(VIPER_PERSONS)
         assert len(split.train) == 8
         assert set(index.cameras[split.train].tolist()) == {1, 2}
         assert index.identities[split.gallery].tolist() == index.identities[split.query].tolist()
-        ways = (1, 2) if split.name.endswith("a") else (2, 1)
-        assert set(index.cameras[split.query].tolist()) == {ways[0]}
-        assert set(index.cameras[split.gallery].tolist()) == {ways[1]}
+        query_camera, gallery_camera = (1, 2) if split.name.endswith("a") else (2, 1)
+        assert set(index.cameras[split.query].tolist()) == {query_camera}
+        assert set(index.cameras[split.gallery].tolist()) == {gallery_camera}
         assert len(index.unmatched(split)) == 0
     for first, second in zip(index.splits[::2], index.splits[1::2], strict=True):
         assert first.number == second.number
@@ -53,15 +53,15 @@ def test_halves_are_disjoint_and_both_directions_are_there(official):
 
 
 def test_splits_differ_between_numbers_and_are_equal_between_calls(official, copy):
-    one, two = data.load(official), data.load(copy)
+    one, two = viper_module.load(official), viper_module.load(copy)
     np.random.default_rng(1).random(3)
     assert [s.train.tolist() for s in one.splits] == [s.train.tolist() for s in two.splits]
     assert one.annotation_hashes == two.annotation_hashes
     assert len({tuple(split.train.tolist()) for split in one.splits}) > 7
 
 
-def test_the_roles_are_part_of_the_fingerprint(official):
-    index = data.load(official)
+def test_the_fingerprint_depends_on_the_roles(official):
+    index = viper_module.load(official)
     first, second, *rest = index.splits
     other = replace(index, splits=(replace(first, query=first.gallery, gallery=first.query), second, *rest))
     assert other.fingerprint != index.fingerprint
@@ -69,56 +69,56 @@ def test_the_roles_are_part_of_the_fingerprint(official):
     assert {kind for kind in hashes if other.annotation_hashes[kind] != hashes[kind]} == {"split"}
 
 
-def test_halves_stay_what_they_were():
-    """A change here would change every published number."""
-    split, _ = data._both_ways(list(range(632)), 1)
+def test_halves_are_the_published_ones():
+    """Every published value depends on these halves."""
+    split, _ = viper_module._two_splits(list(range(632)), 1)
     assert len(split.query) == 316
-    assert split.query[:6].tolist() == FIRST_OF_THE_FIRST
+    assert split.query[:6].tolist() == FIRST_QUERIES
     counts = np.zeros(632)
     for number in range(1, 11):
-        counts[data._both_ways(list(range(632)), number)[0].query] += 1
+        counts[viper_module._two_splits(list(range(632)), number)[0].query] += 1
     assert abs(counts.std() - np.sqrt(10 / 4)) < 0.2
 
 
-FIRST_OF_THE_FIRST = [1, 2, 6, 10, 11, 12]
+FIRST_QUERIES = [1, 2, 6, 10, 11, 12]
 
 
 @pytest.mark.parametrize("camera", ["cam_a", "cam_b"])
-def test_a_missing_camera_is_named(copy, camera):
+def test_an_error_names_a_missing_image_or_folder(copy, camera):
     other = {"cam_a": "cam_b", "cam_b": "cam_a"}[camera]
     lost = next((copy / camera).glob("246_*.bmp"))
     kept = next((copy / other).glob("246_*.bmp"))
     lost.unlink()
     with pytest.raises(FgbenchError, match=f"{other}/{kept.name}: {camera} has no image of person 246"):
-        data.load(copy)
+        viper_module.load(copy)
     shutil.rmtree(copy / camera)
     with pytest.raises(FgbenchError, match=f"cannot read .*{camera}"):
-        data.load(copy)
+        viper_module.load(copy)
 
 
 @pytest.mark.parametrize("name", ["01_90.bmp", "0001_90.bmp", "001.bmp", "001_90.jpg", "x001_90.bmp", "001_.bmp"])
-def test_a_name_that_does_not_fit_is_told(copy, name):
+def test_an_error_names_a_malformed_file_name(copy, name):
     image(copy / "cam_b" / name, 1)
-    with pytest.raises(FgbenchError, match=f"cam_b/{name}: the name is not like 000_45.bmp"):
-        data.load(copy)
+    with pytest.raises(FgbenchError, match=f"cam_b/{name}: the file name does not have the form of 000_45.bmp"):
+        viper_module.load(copy)
 
 
-def test_two_images_of_a_person_in_a_camera_are_named(copy):
+def test_an_error_names_a_second_image_of_a_person_in_a_camera(copy):
     image(copy / "cam_b/001_180.bmp", 1)
-    with pytest.raises(FgbenchError, match=r"cam_b/001_180.bmp: person 001 has 001_135.bmp, too"):
-        data.load(copy)
+    with pytest.raises(FgbenchError, match=r"cam_b/001_180.bmp: person 001 also has 001_135.bmp"):
+        viper_module.load(copy)
 
 
-def test_too_few_persons_are_refused(copy):
+def test_too_few_persons_are_an_error(copy):
     for path in copy.rglob("*.bmp"):
         if int(path.name[:3]) > 2:
             path.unlink()
     with pytest.raises(FgbenchError, match="3 persons are too few"):
-        data.load(copy)
+        viper_module.load(copy)
 
 
-def test_check_names_corrupt_and_missing_images_and_wrong_counts(copy):
-    index = data.load(copy)
+def test_check_lists_corrupt_and_missing_images_and_wrong_counts(copy):
+    index = viper_module.load(copy)
     assert check(index).problems == []
     (copy / index.files[2]).write_bytes(b"BM")
     (copy / index.files[9]).unlink()
@@ -126,12 +126,12 @@ def test_check_names_corrupt_and_missing_images_and_wrong_counts(copy):
         ("corrupt", index.files[2]),
         ("missing", index.files[9]),
     }
-    found = check(data.load(viper(copy)), None, data.TABLES, data.COUNTS).problems
-    assert ("cam_a and cam_b", "16 images, but the official data have 1264") in {(f.file, f.what) for f in found}
-    assert not any("splits" in f.what or "cameras" in f.what for f in found)
+    problems = check(viper_module.load(viper(copy)), None, viper_module.TABLES, viper_module.COUNTS).problems
+    assert ("cam_a and cam_b", "16 images, but the official data have 1264") in {(f.file, f.what) for f in problems}
+    assert not any("splits" in f.what or "cameras" in f.what for f in problems)
 
 
-def test_get_downloads_the_official_archive(official, tmp_path, monkeypatch, serve):
+def test_get_data_downloads_the_official_archive(official, tmp_path, monkeypatch, serve):
     site = tmp_path / "site"
     site.mkdir()
     with zipfile.ZipFile(site / "VIPeR.v1.0.zip", "w") as archive:
