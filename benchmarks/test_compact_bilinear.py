@@ -33,7 +33,7 @@ def ours():
 
 def each_location():
     layer, x = sketch(), maps()
-    return inference(lambda: layer.at_each(x, x).mean(dim=(2, 3)))
+    return inference(lambda: layer.at_each_location(x, x).mean(dim=(2, 3)))
 
 
 def one_inverse():

@@ -1,1 +1,1 @@
-"""The arithmetic of the papers, one idea a file."""
+"""The differentiable operations of the papers: one idea per file."""

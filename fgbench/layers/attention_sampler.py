@@ -1,7 +1,7 @@
-"""Attention-based sampling of an image (TASN: Zheng, Fu, Zha and Luo, CVPR 2019).
+"""Attention-based image sampling (TASN: Zheng, Fu, Zha and Luo, CVPR 2019).
 
-Rows and columns are drawn apart. An axis has a density, the largest attention of each of its rows or columns; the
-samples stand where the integral of the density passes equal steps, so that they are dense where attention is large.
+The sampler treats columns and rows independently. The density of an axis is the maximum of the attention over the
+other axis. Samples lie at equal steps of the integral of the density, and are therefore dense where attention is large.
 """
 
 from typing import Literal, NamedTuple, get_args
@@ -10,20 +10,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fgbench.util.errors import FgbenchError, nearest
+from fgbench.util.errors import ArgumentError, nearest
 
 Reading = Literal["paper", "code"]
 
 CLIP_ROUNDS = 5
-"""How often the official code clips the densities and spreads what it cut off."""
+"""Number of times that the official code clips the densities and redistributes the clipped mass."""
 
 
 class Coordinates(NamedTuple):
-    """Where an image is sampled, in pixels of the image: 0 is the centre of the first pixel.
+    """Sampling coordinates in pixels of the image; 0 is the centre of the first pixel.
 
     Attributes:
-        x: (B, size), the columns, float64, never decreasing along an image.
-        y: (B, size), the rows.
+        x: (B, size) float64, column coordinates, non-decreasing in each image.
+        y: (B, size) float64, row coordinates, non-decreasing in each image.
     """
 
     x: Tensor
@@ -39,38 +39,49 @@ def attention_sample(
     squared: bool = False,
     magnification: float = 4.0,
 ) -> Tensor:
-    """Images resampled so that what is attended to is large; bilinear between pixels.
+    """Resample images so that regions of high attention are magnified.
 
-    The gradient reaches the images and never the attention, as in the official code.
+    Values between pixels are interpolated bilinearly. The gradient reaches the images and never the attention, as in
+    the official code.
 
     Args:
         images: (B, C, H, W), floating point.
-        attention: (B, h, w), not negative; an image without any attention is sampled evenly.
+        attention: (B, h, w), non-negative. An image whose attention is zero everywhere is sampled uniformly.
         size: side of the result in pixels.
-        reading: see `sampling_coordinates`, as for the two arguments below.
-        squared: whether the attention is squared first.
-        magnification: the limit of the density in the reading `code`.
+        reading: see `sampling_coordinates`.
+        squared: see `sampling_coordinates`.
+        magnification: see `sampling_coordinates`.
 
     Returns:
-        (B, C, size, size), of the images' type.
+        (B, C, size, size), with the dtype of the images.
 
     Raises:
-        FgbenchError: images not (B, C, H, W) or not floating point, another number of maps than of images, and as
-            `sampling_coordinates`.
+        ArgumentError: the images are not (B, C, H, W) or not floating point, the number of maps differs from the number
+            of images, or `sampling_coordinates` raises.
+
+    Example:
+        All attention is in the right half, so that all samples are.
+
+        >>> import torch
+        >>> images = torch.tensor([[[[0.0, 1.0, 2.0, 3.0]]]])
+        >>> attention_sample(images, torch.tensor([[[0.0, 1.0]]]), 2).tolist()
+        [[[[2.0, 3.0], [2.0, 3.0]]]]
     """
     if images.dim() != 4 or not images.numel() or not images.is_floating_point():
-        raise FgbenchError(
-            f"sampling from images of {tuple(images.shape)}, {images.dtype}", "give (B, C, H, W) of floating point"
+        raise ArgumentError(
+            f"cannot sample from images of shape {tuple(images.shape)} and type {images.dtype}",
+            "give floating-point images (B, C, H, W)",
         )
     if attention.shape[:1] != images.shape[:1]:
-        raise FgbenchError(
-            f"attention of {tuple(attention.shape)} for images of {tuple(images.shape)}", "give one map (h, w) an image"
+        raise ArgumentError(
+            f"attention {tuple(attention.shape)} does not fit images {tuple(images.shape)}",
+            "give one map (h, w) per image",
         )
     height, width = images.shape[2:]
-    where = sampling_coordinates(
+    coordinates = sampling_coordinates(
         attention, size, height, width, reading=reading, squared=squared, magnification=magnification
     )
-    return _bilinear(images, where.x, where.y)
+    return _interpolate(images, coordinates.x, coordinates.y)
 
 
 @torch.no_grad()
@@ -84,60 +95,75 @@ def sampling_coordinates(
     squared: bool = False,
     magnification: float = 4.0,
 ) -> Coordinates:
-    """The columns and rows at which `attention_sample` samples.
+    """Compute the columns and rows at which `attention_sample` samples.
 
-    The reading `paper` is F_x(n) = sum over j <= n of max over i of A_ij, the same along y, and the inverses of both.
-    Left open is how a map meets an image: here a cell of the map covers its share of the pixels evenly, and sample i
-    of n stands where the integral is (i + 1/2) / n of the whole, so that an even map gives the usual bilinear resize.
+    The reading `paper` inverts F_x(n) = sum_{j <= n} max_i A_ij, and F_y likewise. The paper does not define how map
+    cells correspond to pixels. Here each cell covers an equal share of the pixels with constant density, and sample i
+    of n lies where the integral reaches (i + 1/2) / n of the total, so that constant attention gives the usual bilinear
+    resize.
 
-    The reading `code` is the official MXNet operator: the map is brought to the image's size, corners on corners; the
-    densities are limited; the integral starts with one output pixel at the first pixel, whatever its density, and
-    sample i stands at i / n of the whole. Up to there the operator reads before its array: here that is the first
-    pixel. For images that are not square, which the operator does not take, a density is in multiples of the even one.
+    The reading `code` is the official MXNet operator:
+
+    1. The map is resized to the size of the image with aligned corners.
+    2. The densities are clipped.
+    3. The integral starts at the first pixel with the mass of one output pixel, whatever the density there.
+    4. Sample i lies where the integral reaches i / n of the total.
+
+    The operator reads before the start of its array for samples that fall before the first pixel; here they lie on the
+    first pixel. The operator accepts square images only; for other images, densities are relative to the uniform one.
 
     Args:
-        attention: (B, h, w), not negative; an image without any attention is sampled evenly.
+        attention: (B, h, w), non-negative. An image whose attention is zero everywhere is sampled uniformly.
         size: number of samples along each axis.
-        height: H, of the image in pixels.
-        width: W, of the image in pixels.
+        height: H, height of the image in pixels.
+        width: W, width of the image in pixels.
         reading: `paper` or `code`.
-        squared: whether the attention is squared, after it is resized if it is. The official code squares the
-            structure map and not the detail map; the paper squares none.
-        magnification: in the reading `code`, how many times the even density is allowed at first; 4 in the official
-            code. The larger of the axes' peaks is cut to the smaller as well, and what is cut off is spread evenly,
-            `CLIP_ROUNDS` times, so that a density may end a little above. Without effect in the reading `paper`.
+        squared: square the attention first; with the reading `code`, after the resize. The official code squares the
+            structure map and not the detail map. The paper squares neither.
+        magnification: upper limit of the density in the first round of the reading `code`, relative to the uniform
+            density; 4 in the official code. Each of the `CLIP_ROUNDS` rounds also clips both axes to the smaller of
+            their maxima and redistributes the clipped mass uniformly, so that the final density can slightly exceed
+            the limit. The reading `paper` ignores it.
 
     Returns:
-        The coordinates, within the image.
+        The coordinates, all inside the image.
 
     Raises:
-        FgbenchError: attention not (B, h, w), negative or not finite; a size, height or width below 1; a
-            magnification below 1; an unknown reading.
+        ArgumentError: the attention is not (B, h, w), is negative or is not finite; a size, height or width is below 1;
+            the magnification is below 1; or the reading is unknown.
+
+    Example:
+        The third cell of four is twice as dense as the others: two of the five columns lie in it (pixels 8 to 11).
+
+        >>> import torch
+        >>> coordinates = sampling_coordinates(torch.tensor([[[1.0, 1.0, 2.0, 1.0]]]), 5, 16, 16)
+        >>> coordinates.x.tolist()
+        [[1.5, 5.5, 8.5, 10.5, 13.5]]
     """
     _check(attention, size, height, width, reading, magnification)
     attention = attention.to(torch.promote_types(attention.dtype, torch.float32))
-    # Only ratios count. Dividing by the peak keeps the square within the range of the type.
+    # Only ratios matter. Division by the maximum keeps the square within the range of the dtype.
     attention = attention / attention.amax((1, 2), keepdim=True).clamp(min=torch.finfo(attention.dtype).tiny)
     if reading == "code":
         attention = F.interpolate(attention[:, None], (height, width), mode="bilinear", align_corners=True)[:, 0]
     if squared:
         attention = attention.square()
-    along_x, along_y = _density(attention.amax(1)), _density(attention.amax(2))
+    along_x, along_y = _density(attention.amax(1)), _density(attention.amax(2))  # (B, w), (B, h)
     if reading == "paper":
         return Coordinates(_invert_cells(along_x, size, width), _invert_cells(along_y, size, height))
-    along_x, along_y = _limit(along_x, along_y, magnification)
+    along_x, along_y = _clip_densities(along_x, along_y, magnification)
     return Coordinates(_invert_pixels(along_x, size), _invert_pixels(along_y, size))
 
 
 def _density(marginal: Tensor) -> Tensor:
-    """(B, n) in multiples of an even density: float64, of mean 1, and even where there is no attention."""
+    """Normalise (B, n) to float64 of mean 1; uniform where the marginal is zero everywhere."""
     marginal = marginal.double()
     mean = marginal.mean(1, keepdim=True)
     return torch.where(mean > 0, marginal / mean, 1.0)
 
 
-def _limit(x: Tensor, y: Tensor, magnification: float) -> tuple[Tensor, Tensor]:
-    """Both densities cut to the smaller of their peaks, and to `magnification` in the first round."""
+def _clip_densities(x: Tensor, y: Tensor, magnification: float) -> tuple[Tensor, Tensor]:
+    """Clip both densities to the smaller of their maxima, and to `magnification` in the first round."""
     top = magnification
     for _ in range(CLIP_ROUNDS):
         limit = torch.minimum(x.amax(1, keepdim=True), y.amax(1, keepdim=True)).clamp(max=top)
@@ -148,53 +174,53 @@ def _limit(x: Tensor, y: Tensor, magnification: float) -> tuple[Tensor, Tensor]:
 
 
 def _invert_cells(density: Tensor, size: int, pixels: int) -> Tensor:
-    """Samples at the middles of `size` equal shares of the mass; the density is even within a cell."""
+    """Return (B, size): the midpoints of `size` equal shares of the mass; the density is constant within a cell."""
     share = (torch.arange(size, dtype=density.dtype, device=density.device) + 0.5) / size
     edges = _invert(F.pad(density.cumsum(1), (1, 0)), share)
-    # Cell edges are counted from the border of the image, pixels from the centre of the first.
+    # Cell edges count from the border of the image, pixels from the centre of the first pixel.
     return (edges * (pixels / density.shape[1]) - 0.5).clamp(0, pixels - 1)
 
 
 def _invert_pixels(density: Tensor, size: int) -> Tensor:
-    """Samples at the starts of `size` equal shares of the mass; the integral is linear between pixel centres."""
+    """Return (B, size): the starts of `size` equal shares of the mass; the integral is linear between pixel centres."""
     share = torch.arange(size, dtype=density.dtype, device=density.device) / size
     one_sample = torch.full_like(density[:, :1], density.shape[1] / size)
     return _invert(torch.cat([one_sample, density[:, 1:]], dim=1).cumsum(1), share)
 
 
 def _invert(integral: Tensor, share: Tensor) -> Tensor:
-    """The place along (B, n) where an integral reaches these shares (size,) of its last value; 0 if from the start."""
+    """Return the positions at which integrals (B, n) reach fractions (size,) of their last value: (B, size)."""
     wanted = integral[:, -1:] * share
-    # The first index that is high enough: the one before is not, so that the step between them is above 0.
+    # `after` is the first index that reaches the value, so that the step from `before` to `after` is above 0.
     after = torch.searchsorted(integral, wanted)
     before = (after - 1).clamp(min=0)
     low, high = integral.gather(1, before), integral.gather(1, after)
     return before + ((wanted - low) / (high - low).clamp(min=torch.finfo(low.dtype).tiny)).clamp(0, 1)
 
 
-def _bilinear(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """(B, C, H, W) at all pairs of the rows y (B, m) and the columns x (B, n): (B, C, m, n)."""
+def _interpolate(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Interpolate (B, C, H, W) bilinearly at all pairs of rows y (B, m) and columns x (B, n): (B, C, m, n)."""
     height, width = images.shape[2:]
-    # A grid of 16 bits would be a quarter of a pixel off in an image of 512.
+    # A 16-bit grid would be wrong by a quarter of a pixel in an image of 512 pixels.
     exact = images.to(torch.promote_types(images.dtype, torch.float32))
     columns = (x * (2 / max(width - 1, 1)) - 1)[:, None, :].expand(-1, y.shape[1], -1)
     rows = (y * (2 / max(height - 1, 1)) - 1)[:, :, None].expand(-1, -1, x.shape[1])
-    grid = torch.stack([columns, rows], dim=3).to(exact.dtype)
+    grid = torch.stack([columns, rows], dim=3).to(exact.dtype)  # (B, m, n, 2)
     return F.grid_sample(exact, grid, padding_mode="border", align_corners=True).to(images.dtype)
 
 
 def _check(attention: Tensor, size: int, height: int, width: int, reading: str, magnification: float) -> None:
     if reading not in get_args(Reading):
-        raise FgbenchError(f"unknown reading {reading!r}", nearest(reading, get_args(Reading)))
+        raise ArgumentError(f"unknown reading {reading!r}", nearest(reading, get_args(Reading)))
     if attention.dim() != 3 or not attention.numel():
-        raise FgbenchError(f"sampling by attention of {tuple(attention.shape)}", "give (B, h, w): one map an image")
+        raise ArgumentError(f"cannot sample by attention of shape {tuple(attention.shape)}", "give maps (B, h, w)")
     if min(size, height, width) < 1:
-        raise FgbenchError(f"sampling {size} pixels a side from {height} x {width}", "give numbers of 1 or more")
+        raise ArgumentError(f"cannot sample {size} pixels per side from {height} x {width} pixels", "give 1 or more")
     if not magnification >= 1:
-        raise FgbenchError(f"a magnification limited to {magnification}", "give 1, for even sampling, or more")
+        raise ArgumentError(f"the magnification limit is {magnification}", "give 1 (uniform sampling) or more")
     smallest, largest = attention.aminmax()
-    if not (smallest >= 0 and largest < float("inf")):  # written so that NaN is refused too
-        raise FgbenchError(
-            f"sampling by attention from {float(smallest):g} to {float(largest):g}",
-            "it must be finite and not negative: take features after a ReLU",
+    if not (smallest >= 0 and largest < float("inf")):  # also refuses NaN
+        raise ArgumentError(
+            f"the attention ranges from {float(smallest):g} to {float(largest):g}",
+            "it must be finite and not negative: use features after a ReLU",
         )

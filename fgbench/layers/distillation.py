@@ -1,38 +1,43 @@
-"""Soft-target distillation from part to master net (TASN: Zheng, Fu, Zha and Luo, CVPR 2019)."""
+"""Soft-target distillation from the part net to the master net (TASN: Zheng, Fu, Zha and Luo, CVPR 2019)."""
 
 import torch
 from torch import Tensor
 
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
-def distill(student_logits: Tensor, teacher_logits: Tensor, temperature: float, *, detach: bool) -> Tensor:
-    """Cross-entropy of the student's softened classes under the teacher's.
+def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float, *, detach: bool) -> Tensor:
+    """Compute the cross-entropy between the softened class probabilities of teacher and student.
 
-    L_soft = - sum_i q_teacher_i log q_student_i with q = softmax(z / T), averaged over the batch. There is no factor
-    T^2, neither in the paper nor in the official code: the weight of the loss is the caller's.
+    L_soft = - sum_i q_teacher_i log q_student_i with q = softmax(z / T), averaged over the batch. Neither the paper nor
+    the official code has a factor T^2. The caller applies the weight of the loss.
 
     Args:
         student_logits: (B, K), of the master net.
         teacher_logits: (B, K), of the part net.
         temperature: T, above 0; 10 in the official code.
-        detach: whether the teacher is a constant. The official code's is not: there the gradient reaches both nets.
+        detach: treat the teacher as constant. The official code does not: its gradient reaches both nets.
 
     Returns:
         A scalar.
 
     Raises:
-        FgbenchError: logits of two shapes, not (B, K) or empty, or a temperature not above 0.
+        ArgumentError: the logits differ in shape, are not (B, K) or are empty, or the temperature is not above 0.
+
+    Example:
+        Uniform predictions over four classes have the loss log 4.
+
+        >>> import torch
+        >>> distillation_loss(torch.zeros(2, 4), torch.zeros(2, 4), 10.0, detach=True)
+        tensor(1.3863)
     """
     if student_logits.shape != teacher_logits.shape or student_logits.dim() != 2 or not student_logits.numel():
-        raise FgbenchError(
-            f"distilling logits of {tuple(teacher_logits.shape)} into {tuple(student_logits.shape)}",
-            "both are (B, K), for the same images and the same classes",
+        raise ArgumentError(
+            f"teacher logits {tuple(teacher_logits.shape)} do not fit student logits {tuple(student_logits.shape)}",
+            "give (B, K) for the same images and the same classes",
         )
     if not temperature > 0:
-        raise FgbenchError(
-            f"distilling at a temperature of {temperature}", "give one above 0; the official code has 10"
-        )
+        raise ArgumentError(f"the temperature is {temperature}", "give one above 0; the official code has 10")
     teacher = teacher_logits.detach() if detach else teacher_logits
-    wanted = torch.softmax(teacher / temperature, dim=1)
-    return -(wanted * torch.log_softmax(student_logits / temperature, dim=1)).sum(1).mean()
+    soft_targets = torch.softmax(teacher / temperature, dim=1)  # (B, K)
+    return -(soft_targets * torch.log_softmax(student_logits / temperature, dim=1)).sum(1).mean()

@@ -8,49 +8,66 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 from fgbench.util.numeric.matmul import linear, product
 
 BLOCK = 1 << 13
-"""Points whose sums are taken in the precision of the points; those of blocks are added in float64."""
+"""Points per block. Sums within a block have the precision of the points; blocks are added in float64."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gmm:
-    """A mixture of K Gaussians in D dimensions."""
+    """A mixture of K Gaussians with diagonal covariances in D dimensions.
+
+    Example:
+        >>> import torch
+        >>> means = torch.tensor([[-1.0], [1.0]])
+        >>> gmm = Gmm(weights=torch.tensor([0.5, 0.5]), means=means, variances=torch.ones(2, 1))
+        >>> gmm.posteriors(torch.tensor([[0.0], [0.5]]))
+        tensor([[0.5000, 0.5000],
+                [0.2689, 0.7311]])
+    """
 
     weights: Tensor
-    """(K,), sums to one."""
+    """(K,), of sum one."""
     means: Tensor
-    """(K, D)"""
+    """(K, D), centres of the components."""
     variances: Tensor
-    """(K, D)"""
+    """(K, D), diagonals of the covariances."""
 
     def log_joint(self, x: Tensor) -> Tensor:
-        """log(weight * density) of points (..., D) under each component, (..., K)."""
+        """Compute log(weight * density) of points (..., D) under each component: (..., K)."""
         centre, slope, constant = self._linear()
-        return constant + _lifted(x, centre) @ slope
+        return constant + _lift(x, centre) @ slope
 
     def posteriors(self, x: Tensor) -> Tensor:
-        """Probability of each component given each point: (..., D) to (..., K)."""
+        """Compute the probability of each component given each point (..., D): (..., K)."""
         return self.log_joint(x).softmax(dim=-1)
 
     def log_likelihood(self, x: Tensor) -> float:
-        """Mean log density of points (N, D)."""
+        """Compute the mean log density of points (N, D)."""
         total = sum(float(self.log_joint(block).logsumexp(dim=1).double().sum()) for block in _blocks(x))
         return total / len(x)
 
     def moments(self, x: Tensor, *, likelihood: bool = False) -> "Moments":
-        """Sums over points (B, N, D) of the powers of each, weighted by its posteriors; their likelihood if asked."""
+        """Compute the sums of points and of their squares, weighted by the posteriors.
+
+        Args:
+            x: (B, N, D) points.
+            likelihood: compute the log-likelihood, too.
+        """
         centre, slope, constant = self._linear()
         batch, _, dims = x.shape
-        mass, powers = x.new_zeros(batch, len(constant)), x.new_zeros(batch, len(constant), 2 * dims)
+        mass, powers = (
+            x.new_zeros(batch, len(constant)),
+            x.new_zeros(batch, len(constant), 2 * dims),
+        )  # (B, K), (B, K, 2 D)
         log_likelihood = 0.0 if likelihood else math.nan
         rows = max(1, _block_values(x) // (batch * max(len(constant), 2 * dims)))
         for block in torch.split(x, rows, dim=1):
-            lifted = _lifted(block, centre)
+            lifted = _lift(block, centre)  # (B, n, 2 D)
             joint = linear(lifted.flatten(0, 1), slope.T, constant).view(batch, -1, len(constant))
-            share = joint.softmax(dim=2)
+            share = joint.softmax(dim=2)  # (B, n, K), the posteriors
             if likelihood:
                 top = joint.max(dim=2, keepdim=True)
                 log_likelihood += float((top.values - share.gather(2, top.indices).log()).double().sum())
@@ -59,9 +76,13 @@ class Gmm:
         return Moments(centre, mass, powers[:, :, :dims], powers[:, :, dims:], log_likelihood)
 
     def _linear(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean of the mixture (D,), and what makes log densities linear in the powers of points about it.
+        """Write the log densities as linear functions of the points and their squares.
 
-        About the mean the expansion of the square stays exact enough in float32 for data far from the origin.
+        Points are taken relative to the mean of the mixture: the expanded square then stays accurate in float32 for
+        data far from the origin.
+
+        Returns:
+            The mean of the mixture (D,), the slopes (2 D, K) and the constants (K,).
         """
         centre = self.weights @ self.means
         means, precision = self.means - centre, 1 / self.variances
@@ -76,10 +97,10 @@ class Gmm:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Sums over the points of each of B sets, taken about `centre` and weighted by posteriors."""
+    """Posterior-weighted sums over the points of B sets; points are taken relative to `centre`."""
 
     centre: Tensor
-    """(D,)"""
+    """(D,), mean of the mixture."""
     mass: Tensor
     """(B, K), sums of the posteriors."""
     first: Tensor
@@ -87,11 +108,11 @@ class Moments:
     second: Tensor
     """(B, K, D), sums of their squares."""
     log_likelihood: float
-    """Of all points together; NaN where it was not asked for."""
+    """Log-likelihood of all points together; NaN if not computed."""
 
 
-def _lifted(x: Tensor, centre: Tensor) -> Tensor:
-    """(..., D) to (..., 2 D): points about `centre` and their squares, so that one product of matrices serves both."""
+def _lift(x: Tensor, centre: Tensor) -> Tensor:
+    """Return points (..., D) relative to `centre`, and their squares, (..., 2 D), for use in one matrix product."""
     lifted = x.new_empty(*x.shape[:-1], 2 * x.shape[-1])
     points, squares = lifted.chunk(2, dim=-1)
     torch.sub(x, centre, out=points)
@@ -100,10 +121,10 @@ def _lifted(x: Tensor, centre: Tensor) -> Tensor:
 
 
 def _weighted_sums(share: Tensor, x: Tensor) -> Tensor:
-    """(B, N, K) weights of points (B, N, D) to (B, K, D).
+    """Compute the sums (B, K, D) of points x (B, N, D) with weights `share` (B, N, K).
 
-    In many dimensions nearly every point belongs to one component alone. Weights too small to change a digit are then
-    passed over, as VLFeat does with those below 1e-6.
+    In many dimensions nearly every point belongs to a single component. Weights that are too small to change a digit
+    are then skipped. VLFeat skips those below 1e-6.
     """
     if share.device.type != "cpu" or len(share) > 1:
         return share.transpose(1, 2) @ x
@@ -118,7 +139,7 @@ def _weighted_sums(share: Tensor, x: Tensor) -> Tensor:
 
 
 def _block_values(x: Tensor) -> int:
-    """Values of a block's posteriors: what stays in a core's cache; on a GPU, what keeps it busy."""
+    """Return the number of posteriors per block: few enough for the cache of a core, or enough to use a whole GPU."""
     return 1 << 19 if x.device.type == "cpu" else 1 << 26
 
 
@@ -138,26 +159,38 @@ def fit_gmm(
     Args:
         x: (N, D) points, float32 or float64.
         components: K.
-        generator: draws the first centres.
-        iterations: of EM at most.
-        tolerance: EM stops when the mean log-likelihood rises by less.
-        variance_floor: least variance, as a share of the largest variance of the data in any dimension
-            (VLFeat's covariance bound in the official B-CNN code).
-        kmeans_iterations: of k-means at most.
-        start: (K, D) first centres instead of k-means++.
+        generator: source of the initial centres.
+        iterations: maximum number of EM iterations.
+        tolerance: EM stops when the mean log-likelihood increases by less.
+        variance_floor: lower limit of the variances, as a fraction of the largest variance of the data in any
+            dimension (VLFeat's covariance bound in the official B-CNN code).
+        kmeans_iterations: maximum number of k-means iterations.
+        start: (K, D) initial centres that replace k-means++.
+
+    Returns:
+        The mixture.
 
     Raises:
-        FgbenchError: fewer points than components, or points that are not finite.
+        ArgumentError: the points are not (N, D), fewer than the components, or not finite.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[0.0], [2.0], [10.0], [12.0]], dtype=torch.float64)
+        >>> fit_gmm(x, 2, generator=torch.Generator(), start=x[[0, 2]]).means.round().tolist()
+        [[1.0], [11.0]]
     """
     if x.dim() != 2 or len(x) < components:
-        raise FgbenchError(f"{components} components need as many points; here are {tuple(x.shape)}")
+        raise ArgumentError(f"points {tuple(x.shape)} are too few for a mixture of {components} components")
     if not torch.isfinite(x).all():
-        raise FgbenchError("a Gaussian mixture of points that are not finite")
+        raise ArgumentError("the points for the Gaussian mixture are not finite")
+    # Centre the data, which keeps float32 accurate.
     shift = x.mean(dim=0)
     x = x - shift
     floor = max(variance_floor * float(x.var(dim=0, correction=0).max()), torch.finfo(x.dtype).tiny * 1e6)
+    # Initialise by k-means++ and k-means.
     centres = start - shift if start is not None else _first_centres(x, components, generator)
     gmm = _from_clusters(x, _kmeans(x, centres, kmeans_iterations), components, floor)
+    # Iterate EM until the likelihood stops rising.
     last = -math.inf
     for _ in range(iterations):
         gmm, likelihood = _em_step(x, gmm, floor)
@@ -168,14 +201,15 @@ def fit_gmm(
 
 
 def _blocks(x: Tensor) -> Iterator[Tensor]:
+    """Split points (N, D) into blocks of `BLOCK` points."""
     for start in range(0, len(x), BLOCK):
         yield x[start : start + BLOCK]
 
 
 def _first_centres(x: Tensor, components: int, generator: torch.Generator) -> Tensor:
-    """k-means++ on at most 100 points a component."""
-    chosen = torch.randperm(len(x), generator=generator)[: 100 * components].to(x.device)
-    sample = x[chosen]
+    """Draw centres (K, D) by k-means++ on at most 100 points per component."""
+    rows = torch.randperm(len(x), generator=generator)[: 100 * components].to(x.device)
+    sample = x[rows]
     centres = [sample[0]]
     distance = (sample - centres[0]).square().sum(1)
     for _ in range(1, components):
@@ -188,7 +222,10 @@ def _first_centres(x: Tensor, components: int, generator: torch.Generator) -> Te
 
 
 def _kmeans(x: Tensor, centres: Tensor, iterations: int) -> Tensor:
-    """Nearest centre of each point after Lloyd's iterations; a centre that loses all its points stays where it is."""
+    """Run Lloyd's iterations and return the index of the nearest centre of each point (N,).
+
+    A centre without points does not move.
+    """
     labels = torch.full((len(x),), -1, device=x.device)
     for _ in range(iterations):
         half = 0.5 * centres.square().sum(1)
@@ -203,7 +240,10 @@ def _kmeans(x: Tensor, centres: Tensor, iterations: int) -> Tensor:
 
 
 def _from_clusters(x: Tensor, labels: Tensor, components: int, floor: float) -> Gmm:
-    """Moments of each cluster; an empty one gets the whole data's."""
+    """Build a mixture from the moments of each cluster.
+
+    A cluster of fewer than two points gets the variance of all data.
+    """
     count = torch.bincount(labels, minlength=components).to(x.dtype)
     zero = torch.zeros(components, x.shape[1], dtype=x.dtype, device=x.device)
     safe = count.clamp(min=1)[:, None]
@@ -216,13 +256,16 @@ def _from_clusters(x: Tensor, labels: Tensor, components: int, floor: float) -> 
 
 
 def _em_step(x: Tensor, gmm: Gmm, floor: float) -> tuple[Gmm, float]:
-    """One iteration; returns the new mixture and the mean log-likelihood of the old one."""
-    found = [gmm.moments(block[None], likelihood=True) for block in _blocks(x)]
+    """Run one EM iteration; return the new mixture and the mean log-likelihood of the old one."""
+    # E step: moments of each block, added in float64.
+    block_moments = [gmm.moments(block[None], likelihood=True) for block in _blocks(x)]
     count, sums, squares = (
-        torch.stack([getattr(part, name)[0].double() for part in found]).sum(dim=0)
+        torch.stack([getattr(moments, name)[0].double() for moments in block_moments]).sum(dim=0)
         for name in ("mass", "first", "second")
     )
-    centre, likelihood = found[0].centre.double(), sum(part.log_likelihood for part in found)
+    centre = block_moments[0].centre.double()
+    likelihood = sum(moments.log_likelihood for moments in block_moments)
+    # M step.
     safe = count.clamp(min=1e-10)[:, None]
     means = sums / safe
     variances = (squares / safe - means.square()).clamp(min=floor)

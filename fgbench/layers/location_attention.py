@@ -1,21 +1,27 @@
-"""The location softmax of Wu and Wang, what is expected under it, and its penalty (arXiv 1709.05769, section 3.3)."""
+"""The location softmax, the expectation under it, and the attention penalty (Wu and Wang, arXiv 1709.05769, 3.3)."""
 
 import torch
 from torch import Tensor, nn
 
 from fgbench.layers.spatial_lstm import SCALE
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 class LocationSoftmax(nn.Module):
-    """Equation 3, read as a softmax over all locations: the printed denominator lacks exp.
+    """Equation 3 as a softmax over all locations; the printed denominator lacks exp.
 
     Args:
         height: of the grid of locations.
         width: of the grid of locations.
         hidden: channels of the state.
-        generator: draws the weights U, uniform in +-`scale`.
+        generator: source of the weights U, uniform in +-`scale`.
         scale: of the weights.
+
+    Example:
+        >>> import torch
+        >>> softmax = LocationSoftmax(height=2, width=2, hidden=3, generator=torch.Generator())
+        >>> softmax(torch.zeros(1, 3)).tolist()
+        [[[0.25, 0.25], [0.25, 0.25]]]
     """
 
     def __init__(
@@ -26,16 +32,16 @@ class LocationSoftmax(nn.Module):
         self.weight = nn.Parameter(torch.empty(height * width, hidden).uniform_(-scale, scale, generator=generator))
 
     def extra_repr(self) -> str:
-        """The sizes, for the printed module."""
+        """Return the sizes for the printed module."""
         return f"height={self.height}, width={self.width}, hidden={self.weight.shape[1]}"
 
     def forward(self, h: Tensor) -> Tensor:
-        """The attention L of a state: (B, H, W), which sums to one over the locations; argument as for `logits`."""
+        """Compute the attention L of states (B, hidden): (B, H, W), whose sum over the locations is one."""
         logits = self.logits(h)
         return logits.flatten(1).softmax(dim=1).view_as(logits)
 
     def logits(self, h: Tensor) -> Tensor:
-        """What the attention is the softmax of, U^T h.
+        """Compute the logits U^T h of the attention.
 
         Args:
             h: (B, hidden).
@@ -44,37 +50,43 @@ class LocationSoftmax(nn.Module):
             (B, H, W).
 
         Raises:
-            FgbenchError: `h` has other channels than the layer's.
+            ArgumentError: `h` is not (B, hidden).
         """
         if h.ndim != 2 or h.shape[1] != self.weight.shape[1]:
-            raise FgbenchError(f"a location softmax over (B, {self.weight.shape[1]}) was given {tuple(h.shape)}")
+            raise ArgumentError(f"the state has the shape {tuple(h.shape)}, not (B, {self.weight.shape[1]})")
         return (h @ self.weight.T).view(-1, self.height, self.width)
 
 
 def printed_expectation(x: Tensor, logits: Tensor) -> Tensor:
-    """Equations 3 and 4 with the bounds as printed: at (i, j) the sums run over u <= i and v <= j.
+    """Compute equations 3 and 4 with the bounds as printed: at (i, j) the sums run over u <= i and v <= j.
 
     Args:
-        x: (B, D, H, W), what the paper calls B.
+        x: (B, D, H, W), called B in the paper.
         logits: (B, H, W), U^T h before the softmax; finite.
 
     Returns:
-        (B, D, H, W); at (i, j) the mean of x at u <= i, v <= j under the softmax of the logits there.
+        (B, D, H, W); at (i, j) the mean of x over u <= i, v <= j under the softmax of the logits there.
 
     Raises:
-        FgbenchError: `x` and `logits` differ in batch, height or width.
+        ArgumentError: `x` and `logits` differ in batch, height or width.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[[[1.0, 3.0, 8.0]]]])
+        >>> printed_expectation(x, torch.zeros(1, 1, 3))
+        tensor([[[[1., 2., 4.]]]])
     """
     if x.ndim != 4 or logits.shape != (x.shape[0], *x.shape[2:]):
-        raise FgbenchError(f"logits of {tuple(logits.shape)} do not fit an expectation over {tuple(x.shape)}")
+        raise ArgumentError(f"logits {tuple(logits.shape)} do not fit maps {tuple(x.shape)}")
     mean, total = _running_mean(x, logits, dim=-1)
     return _running_mean(mean, total, dim=-2)[0]
 
 
 def _running_mean(x: Tensor, logits: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """The mean of x up to every place of `dim` under the softmax of the logits up to there, and their log-sum-exp.
+    """Compute the mean of x up to each position of `dim` under the softmax of the logits, and their log-sum-exp.
 
-    Each step moves the mean towards the next x by that one's share of the sum so far. Quotients of cumulative sums of
-    exp(logits - maximum) would be 0 / 0 wherever the maximum comes later and is some hundred larger.
+    Each step moves the mean towards the next x by its share of the sum so far. Quotients of cumulative sums of
+    exp(logits - maximum) would be 0 / 0 wherever a much larger maximum comes later.
     """
     total = logits.logcumsumexp(dim)
     shares = (logits - total).exp().unsqueeze(1).unbind(dim)
@@ -85,13 +97,23 @@ def _running_mean(x: Tensor, logits: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 def attention_penalty(attention: Tensor, tau: float) -> Tensor:
-    """The second term of equation 5 without its factor lambda: sum over u, v of (tau - L_uv)^2.
+    """Compute the second term of equation 5 without its factor lambda: sum over u, v of (tau - L_uv)^2.
 
     Args:
         attention: (B, H, W), from `LocationSoftmax`.
-        tau: the paper asks for tau >= K^2 / D and gives no value.
+        tau: the paper requires tau >= K^2 / D and gives no value.
 
     Returns:
         A scalar, the mean over the batch.
+
+    Raises:
+        ArgumentError: `attention` is not (B, H, W).
+
+    Example:
+        >>> import torch
+        >>> attention_penalty(torch.tensor([[[0.5, 0.5]], [[1.0, 0.0]]]), tau=0.5)
+        tensor(0.2500)
     """
+    if attention.ndim != 3:
+        raise ArgumentError(f"the attention has the shape {tuple(attention.shape)}, not (B, H, W)")
     return (tau - attention).square().sum(dim=(1, 2)).mean()

@@ -5,37 +5,56 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 @dataclass(frozen=True, slots=True)
 class Pca:
-    """A projection onto principal components."""
+    """A projection onto principal components.
+
+    Example:
+        >>> import torch
+        >>> pca = Pca(mean=torch.tensor([1.0, 1.0]), components=torch.tensor([[0.0, 1.0]]))
+        >>> pca.project(torch.tensor([[5.0, 3.0]])).tolist()
+        [[2.0]]
+    """
 
     mean: Tensor
-    """(D,)"""
+    """(D,), mean of the points."""
     components: Tensor
-    """(d, D), orthonormal rows, the largest variance first."""
+    """(d, D), orthonormal rows in order of decreasing variance."""
 
     def project(self, x: Tensor) -> Tensor:
-        """(..., D) to (..., d)."""
+        """Project points (..., D) to (..., d)."""
         return (x - self.mean) @ self.components.T
 
 
 def fit_pca(x: Tensor, dims: int) -> Pca:
-    """The `dims` directions of largest variance of x (N, D), each signed so that its largest entry is positive.
+    """Fit the directions of largest variance.
+
+    Args:
+        x: (N, D) points.
+        dims: d, number of directions.
+
+    Returns:
+        The projection; the entry of largest magnitude of each direction is positive.
 
     Raises:
-        FgbenchError: fewer points or dimensions than `dims`, or a value that is not finite.
+        ArgumentError: there are fewer points or dimensions than `dims`, or a value is not finite.
+
+    Example:
+        >>> import torch
+        >>> fit_pca(torch.tensor([[0.0, 0.0], [3.0, 4.0], [-3.0, -4.0]]), dims=1).components
+        tensor([[0.6000, 0.8000]])
     """
     if x.dim() != 2 or min(x.shape) < dims:
-        raise FgbenchError(f"PCA to {dims} dimensions of points of shape {tuple(x.shape)}")
+        raise ArgumentError(f"points {tuple(x.shape)} are too few for a PCA to {dims} dimensions")
     if not torch.isfinite(x).all():
-        raise FgbenchError("PCA of points that are not finite")
-    mean = x.double().mean(dim=0)
+        raise ArgumentError("the points for the PCA are not finite")
+    mean = x.double().mean(dim=0)  # (D,)
     centred = x - mean.to(x.dtype)
-    covariance = (centred.T @ centred).double() / (len(x) - 1)
-    _, vectors = torch.linalg.eigh(covariance)
-    components = vectors.flip(1)[:, :dims].T
+    covariance = (centred.T @ centred).double() / (len(x) - 1)  # (D, D)
+    _, vectors = torch.linalg.eigh(covariance)  # ascending eigenvalues
+    components = vectors.flip(1)[:, :dims].T  # (d, D)
     largest = components.gather(1, components.abs().argmax(dim=1, keepdim=True))
     return Pca(mean.to(x.dtype), (components * largest.sign()).to(x.dtype).contiguous())

@@ -1,9 +1,11 @@
-"""The recurrence of the two-dimensional LSTM over all cells of a grid, one anti-diagonal after the other.
+"""The recurrence of the two-dimensional LSTM over all cells of a grid, computed by anti-diagonals.
 
-A cell reads the cell above it and the cell to its left, so the cells of one anti-diagonal do not need each other: the
-grid takes H + W - 1 steps, not H * W. States are stored one diagonal after the other, each with the cells outside the
-grid that the next diagonal reads. A stored diagonal has then one cell more than the next diagonal has in the grid:
-without its last cell it lists the neighbours above, without its first cell the neighbours to the left.
+A cell reads the cell above it and the cell to its left. The cells of one anti-diagonal are therefore independent, and
+the grid takes H + W - 1 steps instead of H * W.
+
+States are stored diagonal by diagonal, each with the cells outside the grid that the next diagonal reads. A stored
+diagonal then has one cell more than the next diagonal has in the grid: without its last cell it lists the neighbours
+above, and without its first cell the neighbours to the left.
 """
 
 from typing import Any
@@ -26,26 +28,36 @@ def spatial_scan(
     *,
     tanh_last: bool,
 ) -> Tensor:
-    """Equation 2 of Wu and Wang; `fgbench.layers.spatial_lstm.SpatialLstm` checks what it is given and calls this.
+    """Compute equation 2 of Wu and Wang over a grid; `fgbench.layers.spatial_lstm.SpatialLstm` checks the arguments.
 
     The gates are stored in the order f^l, i, o, g, f^r, `hidden` rows each.
 
     Args:
         x: (H, W, B, D).
         weight_x: (5 * hidden, D).
-        weight_up: (R, hidden), what the first R rows of gates read of the state above.
-        weight_left: (R, hidden), what the last R rows of gates read of the state to the left.
+        weight_up: (R, hidden), weights of the state above in the first R rows of the gates.
+        weight_left: (R, hidden), weights of the state to the left in the last R rows of the gates.
         bias: (5 * hidden,), or None.
         h0: (B, hidden), h outside the grid.
         c0: (B, hidden), c outside the grid.
-        tanh_last: h = tanh(c*o), not o*tanh(c).
+        tanh_last: h = tanh(c*o) instead of o*tanh(c).
 
     Returns:
         (H, W, B, hidden), h of every cell.
+
+    Example:
+        With zero weights all sigmoid gates are 1/2 and g is 0, so that c is the mean of the two neighbours and
+        h = tanh(c) / 2.
+
+        >>> import torch
+        >>> x, weight_x, weight = torch.zeros(2, 2, 1, 1), torch.zeros(5, 1), torch.zeros(5, 1)
+        >>> h0, c0 = torch.zeros(1, 1), torch.ones(1, 1)
+        >>> spatial_scan(x, weight_x, weight, weight, None, h0, c0, tanh_last=False).flatten()
+        tensor([0.3808, 0.3808, 0.3808, 0.3808])
     """
     height, width = x.shape[:2]
-    # Under autocast x and the states may be of half precision; a long recurrence keeps to that of its weights.
-    x, h0, c0 = (given.to(weight_x.dtype) for given in (x, h0, c0))
+    # Under autocast x and the states can have half precision; a long recurrence needs the precision of its weights.
+    x, h0, c0 = (tensor.to(weight_x.dtype) for tensor in (x, h0, c0))
     with torch.autocast(x.device.type, enabled=False):
         h: Tensor = _Scan.apply(  # type: ignore[no-untyped-call]
             x.flatten(0, 1), weight_x, weight_up, weight_left, bias, h0, c0, (height, width), tanh_last
@@ -54,10 +66,10 @@ def spatial_scan(
 
 
 class _Scan(torch.autograd.Function):
-    """Equation 2 over all cells of a grid, diagonal by diagonal, with its gradient by hand.
+    """Equation 2 over all cells of a grid, diagonal by diagonal, with a hand-written gradient.
 
-    By hand, because the gradients of the weights are then one product over all cells, and because every step then
-    writes into memory that was set aside before. In the names below `d` is a gradient: `dh` is that of h.
+    With the hand-written gradient, the gradients of the weights are one product over all cells, and every step writes
+    into preallocated memory. Names that start with `d` are gradients: `dh` is the gradient of h.
     """
 
     @staticmethod
@@ -73,17 +85,21 @@ class _Scan(torch.autograd.Function):
         size: tuple[int, int],
         tanh_last: bool,
     ) -> Tensor:
+        # The part of all gates that reads the input: (H * W * B, 5 * hidden), diagonal by diagonal.
         gates = linear(_by_diagonal(x, size), weight_x, bias)
-        h, c = (state.repeat(_stored(size), 1) for state in (h0, c0))
-        up, left = _readers(weight_up)
+        # Stored states (cells * B, hidden), initially those outside the grid, and their views for each diagonal.
+        h, c = (state.repeat(_stored_cells(size), 1) for state in (h0, c0))
+        up, left = _reading_columns(weight_up)
         hs, cs = _diagonals(h, size), _diagonals(c, size)
         for gate, (h_up, h_left, h_here), (c_up, c_left, c_here) in zip(_split(gates, hs), hs, cs, strict=True):
+            # Add the part of the gates that reads the neighbours, then apply the non-linearities in place.
             gate[:, up] += linear(h_up, weight_up)
             gate[:, left] += linear(h_left, weight_left)
             f_l, i, o, g, f_r = gate.chunk(5, dim=1)
             for sigmoid in (f_l, i, o, f_r):
                 sigmoid.sigmoid_()
             g.tanh_()
+            # c = g * i + c_left * f_r + c_up * f_l
             torch.mul(g, i, out=c_here).addcmul_(c_left, f_r).addcmul_(c_up, f_l)
             if tanh_last:
                 torch.mul(c_here, o, out=h_here).tanh_()
@@ -99,16 +115,19 @@ class _Scan(torch.autograd.Function):
         x, weight_x, weight_up, weight_left, gates, h, c = ctx.saved_tensors
         size = ctx.size
         dgates, dh, dc = torch.empty_like(gates), torch.zeros_like(h), torch.zeros_like(c)
-        up, left = _readers(weight_up)
+        up, left = _reading_columns(weight_up)
         hs, cs, dhs, dcs = (_diagonals(state, size) for state in (h, c, dh, dc))
-        given, gate_parts, dgate_parts = (_split(part, hs) for part in (_by_diagonal(gradient, size), gates, dgates))
+        outer_dhs, gate_parts, dgate_parts = (
+            _split(part, hs) for part in (_by_diagonal(gradient, size), gates, dgates)
+        )
         for step in reversed(range(len(hs))):
             gate, dgate = gate_parts[step], dgate_parts[step]
             f_l, i, o, g, f_r = gate.chunk(5, dim=1)
             df_l, di, do, dg, df_r = dgate.chunk(5, dim=1)
             (_, _, h_here), (c_up, c_left, c_here) = hs[step], cs[step]
             (dh_up, dh_left, dh_here), (dc_up, dc_left, dc_here) = dhs[step], dcs[step]
-            dh_here += given[step]
+            # Gradient of the output: the one from outside, plus that of the later diagonals.
+            dh_here += outer_dhs[step]
             if ctx.tanh_last:
                 inner = dh_here * (1 - h_here.square())
                 torch.mul(inner, c_here, out=do)
@@ -117,73 +136,83 @@ class _Scan(torch.autograd.Function):
                 squashed = c_here.tanh()
                 torch.mul(dh_here, squashed, out=do)
                 dc_here.addcmul_(dh_here * o, 1 - squashed.square())
+            # Gradients of the gates after their non-linearities, and of the neighbours' c.
             for factor, into in ((c_up, df_l), (g, di), (i, dg), (c_left, df_r)):
                 torch.mul(dc_here, factor, out=into)
             dc_up.addcmul_(dc_here, f_l)
             dc_left.addcmul_(dc_here, f_r)
+            # Gradients of the gates before their non-linearities, and of the neighbours' h.
             for sigmoid, into in ((f_l, df_l), (i, di), (o, do), (f_r, df_r)):
                 into.mul_(sigmoid).mul_(1 - sigmoid)
             dg.mul_(1 - g.square())
             dh_up += product(dgate[:, up], weight_up)
             dh_left += product(dgate[:, left], weight_left)
-            for done in (dh_here, dc_here):  # only the cells outside the grid are left for the sums below
-                done.zero_()
+            # The sums below must contain only the cells outside the grid.
+            for finished in (dh_here, dc_here):
+                finished.zero_()
         return (
             _by_row(product(dgates, weight_x), size) if ctx.needs_input_grad[0] else None,
             product(dgates.T, _by_diagonal(x, size)),
-            product(dgates[:, up].T, torch.cat([above for above, _, _ in hs])),
-            product(dgates[:, left].T, torch.cat([before for _, before, _ in hs])),
+            product(dgates[:, up].T, torch.cat([h_up for h_up, _, _ in hs])),
+            product(dgates[:, left].T, torch.cat([h_left for _, h_left, _ in hs])),
             dgates.sum(dim=0) if ctx.biased else None,
-            dh.view(_stored(size), x.shape[1], h.shape[1]).sum(dim=0),
-            dc.view(_stored(size), x.shape[1], h.shape[1]).sum(dim=0),
+            dh.view(_stored_cells(size), x.shape[1], h.shape[1]).sum(dim=0),
+            dc.view(_stored_cells(size), x.shape[1], h.shape[1]).sum(dim=0),
             None,
             None,
         )
 
 
-def _readers(weight: Tensor) -> tuple[slice, slice]:
-    """The columns of the gates that read the cell above, and of those that read the cell to the left."""
-    read, hidden = weight.shape
-    return slice(0, read), slice(5 * hidden - read, 5 * hidden)
+def _reading_columns(weight: Tensor) -> tuple[slice, slice]:
+    """Return the columns of the gates that read the cell above, and of those that read the cell to the left."""
+    reading, hidden = weight.shape
+    return slice(0, reading), slice(5 * hidden - reading, 5 * hidden)
 
 
-def _stored(size: tuple[int, int]) -> int:
-    """The cells of a grid with the row above it and the column to the left of it, without the corner."""
+def _stored_cells(size: tuple[int, int]) -> int:
+    """Count the cells of a grid with the row above it and the column to the left of it, without the corner."""
     height, width = size
     return (height + 1) * (width + 1) - 1
 
 
 def _diagonals(states: Tensor, size: tuple[int, int]) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Views of stored states (cells * B, hidden), for every diagonal: the cells above, those to the left, its own."""
+    """Return views of stored states (cells * B, hidden) for each diagonal.
+
+    Returns:
+        For each diagonal of n cells: the neighbours above, the neighbours to the left and the diagonal itself,
+        (n * B, hidden) each.
+    """
     height, width = size
-    batch = len(states) // _stored(size)
+    batch = len(states) // _stored_cells(size)
     counts = [min(d, height - 1) - max(d - width + 1, 0) + 1 for d in range(height + width - 1)]
     stored = torch.split(states, [batch * (count + 1) for count in counts] + [batch])
     views = []
     for d, count in enumerate(counts):
-        first = batch if d < width - 1 else 0  # after the cell above the grid, if the next diagonal reads it
+        # If the next diagonal reads a cell above the grid, that cell comes first.
+        first = batch if d < width - 1 else 0
         views.append((stored[d][:-batch], stored[d][batch:], stored[d + 1][first : first + batch * count]))
     return views
 
 
 def _split(cells: Tensor, diagonals: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, ...]:
+    """Split rows (H * W * B, D), diagonal by diagonal."""
     return torch.split(cells, [len(here) for _, _, here in diagonals])
 
 
 def _order(size: tuple[int, int], device: torch.device) -> Tensor:
-    """The cells of a grid, numbered row by row, in the order of the diagonals and from top to bottom in each."""
+    """Return the indices (H * W,) of cells, counted row by row, in the order of the diagonals, each from the top."""
     height, width = size
     rows, columns = torch.arange(height, device=device)[:, None], torch.arange(width, device=device)
     return ((rows + columns) * height + rows).flatten().argsort()
 
 
 def _by_diagonal(cells: Tensor, size: tuple[int, int]) -> Tensor:
-    """(H * W, B, D), row by row, as (H * W * B, D), diagonal by diagonal."""
+    """Reorder (H * W, B, D), row by row, to (H * W * B, D), diagonal by diagonal."""
     return cells.index_select(0, _order(size, cells.device)).flatten(0, 1)
 
 
 def _by_row(cells: Tensor, size: tuple[int, int]) -> Tensor:
-    """The inverse of `_by_diagonal`."""
+    """Invert `_by_diagonal`."""
     height, width = size
     cells = cells.view(height * width, -1, cells.shape[1])
     return cells.index_select(0, _order(size, cells.device).argsort())

@@ -22,7 +22,7 @@ from fgbench.layers.bilinear import (
     signed_sqrt,
     symmetric_half,
 )
-from fgbench.layers.compact_bilinear import projection
+from fgbench.layers.compact_bilinear import build_projection
 from fgbench.methods.base import Method, Options, Outputs, Task, linear_head, methods
 from fgbench.util.errors import FgbenchError
 
@@ -63,7 +63,7 @@ class Bcnn(Method):
         self.streams = nn.ModuleList(backbones[:1] if self.symmetric else backbones)
         self.options = options
         channels = backbones[0].channels, backbones[1].channels
-        self.pool = pooling(options.pooling, channels, options.dims, generator)
+        self.pool = build_pooling(options.pooling, channels, options.dims, generator)
         self.levels = tuple(range(1, options.pyramid + 1))
         features = channels[0] * channels[1] if options.pooling == "full" else options.dims
         features *= sum(level**2 for level in self.levels)
@@ -101,8 +101,8 @@ class Bcnn(Method):
         return [self.classifier] if group == "classifier" else list(self.streams)
 
 
-def pooling(
+def build_pooling(
     kind: Pooling, channels: tuple[int, int], dims: int, generator: torch.Generator
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """What pools two maps to one vector an image; a module where it has random hashes or vectors."""
-    return bilinear_pool if kind == "full" else projection(kind, channels, dims, generator)
+    return bilinear_pool if kind == "full" else build_projection(kind, channels, dims, generator)

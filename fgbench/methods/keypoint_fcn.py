@@ -10,7 +10,7 @@ from fgbench.backbones import Backbone
 from fgbench.layers.bilinear import l2_normalize, signed_sqrt
 from fgbench.layers.coordinate_transfer import coordinate_transfer
 from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
-from fgbench.methods.bcnn import Pooling, pooling
+from fgbench.methods.bcnn import Pooling, build_pooling
 from fgbench.methods.localizer import Localizer, Mode
 from fgbench.util.errors import FgbenchError
 
@@ -81,7 +81,7 @@ class KeypointFcn(Method):
         if options.holistic == "fc7":
             features += described.channels
         elif options.holistic != "none":
-            self.pool = pooling(options.holistic, (channels, channels), options.dims, generator)
+            self.pool = build_pooling(options.holistic, (channels, channels), options.dims, generator)
             features += channels**2 if options.holistic == "full" else options.dims
         self.classifier = linear_head(features, task.classes, generator, options.classifier_std)
 
@@ -110,7 +110,7 @@ class KeypointFcn(Method):
         ]
         looked, maps, top = parts if len(parts) == 3 else parts * 3
         scores = self.localizer.score(looked)
-        found = self.localizer.find(scores)
+        found = self.localizer.find_keypoints(scores)
         true = None if target is None else target.keypoints
         points = found if true is None else true
         described = []

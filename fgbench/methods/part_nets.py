@@ -12,7 +12,7 @@ from fgbench.datasets.bird_parts import BODY, HEAD
 from fgbench.layers.bilinear import l2_normalize, signed_sqrt
 from fgbench.layers.boxes import crop_boxes, keypoint_boxes
 from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
-from fgbench.methods.bcnn import Pooling, pooling
+from fgbench.methods.bcnn import Pooling, build_pooling
 from fgbench.methods.keypoint_fcn import KeypointOptions
 from fgbench.methods.localizer import Localizer
 from fgbench.util.errors import FgbenchError
@@ -61,7 +61,7 @@ class PartNets(Method):
         self.pools, self.own = nn.ModuleDict(), nn.ModuleDict()
         wide = 0
         for name, net in zip(self.nets, backbones[1:], strict=True):
-            pool = pooling(options.pooling, (net.channels, net.channels), options.dims, generator)
+            pool = build_pooling(options.pooling, (net.channels, net.channels), options.dims, generator)
             self.pools[name] = pool if isinstance(pool, nn.Module) else _Function(pool)
             features = net.channels**2 if options.pooling == "full" else options.dims
             self.own[name] = linear_head(features, task.classes, generator, options.classifier_std)
@@ -89,7 +89,7 @@ class PartNets(Method):
     def forward(self, images: Tensor, target: Target | None = None) -> Outputs:
         """Keypoints, crops, the description of each, and the softmax layer on all of them."""
         scores = self.localizer.score(self.localizer.backbone(images))
-        found = self.localizer.find(scores)
+        found = self.localizer.find_keypoints(scores)
         true = None if target is None else target.keypoints
         described, extra = [], {"scores": scores}
         for name, (view, exists) in self.views(images, found if true is None else true).items():
@@ -109,7 +109,7 @@ class PartNets(Method):
 
     def draw(self, images: Tensor) -> dict[str, Tensor]:
         """The crops of head and body that the part nets see."""
-        found = self.localizer.find(self.localizer.score(self.localizer.backbone(images)))
+        found = self.localizer.find_keypoints(self.localizer.score(self.localizer.backbone(images)))
         views = self.views(images, found)
         return {f"{name} crop": views[name][0] for name in self.columns}
 

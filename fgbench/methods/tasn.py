@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from fgbench.backbones import Backbone
 from fgbench.layers.attention_sampler import Reading, attention_sample, sampling_coordinates
-from fgbench.layers.distillation import distill
+from fgbench.layers.distillation import distillation_loss
 from fgbench.layers.trilinear import (
     Normalisation,
     Reduction,
@@ -144,7 +144,8 @@ class Tasn(Method):
             "cross_entropy": half * entropy("master"),
             "part": half * entropy("part"),
             "attention": entropy("attention"),
-            "distillation": o.distillation * distill(extra["master"], extra["part"], o.temperature, detach=o.detach),
+            "distillation": o.distillation
+            * distillation_loss(extra["master"], extra["part"], o.temperature, detach=o.detach),
         }
         if o.shared_head:
             losses["shared"] = half * (entropy("shared") + entropy("shared_part"))

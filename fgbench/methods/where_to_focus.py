@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fgbench.backbones import Backbone
 from fgbench.layers.bilinear import SQRT_EPSILON, Dropped, align_maps, l2_normalize, signed_sqrt
-from fgbench.layers.compact_bilinear import projection
+from fgbench.layers.compact_bilinear import build_projection
 from fgbench.layers.glimpse_lstm import glimpse_lstm
 from fgbench.layers.location_attention import LocationSoftmax, attention_penalty, printed_expectation
 from fgbench.layers.spatial_lstm import Gates, Output, SpatialLstm, causal_neighbourhood
@@ -75,7 +75,7 @@ class SpatialLstmNet(Method):
         self.project = (
             None
             if options.projection == "none"
-            else projection(options.projection, self.channels, options.dims, generator)
+            else build_projection(options.projection, self.channels, options.dims, generator)
         )
         features = wide if self.project is None else options.dims
         (height, width), other = (backbone.cells(task.size) for backbone in backbones)
@@ -122,7 +122,9 @@ class SpatialLstmNet(Method):
     def features(self, maps: Tensor) -> Tensor:
         """(B, F, K, K): the bilinear features of equation 1 at every location, projected and normalised."""
         a, b = torch.split(maps, list(self.channels), dim=1)
-        cube = (a[:, :, None] * b[:, None]).flatten(1, 2) if self.project is None else self.project.at_each(a, b)
+        cube = (
+            (a[:, :, None] * b[:, None]).flatten(1, 2) if self.project is None else self.project.at_each_location(a, b)
+        )
         if self.options.normalize:
             rows = signed_sqrt(cube, SQRT_EPSILON).permute(0, 2, 3, 1)
             cube = l2_normalize(rows.flatten(0, 2)).view(rows.shape).permute(0, 3, 1, 2)

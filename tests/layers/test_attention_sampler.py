@@ -21,7 +21,7 @@ def marginal(attention, axis):
 
 
 def naive_paper(attention, size, height, width):
-    """F(n) = sum of the marginal up to n, taken as even within a cell; inverted at the middles of equal shares."""
+    """F(n) = sum of the marginal up to n, constant within a cell; inverted at the midpoints of equal shares."""
 
     def invert(density, pixels):
         total, out = sum(density), []
@@ -38,7 +38,7 @@ def naive_paper(attention, size, height, width):
 
 
 def naive_resize(attention, height, width):
-    """Bilinear, corners on corners."""
+    """Bilinear resize with aligned corners."""
 
     def place(i, n, m):
         at = i * (m - 1) / (n - 1) if n > 1 else 0.0
@@ -58,7 +58,7 @@ def naive_resize(attention, height, width):
 
 
 def naive_code(attention, size, side, squared, dense):
-    """The operator for square images, step by step in its own units: a map's values add up to the output's size."""
+    """The operator for square images, in its own units: the values of a map add up to the size of the output."""
     resized = naive_resize(attention, side, side)
     if squared:
         resized = resized * resized
@@ -101,8 +101,8 @@ def naive_sample(image, x, y):
     return out
 
 
-def close(ours, naive):
-    return torch.allclose(ours, torch.as_tensor(naive, dtype=torch.float64), rtol=0, atol=1e-9)
+def close(result, naive):
+    return torch.allclose(result, torch.as_tensor(naive, dtype=torch.float64), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("squared", [False, True])
@@ -110,16 +110,16 @@ def close(ours, naive):
     ("cells", "pixels", "size"),
     [((4, 4), (12, 12), 5), ((3, 7), (10, 23), 8), ((5, 2), (5, 2), 11), ((1, 1), (1, 9), 3), ((6, 1), (4, 1), 1)],
 )
-def test_paper_is_the_inverse_of_the_integral_of_the_marginal_maxima(cells, pixels, size, squared):
+def test_paper_inverts_the_integral_of_the_marginal_maxima(cells, pixels, size, squared):
     attention = uniform(3, *cells).pow(3)
-    ours = sampling_coordinates(attention, size, *pixels, squared=squared)
-    assert ours.x.shape == ours.y.shape == (3, size)
+    result = sampling_coordinates(attention, size, *pixels, squared=squared)
+    assert result.x.shape == result.y.shape == (3, size)
     images = uniform(3, 2, *pixels, seed=1)
     sampled = attention_sample(images, attention, size, squared=squared)
     for b in range(3):
         x, y = naive_paper(attention[b] ** 2 if squared else attention[b], size, *pixels)
-        assert close(ours.x[b], x)
-        assert close(ours.y[b], y)
+        assert close(result.x[b], x)
+        assert close(result.y[b], y)
         assert close(sampled[b], naive_sample(images[b], x, y))
 
 
@@ -129,21 +129,21 @@ def test_paper_is_the_inverse_of_the_integral_of_the_marginal_maxima(cells, pixe
     ("cells", "side", "size"),
     [((4, 4), 16, 7), ((3, 5), 13, 13), ((6, 6), 6, 10), ((14, 14), 32, 14), ((2, 2), 1, 3), ((1, 3), 8, 1)],
 )
-def test_code_is_the_official_operator(cells, side, size, magnification, squared):
+def test_code_equals_the_official_operator(cells, side, size, magnification, squared):
     attention = uniform(3, *cells, seed=2).pow(5)
     options = {"reading": "code", "squared": squared, "magnification": magnification}
-    ours = sampling_coordinates(attention, size, side, side, **options)
+    result = sampling_coordinates(attention, size, side, side, **options)
     images = uniform(3, 3, side, side, seed=1)
     sampled = attention_sample(images, attention, size, **options)
     for b in range(3):
         x, y = naive_code(attention[b], size, side, squared, magnification)
-        assert close(ours.x[b], x)
-        assert close(ours.y[b], y)
+        assert close(result.x[b], x)
+        assert close(result.y[b], y)
         assert close(sampled[b], naive_sample(images[b], x, y))
 
 
-def test_limit_and_rounds_of_the_code_change_what_is_sampled():
-    """Else the comparison with the operator would say nothing about them."""
+def test_clipping_in_the_code_changes_the_coordinates():
+    """Otherwise the comparison with the operator would not test the clipping."""
     attention = torch.full((1, 8, 8), 0.001)
     attention[0, 2, 6] = 1
     free, limited = (
@@ -155,20 +155,20 @@ def test_limit_and_rounds_of_the_code_change_what_is_sampled():
 
 @pytest.mark.parametrize("level", [0.0, 1e-30, 1.0, 1e30])
 @pytest.mark.parametrize("squared", [False, True])
-def test_even_attention_is_a_bilinear_resize(level, squared):
+def test_constant_attention_is_a_bilinear_resize(level, squared):
     images = uniform(2, 3, 30, 42)
     attention = torch.full((2, 4, 5), level)
     resized = F.interpolate(images, (12, 12), mode="bilinear", align_corners=False)
     assert close(attention_sample(images, attention, 12, squared=squared), resized)
     where = sampling_coordinates(attention, 12, 30, 42, reading="code", squared=squared)
     for at, pixels in ((where.x, 42), (where.y, 30)):
-        # The code starts with one output pixel at the first pixel: up to a step, even.
+        # The code starts with the mass of one output pixel: uniform up to one step.
         even = torch.arange(12, dtype=torch.float64) * pixels / 12
         assert (at - even).abs().max() < pixels / 12
         assert at.diff()[:, 1:].std() < 1e-5
 
 
-def test_an_image_without_attention_is_even_beside_one_with():
+def test_image_with_zero_attention_is_sampled_uniformly_in_any_batch():
     attention = uniform(2, 4, 4)
     attention[0] = 0
     for reading in READINGS:
@@ -193,19 +193,19 @@ def test_samples_concentrate_on_a_hot_cell():
     even = 32 * 16 / 64
     for at, hot in ((x, 5 * 63 / 7), (y, 1 * 63 / 7)):
         near = int(((at - hot).abs() <= 8).sum())
-        assert 2 * even < near < 4 * even  # limited: the rest of the image is still seen
+        assert 2 * even < near < 4 * even  # clipped: the rest of the image is still sampled
         assert ((at - hot).abs() > 16).any()
         assert float(at.diff().min()) < 64 / 32 / 3
 
 
-def test_where_the_integral_stands_still_a_sample_stands_where_it_was_first_reached():
+def test_sample_lies_at_the_start_of_a_constant_integral():
     attention = torch.tensor([[[1.0, 0.0, 0.0, 1.0]]])
     where = sampling_coordinates(attention, 1, 12, 12)
     assert close(where.x[0], naive_paper(attention[0], 1, 12, 12)[0])
     assert where.x.item() == 2.5
 
 
-def test_squared_attention_of_three_to_one_is_nine_to_one():
+def test_squared_attention_has_squared_ratios():
     attention = torch.tensor([[[1.0, 3.0]]])
     for squared, right in ((False, 15), (True, 18)):
         where = sampling_coordinates(attention, 20, 10, 10, squared=squared)
@@ -214,7 +214,7 @@ def test_squared_attention_of_three_to_one_is_nine_to_one():
 
 
 @pytest.mark.parametrize("reading", READINGS)
-def test_samples_go_forward_and_stay_within_the_image(reading):
+def test_coordinates_are_non_decreasing_and_inside_the_image(reading):
     attention = uniform(50, 5, 9).pow(20)
     attention[:, :, 3:6] = 0
     x, y = sampling_coordinates(attention.float(), 40, 33, 57, reading=reading)
@@ -227,15 +227,15 @@ def test_samples_go_forward_and_stay_within_the_image(reading):
 
 
 @pytest.mark.parametrize("reading", READINGS)
-def test_x_is_along_columns(reading):
-    """Turning image and attention turns the result: also where the image is not square."""
+def test_transposed_images_and_attention_give_transposed_samples(reading):
+    """This also holds for images that are not square."""
     images, attention = uniform(2, 3, 21, 35), uniform(2, 4, 6, seed=1).pow(4)
     turned = attention_sample(images.transpose(2, 3), attention.transpose(1, 2), 9, reading=reading)
     assert close(attention_sample(images, attention, 9, reading=reading), turned.transpose(2, 3))
 
 
 @pytest.mark.parametrize("reading", READINGS)
-def test_gradient_reaches_the_images_and_not_the_attention(reading):
+def test_gradient_reaches_the_images_but_not_the_attention(reading):
     images = uniform(2, 2, 5, 4).requires_grad_()
     attention = uniform(2, 3, 3, seed=1).requires_grad_()
     assert gradcheck(lambda i: attention_sample(i, attention, 6, reading=reading, squared=True), (images,))
@@ -246,7 +246,7 @@ def test_gradient_reaches_the_images_and_not_the_attention(reading):
 
 
 @pytest.mark.parametrize("reading", READINGS)
-def test_half_precision_is_sampled_at_the_same_places(reading):
+def test_half_precision_uses_the_same_coordinates(reading):
     attention = uniform(1, 7, 7).half()
     ramp = torch.arange(512.0).expand(1, 1, 512, 512)
     exact = attention_sample(ramp, attention.float(), 224, reading=reading)
@@ -255,7 +255,7 @@ def test_half_precision_is_sampled_at_the_same_places(reading):
     assert (half.float() - exact).abs().max() <= 0.13  # half a unit in the last place between 256 and 512
 
 
-def test_wrong_calls_are_refused():
+def test_misuse_raises():
     images, attention = uniform(2, 3, 8, 8), uniform(2, 4, 4)
     with pytest.raises(FgbenchError, match="one map"):
         attention_sample(images, attention[:1], 4)

@@ -31,7 +31,7 @@ def test_pooling_is_the_mean_outer_product_over_locations():
     assert gradcheck(bilinear_pool, (a.requires_grad_(), b.requires_grad_()))
 
 
-def test_half_of_symmetric_matrices_holds_what_all_of_them_do():
+def test_symmetric_half_keeps_inner_products_and_distances():
     draw = torch.Generator().manual_seed(0)
     whole = torch.randn(4, 3, 5, 5, dtype=torch.float64, generator=draw)
     whole = (whole + whole.transpose(2, 3)).flatten(1)
@@ -50,13 +50,13 @@ def test_half_of_symmetric_matrices_holds_what_all_of_them_do():
     torch.testing.assert_close(torch.cdist(half, half), torch.cdist(whole, whole), rtol=1e-6, atol=1e-6)
 
 
-def test_maps_of_other_sizes_are_refused():
+def test_maps_of_different_sizes_raise():
     with pytest.raises(FgbenchError, match="align_maps"):
         bilinear_pool(maps(3, 4), maps(3, 5))
 
 
-def test_28_to_27_drops_the_middle_row_and_column_as_the_official_code():
-    """MATLAB: round(linspace(1, 28, 27)), where halves round away from zero."""
+def test_28_to_27_drops_the_middle_row_and_column_as_in_the_official_code():
+    """MATLAB: round(linspace(1, 28, 27)), which rounds halves away from zero."""
     big = torch.arange(28.0).view(1, 1, 28, 1).expand(1, 1, 28, 28)
     kept, other = align_maps(big, torch.zeros(1, 1, 27, 27))
     rows = kept[0, 0, :, 0].int().tolist()
@@ -74,7 +74,7 @@ def test_gradient_reaches_only_the_kept_rows():
     assert int((big.grad[0, 0].sum(1) == 0).sum()) == 1
 
 
-def test_signed_sqrt_and_its_safe_gradient():
+def test_signed_sqrt_and_its_finite_gradient():
     x = torch.tensor([-4.0, -1e-12, 0.0, 9.0], dtype=torch.float64, requires_grad=True)
     y = signed_sqrt(x, 1e-8)
     assert torch.allclose(y, torch.tensor([-2.0, -1e-6, 0.0, 3.0], dtype=torch.float64))
@@ -84,7 +84,7 @@ def test_signed_sqrt_and_its_safe_gradient():
     assert gradcheck(lambda x: signed_sqrt(x, 0.0), (torch.tensor([-3.0, 0.7, 2.0]).double().requires_grad_(),))
 
 
-def test_l2_norm_is_one_and_zero_stays_zero_with_a_finite_gradient():
+def test_l2_normalize_gives_length_one_and_keeps_zero():
     x = torch.cat([maps(3, 2).flatten(1), torch.zeros(1, 12, dtype=torch.float64)]).requires_grad_()
     y = l2_normalize(x)
     assert torch.allclose(y[:2].norm(dim=1), torch.ones(2, dtype=torch.float64))
@@ -107,14 +107,14 @@ def test_border_drops_the_last_rows_and_columns(one, other):
             assert torch.equal(second[:, :, i, j], b[:, :, i, j])
 
 
-def test_border_and_middle_differ_in_what_they_drop_and_its_gradient():
+def test_dropped_rows_and_columns_get_no_gradient():
     big, small = maps(1, 5).requires_grad_(), maps(1, 4)
     for dropped, row in (("border", 4), ("middle", 2)):
         big.grad = None
         align_maps(big, small, dropped)[0].sum().backward()
-        lost = torch.zeros(5, 5, dtype=torch.bool)
-        lost[row], lost[:, row] = True, True
-        assert torch.equal(big.grad[0, 0] == 0, lost)
+        without_gradient = torch.zeros(5, 5, dtype=torch.bool)
+        without_gradient[row], without_gradient[:, row] = True, True
+        assert torch.equal(big.grad[0, 0] == 0, without_gradient)
 
 
 def naive_pyramid(a, b, levels):
@@ -136,22 +136,22 @@ def naive_pyramid(a, b, levels):
 def test_pyramid_pools_each_cell_of_each_level(levels, size):
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(2, c, *size, dtype=torch.float64, generator=generator) for c in (3, 2))
-    found = bilinear_pyramid(a, b, bilinear_pool, levels)
-    assert found.shape == (2, 6 * sum(n * n for n in levels))
-    torch.testing.assert_close(found, naive_pyramid(a, b, levels), atol=1e-12, rtol=0)
+    result = bilinear_pyramid(a, b, bilinear_pool, levels)
+    assert result.shape == (2, 6 * sum(n * n for n in levels))
+    torch.testing.assert_close(result, naive_pyramid(a, b, levels), atol=1e-12, rtol=0)
 
 
-def test_pyramid_cells_are_those_of_adaptive_pooling():
+def test_pyramid_cells_equal_adaptive_pooling():
     a, ones = maps(4, 7), torch.ones(2, 1, 7, 7, dtype=torch.float64)
-    found = bilinear_pyramid(a, ones, bilinear_pool, (3,)).view(2, 9, 4)
+    result = bilinear_pyramid(a, ones, bilinear_pool, (3,)).view(2, 9, 4)
     expected = torch.nn.functional.adaptive_avg_pool2d(a, 3).flatten(2).transpose(1, 2)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(result, expected)
 
 
-def test_pyramids_gradient_and_errors():
+def test_pyramid_gradient_and_misuse():
     a, b = (torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True) for _ in range(2))
     assert gradcheck(lambda a, b: bilinear_pyramid(a, b, bilinear_pool, (1, 2)), (a, b))
-    with pytest.raises(FgbenchError, match=r"a pyramid of \(1, 4\) on maps of 3 x 3"):
+    with pytest.raises(FgbenchError, match=r"levels \(1, 4\) needs larger maps than 3 x 3"):
         bilinear_pyramid(a, b, bilinear_pool, (1, 4))
     with pytest.raises(FgbenchError, match="align_maps"):
         bilinear_pyramid(a, b[..., :2], bilinear_pool, (1,))

@@ -15,7 +15,7 @@ def pictures(*shape, seed=0):
 
 
 def naive(image, box, size, context, fine):
-    """Pixel by pixel: `fine` x `fine` bilinear samples in each, of an image whose border goes on for ever."""
+    """Pixel by pixel: `fine` x `fine` bilinear samples per pixel; the border of the image is repeated."""
     height, width = image.shape[1:]
     left, top, right, bottom = (float(edge) for edge in box)
     side = max(right - left, bottom - top, 1.0) / (1 - 2 * context)
@@ -41,15 +41,15 @@ def naive(image, box, size, context, fine):
 
 
 @pytest.mark.parametrize("part", ["head", "body"])
-def test_boxes_are_those_of_the_measure(part):
+def test_boxes_equal_those_of_the_metric(part):
     draw = np.random.default_rng(0)
     points = draw.uniform(-20, 80, (300, len(NAMES), 2))
     visible = draw.random((300, len(NAMES))) < draw.random((300, 1))
-    points[~visible & (draw.random(visible.shape) < 0.5)] = 1e6  # where a hidden one lies must not matter
+    points[~visible & (draw.random(visible.shape) < 0.5)] = 1e6  # coordinates of invisible keypoints must not matter
     expected = part_boxes(points, visible, NAMES, part)
     columns = [k for k, name in enumerate(NAMES) if name in {"head": HEAD, "body": BODY}[part]]
-    given = np.concatenate([points, 0.3 * visible[..., None]], axis=-1)[:, columns]
-    boxes, exists = keypoint_boxes(torch.from_numpy(given))
+    keypoints = np.concatenate([points, 0.3 * visible[..., None]], axis=-1)[:, columns]
+    boxes, exists = keypoint_boxes(torch.from_numpy(keypoints))
     assert boxes.shape == (300, 4)
     assert exists.dtype == torch.bool
     assert (exists.numpy() == ~np.isnan(expected).any(axis=1)).all()
@@ -58,7 +58,7 @@ def test_boxes_are_those_of_the_measure(part):
     assert np.allclose(boxes.numpy(), np.nan_to_num(corners), rtol=0, atol=1e-9)
 
 
-def test_three_keypoints_make_a_box_and_two_none():
+def test_three_keypoints_make_a_box_but_two_do_not():
     points = torch.tensor([[[1.0, 2, 1], [5, 9, 1], [3, 4, 1], [70, 70, 0]]]).repeat(2, 1, 1)
     points[1, 2, 2] = 0
     boxes, exists = keypoint_boxes(points)
@@ -78,29 +78,29 @@ def test_three_keypoints_make_a_box_and_two_none():
         ((0.0, 0.0, 11.0, 9.0), 2, 0.0, 4),
     ],
 )
-def test_crops_are_the_naive_ones(box, size, context, fine):
-    """Whole pixels, fractions, a square around a flat box, a point, one that leaves the image, one enlarged."""
+def test_crops_equal_the_naive_ones(box, size, context, fine):
+    """Boxes: whole pixels, fractions, not square, a point, partly outside the image, enlarged, reduced."""
     images = pictures(1, 3, 9, 11)
     crop = crop_boxes(images, torch.tensor([box]), size, context)
     assert crop.shape == (1, 3, size, size)
     assert crop.dtype == torch.uint8
-    # Half a grey level for the rounding, and a little for single precision.
+    # The tolerance covers rounding to grey levels and single precision.
     assert np.abs(crop[0].numpy() - naive(images[0], box, size, context, fine)).max() <= 0.5 + 1e-3
 
 
-def test_the_whole_image_is_itself():
+def test_crop_of_the_whole_image_is_the_image():
     images = pictures(2, 3, 12, 12)
     boxes = torch.tensor([[0.0, 0, 12, 12]]).repeat(2, 1)
     assert torch.equal(crop_boxes(images, boxes, 12, 0.0), images)
 
 
-def test_a_crop_at_whole_pixels_is_a_slice():
+def test_crop_at_whole_pixels_is_a_slice():
     images = pictures(1, 3, 8, 8)
     assert torch.equal(crop_boxes(images, torch.tensor([[0.0, 1, 8, 9]]), 8, 0.0)[..., :-1, :], images[:, :, 1:])
 
 
-def test_context_widens_what_is_seen():
-    """A bright square in the dark: with context it covers less of the crop, and the dark around it is seen."""
+def test_context_enlarges_the_cropped_region():
+    """A bright square on black: with context it covers a smaller part of the crop."""
     images = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     images[:, :, 12:20, 12:20] = 200
     box = torch.tensor([[12.0, 12, 20, 20]])
@@ -117,15 +117,15 @@ def test_outside_the_image_the_border_is_repeated():
     assert (crop[0, :, :6, :6] == images[0, :, :1, :1]).all()
 
 
-def test_a_reduced_crop_takes_the_mean_and_skips_nothing():
-    """Stripes of one pixel: at a fourth of the size every pixel is their mean."""
+def test_reduced_crop_averages_all_pixels():
+    """At a quarter of the size, stripes of one pixel become their mean."""
     images = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     images[..., ::2] = 200
     crop = crop_boxes(images, torch.tensor([[0.0, 0, 32, 32]]), 8, 0.0)
     assert ((crop[..., 1:-1].float() - 100).abs() <= 1).all()
 
 
-def test_a_crop_does_not_depend_on_its_batch():
+def test_crop_does_not_depend_on_its_batch():
     images = pictures(2, 3, 40, 40)
     boxes = torch.tensor([[3.2, 4.1, 9.7, 8.3], [0.0, 0, 40, 40]])
     both = crop_boxes(images, boxes, 10, 0.1)
@@ -133,7 +133,7 @@ def test_a_crop_does_not_depend_on_its_batch():
         assert torch.equal(crop_boxes(images[n : n + 1], boxes[n : n + 1], 10, 0.1)[0], both[n])
 
 
-def test_images_need_not_be_square():
+def test_images_that_are_not_square():
     images = pictures(1, 3, 6, 14)
     crop = crop_boxes(images, torch.tensor([[8.0, 0, 14, 6]]), 6, 0.0)
     fine = naive(images[0], (8, 0, 14, 6), 6, 0.0, 3)
@@ -141,6 +141,6 @@ def test_images_need_not_be_square():
 
 
 @pytest.mark.parametrize(("images", "boxes"), [((3, 8, 8), (3, 4)), ((2, 3, 8, 8), (3, 4)), ((2, 3, 8, 8), (2, 5))])
-def test_shapes_that_do_not_fit_are_told(images, boxes):
-    with pytest.raises(FgbenchError, match="crops of images"):
+def test_shapes_that_do_not_fit_raise(images, boxes):
+    with pytest.raises(FgbenchError, match="do not fit images"):
         crop_boxes(pictures(*images), torch.zeros(boxes), 4, 0.0)

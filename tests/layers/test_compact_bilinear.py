@@ -5,7 +5,7 @@ from torch.autograd import gradcheck
 
 from fgbench.backbones import load_backbone
 from fgbench.layers.bilinear import bilinear_pool
-from fgbench.layers.compact_bilinear import RandomMaclaurin, TensorSketch, projection
+from fgbench.layers.compact_bilinear import RandomMaclaurin, TensorSketch, build_projection
 from fgbench.methods import Task, methods
 from fgbench.util.errors import FgbenchError
 from fgbench.util.numeric.seeding import generator
@@ -22,12 +22,12 @@ def maps(channels, size=(3, 4), seed=0, count=2):
     return torch.randn(count, channels, *size, dtype=torch.float64, generator=seeded(seed))
 
 
-def made(kind, channels=(5, 6), dims=7, seed=0):
-    return projection(kind, channels, dims, seeded(seed)).double()
+def build_layer(kind, channels=(5, 6), dims=7, seed=0):
+    return build_projection(kind, channels, dims, seeded(seed)).double()
 
 
 def count_sketch(x, bins, signs, dims):
-    """Algorithm 2, steps 1 and 2: every channel is added, with its sign, to its bin."""
+    """Algorithm 2, steps 1 and 2: add every channel, with its sign, to its bin."""
     sketch = np.zeros(dims)
     for value, place, sign in zip(x, bins, signs, strict=True):
         sketch[place] += sign * value
@@ -35,7 +35,7 @@ def count_sketch(x, bins, signs, dims):
 
 
 def circular(a, b):
-    """Circular convolution by its definition."""
+    """Circular convolution by definition."""
     result = np.zeros(len(a))
     for k in np.flatnonzero(a):
         result += a[k] * np.roll(b, k)
@@ -62,50 +62,50 @@ NAIVE = {"tensor_sketch": naive_sketch, "random_maclaurin": naive_maclaurin}
 
 @pytest.mark.parametrize("dims", DIMS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_is_the_mean_over_locations_of_the_projections_by_definition(kind, dims):
-    layer, a, b = made(kind, dims=dims), maps(5), maps(6, seed=1)
-    each = np.empty((2, dims, 3, 4))
+def test_equals_the_mean_over_locations_of_the_definition(kind, dims):
+    layer, a, b = build_layer(kind, dims=dims), maps(5), maps(6, seed=1)
+    per_location = np.empty((2, dims, 3, 4))
     for n, i, j in np.ndindex(2, 3, 4):
-        each[n, :, i, j] = NAIVE[kind](layer, a[n, :, i, j].numpy(), b[n, :, i, j].numpy())
-    assert each.any()
-    np.testing.assert_allclose(layer.at_each(a, b).numpy(), each, atol=1e-9, rtol=0)
-    np.testing.assert_allclose(layer(a, b).numpy(), each.mean(axis=(2, 3)), atol=1e-9, rtol=0)
-    assert layer.at_each(a, b).shape == (2, dims, 3, 4)
+        per_location[n, :, i, j] = NAIVE[kind](layer, a[n, :, i, j].numpy(), b[n, :, i, j].numpy())
+    assert per_location.any()
+    np.testing.assert_allclose(layer.at_each_location(a, b).numpy(), per_location, atol=1e-9, rtol=0)
+    np.testing.assert_allclose(layer(a, b).numpy(), per_location.mean(axis=(2, 3)), atol=1e-9, rtol=0)
+    assert layer.at_each_location(a, b).shape == (2, dims, 3, 4)
 
 
 @pytest.mark.parametrize("dims", [1, 6, 7])
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients(kind, dims):
-    layer = made(kind, channels=(3, 2), dims=dims)
+    layer = build_layer(kind, channels=(3, 2), dims=dims)
     a, b = maps(3, (2, 2)).requires_grad_(), maps(2, (2, 2), 1).requires_grad_()
     assert gradcheck(layer, (a, b))
-    assert gradcheck(layer.at_each, (a, b))
+    assert gradcheck(layer.at_each_location, (a, b))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_inner_product_is_in_the_mean_that_of_the_outer_products(kind):
-    """Over 4000 seeds the mean is within four standard errors of the truth, which is many of them from zero."""
+def test_inner_product_equals_that_of_the_outer_products_in_expectation(kind):
+    """The mean over 4000 seeds is within four standard errors of the truth, which is far from zero."""
     a, b = maps(5, (2, 2), seed=2), maps(4, (2, 2), seed=3)
     outer = bilinear_pool(a, b)
     products = []
     for seed in range(4000):
-        pooled = made(kind, (5, 4), 16, seed)(a, b)
+        pooled = build_layer(kind, (5, 4), 16, seed)(a, b)
         products.append([float(pooled[0] @ pooled[1]), float(pooled[0] @ pooled[0])])
-    found = np.array(products)
+    result = np.array(products)
     truth = np.array([float(outer[0] @ outer[1]), float(outer[0] @ outer[0])])
-    error = found.std(axis=0) / len(found) ** 0.5
-    assert (np.abs(found.mean(axis=0) - truth) < 4 * error).all()
+    error = result.std(axis=0) / len(result) ** 0.5
+    assert (np.abs(result.mean(axis=0) - truth) < 4 * error).all()
     assert abs(truth[1]) > 20 * error[1]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_more_dimensions_come_closer(kind):
+def test_more_dimensions_reduce_the_error(kind):
     a, b = maps(8, seed=2), maps(8, seed=3)
     outer = bilinear_pool(a, b)
     truth = float(outer[0] @ outer[1])
 
     def spread(dims):
-        pooled = [made(kind, (8, 8), dims, seed)(a, b) for seed in range(60)]
+        pooled = [build_layer(kind, (8, 8), dims, seed)(a, b) for seed in range(60)]
         return np.mean([(float(p[0] @ p[1]) - truth) ** 2 for p in pooled]) ** 0.5
 
     assert spread(1024) < spread(64) / 2 < spread(4) / 4
@@ -131,24 +131,24 @@ def test_hashes_come_from_the_generator_and_take_all_values():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_in_single_precision_on_maps_as_large_as_a_networks(kind):
-    layer = projection(kind, (64, 48), 512, seeded())
+def test_single_precision_on_maps_of_realistic_size(kind):
+    layer = build_projection(kind, (64, 48), 512, seeded())
     a, b = maps(64, (14, 14)).float().relu(), maps(48, (14, 14), 1).float().relu()
-    each = layer.at_each(a, b)
-    assert each.dtype == torch.float32
+    per_location = layer.at_each_location(a, b)
+    assert per_location.dtype == torch.float32
     torch.testing.assert_close(
-        each.mean(dim=(2, 3)), layer(a, b), rtol=1e-4, atol=1e-4 * float(layer(a, b).abs().max())
+        per_location.mean(dim=(2, 3)), layer(a, b), rtol=1e-4, atol=1e-4 * float(layer(a, b).abs().max())
     )
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_misuse_is_told(kind):
+def test_misuse_raises(kind):
     with pytest.raises(FgbenchError, match="to 0 dimensions"):
-        made(kind, dims=0)
+        build_layer(kind, dims=0)
     with pytest.raises(FgbenchError, match=r"\(5, 0\) channels"):
-        made(kind, channels=(5, 0))
-    layer = made(kind)
-    for call in (layer, layer.at_each):
+        build_layer(kind, channels=(5, 0))
+    layer = build_layer(kind)
+    for call in (layer, layer.at_each_location):
         with pytest.raises(FgbenchError, match=r"of \(5, 6\) channels, not 6 and 5"):
             call(maps(6), maps(5))
         with pytest.raises(FgbenchError, match="align_maps"):
@@ -160,7 +160,7 @@ def test_misuse_is_told(kind):
     ({"pooling": "random_maclaurin", "dims": 20, "pyramid": 2}, 100),
     ({"pyramid": 3}, 48 * 49 // 2 * 14),
 ])  # fmt: skip
-def test_bcnn_takes_it_and_keeps_it_in_its_state(options, features):
+def test_bcnn_saves_the_projection_in_its_state(options, features):
     kind = methods["bcnn"]
 
     def build(seed):

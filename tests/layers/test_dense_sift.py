@@ -65,15 +65,15 @@ def test_grid_of_a_448_image_has_106_rows_at_step_4():
     assert dense_sift(torch.rand(1, 48, 60)).shape == (1, 6 * 9, 128)
 
 
-def test_mirror_image_gives_mirrored_bins_and_directions():
+def test_mirrored_image_gives_mirrored_bins_and_orientations():
     image = picture(32, 33)
-    ours = dense_sift(image, bin_size=8, step=4)[0].reshape(2, 3, 4, 4, 8)
+    result = dense_sift(image, bin_size=8, step=4)[0].reshape(2, 3, 4, 4, 8)
     mirrored = dense_sift(image.flip(-1), bin_size=8, step=4)[0].reshape(2, 3, 4, 4, 8)
     turned = mirrored.flip(1).flip(3)[..., [4, 3, 2, 1, 0, 7, 6, 5]]
-    assert torch.allclose(ours, turned, atol=1e-9)
+    assert torch.allclose(result, turned, atol=1e-9)
 
 
-def test_gain_and_offset_of_light_do_not_matter():
+def test_brightness_and_contrast_do_not_matter():
     image = picture()
     assert torch.allclose(dense_sift(image), dense_sift(image * 0.3 + 17), atol=1e-9)
 
@@ -90,6 +90,6 @@ def test_unit_length_and_batches():
     assert torch.allclose(out[1], dense_sift(images[1:])[0])
 
 
-def test_small_images_are_refused():
+def test_small_images_raise():
     with pytest.raises(FgbenchError, match="more than 24 px"):
         dense_sift(torch.rand(1, 24, 60))

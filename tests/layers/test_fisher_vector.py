@@ -26,7 +26,7 @@ def points(n=7, d=4, shift=0.0, seed=2):
 
 
 def naive(x, gmm):
-    """Perronnin et al. 2010, equations 16 and 17, one sum at a time."""
+    """Perronnin et al. 2010, equations 16 and 17, written as loops."""
     (n, d), k = x.shape, len(gmm.weights)
     w, mu, sigma = gmm.weights, gmm.means, gmm.variances.sqrt()
     by_mean, by_deviation = torch.zeros(k, d, dtype=x.dtype), torch.zeros(k, d, dtype=x.dtype)
@@ -54,25 +54,25 @@ def test_equals_the_equations(shift):
     assert torch.allclose(fisher_vector(x, gmm, improved=False), naive(x, gmm), atol=1e-9)
 
 
-def test_improved_is_signed_root_then_unit_length():
+def test_improved_is_signed_square_root_then_unit_length():
     gmm, x = mixture(), points()
     plain = naive(x, gmm)
     root = plain.sign() * plain.abs().sqrt()
     assert torch.allclose(fisher_vector(x, gmm), root / root.norm(), atol=1e-9)
 
 
-def test_equals_scikit_image_but_for_its_weights_and_the_sign_of_its_deviations():
+def test_equals_scikit_image_except_weights_and_sign_of_deviations():
     gmm, x = mixture(), points(50)
     mixture_ = GaussianMixture(3, covariance_type="diag")
     mixture_.weights_, mixture_.means_, mixture_.covariances_ = (
         v.numpy() for v in (gmm.weights, gmm.means, gmm.variances)
     )
     mixture_.precisions_cholesky_ = mixture_.covariances_**-0.5
-    theirs = skimage_fisher(x.numpy(), mixture_)
-    ours = fisher_vector(x, gmm, improved=False).numpy()
+    reference = skimage_fisher(x.numpy(), mixture_)
+    result = fisher_vector(x, gmm, improved=False).numpy()
     k, d = gmm.means.shape
-    assert np.allclose(theirs[k : k + k * d], ours[: k * d], atol=1e-9)
-    assert np.allclose(theirs[k + k * d :], -ours[k * d :], atol=1e-9)
+    assert np.allclose(reference[k : k + k * d], result[: k * d], atol=1e-9)
+    assert np.allclose(reference[k + k * d :], -result[k * d :], atol=1e-9)
 
 
 def test_batch_order_and_repetition_do_not_matter():
@@ -83,7 +83,7 @@ def test_batch_order_and_repetition_do_not_matter():
     assert torch.allclose(both[0], fisher_vector(x[0].repeat(3, 1), gmm))
 
 
-def test_float32_is_close_at_real_size():
+def test_float32_is_accurate_at_realistic_size():
     g = torch.Generator().manual_seed(0)
     x = torch.randn(784, 64, generator=g).relu() * 30
     gmm = Gmm(torch.full((8,), 1 / 8), torch.rand(8, 64, generator=g) * 30, torch.rand(8, 64, generator=g) * 300 + 10)
@@ -91,7 +91,7 @@ def test_float32_is_close_at_real_size():
     assert torch.allclose(fisher_vector(x, gmm).double(), fisher_vector(x.double(), double), atol=2e-4)
 
 
-def test_wrong_dimension_or_no_descriptor_is_refused():
+def test_wrong_dimension_or_no_descriptor_raises():
     with pytest.raises(FgbenchError, match="mixture of"):
         fisher_vector(points(d=5), mixture())
     with pytest.raises(FgbenchError):

@@ -3,12 +3,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
 from fgbench.layers import gmm as module
 from fgbench.layers.gmm import Gmm, fit_gmm
-from fgbench.layers.pca import fit_pca
 from fgbench.util.errors import FgbenchError
 
 
@@ -25,15 +23,15 @@ def rng():
 
 
 @pytest.mark.parametrize("block", [1 << 15, 100])
-def test_reaches_scikit_learns_likelihood_from_the_same_start(block, monkeypatch):
+def test_equals_scikit_learn_from_the_same_start(block, monkeypatch):
     monkeypatch.setattr(module, "BLOCK", block)
     x = blobs(shift=50.0)
     start = x[[0, 1, 5]]
-    ours = fit_gmm(x, 3, generator=rng(), start=start, tolerance=1e-9, iterations=300)
-    theirs = GaussianMixture(3, covariance_type="diag", tol=1e-9, max_iter=300, reg_covar=0, random_state=0).fit(x)
-    assert ours.log_likelihood(x) == pytest.approx(theirs.score(x.numpy()), abs=1e-5)
-    order = ours.weights.argsort()
-    assert np.allclose(np.sort(theirs.weights_), ours.weights[order], atol=1e-4)
+    result = fit_gmm(x, 3, generator=rng(), start=start, tolerance=1e-9, iterations=300)
+    reference = GaussianMixture(3, covariance_type="diag", tol=1e-9, max_iter=300, reg_covar=0, random_state=0).fit(x)
+    assert result.log_likelihood(x) == pytest.approx(reference.score(x.numpy()), abs=1e-5)
+    order = result.weights.argsort()
+    assert np.allclose(np.sort(reference.weights_), result.weights[order], atol=1e-4)
 
 
 def test_log_joint_is_the_density():
@@ -46,14 +44,14 @@ def test_log_joint_is_the_density():
             assert gmm.log_joint(x)[t, k] == pytest.approx(float(expected), abs=1e-9)
 
 
-def test_each_iteration_raises_the_likelihood():
+def test_each_iteration_increases_the_likelihood():
     x = blobs()
     values = [fit_gmm(x, 3, generator=rng(), iterations=i, tolerance=-1, kmeans_iterations=1).log_likelihood(x)
               for i in range(1, 12)]  # fmt: skip
     assert all(b >= a - 1e-9 for a, b in pairwise(values))
 
 
-def test_seed_decides_and_float32_agrees():
+def test_is_deterministic_and_float32_agrees():
     x = blobs()
     one, two = (fit_gmm(x, 4, generator=rng()) for _ in range(2))
     assert torch.equal(one.means, two.means)
@@ -61,7 +59,7 @@ def test_seed_decides_and_float32_agrees():
     assert small.log_likelihood(x.float()) == pytest.approx(fit_gmm(x, 3, generator=rng()).log_likelihood(x), abs=1e-2)
 
 
-def test_variances_stay_above_the_floor_and_repeated_points_do_no_harm():
+def test_repeated_points_keep_variances_above_the_floor():
     x = torch.cat([torch.zeros(50, 2), torch.ones(50, 2)]).double()
     fitted = fit_gmm(x, 4, generator=rng(), variance_floor=1e-3)
     assert (fitted.variances >= 1e-3 * 0.25 * 0.999).all()
@@ -69,24 +67,14 @@ def test_variances_stay_above_the_floor_and_repeated_points_do_no_harm():
     assert fitted.weights.sum() == pytest.approx(1)
 
 
-def test_bad_points_are_refused():
-    with pytest.raises(FgbenchError, match="as many points"):
+def test_misuse_raises():
+    with pytest.raises(FgbenchError, match="too few for a mixture"):
         fit_gmm(torch.zeros(2, 3), 3, generator=rng())
     with pytest.raises(FgbenchError, match="not finite"):
         fit_gmm(torch.full((9, 3), torch.nan), 3, generator=rng())
 
 
-def test_pca_equals_scikit_learns_up_to_sign():
-    x = blobs(200) @ torch.tensor([[1.0, 0.5, 0], [0, 1, 0.3], [0.2, 0, 1]], dtype=torch.float64)
-    ours, theirs = fit_pca(x, 2), PCA(2).fit(x.numpy())
-    assert np.allclose(ours.project(x).abs().numpy(), np.abs(theirs.transform(x.numpy())), atol=1e-9)
-    largest = ours.components.gather(1, ours.components.abs().argmax(1, keepdim=True))
-    assert (largest > 0).all()
-    with pytest.raises(FgbenchError, match="4 dimensions"):
-        fit_pca(x, 4)
-
-
-def test_gmm_survives_a_checkpoint(tmp_path):
+def test_means_survive_a_checkpoint(tmp_path):
     fitted = fit_gmm(blobs(), 3, generator=rng())
     torch.save({"means": fitted.means}, tmp_path / "x.pt")
     assert torch.equal(torch.load(tmp_path / "x.pt", weights_only=True)["means"], fitted.means)

@@ -5,7 +5,7 @@ import torch
 from torch.autograd import gradcheck
 
 from fgbench.layers.grid import Grid
-from fgbench.layers.keypoint_maps import decode, encode, keypoint_loss
+from fgbench.layers.keypoint_maps import decode_keypoints, encode_keypoints, keypoint_loss
 from fgbench.metrics.keypoints import mean_pck
 from fgbench.util.errors import FgbenchError
 
@@ -18,7 +18,7 @@ def random(*shape, seed=0):
 
 
 def keypoints(images=3, parts=15, seed=0):
-    """Some outside the input image, some invisible."""
+    """Some keypoints are outside the input image, some invisible."""
     places = torch.rand(images, parts, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) * 300 - 50
     return torch.cat([places, (random(images, parts, 1, seed=seed + 1) > -0.5).double()], dim=2)
 
@@ -36,11 +36,11 @@ def naive_maps(points):
     return maps
 
 
-def test_the_closest_cell_of_a_visible_keypoint_is_positive_and_nothing_else():
+def test_only_the_closest_cell_of_a_visible_keypoint_is_positive():
     points = keypoints()
     outside = (points[:, :, 0] < 0) | (points[:, :, 1] > GRID.offset + GRID.stride * HEIGHT)
     assert (outside & (points[:, :, 2] > 0)).any()
-    maps = encode(points, GRID, HEIGHT, WIDTH)
+    maps = encode_keypoints(points, GRID, HEIGHT, WIDTH)
     assert torch.equal(maps, naive_maps(points))
     assert torch.equal(maps.sum(dim=(2, 3)), points[:, :, 2].float())
     assert maps.dtype == torch.float32
@@ -52,49 +52,45 @@ def test_the_closest_cell_of_a_visible_keypoint_is_positive_and_nothing_else():
         (7.5, 7.5, 0, 0),
         (23.4, 7.5, 0, 0),
         (23.6, 7.5, 1, 0),
-        (23.5, 55.5, 0, 1),  # halfway in x and in y: the first
+        (23.5, 55.5, 0, 1),  # halfway in x and in y: the first cell
         (55.5, 23.5, 1, 0),
         (-1e9, 1e9, 0, HEIGHT - 1),
         (1e9, -1e9, WIDTH - 1, 0),
     ],
 )
-def test_cells_worked_out_by_hand(x, y, column, row):
-    maps = encode(torch.tensor([[[x, y, 1.0]]]), GRID, HEIGHT, WIDTH)
+def test_cells_of_known_keypoints(x, y, column, row):
+    maps = encode_keypoints(torch.tensor([[[x, y, 1.0]]]), GRID, HEIGHT, WIDTH)
     assert maps.nonzero().tolist() == [[0, 0, row, column]]
 
 
-def test_invisible_keypoints_are_negative_everywhere_wherever_they_lie():
+def test_invisible_keypoints_are_negative_everywhere():
     points = torch.tensor([[[math.nan, 0.0, 0.0], [math.inf, 0, 0], [10, 10, 0]]])
-    assert not encode(points, GRID, HEIGHT, WIDTH).any()
+    assert not encode_keypoints(points, GRID, HEIGHT, WIDTH).any()
 
 
-def test_pixels_of_whole_numbers_are_keypoints_too():
-    assert torch.equal(encode(torch.tensor([[[40, 8, 1]]]), GRID, HEIGHT, WIDTH).nonzero()[0, 2:], torch.tensor([0, 1]))
+def test_integer_keypoints():
+    assert torch.equal(
+        encode_keypoints(torch.tensor([[[40, 8, 1]]]), GRID, HEIGHT, WIDTH).nonzero()[0, 2:], torch.tensor([0, 1])
+    )
 
 
 @pytest.mark.parametrize(
-    ("points", "size", "says"),
+    ("points", "size", "message"),
     [
-        (torch.zeros(2, 15, 2), (4, 6), r"shape \(images, keypoints, 3\)"),
-        (torch.zeros(15, 3), (4, 6), r"shape \(images, keypoints, 3\)"),
+        (torch.zeros(2, 15, 2), (4, 6), r"not \(images, keypoints, 3\)"),
+        (torch.zeros(15, 3), (4, 6), r"not \(images, keypoints, 3\)"),
         (torch.zeros(2, 15, 3), (0, 6), "map of 0 x 6 cells"),
         (torch.zeros(2, 15, 3), (4, 0), "map of 4 x 0 cells"),
         (torch.tensor([[[0, 0, 1.0]], [[0, math.nan, 1]]]), (4, 6), "image 1 is not finite"),
     ],
 )
-def test_keypoints_that_make_no_sense_are_refused(points, size, says):
-    with pytest.raises(FgbenchError, match=says):
-        encode(points, GRID, *size)
+def test_wrong_keypoints_raise(points, size, message):
+    with pytest.raises(FgbenchError, match=message):
+        encode_keypoints(points, GRID, *size)
 
 
-@pytest.mark.parametrize(("offset", "stride"), [(0, 0), (0, -1), (math.nan, 1), (0, math.inf)])
-def test_a_grid_without_a_stride_is_refused(offset, stride):
-    with pytest.raises(FgbenchError, match="a finite offset and a stride above 0"):
-        Grid(offset, stride)
-
-
-def test_loss_equals_the_equation_with_its_sign_summed_over_keypoints():
-    logits, target = random(3, 5, HEIGHT, WIDTH), encode(keypoints(parts=5), GRID, HEIGHT, WIDTH)
+def test_loss_equals_the_corrected_equation():
+    logits, target = random(3, 5, HEIGHT, WIDTH), encode_keypoints(keypoints(parts=5), GRID, HEIGHT, WIDTH)
     expected = 0.0
     for score, truth in zip(logits.flatten().tolist(), target.flatten().tolist(), strict=True):
         probability = 1 / (1 + math.exp(-score))
@@ -103,7 +99,7 @@ def test_loss_equals_the_equation_with_its_sign_summed_over_keypoints():
     assert gradcheck(lambda x: keypoint_loss(x, target), (logits.requires_grad_(),))
 
 
-def test_loss_of_no_opinion_is_a_bit_a_cell():
+def test_loss_of_zero_scores_is_one_bit_per_cell():
     assert keypoint_loss(torch.zeros(2, 3, 4, 5), torch.ones(2, 3, 4, 5)).item() == pytest.approx(60 * math.log(2))
 
 
@@ -123,8 +119,8 @@ def test_loss_of_half_precision_does_not_overflow():
 @pytest.mark.parametrize(
     ("logits", "target"), [((2, 3, 4, 4), (2, 3, 4, 5)), ((2, 3, 4), (2, 3, 4)), ((0, 3, 4, 4),) * 2]
 )
-def test_loss_of_maps_that_do_not_fit_is_refused(logits, target):
-    with pytest.raises(FgbenchError, match="keypoint loss of scores"):
+def test_loss_of_maps_that_do_not_fit_raises(logits, target):
+    with pytest.raises(FgbenchError, match="do not fit target maps"):
         keypoint_loss(torch.zeros(logits), torch.zeros(target))
 
 
@@ -149,86 +145,86 @@ def naive_decode(logits, mode):
 
 
 @pytest.mark.parametrize("mode", ["argmax", "refined"])
-def test_decoding_equals_its_definition_written_out(mode):
+def test_decoding_equals_the_definition(mode):
     logits = random(4, 15, HEIGHT, WIDTH, seed=3)
-    assert torch.allclose(decode(logits, GRID, mode), naive_decode(logits, mode), atol=1e-9, rtol=0)
+    assert torch.allclose(decode_keypoints(logits, GRID, mode), naive_decode(logits, mode), atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("mode", ["argmax", "refined"])
 def test_gradient_of_decoding(mode):
     logits = random(2, 3, HEIGHT, WIDTH, seed=3).requires_grad_()
-    assert gradcheck(lambda x: decode(x, GRID, mode), (logits,))
+    assert gradcheck(lambda x: decode_keypoints(x, GRID, mode), (logits,))
 
 
-def test_argmax_gives_back_the_centre_of_the_encoded_cell():
+def test_argmax_returns_the_centre_of_the_encoded_cell():
     points = keypoints()
-    found = decode(encode(points, GRID, HEIGHT, WIDTH).double() * 20 - 10, GRID, "argmax")
+    result = decode_keypoints(encode_keypoints(points, GRID, HEIGHT, WIDTH).double() * 20 - 10, GRID, "argmax")
     for (x, y, visible), (column, row, _) in zip(
-        points.flatten(0, 1).tolist(), found.flatten(0, 1).tolist(), strict=True
+        points.flatten(0, 1).tolist(), result.flatten(0, 1).tolist(), strict=True
     ):
         if visible:
             expected = [GRID.offset + GRID.stride * closest(v, n) for v, n in ((x, WIDTH), (y, HEIGHT))]
             assert [column, row] == expected
 
 
-def test_of_equal_cells_the_first_row_by_row_is_best():
+def test_first_of_equal_cells_wins():
     logits = torch.zeros(1, 1, 3, 3)
     logits[0, 0, 1, 2] = logits[0, 0, 2, 0] = 1
-    assert decode(logits, Grid(0, 1), "argmax")[0, 0, :2].tolist() == [2, 1]
-    assert decode(torch.zeros(1, 1, 3, 3), Grid(0, 1), "argmax")[0, 0].tolist() == [0, 0, 0.5]
+    assert decode_keypoints(logits, Grid(0, 1), "argmax")[0, 0, :2].tolist() == [2, 1]
+    assert decode_keypoints(torch.zeros(1, 1, 3, 3), Grid(0, 1), "argmax")[0, 0].tolist() == [0, 0, 0.5]
 
 
-def test_refined_is_worked_out_by_hand_and_clipped_at_the_corner():
-    """Best cell in the corner: of 3 x 3 cells 4 are inside, with probabilities 1/2, 1/4, 1/4 and (almost) 0."""
+def test_refined_ignores_cells_outside_the_map():
+    """The best cell is in the corner, 4 of 3 x 3 cells are inside: probabilities 1/2, 1/4, 1/4 and (almost) 0."""
     logits = torch.full((1, 1, 3, 3), -1e3, dtype=torch.float64)
     logits[0, 0, 0, 0], logits[0, 0, 0, 1], logits[0, 0, 1, 0] = 0, -math.log(3), -math.log(3)
     expected = torch.tensor([[[2.5, 2.5, 0.5]]], dtype=torch.float64)
-    assert torch.allclose(decode(logits, Grid(0, 10), "refined"), expected, atol=1e-9)
-    assert decode(logits, Grid(0, 10), "argmax").tolist() == [[[0, 0, 0.5]]]
+    assert torch.allclose(decode_keypoints(logits, Grid(0, 10), "refined"), expected, atol=1e-9)
+    assert decode_keypoints(logits, Grid(0, 10), "argmax").tolist() == [[[0, 0, 0.5]]]
 
 
 def test_refined_is_defined_where_every_probability_underflows():
-    found = decode(torch.full((1, 1, 3, 3), -1e4), Grid(0, 10), "refined")
-    assert found.tolist() == [[[5, 5, 0]]]
+    result = decode_keypoints(torch.full((1, 1, 3, 3), -1e4), Grid(0, 10), "refined")
+    assert result.tolist() == [[[5, 5, 0]]]
 
 
 def test_bfloat16_scores_give_exact_centres():
     logits = torch.zeros(1, 1, 1, 10, dtype=torch.bfloat16)
     logits[..., 9] = 1
-    found = decode(logits, Grid(111.5, 32), "argmax")
-    assert found.dtype == torch.float32
-    assert found[0, 0, :2].tolist() == [399.5, 111.5]
+    result = decode_keypoints(logits, Grid(111.5, 32), "argmax")
+    assert result.dtype == torch.float32
+    assert result[0, 0, :2].tolist() == [399.5, 111.5]
 
 
 @pytest.mark.parametrize("mode", ["argmax", "refined"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_scores_that_are_not_finite_are_refused(mode, value):
+def test_scores_that_are_not_finite_raise(mode, value):
     logits = torch.zeros(2, 3, 4, 4)
     logits[1, 2, 3, 0] = value
     with pytest.raises(FgbenchError, match="scores of image 1 are not finite"):
-        decode(logits, GRID, mode)
+        decode_keypoints(logits, GRID, mode)
 
 
 @pytest.mark.parametrize(
-    ("shape", "mode", "says"),
+    ("shape", "mode", "message"),
     [
         ((2, 3, 4, 4), "softargmax", "'softargmax'"),
         ((2, 3, 4), "argmax", "keypoint scores have the shape"),
         ((2, 3, 0, 4), "argmax", "keypoint scores have the shape"),
     ],
 )
-def test_decoding_of_nonsense_is_refused(shape, mode, says):
-    with pytest.raises(FgbenchError, match=says):
-        decode(torch.zeros(shape), GRID, mode)
+def test_wrong_scores_or_modes_raise(shape, mode, message):
+    with pytest.raises(FgbenchError, match=message):
+        decode_keypoints(torch.zeros(shape), GRID, mode)
 
 
-def test_a_perfect_network_of_stride_32_has_a_low_pck_at_small_alpha():
-    """A map of 16 x 16 cells caps PCK@0.02 at about 14 in birds of CUB's size: why `refined` is another method."""
+def test_perfect_scores_at_stride_32_have_a_low_pck_at_small_alpha():
+    """A map of 16 x 16 cells limits PCK@0.02 to about 14 for birds of the size in CUB."""
     points = torch.rand(50, 15, 3, generator=torch.Generator().manual_seed(0)) * 500
     grid = Grid(10, 32)
-    found = decode(encode(points, grid, 16, 16) * 20 - 10, grid, "argmax")[:, :, :2].numpy()
+    result = decode_keypoints(encode_keypoints(points, grid, 16, 16) * 20 - 10, grid, "argmax")[:, :, :2].numpy()
     truth = points.numpy()
     truth[:, :, 2] = 1
     boxes = torch.tensor([[0, 0, 300.0, 200.0]]).expand(50, 4).numpy()
-    assert 5 < mean_pck(found, truth, boxes, 0.02, average="keypoints") < 20
-    assert mean_pck(found, truth, boxes, 0.1, average="keypoints") == 100
+    assert 5 < mean_pck(result, truth, boxes, 0.02, average="keypoints") < 20
+    assert mean_pck(result, truth, boxes, 0.1, average="keypoints") == 100

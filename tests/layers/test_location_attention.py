@@ -19,15 +19,15 @@ def softmax(hidden=3, seed=0, scale=1.0):
 
 
 def naive_expectation(x, logits):
-    """Equations 3 and 4 with the bounds as printed, one softmax for every location."""
+    """Equations 3 and 4 with the bounds as printed, with one softmax per location."""
     expected = torch.zeros_like(x)
     for n, i, j in product(range(len(x)), range(x.shape[2]), range(x.shape[3])):
-        share = logits[n, : i + 1, : j + 1].flatten().softmax(dim=0)
-        expected[n, :, i, j] = x[n, :, : i + 1, : j + 1].flatten(1) @ share
+        weights = logits[n, : i + 1, : j + 1].flatten().softmax(dim=0)
+        expected[n, :, i, j] = x[n, :, : i + 1, : j + 1].flatten(1) @ weights
     return expected
 
 
-def test_the_location_softmax_is_over_all_locations():
+def test_location_softmax_is_over_all_locations():
     layer, h = softmax(), random(2, 3)
     attention = layer(h)
     assert attention.shape == (2, 2, 4)
@@ -58,8 +58,8 @@ def test_softmax_weights_come_from_the_generator_alone():
     assert [name for name, _ in layer.named_parameters()] == ["weight"]
 
 
-def test_wrong_channels_are_told():
-    with pytest.raises(FgbenchError, match=r"\(B, 3\) was given \(2, 5\)"):
+def test_wrong_shapes_raise():
+    with pytest.raises(FgbenchError, match=r"\(2, 5\), not \(B, 3\)"):
         softmax()(random(2, 5))
     with pytest.raises(FgbenchError, match="do not fit"):
         printed_expectation(random(2, 3, 4, 5), random(2, 5, 4))
@@ -67,7 +67,7 @@ def test_wrong_channels_are_told():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (5, 1), (3, 5)])
 @pytest.mark.parametrize("scale", [1, 100])
-def test_the_printed_expectation_is_a_softmax_for_every_location(size, scale):
+def test_printed_expectation_equals_one_softmax_per_location(size, scale):
     x, logits = random(2, 3, *size).requires_grad_(), random(2, *size, seed=1, scale=scale).requires_grad_()
     towards = random(2, 3, *size, seed=2)
     mean, expected = printed_expectation(x, logits), naive_expectation(x, logits)
@@ -87,8 +87,8 @@ def test_gradcheck_of_the_printed_expectation():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("last", [1e4, -1e4])
-def test_the_printed_expectation_where_the_largest_logit_comes_last_or_first(dtype, last):
-    """exp(logits - maximum) is zero at all locations but one, yet every location has a softmax of its own."""
+def test_printed_expectation_with_the_largest_logit_last_or_first(dtype, last):
+    """exp(logits - maximum) is zero at all locations but one, but every location has its own softmax."""
     x, logits = random(1, 2, 3, 4).to(dtype), random(1, 3, 4, seed=1).to(dtype)
     logits += torch.linspace(0, last, 12, dtype=dtype).view(1, 3, 4)
     x.requires_grad_()
@@ -102,13 +102,13 @@ def test_the_printed_expectation_where_the_largest_logit_comes_last_or_first(dty
     assert (x.grad.sum(dim=(2, 3)) - 12).abs().max() < 1e-5
 
 
-def test_a_constant_is_expected_everywhere_and_a_shift_of_the_logits_changes_nothing():
+def test_expectation_of_a_constant_and_invariance_to_shifted_logits():
     x, logits = random(1, 2, 6, 7), random(1, 6, 7, seed=1, scale=10)
     assert torch.allclose(printed_expectation(torch.ones_like(x), logits), torch.ones_like(x), rtol=0, atol=1e-12)
     assert torch.allclose(printed_expectation(x, logits + 1000), printed_expectation(x, logits), rtol=0, atol=1e-9)
 
 
-def test_the_penalty_is_summed_over_locations_and_averaged_over_the_batch():
+def test_penalty_is_summed_over_locations_and_averaged_over_the_batch():
     attention = softmax()(random(2, 3)).detach()
     terms = [(0.3 - attention[n, u, v].item()) ** 2 for n in range(2) for u in range(2) for v in range(4)]
     assert attention_penalty(attention, 0.3).item() == pytest.approx(sum(terms) / 2, abs=1e-12)

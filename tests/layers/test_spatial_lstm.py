@@ -8,9 +8,9 @@ from fgbench.layers.spatial_lstm import SpatialLstm, causal_neighbourhood
 from fgbench.util.errors import FgbenchError
 
 OPTIONS = list(product(("printed", "both"), ("tanh(c*o)", "o*tanh(c)"), (False, True)))
-STORED = ("f_l", "i", "o", "g", "f_r")
-READS_UP = {"printed": STORED[:4], "both": STORED}
-READS_LEFT = {"printed": STORED[1:], "both": STORED}
+GATE_ORDER = ("f_l", "i", "o", "g", "f_r")
+READS_UP = {"printed": GATE_ORDER[:4], "both": GATE_ORDER}
+READS_LEFT = {"printed": GATE_ORDER[1:], "both": GATE_ORDER}
 
 
 def random(*shape, seed=0, scale=1.0):
@@ -18,8 +18,8 @@ def random(*shape, seed=0, scale=1.0):
 
 
 def layer(gates="printed", output="tanh(c*o)", bias=True, inputs=3, hidden=4, seed=0):
-    """A layer in float64 with weights large enough for the gates to differ, and biases that are not zero."""
-    made = SpatialLstm(
+    """A layer in float64 with weights large enough for the gates to differ, and non-zero biases."""
+    lstm = SpatialLstm(
         inputs=inputs,
         hidden=hidden,
         gates=gates,
@@ -28,23 +28,23 @@ def layer(gates="printed", output="tanh(c*o)", bias=True, inputs=3, hidden=4, se
         generator=torch.Generator().manual_seed(seed),
     ).double()
     with torch.no_grad():
-        for number, weight in enumerate(made.parameters()):
+        for number, weight in enumerate(lstm.parameters()):
             weight.copy_(random(*weight.shape, seed=100 + number, scale=0.5))
-    return made
+    return lstm
 
 
 def naive(layer, x, h0, c0):
-    """Equation 2 cell by cell and gate by gate."""
+    """Equation 2, cell by cell and gate by gate."""
     batch, _, height, width = x.shape
     hidden = layer.hidden
 
     def rows(weight, names):
         return {name: weight[k * hidden : (k + 1) * hidden] for k, name in enumerate(names)}
 
-    W_x = rows(layer.weight_x, STORED)
+    W_x = rows(layer.weight_x, GATE_ORDER)
     W_up = rows(layer.weight_up, READS_UP[layer.gates])
     W_left = rows(layer.weight_left, READS_LEFT[layer.gates])
-    b = rows(layer.bias, STORED) if layer.bias is not None else {}
+    b = rows(layer.bias, GATE_ORDER) if layer.bias is not None else {}
     h, c = {}, {}
     for n in range(batch):
         for i in range(height):
@@ -52,7 +52,7 @@ def naive(layer, x, h0, c0):
                 h_up, c_up = (s[n, i - 1, j] if i > 0 else s0[n] for s, s0 in ((h, h0), (c, c0)))
                 h_left, c_left = (s[n, i, j - 1] if j > 0 else s0[n] for s, s0 in ((h, h0), (c, c0)))
                 gate = {}
-                for name in STORED:
+                for name in GATE_ORDER:
                     total = W_x[name] @ x[n, :, i, j]
                     if name in W_up:
                         total = total + W_up[name] @ h_up
@@ -61,21 +61,21 @@ def naive(layer, x, h0, c0):
                     if name in b:
                         total = total + b[name]
                     gate[name] = total.tanh() if name == "g" else total.sigmoid()
-                now = gate["g"] * gate["i"] + c_left * gate["f_r"] + c_up * gate["f_l"]
-                c[n, i, j] = now
-                h[n, i, j] = (now * gate["o"]).tanh() if layer.output == "tanh(c*o)" else gate["o"] * now.tanh()
+                state = gate["g"] * gate["i"] + c_left * gate["f_r"] + c_up * gate["f_l"]
+                c[n, i, j] = state
+                h[n, i, j] = (state * gate["o"]).tanh() if layer.output == "tanh(c*o)" else gate["o"] * state.tanh()
     stacked = [h[n, i, j] for n in range(batch) for i in range(height) for j in range(width)]
     return torch.stack(stacked).view(batch, height, width, hidden).permute(0, 3, 1, 2)
 
 
 @pytest.mark.parametrize(("gates", "output", "bias"), OPTIONS)
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (5, 1), (3, 5), (5, 2), (4, 4)])
-def test_values_and_gradients_are_those_of_equation_2(gates, output, bias, size):
-    made = layer(gates, output, bias)
+def test_values_and_gradients_equal_equation_2(gates, output, bias, size):
+    lstm = layer(gates, output, bias)
     leaves = [x.requires_grad_() for x in (random(2, 3, *size), random(2, 4, seed=1), random(2, 4, seed=2))]
-    leaves += list(made.parameters())
+    leaves += list(lstm.parameters())
     towards = random(2, 4, *size, seed=3)
-    h, expected = made(*leaves[:3]), naive(made, *leaves[:3])
+    h, expected = lstm(*leaves[:3]), naive(lstm, *leaves[:3])
     assert h.shape == (2, 4, *size)
     assert torch.allclose(h, expected, rtol=0, atol=1e-9)
     pairs = zip(
@@ -89,69 +89,69 @@ def test_values_and_gradients_are_those_of_equation_2(gates, output, bias, size)
 
 @pytest.mark.parametrize(("gates", "output", "bias"), OPTIONS)
 def test_gradcheck_over_input_states_and_weights(gates, output, bias):
-    made = layer(gates, output, bias, inputs=2, hidden=2)
-    names = [name for name, _ in made.named_parameters()]
+    lstm = layer(gates, output, bias, inputs=2, hidden=2)
+    names = [name for name, _ in lstm.named_parameters()]
 
     def run(x, h0, c0, *weights):
-        return torch.func.functional_call(made, dict(zip(names, weights, strict=True)), (x, h0, c0))
+        return torch.func.functional_call(lstm, dict(zip(names, weights, strict=True)), (x, h0, c0))
 
     leaves = [random(2, 2, 2, 3), random(2, 2, seed=1), random(2, 2, seed=2)]
-    leaves += [weight.detach().clone() for weight in made.parameters()]
+    leaves += [weight.detach().clone() for weight in lstm.parameters()]
     assert gradcheck(run, [leaf.requires_grad_() for leaf in leaves])
 
 
 @pytest.mark.parametrize("gates", ["printed", "both"])
 @pytest.mark.parametrize("along", ["row", "column"])
 def test_one_row_or_column_is_a_standard_lstm(gates, along):
-    """With o*tanh(c) and zeros on the other side; f^r forgets along a row, f^l along a column."""
-    made = layer(gates, "o*tanh(c)", bias=True)
+    """With zero states on the other side; f^r is the forget gate along a row, f^l along a column."""
+    lstm = layer(gates, "o*tanh(c)", bias=True)
     weights, reads, forget = (
-        (made.weight_left, READS_LEFT[gates], "f_r") if along == "row" else (made.weight_up, READS_UP[gates], "f_l")
+        (lstm.weight_left, READS_LEFT[gates], "f_r") if along == "row" else (lstm.weight_up, READS_UP[gates], "f_l")
     )
-    peer = torch.nn.LSTM(3, 4, batch_first=True).double()
+    reference = torch.nn.LSTM(3, 4, batch_first=True).double()
     with torch.no_grad():
-        peer.bias_hh_l0.zero_()
+        reference.bias_hh_l0.zero_()
         for place, name in enumerate(("i", forget, "g", "o")):  # the order of nn.LSTM
             to = slice(4 * place, 4 * place + 4)
-            peer.weight_ih_l0[to] = made.weight_x.unflatten(0, (5, 4))[STORED.index(name)]
-            peer.weight_hh_l0[to] = weights.unflatten(0, (-1, 4))[reads.index(name)]
-            peer.bias_ih_l0[to] = made.bias.unflatten(0, (5, 4))[STORED.index(name)]
+            reference.weight_ih_l0[to] = lstm.weight_x.unflatten(0, (5, 4))[GATE_ORDER.index(name)]
+            reference.weight_hh_l0[to] = weights.unflatten(0, (-1, 4))[reads.index(name)]
+            reference.bias_ih_l0[to] = lstm.bias.unflatten(0, (5, 4))[GATE_ORDER.index(name)]
     x = random(2, 7, 3)
     grid = x.transpose(1, 2)
-    h = made(grid[:, :, None]).squeeze(2) if along == "row" else made(grid[..., None]).squeeze(3)
-    assert torch.allclose(h.transpose(1, 2), peer(x)[0], rtol=0, atol=1e-12)
+    h = lstm(grid[:, :, None]).squeeze(2) if along == "row" else lstm(grid[..., None]).squeeze(3)
+    assert torch.allclose(h.transpose(1, 2), reference(x)[0], rtol=0, atol=1e-12)
 
 
-def test_the_printed_output_is_not_a_standard_lstms():
+def test_printed_output_differs_from_a_standard_lstm():
     x = random(1, 3, 1, 7)
     assert not torch.allclose(layer(output="tanh(c*o)")(x), layer(output="o*tanh(c)")(x), atol=1e-3)
 
 
 @pytest.mark.parametrize("gates", ["printed", "both"])
-def test_a_state_depends_on_no_input_to_its_right_or_below(gates):
-    made, x = layer(gates), random(1, 3, 4, 5)
-    before = made(x)
+def test_state_depends_only_on_inputs_above_and_to_the_left(gates):
+    lstm, x = layer(gates), random(1, 3, 4, 5)
+    before = lstm(x)
     for i, j in product(range(4), range(5)):
-        other = x.clone()
-        other[:, :, i, j] += 1
-        moved = (made(other) - before).abs().amax(dim=(0, 1)) > 0
+        perturbed = x.clone()
+        perturbed[:, :, i, j] += 1
+        changed = (lstm(perturbed) - before).abs().amax(dim=(0, 1)) > 0
         reached = torch.zeros(4, 5, dtype=torch.bool)
         reached[i:, j:] = True
-        assert torch.equal(moved, reached)
+        assert torch.equal(changed, reached)
 
 
-def test_missing_states_are_zeros():
-    made, x, zeros = layer(), random(2, 3, 3, 4), torch.zeros(2, 4, dtype=torch.float64)
-    assert torch.equal(made(x), made(x, zeros, zeros))
-    assert torch.equal(made(x, c0=zeros + 1), made(x, zeros, zeros + 1))
-    assert not torch.equal(made(x), made(x, zeros + 1))
+def test_initial_states_default_to_zeros():
+    lstm, x, zeros = layer(), random(2, 3, 3, 4), torch.zeros(2, 4, dtype=torch.float64)
+    assert torch.equal(lstm(x), lstm(x, zeros, zeros))
+    assert torch.equal(lstm(x, c0=zeros + 1), lstm(x, zeros, zeros + 1))
+    assert not torch.equal(lstm(x), lstm(x, zeros + 1))
 
 
 def test_a_second_backward_gives_the_same_gradients():
-    """Neither the gradient nor a change of the output writes into what was kept for it."""
-    made, x = layer(), random(2, 3, 3, 4).requires_grad_()
-    h = made(x)
-    leaves = [x, *made.parameters()]
+    """Neither the backward pass nor a change of the output overwrites the saved tensors."""
+    lstm, x = layer(), random(2, 3, 3, 4).requires_grad_()
+    h = lstm(x)
+    leaves = [x, *lstm.parameters()]
     first = torch.autograd.grad(h.sum(), leaves, retain_graph=True)
     h.detach().zero_()
     for a, b in zip(first, torch.autograd.grad(h.sum(), leaves), strict=True):
@@ -159,23 +159,23 @@ def test_a_second_backward_gives_the_same_gradients():
 
 
 def test_weights_alone_can_be_trained():
-    made = layer()
-    made(random(2, 3, 3, 4)).sum().backward()
-    assert all(weight.grad is not None for weight in made.parameters())
+    lstm = layer()
+    lstm(random(2, 3, 3, 4)).sum().backward()
+    assert all(weight.grad is not None for weight in lstm.parameters())
 
 
-def test_inputs_of_any_memory_order_and_nothing_is_written_into_them():
-    made, x, h0 = layer(), random(2, 3, 4, 5), random(2, 4)
-    kept, kept_h0 = x.clone(), h0.clone()
-    h = made(x, h0)
-    assert torch.equal(made(x.contiguous(memory_format=torch.channels_last), h0), h)
-    assert torch.equal(x, kept)
-    assert torch.equal(h0, kept_h0)
+def test_memory_order_does_not_matter_and_inputs_are_not_changed():
+    lstm, x, h0 = layer(), random(2, 3, 4, 5), random(2, 4)
+    copy, copy_h0 = x.clone(), h0.clone()
+    h = lstm(x, h0)
+    assert torch.equal(lstm(x.contiguous(memory_format=torch.channels_last), h0), h)
+    assert torch.equal(x, copy)
+    assert torch.equal(h0, copy_h0)
 
 
-def test_weights_are_uniform_and_from_the_generator_alone():
+def test_weights_are_uniform_and_come_from_the_generator():
     def draw(seed):
-        made = SpatialLstm(
+        lstm = SpatialLstm(
             inputs=20,
             hidden=30,
             gates="both",
@@ -184,7 +184,7 @@ def test_weights_are_uniform_and_from_the_generator_alone():
             generator=torch.Generator().manual_seed(seed),
             scale=0.1,
         )
-        return [weight.detach() for weight in (made.weight_x, made.weight_up, made.weight_left)], made.bias
+        return [weight.detach() for weight in (lstm.weight_x, lstm.weight_up, lstm.weight_left)], lstm.bias
 
     before = torch.get_rng_state()
     weights, bias = draw(0)
@@ -200,32 +200,32 @@ def test_weights_are_uniform_and_from_the_generator_alone():
 
 
 def test_printed_gates_have_fewer_weights():
-    def shapes(made):
-        return [tuple(weight.shape) for weight in made.parameters()]
+    def shapes(lstm):
+        return [tuple(weight.shape) for weight in lstm.parameters()]
 
     assert shapes(layer("printed", bias=False)) == [(20, 3), (16, 4), (16, 4)]
     assert shapes(layer("both", bias=True)) == [(20, 3), (20, 4), (20, 4), (20,)]
 
 
-def test_mistakes_are_told():
-    made = layer()
-    with pytest.raises(FgbenchError, match=r"\(B, 3, H, W\) was given \(2, 5, 3, 4\)"):
-        made(random(2, 5, 3, 4))
-    with pytest.raises(FgbenchError, match="was given"):
-        made(random(2, 3, 4))
-    with pytest.raises(FgbenchError, match="was given"):
-        made(random(2, 3, 0, 4))
-    with pytest.raises(FgbenchError, match=r"h0 .* is \(2, 5\), not \(B, hidden\) = \(2, 4\)"):
-        made(random(2, 3, 3, 4), random(2, 5))
-    with pytest.raises(FgbenchError, match=r"c0 .* is \(1, 4\)"):
-        made(random(2, 3, 3, 4), None, random(1, 4))
+def test_misuse_raises():
+    lstm = layer()
+    with pytest.raises(FgbenchError, match=r"\(2, 5, 3, 4\), not \(B, 3, H, W\)"):
+        lstm(random(2, 5, 3, 4))
+    with pytest.raises(FgbenchError, match=r"not \(B, 3, H, W\)"):
+        lstm(random(2, 3, 4))
+    with pytest.raises(FgbenchError, match=r"not \(B, 3, H, W\)"):
+        lstm(random(2, 3, 0, 4))
+    with pytest.raises(FgbenchError, match=r"h0 has the shape \(2, 5\), not \(B, hidden\) = \(2, 4\)"):
+        lstm(random(2, 3, 3, 4), random(2, 5))
+    with pytest.raises(FgbenchError, match=r"c0 has the shape \(1, 4\)"):
+        lstm(random(2, 3, 3, 4), None, random(1, 4))
     with pytest.raises(FgbenchError, match="did you mean 'printed'"):
         layer(gates="print")
-    with pytest.raises(FgbenchError, match="no output"):
+    with pytest.raises(FgbenchError, match="unknown output"):
         layer(output="tanh(c)")
 
 
-def test_the_causal_neighbourhood_is_the_four_locations_before():
+def test_causal_neighbourhood_is_the_four_preceding_locations():
     x = random(2, 3, 4, 5)
     near = causal_neighbourhood(x)
     assert near.shape == (2, 12, 4, 5)
@@ -239,12 +239,12 @@ def test_the_causal_neighbourhood_is_the_four_locations_before():
 
 
 @pytest.mark.parametrize("gates", ["printed", "both"])
-def test_under_autocast_the_recurrence_keeps_the_precision_of_its_weights(gates):
-    made = layer(gates).float()
+def test_recurrence_keeps_the_precision_of_its_weights_under_autocast(gates):
+    lstm = layer(gates).float()
     x, h0, c0 = (random(*shape, seed=k).bfloat16() for k, shape in enumerate(((2, 3, 3, 4), (2, 4), (2, 4))))
     with torch.autocast("cpu", torch.bfloat16):
-        h = made(x, h0, c0)
+        h = lstm(x, h0, c0)
     assert h.dtype == torch.float32
-    assert torch.equal(h, made(x.float(), h0.float(), c0.float()))
+    assert torch.equal(h, lstm(x.float(), h0.float(), c0.float()))
     h.sum().backward()
-    assert all(torch.isfinite(weight.grad).all() for weight in made.parameters())
+    assert all(torch.isfinite(weight.grad).all() for weight in lstm.parameters())

@@ -18,14 +18,14 @@ def softmax(values):
 
 
 def naive_attention(features, spatial, relation, scale):
-    """N2(N1(X) X^T) X for each image, number by number."""
+    """N2(N1(X) X^T) X for each image, written as loops."""
     batch, channels, height, width = features.shape
     out = torch.zeros_like(features)
     for b in range(batch):
         x = [[float(features[b, c, i, j]) for i in range(height) for j in range(width)] for c in range(channels)]
         for c in range(channels):
-            seen = softmax([scale * v for v in x[c]]) if spatial else x[c]
-            row = [sum(s * v for s, v in zip(seen, x[d], strict=True)) for d in range(channels)]
+            spatial_row = softmax([scale * v for v in x[c]]) if spatial else x[c]
+            row = [sum(s * v for s, v in zip(spatial_row, x[d], strict=True)) for d in range(channels)]
             row = softmax(row) if relation else row
             for n in range(height * width):
                 out[b, c, n // width, n % width] = sum(row[d] * x[d][n] for d in range(channels))
@@ -38,14 +38,14 @@ def naive_attention(features, spatial, relation, scale):
     ("normalisation", "spatial", "relation"),
     [("both", True, True), ("spatial", True, False), ("relation", False, True), ("none", False, False)],
 )
-def test_attention_is_the_equation_of_the_paper(shape, scale, normalisation, spatial, relation):
+def test_attention_equals_the_equation_of_the_paper(shape, scale, normalisation, spatial, relation):
     features = maps(*shape)
-    ours = trilinear_attention(features, normalisation=normalisation, scale=scale)
-    assert ours.shape == shape
-    assert torch.allclose(ours, naive_attention(features, spatial, relation, scale), rtol=0, atol=1e-9)
+    result = trilinear_attention(features, normalisation=normalisation, scale=scale)
+    assert result.shape == shape
+    assert torch.allclose(result, naive_attention(features, spatial, relation, scale), rtol=0, atol=1e-9)
 
 
-def test_defaults_are_the_paper_and_the_code_has_a_factor_of_7():
+def test_defaults_are_those_of_the_paper():
     features = maps(2, 3, 2, 4)
     assert torch.equal(trilinear_attention(features), trilinear_attention(features, normalisation="both", scale=1.0))
     assert CODE_SCALE == 7
@@ -58,8 +58,8 @@ def test_gradient_of_attention(normalisation):
     assert gradcheck(lambda x: trilinear_attention(x, normalisation=normalisation, scale=2.0), (features,))
 
 
-def test_channels_that_fire_at_one_place_share_one_map_and_large_features_stay_finite():
-    """Two channels at the left, one at the right: a map of the paper mixes only what looks at the same place."""
+def test_channels_active_at_one_position_share_a_map_and_large_features_stay_finite():
+    """Two channels are active at the left, one at the right. A map mixes only channels with spatial overlap."""
     features = torch.zeros(1, 3, 2, 5, dtype=torch.float64)
     features[0, :2, 0, 0] = 100
     features[0, 2, 1, 4] = 100
@@ -73,12 +73,12 @@ def test_channels_that_fire_at_one_place_share_one_map_and_large_features_stay_f
 
 
 def duplicated():
-    """Masses 3, 1, 3, 2, 1 with whole numbers, so that sums are exact; equal masses, other maps."""
+    """Masses 3, 1, 3, 2, 1 in integers, so that sums are exact. Channels of equal mass have different maps."""
     masses = [(1, 2), (0, 1), (3, 0), (1, 1), (1, 0)]
     return torch.tensor(masses, dtype=torch.float64)[None, :, None, :]
 
 
-def test_structure_map_is_the_mean_of_the_channels_in_the_paper():
+def test_structure_map_of_the_paper_is_the_mean_of_the_channels():
     attention = maps(2, 3, 4, 5)
     naive = torch.zeros(2, 4, 5, dtype=torch.float64)
     for b in range(2):
@@ -102,17 +102,17 @@ def naive_unique_sum(attention, misplaced):
 def test_unique_sum_counts_each_mass_once():
     attention = duplicated()
     assert structure_map(attention, reduction="unique_sum")[0, 0].tolist() == [1 + 0 + 1, 2 + 1 + 1]
-    # Sorted: 1 1 2 3 3, so that the code keeps the channels 0, 2 and 3.
+    # The sorted masses are 1 1 2 3 3: the code keeps channels 0, 2 and 3.
     assert structure_map(attention, reduction="misplaced_unique_sum")[0, 0].tolist() == [1 + 3 + 1, 2 + 0 + 1]
 
 
 @pytest.mark.parametrize(("reduction", "misplaced"), [("unique_sum", False), ("misplaced_unique_sum", True)])
-def test_unique_sum_is_the_naive_one(reduction, misplaced):
-    """Small whole numbers have many equal masses."""
+def test_unique_sum_equals_the_naive_one(reduction, misplaced):
+    """Small integers have many equal masses."""
     attention = torch.randint(0, 3, (6, 7, 2, 3), generator=torch.Generator().manual_seed(0)).double()
-    ours = structure_map(attention, reduction=reduction)
-    assert torch.allclose(ours, naive_unique_sum(attention, misplaced), rtol=0, atol=1e-9)
-    assert not torch.allclose(ours, naive_unique_sum(attention, not misplaced))
+    result = structure_map(attention, reduction=reduction)
+    assert torch.allclose(result, naive_unique_sum(attention, misplaced), rtol=0, atol=1e-9)
+    assert not torch.allclose(result, naive_unique_sum(attention, not misplaced))
 
 
 def test_without_duplicates_all_channels_count():
@@ -122,7 +122,7 @@ def test_without_duplicates_all_channels_count():
     assert torch.allclose(structure_map(attention) * 5, detail_map(attention, None), rtol=0, atol=1e-9)
 
 
-def test_detail_map_is_the_chosen_channel_of_each_image_or_the_sum():
+def test_detail_map_is_one_channel_per_image_or_the_sum():
     attention = maps(3, 4, 2, 5)
     chosen = detail_map(attention, torch.tensor([2, 0, 3]))
     assert all(torch.equal(chosen[b], attention[b, c]) for b, c in enumerate([2, 0, 3]))
@@ -142,16 +142,16 @@ def test_gradient_of_reductions():
         assert gradcheck(reduce, (attention,))
 
 
-def test_channels_are_drawn_evenly_apart_for_each_image_and_again_from_the_same_seed():
+def test_channels_are_uniform_independent_and_reproducible():
     attention = maps(4000, 4, 1, 1)
     drawn = random_channels(attention, torch.Generator().manual_seed(3))
     assert drawn.shape == (4000,)
-    assert ((drawn.bincount(minlength=4) - 1000).abs() < 120).all()  # over four deviations of 27
+    assert ((drawn.bincount(minlength=4) - 1000).abs() < 120).all()  # more than four standard deviations of 27
     assert torch.equal(drawn, random_channels(attention, torch.Generator().manual_seed(3)))
     assert not torch.equal(drawn, random_channels(attention, torch.Generator().manual_seed(4)))
 
 
-def test_unique_channels_are_drawn_evenly_and_the_later_duplicates_never():
+def test_unique_channels_are_uniform_without_duplicates():
     attention = duplicated().expand(3000, -1, -1, -1)
     counts = random_channels(attention, torch.Generator().manual_seed(0), unique=True).bincount(minlength=5)
     assert counts[2] == counts[4] == 0
@@ -159,7 +159,7 @@ def test_unique_channels_are_drawn_evenly_and_the_later_duplicates_never():
     assert (random_channels(attention, torch.Generator().manual_seed(0)).bincount(minlength=5) > 450).all()
 
 
-def test_wrong_calls_are_refused():
+def test_misuse_raises():
     with pytest.raises(FgbenchError, match="did you mean 'spatial'"):
         trilinear_attention(maps(1, 2, 3, 3), normalisation="spacial")
     with pytest.raises(FgbenchError, match="did you mean 'unique_sum'"):

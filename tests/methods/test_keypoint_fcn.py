@@ -10,7 +10,7 @@ from fgbench.backbones.networks import TINY_INPUT
 from fgbench.layers.bilinear import bilinear_pool, l2_normalize, signed_sqrt
 from fgbench.layers.coordinate_transfer import coordinate_transfer
 from fgbench.layers.grid import Grid
-from fgbench.layers.keypoint_maps import decode, encode, keypoint_loss
+from fgbench.layers.keypoint_maps import decode_keypoints, encode_keypoints, keypoint_loss
 from fgbench.methods.localizer import Localizer
 from fgbench.util.errors import FgbenchError
 
@@ -141,12 +141,12 @@ def test_hidden_keypoints_have_no_confidence_but_three_of_head_and_of_body_stay(
     scores = torch.full((2, 7, 8, 8), -20.0)
     for keypoint, top in enumerate(tops):
         scores[:, keypoint, keypoint, 3] = top
-    found = method.localizer.find(scores)
+    found = method.localizer.find_keypoints(scores)
     sure = torch.tensor(tops).sigmoid()
     # Of the head throat, beak and crown; of the body throat, back and belly.
     expected = sure * torch.tensor([1.0, 1, 1, 0, 1, 1, 0])
     assert torch.allclose(found[..., 2], expected.expand(2, -1))
-    assert torch.equal(found[..., :2], decode(scores, Grid(2.0, 4.0), "argmax")[..., :2])
+    assert torch.equal(found[..., :2], decode_keypoints(scores, Grid(2.0, 4.0), "argmax")[..., :2])
 
 
 def test_the_threshold_decides_beyond_the_three():
@@ -156,18 +156,18 @@ def test_the_threshold_decides_beyond_the_three():
         localizer = Localizer(small(), names, 32, "argmax", visible, torch.Generator())
         scores = torch.full((1, 5, 8, 8), -20.0)
         scores[0, :, 2, 2] = logits
-        assert (localizer.find(scores)[0, :, 2] > 0).tolist() == [k < shown for k in range(5)]
+        assert (localizer.find_keypoints(scores)[0, :, 2] > 0).tolist() == [k < shown for k in range(5)]
 
 
 def test_three_stay_visible_where_the_sigmoid_underflows():
     method = made()
-    assert (method.localizer.find(torch.full((1, 6, 8, 8), -200.0))[..., 2] > 0).all()
+    assert (method.localizer.find_keypoints(torch.full((1, 6, 8, 8), -200.0))[..., 2] > 0).all()
 
 
 def test_refined_reads_between_cells_and_argmax_does_not():
     scores = torch.full((1, 6, 8, 8), -9.0)
     scores[:, :, 3, 3], scores[:, :, 3, 4] = 2.0, 1.5
-    coarse, fine = (made(mode=mode).localizer.find(scores)[0, 0] for mode in ("argmax", "refined"))
+    coarse, fine = (made(mode=mode).localizer.find_keypoints(scores)[0, 0] for mode in ("argmax", "refined"))
     assert coarse[:2].tolist() == [14.0, 14.0]
     assert coarse[0] + 0.5 < fine[0] < coarse[0] + 2
     assert abs(fine[1] - coarse[1]) < 0.1
@@ -179,7 +179,7 @@ def test_losses_are_those_of_keypoints_and_classes():
     out = method(images(), given)
     losses = method.losses(out, given)
     assert tuple(losses) == method.LOSSES
-    maps = encode(given.keypoints, Grid(2.0, 4.0), 8, 8)
+    maps = encode_keypoints(given.keypoints, Grid(2.0, 4.0), 8, 8)
     assert maps.sum() == 17
     assert torch.equal(losses["keypoints"], keypoint_loss(out.extra["scores"], maps))
     assert torch.equal(losses["cross_entropy"], cross_entropy(out.logits, given.labels))

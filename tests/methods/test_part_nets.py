@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 from fgbench.layers.bilinear import bilinear_pool, l2_normalize, signed_sqrt
 from fgbench.layers.boxes import crop_boxes
 from fgbench.layers.grid import Grid
-from fgbench.layers.keypoint_maps import encode, keypoint_loss
+from fgbench.layers.keypoint_maps import encode_keypoints, keypoint_loss
 from fgbench.util.errors import FgbenchError
 
 FOUND = {"head": [6.0, 6, 14, 26], "body": [2.0, 2, 30, 30]}
@@ -112,7 +112,7 @@ def test_losses_are_those_of_keypoints_of_all_nets_and_of_each():
     losses = method.losses(out, given)
     assert set(losses) == set(method.LOSSES)
     scores = method.localizer.score(method.localizer.backbone(images()))
-    maps = encode(given.keypoints, Grid(2.0, 4.0), 8, 8)
+    maps = encode_keypoints(given.keypoints, Grid(2.0, 4.0), 8, 8)
     assert torch.equal(losses["keypoints"], keypoint_loss(out.extra["scores"], maps))
     assert torch.allclose(out.extra["scores"], scores, atol=1e-5)
     assert torch.equal(losses["cross_entropy"], cross_entropy(out.logits, given.labels))

@@ -3,7 +3,7 @@ import torch
 from made_methods import Pooled, build, covers_all_parameters_once, grads, images, small, target
 from torch.nn.functional import cross_entropy
 
-from fgbench.layers.distillation import distill
+from fgbench.layers.distillation import distillation_loss
 from fgbench.layers.trilinear import structure_map
 from fgbench.methods import tasn
 from fgbench.methods.base import Target, parameters_of
@@ -111,7 +111,7 @@ def test_density_of_even_attention_is_even(monkeypatch):
 def by_hand(method, out, labels):
     entropies = {name: cross_entropy(logits, labels) for name, logits in out.extra.items()}
     options = method.options
-    soft = distill(out.extra["master"], out.extra["part"], options.temperature, detach=options.detach)
+    soft = distillation_loss(out.extra["master"], out.extra["part"], options.temperature, detach=options.detach)
     return entropies, options.distillation * soft
 
 

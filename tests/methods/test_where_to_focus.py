@@ -39,7 +39,7 @@ def test_features_without_projection_are_the_outer_product_at_every_location():
 def test_features_are_the_projection_at_each_location(projection):
     method = made(projection=projection, normalize=False)
     first, second = (stream(images()) for stream in method.streams)
-    assert torch.equal(method.features(method.trunk(images())), method.project.at_each(first, second))
+    assert torch.equal(method.features(method.trunk(images())), method.project.at_each_location(first, second))
     assert method.project.dims == 7
 
 

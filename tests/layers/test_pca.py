@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from fgbench.layers.pca import fit_pca
+from fgbench.util.errors import FgbenchError
+
+
+def points():
+    draw = torch.Generator().manual_seed(0)
+    mixing = torch.tensor([[1.0, 0.5, 0], [0, 1, 0.3], [0.2, 0, 1]], dtype=torch.float64)
+    return torch.randn(200, 3, generator=draw, dtype=torch.float64) @ mixing * torch.tensor([3.0, 1.0, 0.5]) + 7
+
+
+def test_equals_scikit_learn_up_to_sign():
+    x = points()
+    pca, reference = fit_pca(x, 2), PCA(2).fit(x.numpy())
+    assert np.allclose(pca.project(x).abs().numpy(), np.abs(reference.transform(x.numpy())), atol=1e-9)
+
+
+def test_largest_entry_of_each_direction_is_positive():
+    components = fit_pca(points(), 3).components
+    assert (components.gather(1, components.abs().argmax(1, keepdim=True)) > 0).all()
+
+
+def test_misuse_raises():
+    with pytest.raises(FgbenchError, match="4 dimensions"):
+        fit_pca(points(), 4)
+    with pytest.raises(FgbenchError, match="not finite"):
+        fit_pca(torch.full((9, 3), torch.nan), 2)
