@@ -136,7 +136,7 @@ def _new_split(config: Path, files: tuple[str, ...], identities: np.ndarray, num
         """Return the rows of the index for a variable of the file."""
         numbers = read_matlab(config, variable)
         if numbers.dtype.kind not in "iuf" or numbers.min() < 1 or numbers.max() > len(positions):
-            raise FgbenchError(f"{config}: {variable} exceeds the file list of {len(positions)} images")
+            raise FgbenchError(f"{config}: {variable} has rows outside the file list of {len(positions)} images")
         role_rows: np.ndarray = positions[numbers.astype(np.int64) - 1]
         return role_rows
 

@@ -1,4 +1,4 @@
-"""Small photographs for the data sets that tests make."""
+"""Small images for the data sets of tests."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 
 def photo(path: Path, size: tuple[int, int], seed: int) -> None:
-    """A JPEG file of `size` (width, height) that no other seed gives."""
+    """Write a JPEG file of random pixels with `size` (width, height)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     values = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     Image.fromarray(values).save(path, quality=60)

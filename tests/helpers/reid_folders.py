@@ -7,7 +7,7 @@ SIZE = (16, 32)
 
 
 def image(path, seed):
-    """An image file that no other seed gives, in the format that its name says."""
+    """Write a file of random pixels in the format of its suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     values = np.random.default_rng(seed).integers(0, 255, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
     Image.fromarray(values).save(path)
@@ -33,10 +33,11 @@ MARKET = {
         "0003_c4s6_015641_03.jpg",
     ],
 }
-"""Images of each folder; person 3 is searched for in camera 4 and found in 1."""
+"""Images of each folder. The query of person 3 is from camera 4; its match is from camera 1."""
 
 
 def market(root):
+    """Write a data set in the layout of Market-1501."""
     for seed, file in enumerate(f"{folder}/{name}" for folder, names in MARKET.items() for name in names):
         image(root / file, seed)
     for folder in MARKET:
@@ -45,10 +46,11 @@ def market(root):
 
 
 VIPER_PERSONS = (0, 1, 2, 3, 246, 300, 801, 873)
-"""Not in one row, as in the official files."""
+"""Not consecutive, as in the official files."""
 
 
 def viper(root):
+    """Write a data set in the layout of VIPeR."""
     for row, person in enumerate(VIPER_PERSONS):
         image(root / f"cam_a/{person:03d}_{(0, 45)[row % 2]}.bmp", row)
         image(root / f"cam_b/{person:03d}_{(90, 135, 180)[row % 3]}.bmp", 100 + row)
