@@ -20,7 +20,7 @@ from fgbench.papers.printed import Claim, Paper
 from fgbench.papers.recipes import Recipe
 from fgbench.records.deviations import unlisted
 from fgbench.records.record import Deviation, Record
-from fgbench.statistics import ALPHA, Difference, compare_crossed, compare_resampled, holm
+from fgbench.statistics import ALPHA, PairedDifference, compare_crossed, compare_resampled, holm
 from fgbench.util.errors import FgbenchError
 
 PROFILES = ("quick", "frozen", "paper")
@@ -45,7 +45,7 @@ class Pair:
     """Its title."""
     worse: str
     """The other's."""
-    difference: Difference
+    difference: PairedDifference
     """In percent, of the better less the worse."""
     p: float
     """Of no difference, adjusted by Holm for all the pairs that are tested with it."""

@@ -5,8 +5,8 @@ import numpy as np
 from fgbench.datasets.reid import ReidIndex, ReidSplit
 from fgbench.metrics.distances import distances
 from fgbench.metrics.gallery import Search
-from fgbench.metrics.ranking import Ranking, rank
-from fgbench.metrics.search_rules import Ranking as Rules
+from fgbench.metrics.ranking import RankedQueries, rank
+from fgbench.metrics.search_rules import SearchRules
 from fgbench.metrics.single_shot import single_shot
 
 SHOWN = 6
@@ -15,7 +15,7 @@ FIRST = 10
 """How many of these."""
 
 
-def chosen_splits(index: ReidIndex, rules: Rules, seed: int) -> tuple[ReidSplit, ...]:
+def chosen_splits(index: ReidIndex, rules: SearchRules, seed: int) -> tuple[ReidSplit, ...]:
     """The splits that a seed runs: those of one number, which share their training images."""
     found = tuple(split for split in index.splits if split.number == rules.number(seed))
     return found if rules.directions == "both" else found[:1]
@@ -44,7 +44,7 @@ def search_arrays(
     descriptors: np.ndarray,
     index: ReidIndex,
     splits: tuple[ReidSplit, ...],
-    rules: Rules,
+    rules: SearchRules,
     *,
     seed: int,
     shuffle: bool = False,
@@ -61,7 +61,7 @@ def search_arrays(
 
     Returns:
         `ids` and `identities` and `cameras` of the queries, `split` (its name), `relevant`, `tied`, `first_rank`,
-        `ap_step`, `ap_trapezoid` and `inp` as in `metrics.ranking.Ranking`, with random galleries `shot_rank` as
+        `ap_step`, `ap_trapezoid` and `inp` as in `metrics.ranking.RankedQueries`, with random galleries `shot_rank` as
         `single_shot` gives it; `ties` and `no_match`, the rules that make values of them. Of a few queries of the
         first split, `shown` (S,), their positions, `shown_gallery` (S, FIRST), rows of the data set or -1 where there
         are no more, and `shown_right` (S, FIRST).
@@ -103,12 +103,14 @@ def search_arrays(
     }
 
 
-def _columns(ranking: Ranking) -> dict[str, np.ndarray]:
+def _columns(ranking: RankedQueries) -> dict[str, np.ndarray]:
     names = ("relevant", "tied", "first_rank", "ap_step", "ap_trapezoid", "inp")
     return {name: getattr(ranking, name) for name in names}
 
 
-def _first_images(nearness: np.ndarray, search: Search, split: ReidSplit, ranking: Ranking) -> dict[str, np.ndarray]:
+def _first_images(
+    nearness: np.ndarray, search: Search, split: ReidSplit, ranking: RankedQueries
+) -> dict[str, np.ndarray]:
     """What a few queries find first; of images equally near, the first in the gallery's order."""
     matched = np.flatnonzero(ranking.relevant)
     shown = matched[np.unique(np.linspace(0, len(matched) - 1, min(SHOWN, len(matched))).round().astype(int))]

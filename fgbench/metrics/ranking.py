@@ -23,7 +23,7 @@ NoMatch = Literal["skip", "zero"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ranking:
+class RankedQueries:
     """What became of each query; last axis of 2: optimistic, pessimistic. Shares are from 0 to 1."""
 
     relevant: np.ndarray
@@ -48,7 +48,7 @@ class Ranking:
         return float(self.tied.mean() * 100)
 
 
-def rank(distances: np.ndarray | Features, search: Search, *, block_mib: float = BLOCK_MIB) -> Ranking:
+def rank(distances: np.ndarray | Features, search: Search, *, block_mib: float = BLOCK_MIB) -> RankedQueries:
     """Where the matches of each query stand in its gallery, sorted by distance.
 
     Args:
@@ -87,7 +87,7 @@ def rank(distances: np.ndarray | Features, search: Search, *, block_mib: float =
         inp[rows][found] = precision[number == matches[query]]
     if not relevant.any():
         raise FgbenchError(f"none of the {count} queries has a match in the gallery", "do both sides use the same ids?")
-    return Ranking(relevant, tied, first_rank, ap_step, ap_trapezoid, inp)
+    return RankedQueries(relevant, tied, first_rank, ap_step, ap_trapezoid, inp)
 
 
 def cmc(first_ranks: np.ndarray, rank: int, *, ties: Ties, no_match: NoMatch) -> float:
@@ -108,14 +108,14 @@ def cmc(first_ranks: np.ndarray, rank: int, *, ties: Ties, no_match: NoMatch) ->
     return average(np.where(np.isinf(first_ranks), np.nan, first_ranks <= rank), ties=ties, no_match=no_match)
 
 
-def mean_ap(ranking: Ranking, *, rule: Literal["step", "trapezoid"], ties: Ties, no_match: NoMatch) -> float:
-    """Mean average precision in percent, by one of the two rules told apart in `Ranking`; errors as `average`."""
+def mean_ap(ranking: RankedQueries, *, rule: Literal["step", "trapezoid"], ties: Ties, no_match: NoMatch) -> float:
+    """Mean average precision in percent, by one of the two rules told apart in `RankedQueries`; errors as `average`."""
     if rule not in {"step", "trapezoid"}:
         raise FgbenchError(f"no average precision by {rule!r}", "take 'step' or 'trapezoid'")
     return average(ranking.ap_step if rule == "step" else ranking.ap_trapezoid, ties=ties, no_match=no_match)
 
 
-def mean_inp(ranking: Ranking, *, ties: Ties, no_match: NoMatch) -> float:
+def mean_inp(ranking: RankedQueries, *, ties: Ties, no_match: NoMatch) -> float:
     """Mean inverse negative penalty, mINP, in percent; errors as `average`."""
     return average(ranking.inp, ties=ties, no_match=no_match)
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Ranking(BaseModel):
+class SearchRules(BaseModel):
     """By what distance images are ranked, which of them count, and which splits are run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from fgbench.datasets.pipeline import Pipeline
-from fgbench.metrics.search_rules import Ranking
+from fgbench.metrics.search_rules import SearchRules
 from fgbench.util.errors import FgbenchError
 from fgbench.util.validation import StrictModel
 
@@ -81,7 +81,7 @@ class Settings(StrictModel):
     distances between descriptors."""
     svm: Svm | None = None
     """Settings of the SVM if it is the classifier."""
-    ranking: Ranking | None = None
+    ranking: SearchRules | None = None
     """Rules of the gallery search if `classifier` is `ranking`."""
 
     @field_validator("train_pipeline", "test_pipeline")

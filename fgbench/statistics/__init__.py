@@ -13,8 +13,8 @@ from fgbench.statistics.equivalence import (
 from fgbench.statistics.holm_adjustment import holm
 from fgbench.statistics.intervals import Interval, bootstrap_interval, mean_interval, standard_error, wilson_interval
 from fgbench.statistics.paired import (
-    Difference,
     McNemar,
+    PairedDifference,
     compare_crossed,
     compare_resampled,
     mcnemar,
@@ -25,10 +25,10 @@ from fgbench.statistics.power_law import PowerLaw, power_law
 __all__ = [
     "ALPHA",
     "POWER",
-    "Difference",
     "Equivalence",
     "Interval",
     "McNemar",
+    "PairedDifference",
     "PowerLaw",
     "Spread",
     "bootstrap_interval",

@@ -19,7 +19,7 @@ from math import inf
 import numpy as np
 from scipy import optimize, stats
 
-from fgbench.statistics.variance_parts import Part, half_width, one_sided
+from fgbench.statistics.variance_components import Part, half_width, one_sided
 from fgbench.util.errors import FgbenchError
 
 ALPHA = 0.05

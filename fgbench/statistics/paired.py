@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from fgbench.statistics.intervals import BLOCK, RESAMPLES, Interval, bootstrap_interval
-from fgbench.statistics.variance_parts import Part, half_width, one_sided
+from fgbench.statistics.variance_components import Part, half_width, one_sided
 from fgbench.util.errors import FgbenchError
 
 FEW = 13
@@ -75,7 +75,7 @@ def paired_permutation(differences: np.ndarray, *, seed: int = 0, resamples: int
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class PairedDifference:
     """A measured on the same images as B."""
 
     value: float
@@ -89,13 +89,13 @@ class Difference:
     test: str
     """By which test."""
 
-    def times(self, factor: float) -> "Difference":
+    def times(self, factor: float) -> "PairedDifference":
         """In another unit."""
         low, high = self.interval
         return replace(self, value=factor * self.value, interval=Interval(factor * low, factor * high))
 
 
-def compare_crossed(a: np.ndarray, b: np.ndarray, *, fixed: bool = False, seed: int = 0) -> Difference:
+def compare_crossed(a: np.ndarray, b: np.ndarray, *, fixed: bool = False, seed: int = 0) -> PairedDifference:
     """The difference of two methods, each run with some seeds on the same images.
 
     With one run a side: McNemar's exact test where they are right or wrong, else the paired permutation test, with the
@@ -127,7 +127,7 @@ def compare_crossed(a: np.ndarray, b: np.ndarray, *, fixed: bool = False, seed: 
         p = mcnemar(a[0] == 1, b[0] == 1).p if binary else paired_permutation(each, seed=seed)
         test = "McNemar's exact test" if binary else "paired permutation test"
         of = "" if fixed else " of one trained network each"
-        return Difference(value, bootstrap_interval(each, seed=seed), p, n, test + of)
+        return PairedDifference(value, bootstrap_interval(each, seed=seed), p, n, test + of)
     parts: list[Part] = [(float(each.var(ddof=1)) / n, n - 1)] if n > 1 else []
     means = [side.mean(axis=1) for side in (a, b) if len(side) > 1 or not fixed]
     counts = [len(own) for own in means]
@@ -136,10 +136,10 @@ def compare_crossed(a: np.ndarray, b: np.ndarray, *, fixed: bool = False, seed: 
         freedom = sum(len(side) - 1 for side in own)
         pooled = sum(float(((side - side.mean()) ** 2).sum()) for side in own) / freedom
         parts.append((pooled * sum(1 / len(side) for side in own), freedom))
-    return Difference(value, *_tested(value, parts), n, "t test over images and seeds")
+    return PairedDifference(value, *_tested(value, parts), n, "t test over images and seeds")
 
 
-def compare_resampled(differences: np.ndarray, ratio: float, n: int) -> Difference:
+def compare_resampled(differences: np.ndarray, ratio: float, n: int) -> PairedDifference:
     """The difference of two methods over several divisions of the same data, by the corrected resampled t test.
 
     Divisions share their images, so that their differences are not independent: the variance of the mean over K of them
@@ -152,7 +152,7 @@ def compare_resampled(differences: np.ndarray, ratio: float, n: int) -> Differen
     """
     variance = float(differences.var(ddof=1)) * (1 / len(differences) + ratio)
     value = float(differences.mean())
-    return Difference(value, *_tested(value, [(variance, len(differences) - 1)]), n, "corrected resampled t test")
+    return PairedDifference(value, *_tested(value, [(variance, len(differences) - 1)]), n, "corrected resampled t test")
 
 
 def _tested(value: float, parts: list[Part]) -> tuple[Interval, float]:

@@ -12,7 +12,7 @@ from fgbench.datasets.reid import ReidIndex
 from fgbench.datasets.synthetic import pedestrians
 from fgbench.datasets.synthetic.pedestrians import SyntheticPedestrians
 from fgbench.metrics.person_search import chosen_splits, search_arrays, searched_rows
-from fgbench.metrics.search_rules import Ranking
+from fgbench.metrics.search_rules import SearchRules
 from fgbench.metrics.values import measure
 from fgbench.papers.recipes import Profile, Recipe, load_recipes
 from fgbench.runs.planning import plan
@@ -75,7 +75,7 @@ def persons() -> ReidIndex:
     return reid_datasets["mini_persons"].index()
 
 
-def random_values(index: ReidIndex, rules: Ranking, draws: int = 40) -> dict[str, np.ndarray]:
+def random_values(index: ReidIndex, rules: SearchRules, draws: int = 40) -> dict[str, np.ndarray]:
     """What random descriptors give: chance, by name, as the values of many draws."""
     splits = chosen_splits(index, rules, 0)
     found = []

@@ -11,11 +11,11 @@ from fgbench.metrics.distances import distances
 from fgbench.metrics.gallery import Features, Search
 from fgbench.metrics.person_search import FIRST, search_arrays, searched_rows, shuffled
 from fgbench.metrics.ranking import rank
-from fgbench.metrics.search_rules import Ranking
+from fgbench.metrics.search_rules import SearchRules
 from fgbench.metrics.values import measure
 from fgbench.util.errors import FgbenchError
 
-RULES = Ranking(metric="euclidean")
+RULES = SearchRules(metric="euclidean")
 
 
 def test_chance_is_what_counting_says():

@@ -13,7 +13,7 @@ from fgbench.datasets import reid_datasets
 from fgbench.judge.verdict import Outcome, judge
 from fgbench.methods.base import Outputs
 from fgbench.metrics.person_search import chosen_splits
-from fgbench.metrics.search_rules import Ranking
+from fgbench.metrics.search_rules import SearchRules
 from fgbench.metrics.values import headline, measure
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import load_recipes
@@ -24,7 +24,7 @@ from fgbench.util.errors import FgbenchError
 
 CELLS = {cell.id: cell for cell in load_papers()["where_to_focus"].cells()}
 HEAD = {"classifier": mini_reid.STAGES["classifier"]}
-RULES = Ranking(metric="euclidean")
+RULES = SearchRules(metric="euclidean")
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def test_every_rule_but_the_distance_is_in_the_protocol():
 
 
 def test_a_recipe_that_classifies_does_not_search_and_the_other_way_round():
-    with pytest.raises(FgbenchError, match="go together"):
+    with pytest.raises(FgbenchError, match="must be given together"):
         runs_of(recipe(classifier="softmax"))
     with pytest.raises(FgbenchError, match="mini_birds has classes, and no persons"):
         runs_of(recipe(data="mini_birds"))

@@ -11,7 +11,7 @@ from fgbench.judge.nightly.run_matching import name_of
 from fgbench.metrics.per_sample import Arrays, Samples, sample_values
 from fgbench.records.record import Record
 from fgbench.statistics import holm
-from fgbench.statistics.seed_luck import luck_of, worse
+from fgbench.statistics.overdispersion import decrease_test, estimate_dispersion
 from fgbench.util.errors import FgbenchError
 
 LUCK = {"quick": 2.5}
@@ -72,12 +72,12 @@ def held(groups: Sequence[Sequence[Pair]]) -> list[Held]:
     by_profile = defaultdict(list)
     for pairs, values in runs:
         by_profile[pairs[0].base.profile].append([rows.old for rows in values])
-    lucks = {profile: luck_of(old, LUCK.get(profile, ELSEWHERE)) for profile, old in by_profile.items()}
+    lucks = {profile: estimate_dispersion(old, LUCK.get(profile, ELSEWHERE)) for profile, old in by_profile.items()}
     found = []
     for pairs, values in runs:
         luck = lucks[pairs[0].base.profile]
-        down = [worse(rows.old, rows.new, luck) for rows in values]
-        up = [worse(rows.new, rows.old, luck)[0] for rows in values]
+        down = [decrease_test(rows.old, rows.new, luck) for rows in values]
+        up = [decrease_test(rows.new, rows.old, luck)[0] for rows in values]
         adjusted = zip(holm([p for p, _ in down]), holm(up), strict=True)
         for rows, (_, test), (p, q) in zip(values, down, adjusted, strict=True):
             found.append(_told(pairs, rows, test, min(1.0, len(runs) * p), min(1.0, len(runs) * q)))

@@ -11,7 +11,7 @@ from fgbench.judge.nightly.history import Night
 from fgbench.report.html.model import Source
 from fgbench.report.html.pages import Page
 from fgbench.report.html.svg_panel import GROUND, LEFT, RIGHT, TOP, panel, polyline, upright
-from fgbench.statistics.level_shifts import Step, find_steps
+from fgbench.statistics.change_points import LevelShift, find_level_shifts
 
 RECENT = 7
 """Nights that are shown unfolded."""
@@ -30,7 +30,7 @@ class Line:
     """Whether something was wrong with it that night."""
     breaks: tuple[int, ...]
     """Nights from which on it is another version or machine: what is before is not comparable."""
-    steps: tuple[Step, ...]
+    steps: tuple[LevelShift, ...]
     """`at` counts the values of this line."""
 
     @property
@@ -60,8 +60,8 @@ def _line(name: str, unit: str, points: Sequence[tuple[int, float, bool, str]]) 
     cuts = [k for k in range(1, len(kinds)) if kinds[k] != kinds[k - 1]]
     steps = []
     for start, end in zip([0, *cuts], [*cuts, len(kinds)], strict=True):
-        for step in find_steps(np.array(values[start:end])):
-            steps.append(Step(start + step.at, step.before, step.after, step.p))
+        for step in find_level_shifts(np.array(values[start:end])):
+            steps.append(LevelShift(start + step.at, step.before, step.after, step.p))
     return Line(name, unit, nights, values, failed, tuple(nights[k] for k in cuts), tuple(steps))
 
 

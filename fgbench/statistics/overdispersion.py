@@ -20,7 +20,7 @@ DRAWN = "paired permutation test"
 
 
 @dataclass(frozen=True, slots=True)
-class Luck:
+class Dispersion:
     """How much more the mean over images differs from training to training than if each image threw its own coin."""
 
     ratio: float
@@ -29,7 +29,7 @@ class Luck:
     """Degrees of freedom."""
 
 
-def luck_of(runs: Iterable[Sequence[np.ndarray]], expected: float) -> Luck:
+def estimate_dispersion(runs: Iterable[Sequence[np.ndarray]], expected: float) -> Dispersion:
     """The dispersion over seeds as runs of the same night show it, pooled as in quasi-likelihood.
 
     Networks trained alike err on each image nearly by a coin of its own (Jordan, On the Variance of Neural Network
@@ -48,7 +48,7 @@ def luck_of(runs: Iterable[Sequence[np.ndarray]], expected: float) -> Luck:
         if ratios:
             seeds = len(values[0])
             total, freedom = total + (seeds - 1) * sum(ratios) / len(ratios), freedom + seeds - 1
-    return Luck((WORTH * expected + total) / (WORTH + freedom), WORTH + freedom)
+    return Dispersion((WORTH * expected + total) / (WORTH + freedom), WORTH + freedom)
 
 
 def _ratio(rows: np.ndarray) -> float | None:
@@ -58,7 +58,7 @@ def _ratio(rows: np.ndarray) -> float | None:
     return float(rows.mean(axis=1).var(ddof=1)) / coins if coins else None
 
 
-def worse(base: np.ndarray, head: np.ndarray, luck: Luck) -> tuple[float, str]:
+def decrease_test(base: np.ndarray, head: np.ndarray, luck: Dispersion) -> tuple[float, str]:
     """One-sided p-value against "the second night is not worse on these images", and by which test.
 
     The images' differences, averaged over seeds, have their signs turned (Fisher, The Design of Experiments, section

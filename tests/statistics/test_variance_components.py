@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fgbench.statistics.variance_parts import LEAST, half_width, one_sided
+from fgbench.statistics.variance_components import LEAST, half_width, one_sided
 
 
 def test_one_part_is_students():

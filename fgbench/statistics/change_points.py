@@ -12,7 +12,7 @@ LEAST = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LevelShift:
     """A change of level."""
 
     at: int
@@ -24,7 +24,7 @@ class Step:
     p: float
 
 
-def find_steps(values: np.ndarray, *, alpha: float = ALPHA, seed: int = 0) -> list[Step]:
+def find_level_shifts(values: np.ndarray, *, alpha: float = ALPHA, seed: int = 0) -> list[LevelShift]:
     """Steps by binary segmentation (Vostrikova, Soviet Math. Dokl. 24:55-59, 1981).
 
     A stretch is divided where the cumulated sum of its ranks' distances from their mean, by its standard error, is
@@ -43,7 +43,7 @@ def find_steps(values: np.ndarray, *, alpha: float = ALPHA, seed: int = 0) -> li
     cuts = sorted(_divide(x, 0, len(x), alpha, np.random.default_rng(seed)))
     ends = [0, *(at for at, _ in cuts), len(x)]
     means = [float(x[a:b].mean()) for a, b in pairwise(ends) if b > a]
-    return [Step(at, means[k], means[k + 1], p) for k, (at, p) in enumerate(cuts)]
+    return [LevelShift(at, means[k], means[k + 1], p) for k, (at, p) in enumerate(cuts)]
 
 
 def _divide(x: np.ndarray, start: int, end: int, alpha: float, rng: np.random.Generator) -> list[tuple[int, float]]:
