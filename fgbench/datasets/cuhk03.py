@@ -47,8 +47,8 @@ TABLES = {
 NEW_SPLIT = "767/700"
 """Name of the split of the 767/700 protocol."""
 _NAME_PATTERN = re.compile(r"([1-5])_(\d{3,4})_([12])_(\d{2})\.png")
-PERSONS = 10_000
-"""Identity = `PERSONS` x number of the camera pair + number of the person in this pair."""
+MAX_PERSONS_PER_PAIR = 10_000
+"""Identity = `MAX_PERSONS_PER_PAIR` x number of the camera pair + number of the person in this pair."""
 
 
 def load(root: Path, name: str = "cuhk03", boxes: str = "labeled") -> ReidIndex:
@@ -100,14 +100,16 @@ def _identities(path: Path, files: tuple[str, ...]) -> tuple[np.ndarray, np.ndar
         if match is None:
             raise FgbenchError(f"{path}: the extracted image {file} has an unexpected name", "clear FGBENCH_CACHE")
     parts = np.array([[int(part) for part in match.groups()] for match in matches if match], dtype=np.int64)
-    return parts[:, 0] * PERSONS + parts[:, 1], parts[:, 2]
+    return parts[:, 0] * MAX_PERSONS_PER_PAIR + parts[:, 1], parts[:, 2]
 
 
 def _classic_split(path: Path, content: MatContent, number: int, identities: np.ndarray) -> ReidSplit:
     """Return a split from one of the official test sets; all other persons are for training."""
-    persons = np.array([pair * PERSONS + person for pair, person in content.testsets[number - 1]], dtype=np.int64)
+    persons = np.array(
+        [pair * MAX_PERSONS_PER_PAIR + person for pair, person in content.testsets[number - 1]], dtype=np.int64
+    )
     if unknown := sorted(set(persons.tolist()) - set(identities.tolist())):
-        pair, person = divmod(unknown[0], PERSONS)
+        pair, person = divmod(unknown[0], MAX_PERSONS_PER_PAIR)
         raise FgbenchError(
             f"{path}: test set {number} contains person {person} of camera pair {pair}, who has no image"
         )

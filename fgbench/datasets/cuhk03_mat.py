@@ -64,6 +64,7 @@ def extract_images(path: Path) -> tuple[Path, MatContent]:
 
 
 def _extract(path: Path, folder: Path) -> None:
+    """Extract all images into a temporary folder, and rename it when it is complete."""
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         content = MatContent({boxes: [] for boxes in BOXES}, [])
@@ -92,6 +93,7 @@ def _extract(path: Path, folder: Path) -> None:
 
 
 def _open(path: Path) -> Any:
+    """Open the file with h5py."""
     try:
         import h5py
     except ImportError as error:

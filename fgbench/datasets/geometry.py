@@ -8,7 +8,7 @@ from PIL import Image
 
 from fgbench.datasets.index import Index
 from fgbench.datasets.pipeline import Pipeline
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError, FgbenchError
 
 
 def image_sizes(index: Index) -> np.ndarray:
@@ -60,12 +60,39 @@ def to_input(points: np.ndarray, scale: np.ndarray, offset: np.ndarray, size: in
 
     Returns:
         (N, P, 3) x and y in pixels of the inputs, and visibility. Keypoints outside an input are not visible.
+
+    Raises:
+        ArgumentError: the shapes do not agree.
     """
+    _check_shapes(points, 3, scale, offset)
     moved = points[..., :2] * scale[:, None] + offset[:, None]
     inside = ((moved >= 0) & (moved <= size)).all(-1)
     return np.concatenate([moved, (points[..., 2] * inside)[..., None]], axis=-1)
 
 
 def to_original(points: np.ndarray, scale: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Convert points (N, P, 2) of inputs of a method to points of the original images (see `input_geometry`)."""
+    """Convert points of inputs of a method to points of the original images.
+
+    Args:
+        points: (N, P, 2) x and y in pixels of the inputs.
+        scale: (N, 2), see `input_geometry`.
+        offset: (N, 2), see `input_geometry`.
+
+    Returns:
+        (N, P, 2) x and y in pixels of the original images.
+
+    Raises:
+        ArgumentError: the shapes do not agree.
+    """
+    _check_shapes(points, 2, scale, offset)
     return (points - offset[:, None]) / scale[:, None]  # type: ignore[no-any-return]
+
+
+def _check_shapes(points: np.ndarray, columns: int, scale: np.ndarray, offset: np.ndarray) -> None:
+    """Raise ArgumentError unless points are (N, P, columns), and scale and offset are (N, 2)."""
+    count = len(points)
+    if points.ndim != 3 or points.shape[2] != columns or not scale.shape == offset.shape == (count, 2):
+        raise ArgumentError(
+            f"points, scale and offset must have shapes (N, P, {columns}), (N, 2) and (N, 2), not {points.shape}, "
+            f"{scale.shape} and {offset.shape}"
+        )

@@ -47,13 +47,17 @@ def count_not_jpeg(root: Path, files: tuple[str, ...]) -> int:
 
 
 def hash_files(root: Path, files: tuple[str, ...]) -> dict[str, str]:
-    """Return the SHA-256 of each file.
+    """Return the SHA-256 of each file in hex.
 
     Hashes are kept in the cache. A file with unchanged path, size and modification time is not read again.
+
+    Args:
+        root: folder of the data set.
+        files: paths relative to `root`, with forward slashes.
     """
     root_hash = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
     store = cache_folder() / "hashes" / f"{root_hash}.npz"
-    known: dict[str, tuple[str, str]] = {}
+    known: dict[str, tuple[str, str]] = {}  # file -> (size and time, hash)
     if store.is_file():
         with np.load(store) as stored:
             known = {f: (s, d) for f, s, d in zip(stored["files"], stored["stamps"], stored["digests"], strict=True)}
@@ -72,6 +76,7 @@ def hash_files(root: Path, files: tuple[str, ...]) -> dict[str, str]:
 
 
 def _write_hashes(store: Path, entries: dict[str, tuple[str, str]]) -> None:
+    """Write hashes of files into the cache."""
     columns = {
         "files": np.array(list(entries)),
         "stamps": np.array([stamp for stamp, _ in entries.values()]),

@@ -41,7 +41,7 @@ class Index:
         return len(self.files)
 
     def select(self, rows: np.ndarray) -> "Index":
-        """Return the images at `rows` (positions or a mask), with the same classes."""
+        """Return the images at `rows` ((M,) positions or (N,) bool mask), with the same classes."""
         positions = np.arange(len(self))[rows]
         arrays = {
             field.name: value[positions]
@@ -57,7 +57,10 @@ class Index:
             ArgumentError: `count` is not between 2 and the number of classes.
         """
         if not 2 <= count <= len(self.classes):
-            raise ArgumentError(f"{self.name} has {len(self.classes)} classes; {count} of them cannot be selected")
+            raise ArgumentError(
+                f"{self.name} has {len(self.classes)} classes; the first {count} cannot be selected",
+                f"choose a number from 2 to {len(self.classes)}",
+            )
         return replace(self.select(self.labels < count), classes=self.classes[:count])
 
     @property

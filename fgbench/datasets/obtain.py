@@ -28,7 +28,7 @@ def get_data(name: str) -> Path:
     """Download and unpack a data set, unless it is on this machine.
 
     Returns:
-        The folder of the data set.
+        Folder of the data set.
 
     Raises:
         FgbenchError: the data set has no download address, or the download fails.
@@ -43,6 +43,7 @@ def get_data(name: str) -> Path:
     url = os.environ.get(f"FGBENCH_URL_{name.upper()}") or dataset.archive.url
     if not url:
         raise dataset.no_download_error(root / dataset.folder)
+    # Download and unpack next to the final folder.
     archive = fetch(url, root / Path(url).name, md5=dataset.archive.md5)
     unpacked = root / f".{dataset.folder}.unpacked"
     shutil.rmtree(unpacked, ignore_errors=True)  # from an interrupted call
@@ -54,6 +55,7 @@ def get_data(name: str) -> Path:
     attributes = unpacked / "attributes.txt"
     if attributes.is_file() and not (inner / attributes.name).exists():
         attributes.replace(inner / attributes.name)
+    # Move the folder to its place when it is complete.
     inner.replace(root / dataset.folder)
     shutil.rmtree(unpacked)
     archive.unlink()

@@ -33,7 +33,7 @@ class Pixels(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, which: Any, /) -> Any: ...
+    def __getitem__(self, rows: Any, /) -> Any: ...
 
 
 class Rows:
@@ -100,8 +100,10 @@ def cached_pixels(
 def _build(
     path: Path, index: Index, pipeline: Pipeline, shape: tuple[int, ...], on_image: Callable[[int, int], object]
 ) -> None:
+    """Decode all images into a file; continue where an interrupted call stopped."""
     partial_file, progress = path.with_suffix(".partial"), path.with_suffix(".done")
     done = int(progress.read_text()) if progress.is_file() and partial_file.is_file() else 0
+    # Check the free disk space.
     if not done:
         needed, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
         if needed > free:
@@ -109,6 +111,7 @@ def _build(
                 f"decoded images need {needed >> 20} MiB in {path.parent}, but {free >> 20} MiB are free",
                 "set FGBENCH_CACHE to a folder on a larger disk",
             )
+    # Decode in chunks. The progress file contains the number of decoded images.
     pixels = np.lib.format.open_memmap(partial_file, mode="r+" if done else "w+", dtype=np.uint8, shape=shape)
     store = partial(_store, pixels, index, pipeline)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -118,6 +121,7 @@ def _build(
                 on_image(row + 1, len(index))
             pixels.flush()
             write_text(progress, str(rows.stop))
+    # The file gets its final name when it is complete.
     del pixels
     partial_file.replace(path)
     progress.unlink()
@@ -128,6 +132,7 @@ def _store(pixels: np.ndarray, index: Index, pipeline: Pipeline, row: int) -> No
 
 
 def _decode(index: Index, row: int, pipeline: Pipeline) -> np.ndarray:
+    """Decode one image; errors name its file."""
     file = index.root / index.files[row]
     try:
         with Image.open(file) as image:

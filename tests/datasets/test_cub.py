@@ -129,7 +129,7 @@ def test_first_classes_selects_the_images_of_the_first_classes(birds):
     assert len(two) == 20
     assert two.classes == birds.classes[:2]
     assert two.parts.shape == (20, 15, 3)
-    with pytest.raises(ArgumentError, match="has 3 classes; 4 of them"):
+    with pytest.raises(ArgumentError, match="has 3 classes; the first 4 cannot"):
         birds.first_classes(4)
 
 

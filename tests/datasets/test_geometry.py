@@ -8,7 +8,7 @@ from fgbench.datasets.geometry import image_sizes, input_geometry, to_input, to_
 from fgbench.datasets.index import Index
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import cached_pixels, pixel_key
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError, FgbenchError
 
 SIZES = [(90, 60), (64, 100), (80, 80)]
 PLACES = [(50, 33), (30, 41), (44, 52)]
@@ -73,6 +73,12 @@ def test_to_input_makes_keypoints_outside_the_input_invisible():
     np.testing.assert_allclose(moved[0, :, 0], [15, -5, 15, 15, 5])
     np.testing.assert_allclose(moved[0, :, 1], [9, 9, 44, 9, 16.5])
     assert moved[0, :, 2].tolist() == [1, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("shapes", [((2, 5, 2), (2, 2), (2, 2)), ((2, 5, 3), (1, 2), (1, 2)), ((5, 3), (5, 2), (5, 2))])
+def test_shapes_that_do_not_agree_are_an_error(shapes):
+    with pytest.raises(ArgumentError, match=r"must have shapes \(N, P, 3\), \(N, 2\) and \(N, 2\), not"):
+        to_input(*map(np.zeros, shapes), 30)
 
 
 def test_boxes_are_part_of_the_pixels_key_only_where_they_are_cut_out(index):
