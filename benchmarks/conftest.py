@@ -1,4 +1,4 @@
-"""Rows of pytest-benchmark from races, and a table of the races at the end."""
+"""Rows of pytest-benchmark from races, and a table of all races after the session."""
 
 import statistics
 from collections.abc import Callable, Iterator
@@ -7,11 +7,12 @@ import pytest
 import torch
 from race import OURS, Race
 
-_RUN: list[Race] = []
+_RACES: list[Race] = []
+"""Races of this session."""
 
 
 class Replay:
-    """A clock for pytest-benchmark that shows the times a race has taken."""
+    """A clock for pytest-benchmark that replays times measured elsewhere."""
 
     __name__ = "perf_counter"
 
@@ -20,7 +21,7 @@ class Replay:
         self._now, self._running = 0.0, False
 
     def __call__(self) -> float:
-        """Seconds; every second call is later than the one before by what the next round took."""
+        """Return seconds; every second call adds the time of the next round."""
         if self._running:
             self._now += next(self.samples)
         self._running = not self._running
@@ -31,21 +32,21 @@ CLOCK = Replay()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """An option for nights."""
+    """Add the option `--nightly`."""
     parser.addoption(
         "--nightly",
         action="store_true",
-        help="time fgbench alone, to be compared with other nights: no peers, and no thresholds",
+        help="time fgbench without peers and thresholds, for comparison between nights",
     )
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, object]) -> None:
-    """Times of two versions of torch are not compared."""
+    """Record the version of torch; times of different versions are not compared."""
     machine_info["torch"] = torch.__version__
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Rows of races are timed by their race."""
+    """Give rows of races the clock that replays the times of their race."""
     for item in items:
         if "row" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.benchmark(timer=CLOCK))
@@ -53,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def row(benchmark, request: pytest.FixtureRequest) -> Callable[[Race, str], None]:
-    """Reports one entrant of a race; fails for fgbench's where a threshold is missed."""
+    """Return a function that reports one entrant of a race; that of fgbench fails if it misses a threshold."""
 
     def report(race: Race, name: str) -> None:
         if benchmark.disabled:
@@ -62,11 +63,11 @@ def row(benchmark, request: pytest.FixtureRequest) -> Callable[[Race, str], None
         alone = request.config.getoption("nightly", default=False)
         if alone:
             if name != OURS:
-                pytest.skip("fgbench alone is timed")
+                pytest.skip("--nightly times fgbench only")
             race.alone()
         outcome = race.run()
-        if race not in _RUN:
-            _RUN.append(race)
+        if race not in _RACES:
+            _RACES.append(race)
         if name in outcome.absent:
             pytest.skip(outcome.absent[name])
         benchmark.group = race.title
@@ -84,45 +85,46 @@ def row(benchmark, request: pytest.FixtureRequest) -> Callable[[Race, str], None
         if name in race.parts:
             benchmark.extra_info["scaled"] = f"measured on {race.parts[name]:.2%} of the work"
         if name == OURS:
-            benchmark.extra_info |= _beside(race)
+            benchmark.extra_info |= _comparison(race)
             if not alone:
-                _check(race)
+                _check_thresholds(race)
 
     return report
 
 
-def _beside(race: Race) -> dict[str, object]:
+def _comparison(race: Race) -> dict[str, object]:
+    """Return the fields that compare fgbench with its peers, its threshold and the floor."""
     outcome = race.run()
     peers = [name for name in outcome.samples if name != OURS]
-    found: dict[str, object] = {
+    fields: dict[str, object] = {
         "times_as_fast_as": {name: outcome.ratio(name) for name in peers},
         "at_least": dict(race.at_least),
     }
     if race.at_most_s is not None:
-        found["at_most_s"] = race.at_most_s
+        fields["at_most_s"] = race.at_most_s
     if race.floor:
         floor = race.floor.seconds(race.threads)
-        found |= {"floor_s": floor, "times_floor": outcome.median_s(OURS) / floor, "floor_counts": race.floor.says}
-    return found
+        fields |= {"floor_s": floor, "times_floor": outcome.median_s(OURS) / floor, "floor_counts": race.floor.counts}
+    return fields
 
 
-def _check(race: Race) -> None:
+def _check_thresholds(race: Race) -> None:
     outcome = race.run()
     for peer, least in race.at_least.items():
         if peer in outcome.samples:
             ratio = outcome.ratio(peer)
-            assert ratio >= least, f"{race.title}: {ratio:.2f} times as fast as {peer}, not {least:g}"
+            assert ratio >= least, f"{race.title}: {ratio:.2f} times as fast as {peer}; required: {least:g}"
     if race.at_most_s is not None:
-        taken = outcome.median_s(OURS)
-        assert taken <= race.at_most_s, f"{race.title}: {taken:.2f} s, not {race.at_most_s:g}"
+        median_s = outcome.median_s(OURS)
+        assert median_s <= race.at_most_s, f"{race.title}: {median_s:.2f} s; allowed: {race.at_most_s:g} s"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The races: fgbench beside every peer, what was asked, and the floor."""
-    lines = [line for race in _RUN for line in _lines(race)]
+    """Print a table of the races: fgbench, each peer, thresholds and the floor."""
+    lines = [line for race in _RACES for line in _lines(race)]
     if not lines:
         return
-    heads = ("path", "beside", "fgbench", "quartiles", "peer", "times as fast", "asked", "times floor")
+    heads = ("path", "peer", "fgbench", "quartiles", "peer time", "times as fast", "required", "times floor")
     widths = [max(len(row[column]) for row in (heads, *lines)) for column in range(len(heads))]
     terminalreporter.section("hot paths")
     for row_ in (heads, *lines):
@@ -130,21 +132,30 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _lines(race: Race) -> Iterator[tuple[str, ...]]:
-    outcome, ours = race.run(), race.run().samples[OURS]
-    low, _, high = statistics.quantiles(ours, n=4) if len(ours) > 1 else (ours[0],) * 3
-    fixed = (_seconds(outcome.median_s(OURS)), f"{_seconds(low)} to {_seconds(high)}")
+    outcome = race.run()
+    times_s = outcome.samples[OURS]
+    low, _, high = statistics.quantiles(times_s, n=4) if len(times_s) > 1 else (times_s[0],) * 3
+    own_time = (_seconds(outcome.median_s(OURS)), f"{_seconds(low)} to {_seconds(high)}")
     floor = f"{outcome.median_s(OURS) / race.floor.seconds(race.threads):.1f}" if race.floor else "-"
     if race.at_most_s is not None or len(race.entrants) == 1:
         limit = "-" if race.at_most_s is None else f"at most {_seconds(race.at_most_s)}"
-        yield race.title, "-", *fixed, "-", "-", limit, floor
+        yield race.title, "-", *own_time, "-", "-", limit, floor
     for name in race.names:
         if name == OURS:
             continue
-        asked = f"{race.at_least[name]:g}" if name in race.at_least else "-"
+        required = f"{race.at_least[name]:g}" if name in race.at_least else "-"
         if name in outcome.absent:
-            yield race.title, name, *fixed, "not here", "-", asked, floor
+            yield race.title, name, *own_time, "not installed", "-", required, floor
         else:
-            yield race.title, name, *fixed, _seconds(outcome.median_s(name)), f"{outcome.ratio(name):.1f}", asked, floor
+            yield (
+                race.title,
+                name,
+                *own_time,
+                _seconds(outcome.median_s(name)),
+                f"{outcome.ratio(name):.1f}",
+                required,
+                floor,
+            )
 
 
 def _seconds(value: float) -> str:

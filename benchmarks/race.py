@@ -1,7 +1,7 @@
-"""A hot path of fgbench and what one would pick instead, timed turn by turn in one process.
+"""A race: a hot path of fgbench and its peers, timed alternately in one process.
 
-On a machine that others use, two times taken apart say little of each other. Here every round times each entrant once,
-with a fixed reference workload beside it, and a ratio is the median over the rounds of the ratios within them.
+On a shared machine, times from different moments are not comparable. Therefore each round times every entrant once,
+each after a fixed reference workload. A ratio of times is the median over rounds of the ratio within a round.
 """
 
 import gc
@@ -23,28 +23,28 @@ from fgbench.util.numeric.matmul import product
 
 OURS = "fgbench"
 ROUND_S = 0.05
-"""Shorter work is repeated until a round takes about as long."""
+"""Shortest round in seconds; shorter work is repeated to fill it."""
 NIGHTLY_ROUNDS = 9
-"""Of each of the sessions of a night."""
+"""Number of rounds in a session of a night."""
 Work = Callable[[], Any]
-"""What is timed: takes nothing, returns its result."""
+"""The timed function; it takes no arguments and returns its result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """What no implementation of a path can do without."""
+    """Lower bound for any implementation of a path."""
 
     flop: float = 0.0
-    """Floating-point operations; a multiplication with its addition is two."""
+    """Floating-point operations; a multiply-add is two operations."""
     moved_bytes: float = 0.0
-    """Bytes read and written, each once."""
-    says: str = ""
-    """What was counted."""
+    """Bytes read and written once."""
+    counts: str = ""
+    """Operations and bytes that are counted."""
 
     def seconds(self, threads: int) -> float:
-        """The longer of what the operations and the bytes take at the rates of this machine."""
-        flops, rate = machine_rates(threads)
-        return max(self.flop / flops, self.moved_bytes / rate)
+        """Return the time for the operations or for the bytes, the longer one, at the measured rates of the machine."""
+        flop_per_s, bytes_per_s = machine_rates(threads)
+        return max(self.flop / flop_per_s, self.moved_bytes / bytes_per_s)
 
 
 @dataclass
@@ -52,25 +52,26 @@ class Race:
     """The entrants of one hot path."""
 
     title: str
-    """The path and its size; the group of the rows."""
+    """The path and its size; also the group of the rows."""
     entrants: Mapping[str, Callable[[], Work]]
-    """By name, what prepares an entrant and returns its work; may skip where the peer is not installed. One is OURS."""
+    """Functions by name that prepare an entrant and return its work. A function skips if its peer is not installed. One
+    name is OURS."""
     at_least: Mapping[str, float] = field(default_factory=dict)
-    """How many times as fast as a peer fgbench has to be."""
+    """Required ratio of the time of a peer to that of fgbench, by peer."""
     at_most_s: float | None = None
-    """Seconds that fgbench may take."""
+    """Longest allowed time of fgbench in seconds."""
     agree: Callable[[Any, Any], object] = lambda ours, theirs: None
-    """Given the results of fgbench and a peer, asserts that they are the same thing."""
+    """Asserts that the results of fgbench and of a peer are equal."""
     floor: Floor | None = None
     rounds: int = 9
-    """How often fgbench is timed."""
+    """Number of rounds."""
     peer_rounds: Mapping[str, int] = field(default_factory=dict)
-    """How often a peer is timed where that is less often."""
+    """Smaller number of rounds, by peer."""
     parts: Mapping[str, float] = field(default_factory=dict)
-    """For a peer too slow to be run whole: the share of the work that it does; its times are divided by it."""
+    """For a slow peer, the share of the work that it does; its times are divided by the share."""
     threads: int = 1
     warm: bool = True
-    """Whether every entrant is run once before it is timed."""
+    """Whether every entrant runs once before it is timed."""
     outcome: "Outcome | None" = None
 
     def __post_init__(self) -> None:
@@ -78,45 +79,48 @@ class Race:
 
     @property
     def names(self) -> list[str]:
-        """The entrants, fgbench first."""
+        """Return the names of the entrants, fgbench first."""
         return sorted(self.entrants, key=lambda name: name != OURS)
 
     def alone(self) -> None:
-        """Leave out the peers and the floor: what nights are compared by is fgbench's own time."""
+        """Remove the peers and the floor; nights compare only times of fgbench."""
         self.entrants, self.floor = {OURS: self.entrants[OURS]}, None
         self.rounds = NIGHTLY_ROUNDS
 
     def run(self) -> "Outcome":
-        """Time everyone, once a session."""
+        """Time all entrants; later calls return the same outcome."""
         if self.outcome is None:
             with threadpool_limits(self.threads):
-                before = torch.get_num_threads()
+                previous = torch.get_num_threads()
                 torch.set_num_threads(self.threads)
                 try:
                     self.outcome = self._run()
                 finally:
-                    torch.set_num_threads(before)
+                    torch.set_num_threads(previous)
         return self.outcome
 
     def _run(self) -> "Outcome":
+        # Prepare the entrants.
         works, absent = {}, {}
         for name in self.names:
             try:
                 works[name] = self.entrants[name]()
             except pytest.skip.Exception as reason:
                 absent[name] = str(reason)
+        # Warm up, and find how many calls fill a round.
         results, calls = {}, dict.fromkeys(works, 1)
         for name, work in works.items() if self.warm else ():
-            taken, results[name] = timed(work)
-            taken = min(taken, timed(work)[0]) if taken < ROUND_S else taken
-            calls[name] = max(1, round(ROUND_S / taken))
+            call_s, results[name] = timed(work)
+            call_s = min(call_s, timed(work)[0]) if call_s < ROUND_S else call_s
+            calls[name] = max(1, round(ROUND_S / call_s))
+        # Time all entrants in each round.
         outcome = Outcome(absent, {name: [] for name in works}, {name: [] for name in works}, results)
         for number in range(self.rounds):
             for name, work in works.items():
                 if name == OURS or number < self.peer_rounds.get(name, self.rounds):
                     outcome.references[name].append(timed(reference)[0])
-                    taken, result = timed(work, calls[name])
-                    outcome.samples[name].append(taken / self.parts.get(name, 1.0))
+                    call_s, result = timed(work, calls[name])
+                    outcome.samples[name].append(call_s / self.parts.get(name, 1.0))
                     results.setdefault(name, result)
         for name in works:
             if name != OURS:
@@ -126,38 +130,38 @@ class Race:
 
 @dataclass
 class Outcome:
-    """What a race came to."""
+    """Times and results of a race."""
 
     absent: dict[str, str]
-    """Why an entrant did not start."""
+    """Reason why an entrant is missing, by name."""
     samples: dict[str, list[float]]
-    """Seconds of each round."""
+    """Seconds of a call in each round, by entrant."""
     references: dict[str, list[float]]
-    """Seconds of the reference workload just before."""
+    """Seconds of the reference workload before each round, by entrant."""
     results: dict[str, Any]
-    """What each entrant gave the first time."""
+    """First result of each entrant."""
 
     def median_s(self, name: str) -> float:
-        """Seconds of an entrant."""
+        """Return the median seconds of an entrant."""
         return statistics.median(self.samples[name])
 
     def ratio(self, peer: str) -> float:
-        """How many times as fast as `peer` fgbench is."""
+        """Return the median ratio of the time of a peer to that of fgbench."""
         return statistics.median(
             theirs / ours for ours, theirs in zip(self.samples[OURS], self.samples[peer], strict=False)
         )
 
     def relative(self, name: str) -> float:
-        """Time as a multiple of the reference workload's."""
+        """Return the median time of an entrant as a multiple of the time of the reference workload."""
         return statistics.median(self.relatives(name))
 
     def relatives(self, name: str) -> list[float]:
-        """The same, round by round."""
-        return [taken / reference for taken, reference in zip(self.samples[name], self.references[name], strict=True)]
+        """Return the time of an entrant in each round as a multiple of the time of the reference workload."""
+        return [sample / reference for sample, reference in zip(self.samples[name], self.references[name], strict=True)]
 
 
 def timed(work: Work, calls: int = 1) -> tuple[float, Any]:
-    """Seconds of a call, the mean of several, and its result."""
+    """Return the mean seconds of several calls, and the last result."""
     gc.collect()
     gc.disable()
     try:
@@ -176,7 +180,7 @@ def _operands() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def reference() -> None:
-    """A product of matrices and a pass over memory: about 20 ms of one thread."""
+    """Run the reference workload: a matrix product and a pass over memory, about 20 ms in one thread."""
     square, line = _operands()
     (square @ square).sum()
     line.clone().exp_()
@@ -184,15 +188,15 @@ def reference() -> None:
 
 @cache
 def machine_rates(threads: int) -> tuple[float, float]:
-    """Floating-point operations and bytes a second that this machine reaches: matrix products, and copying."""
+    """Measure floating-point operations and bytes per second of this machine by a matrix product and a copy."""
     with threadpool_limits(threads):
-        before = torch.get_num_threads()
+        previous = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
             square, line = torch.rand(2048, 2048), torch.rand(1 << 25)
-            into = torch.empty_like(line)
-            taken = min(timed(lambda: product(square, square))[0] for _ in range(4))
-            copy = min(timed(lambda: into.copy_(line))[0] for _ in range(4))
+            target = torch.empty_like(line)
+            product_s = min(timed(lambda: product(square, square))[0] for _ in range(4))
+            copy_s = min(timed(lambda: target.copy_(line))[0] for _ in range(4))
         finally:
-            torch.set_num_threads(before)
-    return 2 * 2048**3 / taken, 2 * line.numel() * 4 / copy
+            torch.set_num_threads(previous)
+    return 2 * 2048**3 / product_s, 2 * line.numel() * 4 / copy_s

@@ -1,8 +1,8 @@
-"""Times the quick hot paths in several processes: `python benchmarks/sessions.py FOLDER` adds benchmarks-<k>.json.
+"""Time the quick hot paths in several processes: `python benchmarks/sessions.py FOLDER` adds benchmarks-<k>.json.
 
-A process has its own layout of memory, and so times of its own, as much as several percent apart, however many rounds
-it has; and a machine has minutes in which it is slow. What nights are compared by is therefore the mean over processes,
-a few at a time, all through the night.
+Times differ by several percent between processes, because each has its own memory layout; more rounds do not help. The
+machine may also be slow for minutes. Nights are therefore compared by the mean over processes that run a few at a time
+throughout the night.
 """
 
 import argparse
@@ -18,17 +18,17 @@ SESSIONS = 2
 
 
 def main() -> int:
-    """Run the sessions one after the other; returns the exit code of the first that failed, or 0."""
+    """Run the sessions in sequence; return the exit code of the first failed session, or 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sessions", type=int, default=SESSIONS)
-    asked = parser.parse_args()
-    asked.folder.mkdir(parents=True, exist_ok=True)
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
     files = [str(HERE / name) for name in QUICK]
-    before, code = len(list(asked.folder.glob("benchmarks-*.json"))), 0
-    for number in range(before + 1, before + asked.sessions + 1):
-        into = asked.folder / f"benchmarks-{number}.json"
-        command = [sys.executable, "-m", "pytest", *files, *OPTIONS, "-k", CHOSEN, f"--benchmark-json={into}"]
+    existing, code = len(list(arguments.folder.glob("benchmarks-*.json"))), 0
+    for number in range(existing + 1, existing + arguments.sessions + 1):
+        result_file = arguments.folder / f"benchmarks-{number}.json"
+        command = [sys.executable, "-m", "pytest", *files, *OPTIONS, "-k", CHOSEN, f"--benchmark-json={result_file}"]
         code = code or subprocess.run(command, check=False).returncode
     return code
 

@@ -1,4 +1,4 @@
-"""Bilinear pooling of 512 x 28 x 28 with its normalisation, beside an einsum."""
+"""Bilinear pooling of 512 x 28 x 28 with its normalisation, compared with an einsum."""
 
 import pytest
 import torch
@@ -48,7 +48,7 @@ RACE = Race(
     floor=Floor(
         flop=2 * CHANNELS * CHANNELS * SIDE * SIDE,
         moved_bytes=4 * (CHANNELS * SIDE * SIDE + CHANNELS * CHANNELS),
-        says="one product of matrices",
+        counts="one matrix product",
     ),
 )
 

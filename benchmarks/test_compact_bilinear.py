@@ -1,4 +1,4 @@
-"""Compact bilinear pooling of 512 x 28 x 28 to 8,192 values, beside the two usual ways to take a Tensor Sketch."""
+"""Compact bilinear pooling of 512 x 28 x 28 to 8,192 values, compared with the two usual ways to compute it."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def each_location():
 
 
 def one_inverse():
-    """As the sum of products of spectra, which commutes with the inverse transform."""
+    """Sum the products of spectra before one inverse FFT, which is linear."""
     layer, x = sketch(), maps()
     rows = x.flatten(2).transpose(1, 2)[0]
 
@@ -64,7 +64,7 @@ RACE = Race(
     floor=Floor(
         flop=CHANNELS * CHANNELS * SIDE * SIDE,
         moved_bytes=4 * (CHANNELS * SIDE * SIDE + DIMS),
-        says="half of the symmetric outer product",
+        counts="half of the symmetric outer product",
     ),
 )
 

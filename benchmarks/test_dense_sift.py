@@ -1,4 +1,4 @@
-"""Dense SIFT of an image of 448 x 448 pixels at step 4, beside OpenCV on the same grid and kornia's descriptor."""
+"""Dense SIFT of an image of 448 x 448 pixels at step 4, compared with OpenCV on the same grid and with kornia."""
 
 import numpy as np
 import pytest
@@ -16,12 +16,12 @@ def image():
 
 
 def ours():
-    given = image()
-    return lambda: dense_sift(given, bin_size=BIN, step=STEP)
+    x = image()
+    return lambda: dense_sift(x, bin_size=BIN, step=STEP)
 
 
 def opencv():
-    """VLFeat's bins of 8 pixels are those of a keypoint of size 16."""
+    """Return OpenCV's SIFT; a keypoint of size 16 has bins of 8 pixels, as in VLFeat."""
     cv2 = pytest.importorskip("cv2")
     cv2.setNumThreads(1)
     rows, columns = dense_sift_grid(SIDE, SIDE, bin_size=BIN, step=STEP)
@@ -33,11 +33,11 @@ def opencv():
 def kornia():
     feature = pytest.importorskip("kornia.feature")
     describe = feature.DenseSIFTDescriptor(spatial_bin_size=BIN, stride=STEP, padding=0)
-    given = image()[:, None] / 255
+    x = image()[:, None] / 255
 
     def work():
         with torch.inference_mode():
-            return describe(given)
+            return describe(x)
 
     return work
 
@@ -48,10 +48,10 @@ RACE = Race(
     at_least={"OpenCV on a grid": 60, "kornia DenseSIFTDescriptor": 1.4},
     peer_rounds={"OpenCV on a grid": 3},
     floor=Floor(
-        # 8 maps, a triangle of 15 taps along rows of every column, then along columns of every fourth row.
+        # 8 maps; a triangle filter of 15 taps along every row, then along the columns at every fourth row.
         flop=2 * 15 * 8 * (SIDE * SIDE / STEP + (SIDE / STEP) ** 2),
         moved_bytes=4 * (SIDE * SIDE + POINTS * 128),
-        says="sums of 8 maps under separable triangles; the image read and the descriptors written once",
+        counts="separable triangle filters on 8 maps; the image read once and the descriptors written once",
     ),
 )
 

@@ -1,6 +1,7 @@
-"""Improved Fisher vectors at the sizes of FV-CNN and FV-SIFT, and the mixture they need, beside scikit's.
+"""Improved Fisher vectors at the sizes of FV-CNN and FV-SIFT, and EM of their mixture, compared with scikit.
 
-scikit-image adds the gradients by the weights, and its gradients by the deviations have the other sign.
+The Fisher vector of scikit-image also has the gradients with respect to the weights, and those with respect to the
+deviations have the opposite sign.
 """
 
 import warnings
@@ -22,17 +23,17 @@ def mixture(words, dims, apart):
 
 
 def points(count, gmm):
-    """Drawn from the mixture, as local descriptors are."""
+    """Return points drawn from the mixture."""
     generator = torch.Generator().manual_seed(0)
     means = gmm.means[torch.randint(len(gmm.means), (count,), generator=generator)]
     return means + torch.randn(means.shape, generator=generator)
 
 
 def scikit_mixture(gmm):
-    found = pytest.importorskip("sklearn.mixture").GaussianMixture(len(gmm.weights), covariance_type="diag")
-    found.weights_, found.means_, found.covariances_ = (v.numpy() for v in (gmm.weights, gmm.means, gmm.variances))
-    found.precisions_cholesky_ = found.covariances_**-0.5
-    return found
+    peer = pytest.importorskip("sklearn.mixture").GaussianMixture(len(gmm.weights), covariance_type="diag")
+    peer.weights_, peer.means_, peer.covariances_ = (v.numpy() for v in (gmm.weights, gmm.means, gmm.variances))
+    peer.precisions_cholesky_ = peer.covariances_**-0.5
+    return peer
 
 
 def fisher_race(count, dims, words, apart, least, rounds):
@@ -44,8 +45,8 @@ def fisher_race(count, dims, words, apart, least, rounds):
     def scikit_image():
         encode = pytest.importorskip("skimage.feature").fisher_vector
         gmm = mixture(words, dims, apart)
-        x, theirs = points(count, gmm).numpy(), scikit_mixture(gmm)
-        return lambda: encode(x, theirs, improved=True)
+        x, peer_gmm = points(count, gmm).numpy(), scikit_mixture(gmm)
+        return lambda: encode(x, peer_gmm, improved=True)
 
     def agree(ours, theirs):
         theirs = theirs[words:].copy()
@@ -61,13 +62,13 @@ def fisher_race(count, dims, words, apart, least, rounds):
         floor=Floor(
             flop=2 * 4 * count * dims * words,
             moved_bytes=4 * (count * dims + 2 * words * dims),
-            says="four products of points and components: two for the posteriors, two for the moments",
+            counts="four products of points and components: two for the posteriors, two for the moments",
         ),
     )
 
 
-# Of VGG-16's conv5 on birds, each descriptor has one component (1.6 % of the posteriors are over 1e-9, a 64th is
-# 1.56 %); of dense SIFT, several (5 % are over 1e-8).
+# As measured on birds: conv5 descriptors of VGG-16 have about one component each (1.6 % of the posteriors are above
+# 1e-9, and 1/64 is 1.56 %); dense SIFT descriptors have several (5 % are above 1e-8).
 CNN = fisher_race(784, 512, 64, apart=1.0, least=1.5, rounds=25)
 SIFT = fisher_race(20_000, 80, 256, apart=0.5, least=2.4, rounds=9)
 
@@ -86,7 +87,7 @@ COUNT, DIMS, WORDS, ITERATIONS = 65_536, 80, 256, 10
 
 
 def clustered():
-    """Points about 256 centres, and where both begin: near the centres."""
+    """Return points around 256 centres, and starting means near the centres."""
     generator = torch.Generator().manual_seed(2)
     centres = 2 * torch.randn(WORDS, DIMS, generator=generator)
     x = centres[torch.randint(WORDS, (COUNT,), generator=generator)] + torch.randn(COUNT, DIMS, generator=generator)
@@ -112,7 +113,7 @@ def ours_em():
 
 
 def scikit_em():
-    """From the same assignment to the nearest of the same centres, in the precision of the points."""
+    """Start from the same assignment to the nearest centre, in the precision of the points."""
     module = pytest.importorskip("sklearn.mixture")
     x, start = (part.numpy() for part in clustered())
     nearest = (x @ start.T - 0.5 * (start**2).sum(axis=1)).argmax(axis=1)
@@ -131,7 +132,7 @@ def scikit_em():
             random_state=0,
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that ten iterations do not end in convergence
+            warnings.simplefilter("ignore")  # ten iterations do not converge
             gmm.fit(x)
         return gmm.score(x)
 
@@ -153,7 +154,7 @@ EM = Race(
     floor=Floor(
         flop=ITERATIONS * 2 * 4 * COUNT * DIMS * WORDS,
         moved_bytes=ITERATIONS * 4 * COUNT * DIMS,
-        says="four products of points and components an iteration",
+        counts="four products of points and components per iteration",
     ),
 )
 

@@ -1,8 +1,8 @@
-"""Frames a second of every method and baseline at its paper's input size, from pixels to scores.
+"""Frames per second of every method and baseline at the input size of its paper, from pixels to scores.
 
-On the CPU in float32, one image at a time, and the best batch of the smaller networks. With a GPU in float32 as the
-code stands, and in bfloat16 compiled, each with one image and at the best batch, and there the energy of an image:
-three runs of FGBENCH_ENERGY_RUN_S seconds, 20 unless said. Networks lie channels last throughout. Weights are random.
+On the CPU: float32 with one image, and the best batch for the smaller networks. On a GPU: float32 eager and bfloat16
+compiled, each with one image and at the best batch. The energy of an image is measured at the best batch in three runs
+of FGBENCH_ENERGY_RUN_S seconds (default 20). The memory format is channels last. Weights are random.
 """
 
 import gc
@@ -35,21 +35,21 @@ from fgbench.speed.workloads import (
 
 pytestmark = pytest.mark.benchmark(timer=CLOCK)
 CPU_GFLOP = 40.0
-"""An image of more than that keeps two cores busy for most of a second: more of them are not tried on the CPU."""
+"""Methods with more operations per image run on the CPU with one image only, which takes most of a second."""
 CORES = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is timed."""
+    """A method to time."""
 
     title: str
     recipe: str
     options: dict[str, int] = field(default_factory=dict)
 
     @property
-    def source(self) -> Recipe:
-        """Its recipe."""
+    def full_recipe(self) -> Recipe:
+        """Return the recipe."""
         return load_recipes()[f"{self.recipe}@cub"]
 
 
@@ -89,19 +89,19 @@ TRAINED = ("B-CNN [M,M]", "B-CNN [D,D]", "TASN, ResNet-50")
 
 @pytest.fixture(scope="module")
 def sheet(request) -> Iterator[Sheet]:
-    found = Sheet()
-    torch.backends.cudnn.benchmark = True  # its algorithms are chosen by timing, while it warms up
-    request.config.pluginmanager.register(_Summary(found), "frames")
-    yield found
-    found.close()
+    sheet = Sheet()
+    torch.backends.cudnn.benchmark = True  # chooses algorithms by timing during the warm-up
+    request.config.pluginmanager.register(_Summary(sheet), "frames")
+    yield sheet
+    sheet.close()
     built.empty()
 
 
 class _Summary:
-    """Prints the rows at the end."""
+    """Prints the rows after the session."""
 
-    def __init__(self, found: Sheet) -> None:
-        self.sheet = found
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
 
     def pytest_terminal_summary(self, terminalreporter) -> None:
         """A hook of pytest."""
@@ -113,26 +113,26 @@ class _Summary:
 
 
 class Workshop:
-    """Builds methods, and keeps the last one alone: there is no room for two."""
+    """Builds methods and keeps the last one only, because two may not fit in memory."""
 
     def __init__(self) -> None:
         self.key: tuple[str, str] = ("", "")
-        self.made: tuple[Recogniser, Need] | None = None
+        self.last: tuple[Recogniser, Need] | None = None
 
     def __call__(self, subject: Subject, device: str) -> tuple[Recogniser, Need]:
-        """The method on a device and what an image needs; skips where there is no such device."""
+        """Return the method on a device and the needs of an image; skip if there is no such device."""
         if device == "cuda" and not torch.cuda.is_available():
             pytest.skip("no CUDA device")
-        if self.made is None or self.key != (subject.title, device):
+        if self.last is None or self.key != (subject.title, device):
             self.empty()
-            module = build(subject.source, device=device, options=subject.options)
+            module = build(subject.full_recipe, device=device, options=subject.options)
             self.key = subject.title, device
-            self.made = module, count_need(module, random_images(1, _side(subject), device))
-        return self.made
+            self.last = module, count_need(module, random_images(1, _side(subject), device))
+        return self.last
 
     def empty(self) -> None:
-        """Forget the last one."""
-        self.made = None
+        """Drop the last method."""
+        self.last = None
         gc.collect()
 
 
@@ -140,7 +140,7 @@ built = Workshop()
 
 
 def _side(subject: Subject) -> int:
-    return size_px(subject.source.resolve("paper"))
+    return size_px(subject.full_recipe.resolve("paper"))
 
 
 def _common(subject: Subject, device: str) -> dict[str, object]:
@@ -155,29 +155,29 @@ def _common(subject: Subject, device: str) -> dict[str, object]:
 
 
 def _more(device: str) -> dict[str, object]:
-    """What stands in `extra_info` beside the row."""
-    found: dict[str, object] = {"version": version(__file__), "stand_ins": STAND_INS}
+    """Return fields of `extra_info` that are not fields of the row."""
+    fields: dict[str, object] = {"version": version(__file__), "stand_ins": STAND_INS}
     if device == "cpu":
-        found["reference_s"] = sorted(timed(reference)[0] for _ in range(3))[1]
-    return found
+        fields["reference_s"] = sorted(timed(reference)[0] for _ in range(3))[1]
+    return fields
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.title)
 def test_frames(benchmark, sheet, subject, kind):
-    given, best = KINDS[kind]
-    device, decode = str(given["device"]), bool(given.get("decode"))
+    fields, best = KINDS[kind]
+    device, decode = str(fields["device"]), bool(fields.get("decode"))
     module, need = built(subject, device)
     if device == "cpu" and (best or decode) and need.gflop > CPU_GFLOP:
-        pytest.skip(f"{need.gflop:.0f} GFLOP an image: on the CPU one image already takes all cores for long")
-    conditions = Conditions(batch=1, size_px=_side(subject), threads=torch.get_num_threads(), **given)
-    pipeline = Pipeline.parse(subject.source.resolve("paper").test_pipeline)
+        pytest.skip(f"{need.gflop:.0f} GFLOP per image: the CPU is timed with one image only")
+    conditions = Conditions(batch=1, size_px=_side(subject), threads=torch.get_num_threads(), **fields)
+    pipeline = Pipeline.parse(subject.full_recipe.resolve("paper").test_pipeline)
 
     def work(batch, compiled):
-        asked = replace(conditions, batch=batch, compiled=compiled)
+        batch_conditions = replace(conditions, batch=batch, compiled=compiled)
         if decode:
-            return decoding_work_of(module, asked, photographs(), pipeline, CORES)
-        return work_of(module, asked)
+            return decoding_work_of(module, batch_conditions, photographs(), pipeline, CORES)
+        return work_of(module, batch_conditions)
 
     benchmark.group = f"frames/s, {kind}"
     with precision(conditions.dtype):
@@ -192,31 +192,31 @@ def test_frames(benchmark, sheet, subject, kind):
 
 
 def _difference(module, conditions):
-    """How far the scores are from those in float32; none where they are in float32.
+    """Return the relative difference of the scores from those in float32, as a field of the row.
 
-    Nor for methods that look where keypoints are: with random weights all places are nearly as good, and another
-    rounding finds another best.
+    Empty for float32, and for methods that localise keypoints: with random weights all places have nearly the same
+    score, and the best place depends on rounding.
     """
     if conditions.dtype == "fp32" or "keypoints" in module.method.OUTPUTS:
         return {}
     images = random_images(2, conditions.size_px, conditions.device)
     eager = replace(conditions, compiled="")
     with precision("fp32"):
-        true = forward_of(module, replace(eager, dtype="fp32"))(images).double()
-    found = forward_of(module, eager)(images).double()
-    return {"difference_from_fp32": float((found - true).norm() / true.norm())}
+        exact = forward_of(module, replace(eager, dtype="fp32"))(images).double()
+    scores = forward_of(module, eager)(images).double()
+    return {"difference_from_fp32": float((scores - exact).norm() / exact.norm())}
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("title", TRAINED)
 def test_training_step(benchmark, sheet, title, device):
-    """A step of SGD on all layers, one image on the CPU, 16 in bfloat16 on the GPU."""
-    subject = next(each for each in SUBJECTS if each.title == title)
+    """Time a step of SGD on all layers, with one image on the CPU or 16 in bfloat16 on the GPU."""
+    subject = next(subject for subject in SUBJECTS if subject.title == title)
     module, need = built(subject, device)
     if device == "cpu" and need.gflop > CPU_GFLOP:
-        pytest.skip(f"a step on one image is {3 * need.gflop:.0f} GFLOP")
-    given = {"dtype": "bf16", "batch": 16} if device == "cuda" else {"batch": 1}
-    conditions = Conditions(size_px=_side(subject), device=device, threads=torch.get_num_threads(), **given)
+        pytest.skip(f"a step with one image takes {3 * need.gflop:.0f} GFLOP")
+    fields = {"dtype": "bf16", "batch": 16} if device == "cuda" else {"batch": 1}
+    conditions = Conditions(size_px=_side(subject), device=device, threads=torch.get_num_threads(), **fields)
     benchmark.group = f"training steps, {device}"
     try:
         work = training_step_of(module, conditions)
@@ -227,4 +227,4 @@ def test_training_step(benchmark, sheet, title, device):
         row = frames_row(speed, need, energy, task="training step", **_common(subject, device) | {"paper_fps": None})
         sheet.add(benchmark, row, need, [seconds / speed.steps for seconds in speed.window_s], _more(device))
     finally:
-        built.empty()  # no longer as it was
+        built.empty()  # the step has changed the method

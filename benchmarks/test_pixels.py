@@ -1,7 +1,7 @@
-"""Decoding and drawing on all cores: the cache of pixels beside Pillow, and the synthetic birds.
+"""Decoding into the pixel cache, compared with Pillow, and drawing of synthetic birds, on all cores.
 
-How much two cores are worth is the machine's affair (two that are threads of one core: about 1.3): Pillow in a pool of
-threads shows it. That the cores were busy is measured beside it.
+The gain of two cores depends on the machine; two hardware threads of one core give about 1.3. Pillow in a pool of
+threads shows the gain. The number of busy cores is measured, too.
 """
 
 import os
@@ -30,7 +30,7 @@ PILLOW, THREADS = "Pillow one by one", "Pillow in a pool of threads"
 
 @cache
 def photographs():
-    """JPEG files of CUB's usual size: smooth noise, which compresses like a photograph."""
+    """Return JPEG files of smooth noise, which have the usual size of CUB images and compress like photographs."""
     root, rng = Path(tempfile.mkdtemp(prefix="fgbench-photographs-")), np.random.default_rng(0)
     for number in range(IMAGES):
         coarse = rng.integers(0, 256, (HEIGHT // 8, WIDTH // 8, 3), dtype=np.uint8)
@@ -45,17 +45,17 @@ def ours():
     index, pipeline, cache_folder = photographs(), Pipeline.parse(STEPS), tempfile.mkdtemp(prefix="fgbench-cache-")
 
     def work():
-        """An empty cache, filled; and the share of the cores' time that was used."""
+        """Fill an empty cache; return the pixels and the number of busy cores."""
         shutil.rmtree(cache_folder)
-        before, os.environ["FGBENCH_CACHE"] = os.environ.get("FGBENCH_CACHE"), cache_folder
-        wall, cpu = time.perf_counter(), time.process_time()
+        previous, os.environ["FGBENCH_CACHE"] = os.environ.get("FGBENCH_CACHE"), cache_folder
+        wall_s, cpu_s = time.perf_counter(), time.process_time()
         try:
-            found = cached_pixels(index, pipeline)
+            pixels = cached_pixels(index, pipeline)
         finally:
             del os.environ["FGBENCH_CACHE"]
-            if before is not None:
-                os.environ["FGBENCH_CACHE"] = before
-        return found, (time.process_time() - cpu) / (time.perf_counter() - wall)
+            if previous is not None:
+                os.environ["FGBENCH_CACHE"] = previous
+        return pixels, (time.process_time() - cpu_s) / (time.perf_counter() - wall_s)
 
     return work
 

@@ -1,4 +1,4 @@
-"""A report of ten thousand records: read, looked through for what is odd, judged, and written as pages."""
+"""A report of ten thousand records: read, check for anomalies, judge and write as pages."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ AT_MOST_S, AT_MOST_MIB = 30.0, 2048
 
 @pytest.mark.parametrize("seeds", [3, 1])
 def test_report(benchmark, tmp_path, seeds):
-    """With one seed a run every record is a row of its own, which is the most that the pages can have."""
+    """Time the report; with one seed per run, each record is a row, which is the largest number of rows."""
     fill(tmp_path, RECORDS, seeds)
     start = time.process_time()
     benchmark.group = "report of 10,000 records"

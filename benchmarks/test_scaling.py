@@ -1,6 +1,6 @@
-"""How cost grows: with the size of the images, the batch, the classes, the gallery, and the GPUs by torchrun.
+"""Growth of cost with image size, batch size, number of classes, gallery size, and number of GPUs under torchrun.
 
-A curve's points are timed turn by turn, and an exponent is fitted to their medians.
+The points of a curve are timed alternately, and an exponent is fitted to their medians.
 """
 
 import json
@@ -29,51 +29,54 @@ from fgbench.statistics import power_law
 
 pytestmark = pytest.mark.benchmark(timer=CLOCK)
 THREADS = 1
-"""Two wait for each other on a busy machine, which bends curves."""
+"""One thread, because threads that wait for each other on a busy machine distort the curves."""
 
 
 @dataclass
 class Curve:
-    """Cost against one size."""
+    """Cost as a function of one size."""
 
     title: str
     axis: str
-    """What is varied, with its unit."""
+    """Varied quantity, with its unit."""
     points: tuple[int, ...]
     prepare: Callable[[int], Callable[[], object]]
-    """Gives the work of a size."""
+    """Returns the work for a size."""
     expected: str
-    """The exponent that the arithmetic lets expect."""
+    """Expected exponent, from the arithmetic."""
     device: str = "cpu"
     rounds: int = 5
-    tells: bool = False
-    """Whether the work returns its seconds, as it is done elsewhere."""
+    returns_seconds: bool = False
+    """Whether the work runs in other processes and returns its time."""
     samples: Mapping[int, list[float]] = field(default_factory=dict)
 
     def times(self) -> Mapping[int, list[float]]:
-        """Seconds of each round by size, measured once a session, in one thread."""
+        """Return the seconds of each round by size; later calls return the same times."""
         if not self.samples:
             works = {size: self.prepare(size) for size in self.points}
-            found: dict[int, list[float]] = {size: [] for size in works}
+            samples: dict[int, list[float]] = {size: [] for size in works}
             with threads(THREADS):
                 for number in range(self.rounds + 1):
                     for size, work in works.items():
-                        taken, told = timed(work)
-                        if number:  # the first is for warming up
-                            found[size].append(float(told) if self.tells else taken)
-            self.samples = found
+                        call_s, result = timed(work)
+                        if number:  # the first round warms up
+                            samples[size].append(float(result) if self.returns_seconds else call_s)
+            self.samples = samples
         return self.samples
 
     def exponent(self) -> dict[str, float]:
-        """Fitted to the medians; nothing where there are too few."""
+        """Return the exponent of a power law fitted to the medians; empty for fewer than three points."""
         if len(self.points) < 3:
             return {}
         law = power_law(self.points, [statistics.median(self.times()[size]) for size in self.points])
         return {"exponent": law.exponent, "exponent_low": law.interval.low, "exponent_high": law.interval.high}
 
 
-def recognised(batch: int, size: int) -> Callable[[], object]:
-    """B-CNN [M,M] on a batch, as light as a network of the papers is."""
+_NETWORK: list[Recogniser] = []
+
+
+def recognition(batch: int, size: int) -> Callable[[], object]:
+    """Return recognition by B-CNN [M,M], the cheapest network of the papers."""
     if not _NETWORK:
         _NETWORK.append(build(load_recipes()["bcnn/bcnn_mm@cub"]))
     forward = forward_of(_NETWORK[0], Conditions(batch=batch, size_px=size, device="cpu"))
@@ -81,11 +84,8 @@ def recognised(batch: int, size: int) -> Callable[[], object]:
     return lambda: forward(images)
 
 
-_NETWORK: list[Recogniser] = []
-
-
-def classified(classes: int) -> Callable[[], object]:
-    """Support vector machines on 800 descriptors of 8,192 values."""
+def svm_training(classes: int) -> Callable[[], object]:
+    """Return training of support vector machines on 800 descriptors of 8,192 values."""
     rng = np.random.default_rng(0)
     labels = np.arange(800) % classes
     x = rng.standard_normal((800, 8192), np.float32) + 0.3 * rng.standard_normal((classes, 8192), np.float32)[labels]
@@ -93,17 +93,17 @@ def classified(classes: int) -> Callable[[], object]:
     return lambda: train_svm(x, labels, classes)
 
 
-def scored(classes: int) -> Callable[[], object]:
-    """The linear classifier on descriptors of B-CNN of a batch of 8."""
+def linear_scores(classes: int) -> Callable[[], object]:
+    """Return the linear classifier on the B-CNN descriptors of 8 images."""
     x, weight = torch.rand(8, 1 << 18), torch.rand(classes, 1 << 18)
     return lambda: x @ weight.T
 
 
-def searched(gallery: int) -> Callable[[], object]:
-    """300 queries in a gallery of 20 images a person, distances included."""
+def gallery_search(gallery: int) -> Callable[[], object]:
+    """Return the search for 300 queries in a gallery of 20 images per person, including distances."""
     rng = np.random.default_rng(0)
-    drawn = (rng.standard_normal((count, 256)).astype(np.float32) for count in (300, gallery))
-    features = Features(*drawn, metric="euclidean")
+    sides = (rng.standard_normal((count, 256)).astype(np.float32) for count in (300, gallery))
+    features = Features(*sides, metric="euclidean")
     people = gallery // 20
     ids, cameras = np.arange(gallery) % people, rng.integers(6, size=gallery)
     search = Search(np.arange(300) % people, ids, rng.integers(6, size=300), cameras, same_camera="remove")
@@ -115,26 +115,26 @@ CURVES = (
         "B-CNN [M,M], one image",
         "side of the image, px",
         (112, 160, 224, 320, 448),
-        lambda side: recognised(1, side),
-        "2, beside the classifier's fixed cost",
+        lambda side: recognition(1, side),
+        "2, plus the fixed cost of the classifier",
     ),
-    Curve("B-CNN [M,M], 160 px", "images in a batch", (1, 2, 4, 8, 16), lambda b: recognised(b, 160), "1"),
+    Curve("B-CNN [M,M], 160 px", "images in a batch", (1, 2, 4, 8, 16), lambda b: recognition(b, 160), "1"),
     Curve(
-        "SVM of 800 x 8,192", "classes", (25, 50, 100, 200, 400), classified, "under 1: the inner products are shared"
+        "SVM of 800 x 8,192", "classes", (25, 50, 100, 200, 400), svm_training, "under 1: the inner products are shared"
     ),
-    Curve("scores of 8 x 262,144", "classes", (25, 50, 100, 200, 400), scored, "1: the weights are read"),
-    Curve("CMC and mAP of 300 queries", "gallery images", (2000, 4000, 8000, 16000, 32000), searched, "1 to 1.1"),
+    Curve("scores of 8 x 262,144", "classes", (25, 50, 100, 200, 400), linear_scores, "1: the weights are read"),
+    Curve("CMC and mAP of 300 queries", "gallery images", (2000, 4000, 8000, 16000, 32000), gallery_search, "1 to 1.1"),
 )
 
 
 def steps_on(devices: int) -> Callable[[], float]:
-    """A step of training B-CNN [D,D] with 16 images a GPU: its seconds, without the start of the processes."""
+    """Return a function that gives the seconds of a training step of B-CNN [D,D] with 16 images per GPU."""
 
     def work() -> float:
         script = Path(__file__).with_name("devices.py")
         command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(devices), "--standalone"]
-        done = subprocess.run([*command, str(script)], capture_output=True, text=True, check=True)
-        return float(json.loads(done.stdout.splitlines()[-1])["step_s"])
+        completed = subprocess.run([*command, str(script)], capture_output=True, text=True, check=True)
+        return float(json.loads(completed.stdout.splitlines()[-1])["step_s"])
 
     return work
 
@@ -145,10 +145,10 @@ OVER_GPUS = Curve(
     "GPUs",
     GPUS,
     steps_on,
-    "0: as long on any number of them",
+    "0: the same time on any number of GPUs",
     device="cuda",
     rounds=2,
-    tells=True,
+    returns_seconds=True,
 )
 ALL = {curve.title: curve for curve in (*CURVES, OVER_GPUS)}
 
@@ -157,7 +157,7 @@ ALL = {curve.title: curve for curve in (*CURVES, OVER_GPUS)}
 def test_scaling(benchmark, title, at):
     curve = ALL[title]
     if curve is OVER_GPUS and len(GPUS) < 2:
-        pytest.skip(f"{len(GPUS)} CUDA devices, and a curve needs two")
+        pytest.skip("a curve over GPUs needs at least two CUDA devices")
     benchmark.group = title
     if benchmark.disabled:
         benchmark.pedantic(curve.prepare(at))
@@ -165,6 +165,6 @@ def test_scaling(benchmark, title, at):
     samples = curve.times()[at]
     CLOCK.samples = iter(samples)
     benchmark.pedantic(lambda: None, rounds=len(samples))
-    named = {"curve": title, "axis": curve.axis, "at": at, "expected": curve.expected}
-    row = ScalingRow(**named, threads=THREADS, device=device_name(curve.device), **curve.exponent())
+    fields = {"curve": title, "axis": curve.axis, "at": at, "expected": curve.expected}
+    row = ScalingRow(**fields, threads=THREADS, device=device_name(curve.device), **curve.exponent())
     benchmark.extra_info |= row.model_dump(mode="json") | {"version": version(__file__)}

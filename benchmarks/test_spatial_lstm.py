@@ -1,9 +1,9 @@
-"""The spatial LSTM over 28 x 28 cells, forward and backward, beside the same equation written cell by cell.
+"""The spatial LSTM over 28 x 28 cells, forward and backward, compared with the same equation cell by cell.
 
-Two sizes of the state: the paper's 512, and 128. Both sides have to take the same products of matrices, 128 and 17
-GFLOP with the gradients, and fgbench takes little more than those: its ratio to another implementation is bounded by
-how much that one adds. Indexing a cell of the inputs costs autograd a pass over all of them in the way back; without
-that (`unbind`), cell by cell is about twice fgbench's time.
+The state has 512 values, as in the paper, or 128. Every implementation needs the same matrix products: 128 and 17 GFLOP
+with gradients. fgbench takes little more time than these, which bounds its ratio to another implementation. Indexing a
+cell of the inputs costs autograd a pass over all inputs in the backward pass; without it (`unbind`), cell by cell takes
+about twice the time of fgbench.
 """
 
 import pytest
@@ -25,7 +25,7 @@ def problem(hidden):
 
 
 def loop(layer, x, unbind):
-    """Equation 2 a cell at a time, the inputs' product taken beforehand, and autograd for the gradient."""
+    """Compute Equation 2 cell by cell, with one product for all inputs and the gradient by autograd."""
     gates = torch.einsum("gd,bdhw->hwbg", layer.weight_x, x)
     cells = [row.unbind() for row in gates.unbind()] if unbind else gates
     outside = x.new_zeros(BATCH, layer.hidden)
@@ -45,24 +45,24 @@ def loop(layer, x, unbind):
 
 def race(hidden, at_least, rounds, peer_rounds, warm):
     def step(forward):
-        """One step of training without the update: the state and the gradient of the input."""
+        """Return a forward and backward pass that gives the state and the gradient of the input."""
 
         def prepare():
             layer, x = problem(hidden)
 
             def work():
                 layer.zero_grad()
-                given = x.detach().requires_grad_()
-                h = forward(layer, given)
+                inputs = x.detach().requires_grad_()
+                h = forward(layer, inputs)
                 h.square().sum().backward()
-                return h.detach(), given.grad
+                return h.detach(), inputs.grad
 
             return work
 
         return prepare
 
     def agree(ours, theirs):
-        # In float32 the sums of a long recurrence differ by their order; the tests compare in float64.
+        # Rounding in float32 adds up over the recurrence; the tests compare in float64.
         assert (ours[0] - theirs[0]).abs().max() < 1e-2
         assert (ours[1] - theirs[1]).norm() < 2e-2 * theirs[1].norm()
 
@@ -79,7 +79,10 @@ def race(hidden, at_least, rounds, peer_rounds, warm):
         rounds=rounds,
         peer_rounds={CELLS: peer_rounds, UNBOUND: peer_rounds},
         warm=warm,
-        floor=Floor(flop=3 * 2 * BATCH * SIDE**2 * products * hidden, says="products of matrices, three times"),
+        floor=Floor(
+            flop=3 * 2 * BATCH * SIDE**2 * products * hidden,
+            counts="matrix products of the forward pass and, twice as many, of the backward pass",
+        ),
     )
 
 

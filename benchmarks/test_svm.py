@@ -1,4 +1,4 @@
-"""One-vs-all support vector machines for wide descriptors, 6,000 x 65,536 and 200 classes, beside scikit-learn."""
+"""One-vs-rest support vector machines on 6,000 x 65,536 descriptors of 200 classes, compared with scikit-learn."""
 
 import numpy as np
 import pytest
@@ -8,11 +8,11 @@ from fgbench.runs.training.linear_svm import train_svm
 
 SAMPLES, DIMS, CLASSES, HELD_OUT = 6_000, 65_536, 200, 600
 LINEAR_SVC, PART = "scikit-learn LinearSVC", 2
-"""A class costs LinearSVC what any other does; it is timed on the first two."""
+"""LinearSVC is timed on the first two classes only, because all classes cost the same."""
 
 
 def problem():
-    """Unit descriptors of 200 clouds that overlap, and as many to be told apart."""
+    """Return unit descriptors of 200 overlapping classes and their labels, for training and testing."""
     rng = np.random.default_rng(0)
     labels = np.arange(SAMPLES + HELD_OUT) % CLASSES
     means = 0.15 * rng.standard_normal((CLASSES, DIMS), np.float32)
@@ -53,7 +53,7 @@ def agree(ours, theirs):
     assert (scores.argmax(axis=1) == labels).mean() > 0.9
     for number in range(PART):
         assert np.corrcoef(scores[:, number], theirs[:, number])[0, 1] > 0.999
-        right = [((found[:, number] > 0) == (labels == number)).mean() for found in (scores, theirs)]
+        right = [((decisions[:, number] > 0) == (labels == number)).mean() for decisions in (scores, theirs)]
         assert abs(right[0] - right[1]) < 2e-3
 
 
@@ -68,7 +68,7 @@ RACE = Race(
     floor=Floor(
         flop=SAMPLES * SAMPLES * DIMS + 2 * SAMPLES * DIMS * CLASSES,
         moved_bytes=4 * SAMPLES * DIMS,
-        says="half of the symmetric matrix of inner products, and the weights",
+        counts="half of the symmetric matrix of inner products, and the weights",
     ),
 )
 

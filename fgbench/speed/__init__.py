@@ -1,1 +1,1 @@
-"""Speed."""
+"""Frames per second, energy per image and the roofline bound of methods."""

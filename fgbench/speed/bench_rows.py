@@ -1,4 +1,4 @@
-"""Rows of benchmarks as pytest-benchmark keeps them: what fgbench writes into `extra_info`, and how it is read."""
+"""Rows of benchmark results: the fields that fgbench writes into `extra_info` of pytest-benchmark, and their reader."""
 
 import json
 from pathlib import Path
@@ -9,116 +9,130 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fgbench.util.errors import FgbenchError
 from fgbench.util.validation import explain
 
-LINE = 300
-AGAIN = "pytest benchmarks --benchmark-only --benchmark-json FILE"
+MAX_MESSAGE = 300
+"""Longest quotation of a validation error, in characters."""
+BENCHMARK_COMMAND = "pytest benchmarks --benchmark-only --benchmark-json FILE"
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Row(BaseModel):
-    """What a kind of row has in `extra_info`; what else is there is not looked at."""
+class BenchRow(BaseModel):
+    """Fields of a kind of row in `extra_info`; other fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class HotRow(Row):
-    """fgbench on a hot path, beside what one would pick instead."""
+class HotRow(BenchRow):
+    """Time of fgbench on a hot path, compared with peers."""
 
     entrant: Literal["fgbench"]
     threads: int
     times_as_fast_as: dict[str, Positive]
-    """Ratio by peer."""
+    """Time of the peer divided by that of fgbench, by peer."""
     at_least: dict[str, Positive] = {}
-    """Ratio that is asked, by peer."""
+    """Required ratio, by peer."""
     at_most_s: Positive | None = None
-    """Seconds that are asked."""
+    """Required time in seconds."""
     times_floor: Positive | None = None
-    """Time as a multiple of what no implementation can do without."""
+    """Time as a multiple of the lower bound of any implementation."""
     floor_counts: str = ""
-    """What was counted for that."""
+    """Operations and bytes that the lower bound counts."""
 
 
-class FramesRow(Row):
-    """Frames a second of a method under conditions."""
+class FramesRow(BenchRow):
+    """Frames per second of a method under stated conditions."""
 
     kind: Literal["frames"] = "frames"
     method: str
     recipe: str
     task: Literal["recognition", "training step"] = "recognition"
     device: str
-    """The device by name."""
+    """Name of the device."""
     device_type: Literal["cpu", "cuda"]
     batch: int = Field(gt=0)
     size_px: int = Field(gt=0)
     dtype: str
     layout: str
     compiled: str
-    """Mode of torch.compile; empty for none."""
+    """Mode of torch.compile; empty if the code is not compiled."""
     decode: bool
-    """Whether files are read and decoded in the time."""
+    """Whether the time includes reading and decoding of image files."""
     threads: int
     frames_per_s: Positive
     """Median over the windows."""
     frames_per_s_low: Positive
     """Lower quartile."""
     frames_per_s_high: Positive
+    """Upper quartile."""
     steady: bool
+    """Whether the warm-up ended with two windows of about equal time."""
     warmup_s: Finite
     peak_mib: Finite
+    """Peak memory."""
     peak_of: str
+    """Owner of that memory: the process, or tensors on the GPU."""
     best_batch: bool = False
-    """Whether this is the batch with the most frames a second."""
+    """Whether this is the batch size with the most frames per second."""
     tried: list[tuple[int, float | None]] = []
-    """Batches on the way to it, with their frames a second; None where memory did not do."""
+    """Batch sizes that were tried, with their frames per second; None if a batch did not fit in memory."""
     stopped: str = ""
-    """Why no larger one was tried."""
+    """Reason why no larger batch was tried."""
     joule_per_image: Positive | None = None
-    """Of the GPU's board."""
+    """Energy of the GPU board."""
     joule_low: Finite | None = None
+    """Lower end of the 95 % interval."""
     joule_high: Finite | None = None
+    """Upper end of the 95 % interval."""
     energy_note: str = ""
-    """Why there is none."""
+    """Reason why the energy is unknown."""
     power_w: Positive | None = None
     sm_mhz: tuple[int, int] | None = None
+    """Lowest and highest clock of the multiprocessors."""
     memory_mhz: tuple[int, int] | None = None
+    """Lowest and highest clock of the memory."""
     held_down_by: list[str] = []
-    """Why the clocks were lower than they could be."""
+    """Reasons why the clocks were below their maximum."""
     gflop_per_image: Positive | None = None
     bound_fps: Positive | None = None
-    """What the device's own rates allow."""
+    """Upper bound on frames per second from the measured rates of the device."""
     bound_by: str = ""
+    """`operations` or `bytes`."""
     share_of_bound: Positive | None = None
     peak_gflop_per_s: Positive | None = None
-    """Rate of the device that the bound is from, measured."""
+    """Measured rate of the device, used for the bound."""
     bandwidth_gb_per_s: Positive | None = None
+    """Measured memory bandwidth of the device, used for the bound."""
     paper_fps: Positive | None = None
-    """What the paper prints, on its own device."""
+    """Printed frames per second, on the device of the paper."""
     paper_source: str = ""
     difference_from_fp32: Finite | None = None
-    """Length of the difference from the scores in fp32, by the length of those."""
+    """Norm of the difference from the scores in fp32, divided by the norm of the scores in fp32."""
 
 
-class ScalingRow(Row):
+class ScalingRow(BenchRow):
     """One point of a curve of cost against size."""
 
     kind: Literal["scaling"] = "scaling"
     curve: str
     axis: str
-    """What is varied, with its unit."""
+    """Varied quantity, with its unit."""
     at: Positive
+    """Value of the varied quantity."""
     expected: str = ""
-    """What the arithmetic lets expect."""
+    """Expected exponent, from the arithmetic."""
     threads: int
     device: str
     exponent: Finite | None = None
-    """Of the whole curve; None where it has too few points."""
+    """Exponent of a power law fitted to the whole curve; None if there are too few points."""
     exponent_low: Finite | None = None
+    """Lower end of the 95 % interval."""
     exponent_high: Finite | None = None
+    """Upper end of the 95 % interval."""
 
 
-class Timed(BaseModel):
-    """A row of a known kind with its times."""
+class TimedRow(BaseModel):
+    """A row with its median time."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -128,62 +142,66 @@ class Timed(BaseModel):
     row: HotRow | FramesRow | ScalingRow
 
 
-class Session(BaseModel):
-    """One file of pytest-benchmark."""
+class BenchmarkSession(BaseModel):
+    """Content of one result file of pytest-benchmark."""
 
     model_config = ConfigDict(frozen=True)
 
     file: str
+    """Name of the file."""
     machine: str
-    """Processor and cores."""
+    """Processor and number of cores."""
     platform: str
     python: str
     commit: str
     finished: str
-    rows: tuple[Timed, ...]
+    rows: tuple[TimedRow, ...]
 
 
-class _Stats(Row):
+class _Stats(BenchRow):
     median: Positive
 
 
-class _Benchmark(Row):
+class _Benchmark(BenchRow):
     group: str | None
     name: str
     extra_info: dict[str, Any]
     stats: _Stats
 
 
-class _File(Row):
+class _File(BenchRow):
     machine_info: dict[str, Any]
     commit_info: dict[str, Any] = {}
     benchmarks: list[_Benchmark]
     datetime: str
 
 
-def read_session(path: Path) -> Session:
-    """The rows of a file that `pytest benchmarks --benchmark-json FILE` wrote; those of other benchmarks are left out.
+def read_session(path: Path) -> BenchmarkSession:
+    """Return the rows of fgbench in a file that `pytest benchmarks --benchmark-json FILE` wrote.
 
     Raises:
-        FgbenchError: there is no such file, it is not pytest-benchmark's, or a row lacks something or is no number.
+        FgbenchError: The file cannot be read, is not a result file of pytest-benchmark, or a field of a row is missing
+            or not valid.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        json.dumps(content, ensure_ascii=False).encode()  # half a character can be told in JSON, but not written
+        json.dumps(content, ensure_ascii=False).encode()  # JSON can hold single surrogates; UTF-8 cannot
     except OSError as error:
-        raise FgbenchError(f"{path} cannot be read: {error.strerror}", AGAIN) from error
+        raise FgbenchError(f"{path} cannot be read: {error.strerror}", BENCHMARK_COMMAND) from error
     except (ValueError, RecursionError) as error:
-        raise FgbenchError(f"{path} is not JSON: {error}", AGAIN) from error
+        raise FgbenchError(f"{path} is not JSON: {error}", BENCHMARK_COMMAND) from error
     try:
         file = _File.model_validate(content)
     except ValidationError as error:
-        raise FgbenchError(f"{path} is not of pytest-benchmark: {_short(explain(error, _File))}", AGAIN) from error
-    rows = [found for each in file.benchmarks if (found := _timed(path, each))]
+        raise FgbenchError(
+            f"{path} is not a result file of pytest-benchmark: {_shorten(explain(error, _File))}", BENCHMARK_COMMAND
+        ) from error
+    rows = [row for benchmark in file.benchmarks if (row := _timed_row(path, benchmark))]
     if not rows:
-        raise FgbenchError(f"{path} has no benchmark of fgbench", AGAIN)
-    return Session(
+        raise FgbenchError(f"{path} has no row of fgbench", BENCHMARK_COMMAND)
+    return BenchmarkSession(
         file=path.name,
-        machine=_machine(file.machine_info),
+        machine=_machine_name(file.machine_info),
         platform=f"{file.machine_info.get('system', '')} {file.machine_info.get('release', '')}".strip(),
         python=str(file.machine_info.get("python_version", "")),
         commit=str(file.commit_info.get("id", "")),
@@ -192,7 +210,8 @@ def read_session(path: Path) -> Session:
     )
 
 
-def _timed(path: Path, benchmark: _Benchmark) -> Timed | None:
+def _timed_row(path: Path, benchmark: _Benchmark) -> TimedRow | None:
+    """Return the row of a benchmark, or None if its kind is not one of fgbench's."""
     info = benchmark.extra_info
     kinds: dict[str, type[HotRow | FramesRow | ScalingRow]] = {"frames": FramesRow, "scaling": ScalingRow}
     kind = kinds.get(str(info.get("kind")))
@@ -203,19 +222,20 @@ def _timed(path: Path, benchmark: _Benchmark) -> Timed | None:
     try:
         row = kind.model_validate(info)
     except ValidationError as error:
-        raise FgbenchError(f"{path}: {benchmark.name}: extra_info: {_short(explain(error, kind))}", AGAIN) from error
+        raise FgbenchError(
+            f"{path}: {benchmark.name}: extra_info: {_shorten(explain(error, kind))}", BENCHMARK_COMMAND
+        ) from error
     group = benchmark.group or benchmark.name
-    return Timed(group=group, name=benchmark.name, median_s=benchmark.stats.median, row=row)
+    return TimedRow(group=group, name=benchmark.name, median_s=benchmark.stats.median, row=row)
 
 
-def _machine(info: dict[str, Any]) -> str:
-    cpu = info.get("cpu")
-    found = cpu if isinstance(cpu, dict) else {}
-    name = found.get("brand_raw") or info.get("processor") or info.get("machine") or "a processor not named"
-    cores = found.get("count")
+def _machine_name(info: dict[str, Any]) -> str:
+    cpu = info["cpu"] if isinstance(info.get("cpu"), dict) else {}
+    name = cpu.get("brand_raw") or info.get("processor") or info.get("machine") or "unknown processor"
+    cores = cpu.get("count")
     return f"{name}, {cores} cores" if cores else str(name)
 
 
-def _short(text: str) -> str:
-    """A mistake may quote the whole file."""
-    return text if len(text) <= LINE else f"{text[:LINE]} …"
+def _shorten(text: str) -> str:
+    """Return the first part of a message, which may quote the whole file."""
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]} …"

@@ -1,4 +1,8 @@
-"""The most frames a second that a device could reach: operations and bytes counted, its own rates measured."""
+"""Roofline bound: the most frames per second that the measured rates of a device allow.
+
+The operations and bytes of an image are counted; the rates of the device are measured (Williams, Waterman and
+Patterson, "Roofline", CACM 2009).
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,47 +18,49 @@ from fgbench.speed.throughput import Dtype, precision
 from fgbench.util.numeric.matmul import HAS_ONEDNN, product
 
 TYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""What numbers of a precision are kept as."""
+"""Storage type of numbers by precision."""
 SIDES = {"cpu": 1536, "cuda": 8192}
-"""Sides of the matrices that are multiplied to find out what a device can do."""
+"""Side of the square matrices whose product gives the rate of operations."""
 COPIED_BYTES = {"cpu": 1 << 27, "cuda": 1 << 30}
-TIMES = 4
+"""Size of the array whose copy gives the rate of bytes."""
+REPEATS = 4
+"""Number of timed repeats; the best counts."""
 
 
-def _of_linear(x: Sequence[int], weight: Sequence[int], *_: Any, **__: Any) -> int:
-    """Operations of a product of (M, K) with the transpose of (N, K)."""
+def _linear_flop(x: Sequence[int], weight: Sequence[int], *_: Any, **__: Any) -> int:
+    """Count the operations of the product of (M, K) and the transpose of (N, K)."""
     return 2 * prod(x) * weight[0]
 
 
-COUNTED: dict[Any, Any] = {torch.ops.mkldnn._linear_pointwise: _of_linear} if HAS_ONEDNN else {}
-"""What torch's counter does not know, and `fgbench.util.numeric.matmul` uses."""
+EXTRA_COUNTS: dict[Any, Any] = {torch.ops.mkldnn._linear_pointwise: _linear_flop} if HAS_ONEDNN else {}
+"""Counts for operators of `fgbench.util.numeric.matmul` that the counter of torch does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What a device reached: the best of a few products of large matrices, and of a few copies."""
+    """Measured rates of a device: the best of a few matrix products, and of a few copies."""
 
     flop_per_s: float
-    """Floating-point operations; a multiplication with its addition is two."""
+    """Floating-point operations per second; a multiply-add is two operations."""
     bytes_per_s: float
-    """Read and written."""
+    """Bytes read and written per second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one image needs, whoever computes it."""
+    """Operations and bytes that one image needs in any implementation."""
 
     gflop: float
     """Operations of convolutions, by their definition, and of matrix products."""
-    weights: int
-    """Values of the layers that were used, to be read once a batch."""
-    pixels: int
-    """Bytes of the image, to be read once."""
+    weight_count: int
+    """Number of weights of the used layers; they are read once for each batch."""
+    image_bytes: int
+    """Size of the image; it is read once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Frames a second that a device with these rates cannot exceed."""
+    """Upper bound on the frames per second of a device."""
 
     fps: float
     limited_by: str
@@ -62,12 +68,13 @@ class Bound:
 
 
 def count_need(module: nn.Module, images: Tensor) -> Need:
-    """Count what `module(images)` does, by doing it once.
+    """Count the operations and bytes of `module(images)` per image in one forward pass.
 
-    Only layers that run as modules give their weights to the sum, and maps may stay in a cache: it is the least.
+    The count is a lower bound: only weights of layers that run as modules are counted, and intermediate maps are taken
+    to stay in the cache.
 
     Args:
-        module: maps images to scores.
+        module: Maps images to scores.
         images: (B, 3, H, W) uint8.
     """
     used: dict[int, int] = {}
@@ -77,42 +84,45 @@ def count_need(module: nn.Module, images: Tensor) -> Need:
 
     hooks = [layer.register_forward_hook(note) for layer in module.modules()]
     try:
-        with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=COUNTED) as counter:
+        with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=EXTRA_COUNTS) as counter:
             module(images)
     finally:
         for hook in hooks:
             hook.remove()
-    pixels = images[0].numel() * images.element_size()
-    return Need(counter.get_total_flops() / len(images) / 1e9, sum(used.values()), pixels)
+    image_bytes = images[0].numel() * images.element_size()
+    return Need(counter.get_total_flops() / len(images) / 1e9, sum(used.values()), image_bytes)
 
 
 def bound(need: Need, rates: Rates, batch: int, dtype: Dtype) -> Bound:
-    """The bound for a batch, whose weights are read once for all its images."""
+    """Return the bound for a batch; its weights are read once for all its images."""
     by_operations = rates.flop_per_s / (need.gflop * 1e9)
-    moved = need.weights * TYPES[dtype].itemsize / batch + need.pixels
-    by_bytes = rates.bytes_per_s / moved
+    bytes_per_image = need.weight_count * TYPES[dtype].itemsize / batch + need.image_bytes
+    by_bytes = rates.bytes_per_s / bytes_per_image
     return Bound(min(by_operations, by_bytes), "operations" if by_operations <= by_bytes else "bytes")
 
 
 def measure_rates(device: str, dtype: Dtype) -> Rates:
-    """The rates of a device in a precision; a busy machine lowers them, so measure again and take the best."""
-    side, place = SIDES[device], torch.device(device)
-    a, b = (torch.rand(side, side, device=place).to(TYPES[dtype]) for _ in range(2))
-    line = torch.zeros(COPIED_BYTES[device] // 4, device=place)
-    into = torch.empty_like(line)
+    """Measure the rates of a device in a precision.
+
+    Other load on the machine lowers them; measure several times and take the best.
+    """
+    side, torch_device = SIDES[device], torch.device(device)
+    a, b = (torch.rand(side, side, device=torch_device).to(TYPES[dtype]) for _ in range(2))
+    source = torch.zeros(COPIED_BYTES[device] // 4, device=torch_device)
+    target = torch.empty_like(source)
     with torch.inference_mode(), precision(dtype):
-        taken = _least_s(lambda: product(a, b), place)
-        copy = _least_s(lambda: into.copy_(line), place)
-    return Rates(2 * side**3 / taken, 2 * line.numel() * line.element_size() / copy)
+        product_s = _shortest_s(lambda: product(a, b), torch_device)
+        copy_s = _shortest_s(lambda: target.copy_(source), torch_device)
+    return Rates(2 * side**3 / product_s, 2 * source.numel() * source.element_size() / copy_s)
 
 
-def _least_s(work: Callable[[], object], device: torch.device) -> float:
-    """The shortest of a few times, the first not counted."""
-    taken = []
-    for _ in range(TIMES + 1):
+def _shortest_s(work: Callable[[], object], device: torch.device) -> float:
+    """Return the shortest time of a few calls in seconds; the first call is not counted."""
+    times_s = []
+    for _ in range(REPEATS + 1):
         start = time.perf_counter()
         work()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        taken.append(time.perf_counter() - start)
-    return min(taken[1:])
+        times_s.append(time.perf_counter() - start)
+    return min(times_s[1:])

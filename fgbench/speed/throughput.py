@@ -1,4 +1,4 @@
-"""Frames a second by a protocol: conditions stated, warm until steady, synchronised windows, median and quartiles."""
+"""Frames per second under stated conditions: warm-up until steady, synchronised windows, median and quartiles."""
 
 import gc
 import math
@@ -12,116 +12,116 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from fgbench.util.errors import FgbenchError, MissingError, nearest
+from fgbench.util.errors import ArgumentError, MissingError, nearest
 from fgbench.util.memory import peak_mib
 
 Dtype = Literal["fp32", "tf32", "bf16", "fp16"]
 Layout = Literal["NCHW", "channels_last"]
 Work = Callable[[], object]
-"""One batch, from what it begins with to scores."""
-LEAST_WINDOWS = 3
-GAIN = 1.03
-"""A larger batch has to be this many times as fast to count as faster."""
+"""Processes one batch."""
+MIN_WINDOWS = 3
+MIN_GAIN = 1.03
+"""Smallest ratio of frames per second at which a larger batch counts as faster."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a speed holds for."""
+    """Conditions of a measured speed."""
 
     batch: int
-    """Images at a time."""
+    """Number of images in a batch."""
     size_px: int
-    """Side of the images."""
+    """Side of the images in pixels."""
     device: str
     """`cpu` or `cuda`."""
     dtype: Dtype = "fp32"
-    """Numbers of convolutions and matrix products; `tf32` is fp32 with the products of a GPU's tensor cores."""
+    """Precision of convolutions and matrix products; `tf32` is fp32 with products on the tensor cores of a GPU."""
     layout: Layout = "channels_last"
-    """How maps lie in memory."""
+    """Memory format of the maps."""
     compiled: str = ""
-    """Mode of torch.compile; empty where the code ran as it is written."""
+    """Mode of torch.compile; empty if the code is not compiled."""
     decode: bool = False
-    """Whether reading, decoding and resizing the files and copying to the device are in the time."""
+    """Whether the time includes reading, decoding and resizing of files and the copy to the device."""
     threads: int = 1
-    """Of the CPU."""
+    """Number of CPU threads."""
 
     def __post_init__(self) -> None:
         for name, value, known in (("dtype", self.dtype, get_args(Dtype)), ("layout", self.layout, get_args(Layout))):
             if value not in known:
-                raise FgbenchError(f"no {name} {value!r}; {nearest(value, known)}")
+                raise ArgumentError(f"no {name} {value!r}; {nearest(value, known)}")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a measurement takes."""
+    """Limits on the length of a measurement."""
 
     window_s: float = 0.5
-    """Batches are repeated until a window is this long, so that the clock's own error is nothing beside it."""
+    """Shortest window in seconds; batches are repeated to fill it, so that the error of the clock is negligible."""
     rounds: int = 11
-    """Windows."""
-    agree: float = 0.05
-    """Warm is who takes equally long in two successive windows, but for this part."""
+    """Largest number of windows."""
+    tolerance: float = 0.05
+    """A workload is steady when the times of two successive windows differ by at most this fraction."""
     warmup_s: float = 20.0
-    """After this long the measurement begins, steady or not."""
+    """Longest warm-up in seconds; then the measurement starts in any case."""
     budget_s: float = 30.0
-    """After this long there are no more windows, but three at least."""
-    most: int = 1024
+    """Seconds after which no further window starts, except to complete three."""
+    max_batch: int = 1024
     """Largest batch that is tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A batch that was tried on the way to the best."""
+    """A batch size that was tried in the search for the best."""
 
     batch: int
     fps: float | None
-    """None where memory did not do."""
+    """Frames per second; None if the batch did not fit in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Frames a second of a piece of work."""
+    """Measured frames per second of a workload."""
 
     conditions: Conditions
     fps: float
-    """Images a second; median over the windows."""
+    """Images per second; median over the windows."""
     fps_low: float
     """Lower quartile over the windows."""
     fps_high: float
-    """Upper quartile."""
+    """Upper quartile over the windows."""
     window_s: tuple[float, ...]
-    """Seconds of each window, the device waited for on both sides."""
+    """Seconds of each window, with the device synchronised before and after."""
     steps: int
-    """Batches in a window."""
+    """Number of batches in a window."""
     warmup_s: float
-    """Seconds before the first window, compilation included."""
+    """Seconds before the first window, including compilation."""
     steady: bool
-    """Whether two successive windows agreed before the measurement began."""
+    """Whether two successive windows agreed before the measurement started."""
     peak_mib: float
-    """Most memory in use."""
+    """Peak memory."""
     peak_of: str
-    """Whose memory that is."""
+    """Owner of that memory: the process, or tensors on the GPU."""
     tried: tuple[Trial, ...] = ()
-    """Batches that were tried, where the best one was looked for."""
+    """Batch sizes that were tried in the search for the best; empty without a search."""
     stopped: str = ""
-    """Why no larger batch was tried."""
+    """Reason why no larger batch was tried."""
 
     @property
     def step_s(self) -> float:
-        """Seconds of a batch."""
+        """Seconds for a batch."""
         return self.conditions.batch / self.fps
 
 
 def measure_speed(
     work: Work, conditions: Conditions, limits: Limits = Limits(), clock: Callable[[], float] = time.perf_counter
 ) -> Speed:
-    """Time a piece of work.
+    """Measure the frames per second of a workload.
 
     Args:
-        work: does one batch of `conditions.batch` images.
-        conditions: what it is done under; they are recorded, and nothing here sees to them.
-        limits: how long it may take.
-        clock: tells the time in seconds.
+        work: Processes one batch of `conditions.batch` images.
+        conditions: Conditions to record; the caller applies them.
+        limits: Limits on the length of the measurement.
+        clock: Returns the time in seconds.
     """
     device = torch.device(conditions.device)
 
@@ -133,20 +133,23 @@ def measure_speed(
         _synchronize(device)
         return clock() - start
 
-    with _no_collection():
-        began = clock()
-        window(1)  # compiles, chooses algorithms, fills caches
-        before, steady = window(1), False
-        if (steps := max(1, math.ceil(limits.window_s / before))) > 1:
-            before = window(steps)
-        while not steady and clock() - began < limits.warmup_s:
-            latest = window(steps)
-            steady = abs(latest - before) <= limits.agree * min(latest, before)
-            before = latest
-        warmup_s = clock() - began
-        whose = _reset_peak(device)
-        began, windows = clock(), list[float]()
-        while len(windows) < limits.rounds and (len(windows) < LEAST_WINDOWS or clock() - began < limits.budget_s):
+    with _garbage_collector_off():
+        start = clock()
+        # Compile, choose algorithms and fill caches; then find the number of batches in a window.
+        window(1)
+        previous_s, steady = window(1), False
+        if (steps := max(1, math.ceil(limits.window_s / previous_s))) > 1:
+            previous_s = window(steps)
+        # Warm up until two successive windows agree.
+        while not steady and clock() - start < limits.warmup_s:
+            latest_s = window(steps)
+            steady = abs(latest_s - previous_s) <= limits.tolerance * min(latest_s, previous_s)
+            previous_s = latest_s
+        warmup_s = clock() - start
+        # Measure.
+        peak_of = _reset_peak(device)
+        start, windows = clock(), list[float]()
+        while len(windows) < limits.rounds and (len(windows) < MIN_WINDOWS or clock() - start < limits.budget_s):
             windows.append(window(steps))
     images = steps * conditions.batch
     high, median, low = (images / seconds for seconds in statistics.quantiles(windows, n=4, method="inclusive"))
@@ -160,7 +163,7 @@ def measure_speed(
         warmup_s=warmup_s,
         steady=steady,
         peak_mib=_peak_mib(device),
-        peak_of=whose,
+        peak_of=peak_of,
     )
 
 
@@ -171,71 +174,72 @@ def best_batch(
     clock: Callable[[], float] = time.perf_counter,
     final: Callable[[int], Work] | None = None,
 ) -> Speed:
-    """The speed at the batch with the most frames a second, found by doubling from one image on.
+    """Return the speed at the batch size with the most frames per second.
 
-    It ends where a doubled batch is no faster, where memory ends, or where a limit is reached: `Speed.stopped` says
-    which, `Speed.tried` what was tried. A batch that did not fit when it was measured at length is among those, too.
+    The search doubles the batch size, starting with one image. It ends when a doubled batch is no faster, does not fit
+    in memory, or exceeds a limit: `Speed.stopped` gives the reason and `Speed.tried` the trials. A batch that fits in a
+    trial but not in the final measurement counts as a batch that does not fit.
 
     Args:
-        make: gives the work of a batch.
-        conditions: their `batch` is not looked at.
-        limits: of the final measurement; a trial takes a third of its windows.
-        clock: tells the time in seconds.
-        final: gives the work that is measured at length, where that is not what is tried: to compile it for every
-            batch would take minutes each.
+        make: Returns the work for a batch size.
+        conditions: Conditions to record; their `batch` is ignored.
+        limits: Limits on the final measurement; trials have shorter ones.
+        clock: Returns the time in seconds.
+        final: Returns the work of the final measurement if it differs from that of the trials. Compiled work differs,
+            because compilation for every batch size would take minutes.
 
     Raises:
-        MissingError: not even one image fits in memory.
+        MissingError: Not even one image fits in memory.
     """
-    brief = replace(limits, rounds=LEAST_WINDOWS, window_s=limits.window_s / 3, warmup_s=limits.warmup_s / 3)
+    brief = replace(limits, rounds=MIN_WINDOWS, window_s=limits.window_s / 3, warmup_s=limits.warmup_s / 3)
     tried: list[Trial] = []
-    batch, stopped, began = 1, "", clock()
+    batch, stopped, start = 1, "", clock()
     while not stopped:
-        speed = _if_it_fits(make, replace(conditions, batch=batch), brief, clock)
+        speed = _speed_if_it_fits(make, replace(conditions, batch=batch), brief, clock)
         tried.append(Trial(batch, None if speed is None else speed.fps))
         if speed is None:
-            stopped = f"memory ended at a batch of {batch}"
-        elif len(tried) > 1 and speed.fps < GAIN * (tried[-2].fps or 0.0):
-            stopped = f"a batch of {batch} was no faster"
-        elif 2 * batch > limits.most:
-            stopped = f"no batch over {limits.most} is tried"
-        elif clock() - began > limits.budget_s:
-            stopped = f"trials ended after {limits.budget_s:g} s"
+            stopped = f"a batch of {batch} did not fit in memory"
+        elif len(tried) > 1 and speed.fps < MIN_GAIN * (tried[-2].fps or 0.0):
+            stopped = f"a batch of {batch} was not faster"
+        elif 2 * batch > limits.max_batch:
+            stopped = f"the largest batch to try is {limits.max_batch}"
+        elif clock() - start > limits.budget_s:
+            stopped = f"the time for trials is {limits.budget_s:g} s"
         batch *= 2
     while fitting := [trial for trial in tried if trial.fps is not None]:
         best = max(fitting, key=lambda trial: trial.fps or 0.0)
-        found = _if_it_fits(final or make, replace(conditions, batch=best.batch), limits, clock)
-        if found is not None:
-            return replace(found, tried=tuple(tried), stopped=stopped)
+        final_speed = _speed_if_it_fits(final or make, replace(conditions, batch=best.batch), limits, clock)
+        if final_speed is not None:
+            return replace(final_speed, tried=tuple(tried), stopped=stopped)
         tried[tried.index(best)] = Trial(best.batch, None)
-        stopped += f"; at length, one of {best.batch} did not fit"
+        stopped += f"; in the final measurement, a batch of {best.batch} did not fit"
     raise MissingError("hardware", f"not even one image of {conditions.size_px} px fits in memory")
 
 
 @contextmanager
 def precision(dtype: Dtype) -> Iterator[None]:
-    """Within it the products of fp32 numbers on a GPU are what `dtype` says: rounded to tf32 only where it is that."""
+    """Allow tf32 in products of fp32 numbers on a GPU only if `dtype` is `tf32`."""
     backends: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    before = [backend.allow_tf32 for backend in backends]
+    previous = [backend.allow_tf32 for backend in backends]
     for backend in backends:
         backend.allow_tf32 = dtype == "tf32"
     try:
         yield
     finally:
-        for backend, value in zip(backends, before, strict=True):
+        for backend, value in zip(backends, previous, strict=True):
             backend.allow_tf32 = value
 
 
-def _if_it_fits(
+def _speed_if_it_fits(
     make: Callable[[int], Work], conditions: Conditions, limits: Limits, clock: Callable[[], float]
 ) -> Speed | None:
-    """The speed of a batch; None where memory ends."""
+    """Return the speed of a batch; None if it does not fit in memory."""
     try:
         return measure_speed(make(conditions.batch), conditions, limits, clock)
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
-    # Here, where the error and what its frames held are gone.
+    # Outside the except block, where the error no longer holds its frames and their tensors.
     gc.collect()
     if conditions.device == "cuda":
         torch.cuda.empty_cache()
@@ -243,11 +247,13 @@ def _if_it_fits(
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of torch says that memory ended, on the GPU or on the CPU."""
+    """Return whether an error of torch reports lack of memory, on the GPU or on the CPU."""
     if isinstance(error, torch.OutOfMemoryError):
         return True
-    words = str(error).lower()
-    return any(part in words for part in ("out of memory", "not enough memory", "alloc_failed", "allocate memory"))
+    message = str(error).lower()
+    return any(
+        phrase in message for phrase in ("out of memory", "not enough memory", "alloc_failed", "allocate memory")
+    )
 
 
 def _synchronize(device: torch.device) -> None:
@@ -256,14 +262,14 @@ def _synchronize(device: torch.device) -> None:
 
 
 def _reset_peak(device: torch.device) -> str:
-    """Begin anew to record the most memory in use; whose memory it is."""
+    """Reset the recorded peak memory; return the owner of the memory that is recorded."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return "tensors on the GPU"
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
-        return "the process since it began"
+        return "the process since its start"
     return "the process"
 
 
@@ -274,8 +280,8 @@ def _peak_mib(device: torch.device) -> float:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """Within it the garbage collector does not run: it would add its time to any window."""
+def _garbage_collector_off() -> Iterator[None]:
+    """Switch off the garbage collector, which would add its time to random windows."""
     gc.collect()
     was_on = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""Methods as their recipes have them, with random weights, to be timed: from pixels, or from files, to scores."""
+"""Workloads to time: methods of recipes with random weights, from pixels or from files to scores."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,15 +30,15 @@ from fgbench.util.numeric.seeding import generator
 
 CLASSES = 200
 SIFT_DIMS = 128
-STAND_INS = "random weights, and for Fisher vectors a random mixture: they take as long as trained ones"
+STAND_INS = "random weights, and for Fisher vectors a random mixture: the time is that of trained ones"
 
 
 class Recogniser(nn.Module):
-    """A method up to the scores of one linear classifier.
+    """A method with a linear classifier, from images to scores.
 
     Args:
-        method: with or without a softmax layer of its own.
-        classes: number of scores.
+        method: A method with or without a softmax layer.
+        classes: Number of scores.
     """
 
     def __init__(self, method: Method, classes: int) -> None:
@@ -47,7 +47,7 @@ class Recogniser(nn.Module):
         self.weight: Tensor | None = None
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, classes) scores of images (B, 3, H, W) uint8."""
+        """Map images (B, 3, H, W) uint8 to scores (B, classes)."""
         outputs = self.method.predict(images)
         if outputs.logits.shape[1]:
             return outputs.logits
@@ -64,31 +64,41 @@ def build(
     classes: int = CLASSES,
     options: Mapping[str, bool | int | float | str] = MappingProxyType({}),
 ) -> Recogniser:
-    """A recipe's method with random weights, in inference mode on a device; `options` over the recipe's own."""
+    """Return the method of a recipe with random weights, in inference mode.
+
+    Args:
+        recipe: The recipe.
+        profile: Profile of the settings.
+        device: `cpu` or `cuda`.
+        classes: Number of classes.
+        options: Options of the method that replace those of the recipe.
+    """
     settings = recipe.resolve(profile)
-    loaded = {s: load_backbone(*split_stream(s), pretrained=False) for s in dict.fromkeys(_streams(recipe, settings))}
-    backbones = [loaded[stream] for stream in _streams(recipe, settings)]
+    streams = _streams(recipe, settings)
+    # Equal streams share one network.
+    by_stream = {stream: load_backbone(*split_stream(stream), pretrained=False) for stream in dict.fromkeys(streams)}
+    backbones = [by_stream[stream] for stream in streams]
     task = Task(classes, size_px(settings), KEYPOINTS if "parts" in recipe.train else ())
-    chosen = options_of(recipe.method, {**settings.options, **options})
-    method = methods[recipe.method](backbones, task, chosen, generator(0, "initial weights"))
+    all_options = options_of(recipe.method, {**settings.options, **options})
+    method = methods[recipe.method](backbones, task, all_options, generator(0, "initial weights"))
     method = method.to(device).eval()
     if isinstance(method, FisherMethod):
-        _mix(method, torch.device(device))
+        _set_random_mixture(method, torch.device(device))
     return Recogniser(method, classes)
 
 
 def _streams(recipe: Recipe, settings: Settings) -> Sequence[str]:
-    """The second stream of FV-CNN is for fine-tuning alone."""
+    """Return the streams that inference uses; FV-CNN uses its second stream only for fine-tuning."""
     return settings.backbones[:1] if recipe.method == "fv_cnn" else settings.backbones
 
 
 def size_px(settings: Settings) -> int:
-    """Side in pixels of the images that a method is given."""
+    """Return the side in pixels of the input images."""
     return Pipeline.parse(settings.test_pipeline).output_size
 
 
-def _mix(method: FisherMethod, device: torch.device) -> None:
-    """A mixture, and a projection, in the place of fitted ones."""
+def _set_random_mixture(method: FisherMethod, device: torch.device) -> None:
+    """Give the method a random mixture, and a random projection, in place of fitted ones."""
     draw, words = generator(0, "mixture"), method.options.words
     if isinstance(method, FvSift):
         dims = method.dims
@@ -102,32 +112,35 @@ def _mix(method: FisherMethod, device: torch.device) -> None:
 
 
 def forward_of(module: nn.Module, conditions: Conditions) -> Callable[[Tensor], Tensor]:
-    """Inference under conditions: half precision by autocast, compiled if asked; of Where to Focus up to the maps."""
+    """Return the forward pass of a module under conditions.
+
+    Half precision is applied by autocast. If compilation is asked for, the recurrence of Where to Focus stays eager.
+    """
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(conditions.dtype)
-    run = module
+    runnable = module
     if conditions.compiled:
-        torch.compiler.reset()  # after a few sizes torch would go on without compiling, and not say so
+        torch.compiler.reset()  # torch stops compiling after a few input sizes, without a message
         method = module.method if isinstance(module, Recogniser) else None
         if isinstance(method, SpatialLstmNet) and "head" not in vars(method):
-            # Thousands of small products in a row: as one graph they compile for many minutes.
+            # Thousands of small products in sequence take many minutes to compile as one graph.
             method.head = torch.compiler.disable(method.head)  # type: ignore[method-assign,no-untyped-call]
-        run = torch.compile(module, mode=conditions.compiled, dynamic=False)  # type: ignore[assignment]
+        runnable = torch.compile(module, mode=conditions.compiled, dynamic=False)  # type: ignore[assignment]
 
     def forward(images: Tensor) -> Tensor:
         with torch.inference_mode(), torch.autocast(conditions.device, dtype=half, enabled=half is not None):
-            return run(images)  # type: ignore[no-any-return]
+            return runnable(images)  # type: ignore[no-any-return]
 
     return forward
 
 
 def random_images(batch: int, side: int, device: str = "cpu") -> Tensor:
-    """(B, 3, H, W) uint8, channels last in memory."""
+    """Return images (B, 3, H, W) uint8, channels last in memory."""
     pixels = torch.randint(256, (batch, side, side, 3), dtype=torch.uint8, generator=generator(0, "pixels"))
     return pixels.to(device).permute(0, 3, 1, 2)
 
 
 def work_of(module: nn.Module, conditions: Conditions) -> Work:
-    """A batch of decoded images that lie on the device, recognised."""
+    """Return the recognition of a batch of decoded images on the device."""
     forward = forward_of(module, conditions)
     images = random_images(conditions.batch, conditions.size_px, conditions.device)
     return lambda: forward(images)
@@ -136,14 +149,14 @@ def work_of(module: nn.Module, conditions: Conditions) -> Work:
 def decoding_work_of(
     module: nn.Module, conditions: Conditions, files: Sequence[Path], pipeline: Pipeline, workers: int
 ) -> Work:
-    """A batch of image files read, decoded, resized, copied to the device and recognised, one after the other.
+    """Return the recognition of a batch of image files: read, decode, resize, copy to the device, forward pass.
 
     Args:
-        module: as for `work_of`.
-        conditions: as for `work_of`.
-        files: taken in turn, batch after batch.
-        pipeline: its deterministic steps are applied.
-        workers: threads that decode.
+        module: Maps images to scores.
+        conditions: Conditions of the forward pass.
+        files: Image files; successive batches take successive files, in a cycle.
+        pipeline: Preprocessing; its deterministic steps are applied.
+        workers: Number of threads that decode.
     """
     forward, device = forward_of(module, conditions), torch.device(conditions.device)
     pool, position = ThreadPoolExecutor(workers), 0
@@ -162,7 +175,7 @@ def decoding_work_of(
 
 
 def training_step_of(module: Recogniser, conditions: Conditions) -> Work:
-    """A step of SGD on all layers and all losses, with keypoints where the method needs them."""
+    """Return a training step of SGD on all layers and all losses, with keypoints if the method needs them."""
     method, half = module.method, {"bf16": torch.bfloat16, "fp16": torch.float16}.get(conditions.dtype)
     method.train()
     optimizer = torch.optim.SGD(method.parameters(), lr=1e-6, momentum=0.9)
@@ -186,10 +199,17 @@ def training_step_of(module: Recogniser, conditions: Conditions) -> Work:
     return work
 
 
-def frames_row(speed: Speed, need: Need, energy: Energy | str, **more: Any) -> FramesRow:
-    """A row of what was measured; the bound is added by `with_bound`, when the device's rates are known."""
+def frames_row(speed: Speed, need: Need, energy: Energy | str, **fields: Any) -> FramesRow:
+    """Return a row of measured values; `with_bound` adds the bound.
+
+    Args:
+        speed: Measured speed.
+        need: Operations and bytes of an image.
+        energy: Measured energy, or the reason why there is none.
+        fields: Other fields of the row.
+    """
     conditions = speed.conditions
-    joule = {"energy_note": energy} if isinstance(energy, str) else _joule(energy)
+    energy_fields = {"energy_note": energy} if isinstance(energy, str) else _energy_fields(energy)
     return FramesRow(
         device_type=conditions.device,
         batch=conditions.batch,
@@ -210,12 +230,12 @@ def frames_row(speed: Speed, need: Need, energy: Energy | str, **more: Any) -> F
         tried=[(trial.batch, trial.fps) for trial in speed.tried],
         stopped=speed.stopped,
         gflop_per_image=need.gflop or None,
-        **joule,
-        **more,
+        **energy_fields,
+        **fields,
     )
 
 
-def _joule(energy: Energy) -> dict[str, Any]:
+def _energy_fields(energy: Energy) -> dict[str, Any]:
     return {
         "joule_per_image": energy.joule_per_image,
         "joule_low": energy.joule_low,
@@ -227,13 +247,13 @@ def _joule(energy: Energy) -> dict[str, Any]:
     }
 
 
-def with_bound(row: FramesRow, found: Bound, rates: Rates) -> FramesRow:
-    """The row beside what the device's rates allow."""
+def with_bound(row: FramesRow, bound: Bound, rates: Rates) -> FramesRow:
+    """Return the row with the bound and the rates of the device."""
     return row.model_copy(
         update={
-            "bound_fps": found.fps,
-            "bound_by": found.limited_by,
-            "share_of_bound": row.frames_per_s / found.fps,
+            "bound_fps": bound.fps,
+            "bound_by": bound.limited_by,
+            "share_of_bound": row.frames_per_s / bound.fps,
             "peak_gflop_per_s": rates.flop_per_s / 1e9,
             "bandwidth_gb_per_s": rates.bytes_per_s / 1e9,
         }

@@ -1,10 +1,10 @@
-"""Files as pytest-benchmark writes them."""
+"""Result files of pytest-benchmark."""
 
 import json
 
 
 def benchmark(group, name, median, extra_info):
-    """One entry with every key that pytest-benchmark 5 writes."""
+    """Return an entry with every key that pytest-benchmark 5 writes."""
     stats = {
         "min": median * 0.9, "max": median * 1.2, "mean": median, "stddev": median / 10, "rounds": 5, "median": median,
         "iqr": median / 5, "q1": median * 0.95, "q3": median * 1.15, "iqr_outliers": 0, "stddev_outliers": 1,
@@ -20,7 +20,7 @@ def benchmark(group, name, median, extra_info):
 
 
 def hot(group="compact bilinear pooling", median=0.004, **fields):
-    """fgbench's row of a race, as `benchmarks/conftest.py` writes it."""
+    """Return the row of fgbench in a race, as `benchmarks/conftest.py` writes it."""
     info = {
         "version": "0123456789ab", "entrant": "fgbench", "threads": 1, "reference_s": 0.02, "times_reference": 0.2,
         "times_as_fast_as": {"an FFT a location": 15.6, "one inverse FFT": 9.6},
@@ -56,7 +56,7 @@ def cuda(**fields):
         **{
             "device": "NVIDIA H200", "device_type": "cuda", "batch": 64, "dtype": "bf16", "compiled": "default",
             "frames_per_s": 2345.6, "frames_per_s_low": 2300.0, "frames_per_s_high": 2400.0, "best_batch": True,
-            "tried": [[32, 2000.0], [64, 2345.6], [128, None]], "stopped": "memory ended at a batch of 128",
+            "tried": [[32, 2000.0], [64, 2345.6], [128, None]], "stopped": "a batch of 128 did not fit in memory",
             "joule_per_image": 0.2512, "joule_low": 0.24, "joule_high": 0.26, "energy_note": "", "power_w": 589.0,
             "sm_mhz": [1500, 1700], "memory_mhz": [3000, 3000], "held_down_by": ["power cap"], "bound_fps": 4000.0,
             "share_of_bound": 0.5864, "peak_of": "tensors on the GPU", "difference_from_fp32": 0.0123,

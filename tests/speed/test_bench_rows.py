@@ -9,10 +9,10 @@ from fgbench.speed.bench_rows import FramesRow, HotRow, ScalingRow, read_session
 from fgbench.util.errors import FgbenchError
 
 
-def test_rows_are_told_apart_and_others_left_out(tmp_path):
-    foreign = benchmark("g", "test_other", 0.1, {"note": "somebody else's"})
-    strange = benchmark("g", "test_strange", 0.1, {"kind": "colour"})
-    whole = content(hot(), peer(), foreign, strange, frames(), cuda(), scaling(2000, 0.1))
+def test_each_row_has_its_kind_and_other_rows_are_ignored(tmp_path):
+    other_package = benchmark("g", "test_other", 0.1, {"note": "somebody else's"})
+    other_kind = benchmark("g", "test_strange", 0.1, {"kind": "colour"})
+    whole = content(hot(), peer(), other_package, other_kind, frames(), cuda(), scaling(2000, 0.1))
     session = read_session(write(tmp_path / "b.json", whole))
     assert [type(timed.row) for timed in session.rows] == [HotRow, FramesRow, FramesRow, ScalingRow]
     first = session.rows[0]
@@ -24,8 +24,8 @@ def test_rows_are_told_apart_and_others_left_out(tmp_path):
     assert session.finished.startswith("2026-11-21")
 
 
-def test_what_pytest_benchmark_itself_writes_is_read(tmp_path, pytester_like):
-    session = read_session(pytester_like)
+def test_a_file_that_pytest_benchmark_writes_is_read(written_file):
+    session = read_session(written_file)
     (timed,) = session.rows
     assert timed.row.curve == "c"
     assert timed.group == "the group"
@@ -33,7 +33,7 @@ def test_what_pytest_benchmark_itself_writes_is_read(tmp_path, pytester_like):
 
 
 @pytest.fixture
-def pytester_like(tmp_path):
+def written_file(tmp_path):
     """A file written by pytest-benchmark in a process of its own."""
     import subprocess
     import sys
@@ -48,14 +48,14 @@ def pytester_like(tmp_path):
     )
     out = tmp_path / "real.json"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test), "--benchmark-json", str(out)]
-    # Not as a part of a run of tests in several processes, where nothing is timed.
+    # Without the variables of pytest-xdist, under which pytest-benchmark does not time.
     alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, env=alone)
     return out
 
 
 def changed(path, value):
-    """The whole file with one value in it replaced; `...` takes it out."""
+    """Return the content of a file with one value replaced; `...` removes it."""
     whole = json.loads(json.dumps(bench_file.everything()))
     place = whole
     for key in path[:-1]:
@@ -68,7 +68,7 @@ def changed(path, value):
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "says"),
+    ("path", "value", "message"),
     [
         (["benchmarks"], ..., "'benchmarks': missing"),
         (["machine_info"], ..., "'machine_info': missing"),
@@ -91,49 +91,49 @@ def changed(path, value):
         (["benchmarks", 5, "extra_info", "exponent"], float("inf"), "'exponent'"),
     ],
 )
-def test_a_malformed_file_is_told_in_a_sentence(tmp_path, path, value, says):
+def test_a_missing_or_invalid_field_is_an_error(tmp_path, path, value, message):
     with pytest.raises(FgbenchError) as error:
         read_session(write(tmp_path / "b.json", changed(path, value)))
-    assert says in str(error.value)
+    assert message in str(error.value)
     assert "b.json" in str(error.value)
     assert "--benchmark-json" in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "is not JSON"),
         ("{", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
-        ("[1, 2]", "is not of pytest-benchmark"),
-        ("null", "is not of pytest-benchmark"),
+        ("[1, 2]", "is not a result file of pytest-benchmark"),
+        ("null", "is not a result file of pytest-benchmark"),
         (json.dumps(content(hot("\ud800"))), "surrogates not allowed"),
         (json.dumps(content(hot(), cpu="\ud800")), "surrogates not allowed"),
-        (json.dumps(content()), "has no benchmark of fgbench"),
-        (json.dumps(content(peer())), "has no benchmark of fgbench"),
+        (json.dumps(content()), "has no row of fgbench"),
+        (json.dumps(content(peer())), "has no row of fgbench"),
     ],
 )
-def test_what_is_no_file_of_benchmarks_is_told_in_a_sentence(tmp_path, text, says):
+def test_a_file_without_benchmark_results_is_an_error(tmp_path, text, message):
     path = tmp_path / "b.json"
     path.write_text(text)
-    with pytest.raises(FgbenchError, match=says):
+    with pytest.raises(FgbenchError, match=message):
         read_session(path)
 
 
-def test_bytes_and_folders_are_told_in_a_sentence(tmp_path):
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
     (tmp_path / "b.json").write_bytes(b"\xff\xfe\x00")
-    for path, says in (("b.json", "is not JSON"), ("none.json", "cannot be read"), (".", "cannot be read")):
-        with pytest.raises(FgbenchError, match=says):
+    for path, message in (("b.json", "is not JSON"), ("none.json", "cannot be read"), (".", "cannot be read")):
+        with pytest.raises(FgbenchError, match=message):
             read_session(tmp_path / path)
 
 
-def test_a_mistake_does_not_quote_the_whole_file(tmp_path):
+def test_an_error_message_is_short(tmp_path):
     whole = content(frames(frames_per_s="x" * 100_000))
     with pytest.raises(FgbenchError) as error:
         read_session(write(tmp_path / "b.json", whole))
     assert len(str(error.value)) < 1000
 
 
-def test_a_machine_without_a_name_is_one_not_named(tmp_path):
+def test_a_machine_may_have_no_name(tmp_path):
     whole = content(hot(), machine_info={"cpu": "?"})
-    assert read_session(write(tmp_path / "b.json", whole)).machine == "a processor not named"
+    assert read_session(write(tmp_path / "b.json", whole)).machine == "unknown processor"

@@ -11,7 +11,6 @@ from fgbench.records.phase_log import KILLED, UNMEASURED, PhaseLog
 from fgbench.records.provenance import cost
 from fgbench.records.record import Cost
 from fgbench.speed.energy import SENSOR_S, measure_energy
-from fgbench.util import gpu_board as energy
 from fgbench.util.errors import MissingError
 from fgbench.util.gpu_board import Board, Meter, board_of
 
@@ -23,7 +22,7 @@ def nvml(**board):
 
 
 def visible(monkeypatch, *uuids):
-    """CUDA's devices in its own order, which CUDA_VISIBLE_DEVICES decides."""
+    """Make these boards the devices of CUDA, in this order."""
     monkeypatch.setattr(
         torch.cuda,
         "get_device_properties",
@@ -32,58 +31,58 @@ def visible(monkeypatch, *uuids):
 
 
 def measured(fake, batch=4, step_s=0.5, watts=None, uuid=ONE, **options):
-    """An energy where a step takes `step_s`; `watts` gives each run's power."""
-    board, slept = Board(uuid, fake), []
+    """Measure the energy of steps of `step_s` seconds; `watts` is the power of each run."""
+    board, sleeps = Board(uuid, fake), []
     steps = iter(range(10**9))
     per_run = -(-options.get("run_s", 20.0) // step_s)
 
     def work():
         number = next(steps)
         if watts:
-            # The counter goes on from where it was, with another slope.
-            before = fake.boards[0].watts * fake.now_s
+            # The counter keeps its value and increases at another rate.
+            joules = fake.boards[0].watts * fake.now_s
             fake.boards[0].watts = watts[int(number // per_run)]
-            fake.boards[0].base_j += before - fake.boards[0].watts * fake.now_s
+            fake.boards[0].base_j += joules - fake.boards[0].watts * fake.now_s
         fake.pass_time(step_s)
 
-    found = measure_energy(
-        work, batch, step_s, board, synchronize=lambda: None, sleep=slept.append, clock=fake.clock, **options
+    energy = measure_energy(
+        work, batch, step_s, board, synchronize=lambda: None, sleep=sleeps.append, clock=fake.clock, **options
     )
-    return found, slept, next(steps)
+    return energy, sleeps, next(steps)
 
 
-def test_energy_of_an_image_is_power_by_rate():
-    found, slept, steps = measured(nvml())
-    assert found.joule_per_image == pytest.approx(100.0 * 0.5 / 4)
-    assert found.power_w == pytest.approx(100.0)
-    assert found.run_s == pytest.approx(20.0)
+def test_energy_of_an_image_is_power_divided_by_rate():
+    energy, sleeps, steps = measured(nvml())
+    assert energy.joule_per_image == pytest.approx(100.0 * 0.5 / 4)
+    assert energy.power_w == pytest.approx(100.0)
+    assert energy.run_s == pytest.approx(20.0)
     assert steps == 3 * 40
-    assert (found.sm_mhz, found.memory_mhz, found.board) == ((1700, 1700), (2600, 2600), f"Fake {ONE}")
-    # Three runs begin at other thirds of the sensor's period.
-    assert slept == pytest.approx([0.0, SENSOR_S / 3, 2 * SENSOR_S / 3])
+    assert (energy.sm_mhz, energy.memory_mhz, energy.board) == ((1700, 1700), (2600, 2600), f"Fake {ONE}")
+    # The three runs start in different thirds of the period of the sensor.
+    assert sleeps == pytest.approx([0.0, SENSOR_S / 3, 2 * SENSOR_S / 3])
 
 
-def test_error_bar_is_the_interval_over_runs():
+def test_the_interval_is_that_over_the_runs():
     watts = [90.0, 100.0, 110.0]
-    found, _, _ = measured(nvml(), watts=watts)
-    each = np.array(watts) * 0.5 / 4
-    low, high = stats.t.interval(0.95, 2, loc=each.mean(), scale=stats.sem(each))
-    assert found.joule_per_image == pytest.approx(each.mean())
-    assert (found.joule_low, found.joule_high) == pytest.approx((low, high))
-    assert found.power_w == pytest.approx(100.0)
+    energy, _, _ = measured(nvml(), watts=watts)
+    per_image = np.array(watts) * 0.5 / 4
+    low, high = stats.t.interval(0.95, 2, loc=per_image.mean(), scale=stats.sem(per_image))
+    assert energy.joule_per_image == pytest.approx(per_image.mean())
+    assert (energy.joule_low, energy.joule_high) == pytest.approx((low, high))
+    assert energy.power_w == pytest.approx(100.0)
 
 
-def test_the_board_is_the_devices_own_whatever_the_order(monkeypatch):
+def test_the_board_is_found_by_the_uuid_of_the_device(monkeypatch):
     fake = nvml()
     visible(monkeypatch, TWO, ONE)
     assert board_of(torch.device("cuda"), fake).name == f"Fake {TWO}"
     assert board_of(torch.device("cuda", 1), fake).name == f"Fake {ONE}"
-    found, _, _ = measured(fake, uuid=board_of(torch.device("cuda", 0), fake).uuid)
-    assert found.power_w == pytest.approx(7.0)
+    energy, _, _ = measured(fake, uuid=board_of(torch.device("cuda", 0), fake).uuid)
+    assert energy.power_w == pytest.approx(7.0)
 
 
 @pytest.mark.parametrize(
-    ("plant", "says"),
+    ("fault", "message"),
     [
         ({"starts": False}, "NVML does not start (NVML Shared Library Not Found)"),
         ({"counts": False}, "does not count its energy (Not Supported)"),
@@ -91,12 +90,12 @@ def test_the_board_is_the_devices_own_whatever_the_order(monkeypatch):
         ({"uuid": "MIG-1"}, "of a slice (MIG) the energy is not counted"),
     ],
 )
-def test_without_nvml_board_or_counter_there_is_a_reason(plant, says):
-    fake = nvml(counts=plant.get("counts", True))
-    fake.starts = plant.get("starts", True)
+def test_without_nvml_board_or_counter_there_is_a_reason(fault, message):
+    fake = nvml(counts=fault.get("counts", True))
+    fake.starts = fault.get("starts", True)
     with pytest.raises(MissingError) as error:
-        Board(plant.get("uuid", ONE), fake)
-    assert says in str(error.value)
+        Board(fault.get("uuid", ONE), fake)
+    assert message in str(error.value)
     assert error.value.what == "hardware"
 
 
@@ -107,15 +106,15 @@ def test_without_a_gpu_there_is_a_reason():
 
 
 @pytest.mark.parametrize(
-    ("spoil", "says"),
+    ("spoil", "message"),
     [
         (lambda board: setattr(board, "offset_j", -1e6), "went back"),
-        (lambda board: setattr(board, "watts", 0.0), "stood still"),
+        (lambda board: setattr(board, "watts", 0.0), "did not change"),
         (lambda board: setattr(board, "programs", 2), "2 programs used"),
         (lambda board: setattr(board, "counts", False), "does not count"),
     ],
 )
-def test_a_counter_that_cannot_be_believed_gives_no_number(spoil, says):
+def test_an_unreliable_counter_is_an_error(spoil, message):
     fake = nvml()
     board = Board(ONE, fake)
 
@@ -124,13 +123,13 @@ def test_a_counter_that_cannot_be_believed_gives_no_number(spoil, says):
         if fake.now_s == 35.0:
             spoil(fake.boards[0])
 
-    if says == "stood still":
+    if message == "did not change":
         spoil(fake.boards[0])
-    with pytest.raises(MissingError, match=says):
+    with pytest.raises(MissingError, match=message):
         measure_energy(work, 1, 1.0, board, synchronize=int, sleep=int, clock=fake.clock)
 
 
-def test_what_holds_the_clocks_down_is_told_apart_by_when():
+def test_reasons_for_low_clocks_before_and_during_the_runs():
     fake = nvml(reasons=0x1 | 0x2)
     board = Board(ONE, fake)
 
@@ -139,21 +138,21 @@ def test_what_holds_the_clocks_down_is_told_apart_by_when():
         fake.boards[0].sm = 1700 - int(fake.now_s)
         fake.boards[0].reasons = 0x4 | 0x20 if fake.now_s == 11.0 else 0x4 | 0x800
 
-    found = measure_energy(work, 1, 1.0, board, synchronize=int, sleep=int, clock=fake.clock)
-    assert found.held_down_before == ("clocks set by the user",)
-    assert found.held_down_since == ("power cap", "heat (software)", "0x800")
-    assert found.sm_mhz == (1640, 1700)
+    energy = measure_energy(work, 1, 1.0, board, synchronize=int, sleep=int, clock=fake.clock)
+    assert energy.held_down_before == ("clocks set by the user",)
+    assert energy.held_down_since == ("power cap", "heat (software)", "0x800")
+    assert energy.sm_mhz == (1640, 1700)
 
 
-def test_an_older_driver_tells_the_reasons_under_their_old_name():
+def test_an_older_driver_names_the_reasons_differently():
     fake = nvml(reasons=0x40)
     fake.renamed = False
     assert Board(ONE, fake).state().held_down_by == ("heat (hardware)",)
 
 
-def test_a_driver_that_does_not_list_programs_is_believed():
+def test_a_driver_may_not_list_programs():
     Board(ONE, nvml(programs=-1)).check_alone()
-    Board(ONE, nvml(programs=0)).check_alone()  # in a container, whose own are not seen
+    Board(ONE, nvml(programs=0)).check_alone()  # in a container, which hides its programs
 
 
 def journal(tmp_path, fake, monkeypatch, processes=1, uuids=(ONE,)):
@@ -166,7 +165,7 @@ def test_a_record_has_the_energy_of_its_phases_over_all_sessions(tmp_path, monke
     first = journal(tmp_path, fake, monkeypatch)
     with first.phase("training"):
         fake.pass_time(10.0)
-    fake.pass_time(1000.0)  # somebody else's
+    fake.pass_time(1000.0)  # between the sessions
 
     def fails():
         with first.phase("test"):
@@ -218,7 +217,7 @@ def test_the_energy_note_names_the_missing_last_phase_of_a_killed_session(tmp_pa
     with first.phase("pixels"):
         fake.pass_time(10.0)
     going_on = first.phase("training")
-    going_on.__enter__()  # and then SIGKILL
+    going_on.__enter__()  # and no exit, as after SIGKILL
     second = journal(tmp_path, fake, monkeypatch)
     with second.phase("training"):
         fake.pass_time(1.0)

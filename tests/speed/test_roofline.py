@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from fgbench.speed import roofline as module
+from fgbench.speed import roofline
 from fgbench.speed.roofline import Need, Rates, bound, count_need, measure_rates
 from fgbench.speed.throughput import precision
 from fgbench.util.numeric.matmul import linear
@@ -20,22 +20,22 @@ class Convolutions(nn.Module):
 
 
 def naive_flop(size):
-    """Twice the products of 3 x 3 convolutions and of the layer at the end."""
+    """Return the operations of both 3 x 3 convolutions and of the last layer."""
     half = -(-size // 2)
     return 2 * (size * size * 9 * 3 * 8 + half * half * 9 * 8 * 16 + 16 * 5)
 
 
 @pytest.mark.parametrize(("batch", "size"), [(1, 32), (3, 21)])
-def test_operations_are_those_of_the_definition(batch, size):
+def test_operations_weights_and_bytes_are_those_of_the_definition(batch, size):
     images = torch.zeros(batch, 3, size, size, dtype=torch.uint8)
     need = count_need(Convolutions(), images)
     assert need.gflop * 1e9 == pytest.approx(naive_flop(size))
-    # Biases count as weights; what is not used does not.
-    assert need.weights == (9 * 3 * 8 + 8) + (9 * 8 * 16 + 16) + (16 * 5 + 5)
-    assert need.pixels == 3 * size * size
+    # Biases count as weights; unused layers do not.
+    assert need.weight_count == (9 * 3 * 8 + 8) + (9 * 8 * 16 + 16) + (16 * 5 + 5)
+    assert need.image_bytes == 3 * size * size
 
 
-def test_vgg_at_448_px_needs_what_is_known_of_it():
+def test_operations_of_vgg16_at_448_px():
     from fgbench.backbones.networks import build_network
 
     with torch.device("meta"):
@@ -44,7 +44,7 @@ def test_vgg_at_448_px_needs_what_is_known_of_it():
     assert count_need(layers, images).gflop == pytest.approx(122.8, abs=0.1)
 
 
-def test_counting_leaves_no_hooks():
+def test_hooks_are_removed_after_counting():
     network = Convolutions()
     count_need(network, torch.zeros(1, 3, 8, 8))
     assert not any(layer._forward_hooks for layer in network.modules())
@@ -52,39 +52,39 @@ def test_counting_leaves_no_hooks():
 
 def test_the_bound_is_the_slower_of_operations_and_bytes():
     rates = Rates(flop_per_s=1e12, bytes_per_s=1e9)
-    heavy = bound(Need(gflop=100.0, weights=1000, pixels=1000), rates, 1, "fp32")
+    heavy = bound(Need(gflop=100.0, weight_count=1000, image_bytes=1000), rates, 1, "fp32")
     assert (heavy.fps, heavy.limited_by) == (pytest.approx(10.0), "operations")
-    wide = bound(Need(gflop=1.0, weights=10**8, pixels=1000), rates, 1, "fp32")
+    wide = bound(Need(gflop=1.0, weight_count=10**8, image_bytes=1000), rates, 1, "fp32")
     assert (wide.fps, wide.limited_by) == (pytest.approx(1e9 / (4e8 + 1000)), "bytes")
-    # A batch reads the weights once; half precision halves them.
+    # A batch reads the weights once; half precision halves their size.
     assert bound(Need(1.0, 10**8, 1000), rates, 4, "fp32").fps == pytest.approx(1e9 / (1e8 + 1000))
     assert bound(Need(1.0, 10**8, 1000), rates, 4, "bf16").fps == pytest.approx(1e9 / (5e7 + 1000))
 
 
-def test_rates_are_of_the_work_that_is_timed(monkeypatch):
-    monkeypatch.setitem(module.SIDES, "cpu", 100)
-    monkeypatch.setitem(module.COPIED_BYTES, "cpu", 4000)
+def test_rates_are_those_of_the_shortest_time(monkeypatch):
+    monkeypatch.setitem(roofline.SIDES, "cpu", 100)
+    monkeypatch.setitem(roofline.COPIED_BYTES, "cpu", 4000)
     times = iter(np.cumsum([0, 0.1, 1, 2, 1, 0.5, 0, 3, 0, 3, 0, 0.1, 0, 4, 0, 2, 0, 5, 0, 6]))
-    monkeypatch.setattr(module.time, "perf_counter", lambda: float(next(times)))
-    found = measure_rates("cpu", "fp32")
-    # The first of each is not counted, though they took but 0.1 s; of the others the least is.
-    assert found.flop_per_s == pytest.approx(2 * 100**3 / 0.5)
-    assert found.bytes_per_s == pytest.approx(2 * 4000 / 2.0)
+    monkeypatch.setattr(roofline.time, "perf_counter", lambda: float(next(times)))
+    rates = measure_rates("cpu", "fp32")
+    # The first call of each is not counted, although it takes only 0.1 s.
+    assert rates.flop_per_s == pytest.approx(2 * 100**3 / 0.5)
+    assert rates.bytes_per_s == pytest.approx(2 * 4000 / 2.0)
 
 
-def test_rates_are_measured_in_the_precision_asked(monkeypatch):
-    monkeypatch.setitem(module.SIDES, "cpu", 16)
-    monkeypatch.setitem(module.COPIED_BYTES, "cpu", 4000)
-    seen = []
+def test_rates_are_measured_in_the_given_precision(monkeypatch):
+    monkeypatch.setitem(roofline.SIDES, "cpu", 16)
+    monkeypatch.setitem(roofline.COPIED_BYTES, "cpu", 4000)
+    dtypes = []
 
-    def note(dtype):
-        seen.append(dtype)
+    def recorded(dtype):
+        dtypes.append(dtype)
         return precision(dtype)
 
-    monkeypatch.setattr(module, "precision", note)
-    found = measure_rates("cpu", "bf16")
-    assert seen == ["bf16"]
-    assert found.flop_per_s > 0
+    monkeypatch.setattr(roofline, "precision", recorded)
+    rates = measure_rates("cpu", "bf16")
+    assert dtypes == ["bf16"]
+    assert rates.flop_per_s > 0
 
 
 def test_products_by_onednn_are_counted():

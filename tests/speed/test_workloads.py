@@ -7,7 +7,7 @@ from PIL import Image
 
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.papers.recipes import load_recipes
-from fgbench.speed import workloads as frames
+from fgbench.speed import workloads
 from fgbench.speed.bench_rows import FramesRow
 from fgbench.speed.energy import Energy
 from fgbench.speed.roofline import Bound, Need, Rates, count_need
@@ -49,13 +49,13 @@ def side_of(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_method_gives_a_score_a_class_and_the_same_twice(name):
+def test_every_method_gives_scores_that_depend_on_the_image_alone(name):
     side = side_of(name)
     scores = work_of(small(name), conditions(side))()
     assert scores.shape == (2, 7)
     assert torch.isfinite(scores).all()
     assert torch.equal(scores, work_of(small(name), conditions(side))())
-    assert not torch.equal(scores[0], scores[1])  # of two images
+    assert not torch.equal(scores[0], scores[1])
 
 
 def test_paper_sizes_are_those_of_the_recipes():
@@ -66,11 +66,11 @@ def test_paper_sizes_are_those_of_the_recipes():
     assert sizes["tasn/tasn_r50"] == 512
 
 
-def test_options_stand_over_the_recipes_own():
+def test_options_replace_those_of_the_recipe():
     assert small("bcnn/cbp_rm_dd", dims=64).method.classifier.in_features == 64
 
 
-def test_fv_cnn_is_timed_without_the_network_that_is_fine_tuned():
+def test_fv_cnn_has_no_second_network_and_a_random_mixture():
     assert not hasattr(small("bcnn/fv_cnn_d").method, "finetuned")
     assert small("bcnn/fv_cnn_d").method.gmm.means.shape == (16, 64)
     sift = small("bcnn/fv_sift").method
@@ -78,36 +78,36 @@ def test_fv_cnn_is_timed_without_the_network_that_is_fine_tuned():
     assert torch.allclose(sift.pca.components @ sift.pca.components.T, torch.eye(40), atol=1e-5)
 
 
-def test_half_precision_is_used_where_it_is_asked_and_near_the_whole():
+def test_half_precision_is_used_and_close_to_fp32():
     network = small("bcnn/bcnn_dm")
     images = random_images(2, 96)
-    kinds = []
-    network.method.streams[0].layers[0].register_forward_hook(lambda layer, given, out: kinds.append(out.dtype))
+    dtypes = []
+    network.method.streams[0].layers[0].register_forward_hook(lambda layer, inputs, out: dtypes.append(out.dtype))
     true = forward_of(network, conditions())(images)
     half = forward_of(network, conditions(dtype="bf16"))(images)
-    assert kinds == [torch.float32, torch.bfloat16]
+    assert dtypes == [torch.float32, torch.bfloat16]
     assert 0 < float((half.float() - true).norm() / true.norm()) < 0.1
     assert not true.requires_grad
 
 
-def test_compiling_is_asked_for_with_its_mode_and_after_a_reset(monkeypatch):
-    asked = []
-    monkeypatch.setattr(torch.compiler, "reset", lambda: asked.append("reset"))
+def test_compilation_has_its_mode_and_starts_with_a_reset(monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch.compiler, "reset", lambda: calls.append("reset"))
 
     def compiled(module, **options):
-        asked.append(options)
+        calls.append(options)
         return module
 
     monkeypatch.setattr(torch, "compile", compiled)
     network = small("bcnn/bcnn_dm")
     forward_of(network, conditions())
-    assert asked == []
+    assert calls == []
     forward_of(network, conditions(compiled="max-autotune"))(random_images(1, 96))
-    assert asked == ["reset", {"mode": "max-autotune", "dynamic": False}]
+    assert calls == ["reset", {"mode": "max-autotune", "dynamic": False}]
 
 
-def test_what_is_compiled_is_what_runs_and_a_long_recurrence_is_left_as_it_is(monkeypatch):
-    """With the tracing of torch.compile alone, which needs no compiler."""
+def test_compiled_code_gives_the_same_scores_and_the_recurrence_stays_eager(monkeypatch):
+    """Uses only the tracing of torch.compile, which needs no compiler."""
     real, graphs = torch.compile, []
 
     def tracing(graph, inputs):
@@ -123,7 +123,7 @@ def test_what_is_compiled_is_what_runs_and_a_long_recurrence_is_left_as_it_is(mo
     assert all(10 < operations < 200 for operations in graphs)
 
 
-def test_work_from_files_decodes_each_in_turn_and_recognises_what_it_shows(tmp_path):
+def test_work_from_files_takes_them_in_turn(tmp_path):
     rng, files = np.random.default_rng(0), []
     for number in range(3):
         files.append(tmp_path / f"{number}.png")
@@ -131,17 +131,17 @@ def test_work_from_files_decodes_each_in_turn_and_recognises_what_it_shows(tmp_p
     network = small("bcnn/bcnn_dm")
     pipeline = Pipeline.parse(recipe("bcnn/bcnn_dm").resolve("quick").test_pipeline)
     work = decoding_work_of(network, conditions(decode=True), files, pipeline, workers=2)
-    found = torch.cat([work(), work(), work()])
+    scores = torch.cat([work(), work(), work()])
     with torch.inference_mode():
         pixels = [pipeline.decode(Image.open(file)) for file in files]
         alone = [network(torch.from_numpy(p.copy()).permute(2, 0, 1)[None]) for p in pixels]
-    assert torch.allclose(found, torch.cat(alone * 2), atol=1e-5)
+    assert torch.allclose(scores, torch.cat(alone * 2), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["bcnn/bcnn_dm", "keypoint_fcn/part_nets", "tasn/tasn_r50"])
 def test_a_training_step_changes_every_layer(name):
     network = small(name)
-    # Seen after a few steps: those of 1e-6 are small beside the weights.
+    # Several steps, because the learning rate is small.
     before = [p.detach().clone() for p in network.method.parameters()]
     step = training_step_of(network, conditions(side_of(name)))
     for _ in range(3):
@@ -151,11 +151,11 @@ def test_a_training_step_changes_every_layer(name):
     assert sum(moved) > 0.5 * len(moved)
 
 
-def test_operations_of_a_method_are_counted():
+def test_operations_of_a_method():
     need = count_need(small("bcnn/bcnn_dm"), random_images(1, 96))
     # At 96 px tiny_d has 46 million multiplications and tiny_m 14; pooling 64 x 48 x 144, scores 7 x 64 x 48.
     assert need.gflop > 2 * (64 * 48 * 144 + 7 * 64 * 48) / 1e9
-    assert need.pixels == 3 * 96 * 96
+    assert need.image_bytes == 3 * 96 * 96
 
 
 def speed(**fields):
@@ -169,10 +169,10 @@ def speed(**fields):
 ENERGY = Energy("b", 1.5, 1.4, 1.6, 300.0, 3, 20.0, (1, 2), (3, 4), ("x",), ("x", "y"))
 
 
-def test_a_row_says_all_that_was_measured_and_survives_json():
+def test_a_row_has_all_measured_values_and_is_equal_after_json():
     tried = (Trial(1, 5.0), Trial(2, 10.0), Trial(4, None))
     row = frames_row(
-        speed(tried=tried, stopped="memory ended at a batch of 4"), Need(2.0, 3, 4), ENERGY,
+        speed(tried=tried, stopped="a batch of 4 did not fit in memory"), Need(2.0, 3, 4), ENERGY,
         method="m", recipe="r", device="d",
     )  # fmt: skip
     assert (row.joule_per_image, row.joule_low, row.joule_high, row.power_w) == (1.5, 1.4, 1.6, 300.0)
@@ -185,16 +185,16 @@ def test_a_row_says_all_that_was_measured_and_survives_json():
     assert (reason.joule_per_image, reason.energy_note, reason.best_batch) == (None, "no GPU was used", False)
 
 
-def test_the_share_is_of_the_bound():
+def test_the_share_of_the_bound():
     row = frames_row(speed(), Need(2.0, 3, 4), "", method="m", recipe="r", device="d")
-    found = with_bound(row, Bound(40.0, "operations"), Rates(3e12, 5e9))
-    assert (found.share_of_bound, found.bound_fps, found.bound_by) == (0.25, 40.0, "operations")
-    assert (found.peak_gflop_per_s, found.bandwidth_gb_per_s) == (3000.0, 5.0)
+    bounded = with_bound(row, Bound(40.0, "operations"), Rates(3e12, 5e9))
+    assert (bounded.share_of_bound, bounded.bound_fps, bounded.bound_by) == (0.25, 40.0, "operations")
+    assert (bounded.peak_gflop_per_s, bounded.bandwidth_gb_per_s) == (3000.0, 5.0)
 
 
-def test_pictures_are_moved_to_the_device(monkeypatch):
+def test_images_are_moved_to_the_device(monkeypatch):
     asked = []
-    monkeypatch.setattr(frames, "generator", lambda *_: torch.Generator())
+    monkeypatch.setattr(workloads, "generator", lambda *_: torch.Generator())
     tensor = SimpleNamespace(to=lambda device: (asked.append(device), torch.zeros(1, 2, 2, 3))[1])
     monkeypatch.setattr(torch, "randint", lambda *_, **__: tensor)
     assert random_images(1, 2, "cuda").shape == (1, 3, 2, 2)

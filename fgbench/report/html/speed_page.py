@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fgbench.report.html.model import NONE, Source
-from fgbench.speed.bench_rows import FramesRow, HotRow, ScalingRow, Session, Timed
+from fgbench.speed.bench_rows import BenchmarkSession, FramesRow, HotRow, ScalingRow, TimedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class ScalingCurve:
 class SpeedPage:
     """What the page shows."""
 
-    sessions: tuple[Session, ...]
+    sessions: tuple[BenchmarkSession, ...]
     hot: tuple[HotLine, ...]
     frames: tuple[FramesLine, ...]
     curves: tuple[ScalingCurve, ...]
@@ -114,7 +114,7 @@ class SpeedPage:
         return len({session.machine for session in self.sessions}) > 1
 
 
-def speed_page(sessions: Sequence[Session]) -> SpeedPage:
+def speed_page(sessions: Sequence[BenchmarkSession]) -> SpeedPage:
     """The rows of some files of benchmarks, by kind."""
     return SpeedPage(
         sessions=tuple(sessions),
@@ -124,11 +124,11 @@ def speed_page(sessions: Sequence[Session]) -> SpeedPage:
     )
 
 
-def _rows(sessions: Sequence[Session]) -> list[tuple[Session, Timed]]:
+def _rows(sessions: Sequence[BenchmarkSession]) -> list[tuple[BenchmarkSession, TimedRow]]:
     return [(session, timed) for session in sessions for timed in session.rows]
 
 
-def _hot(session: Session, timed: Timed) -> list[HotLine]:
+def _hot(session: BenchmarkSession, timed: TimedRow) -> list[HotLine]:
     row = timed.row
     if not isinstance(row, HotRow):
         return []
@@ -147,7 +147,7 @@ def _hot(session: Session, timed: Timed) -> list[HotLine]:
     return lines or [line(NONE, None, NONE, None)]
 
 
-def _curves(sessions: Sequence[Session]) -> list[ScalingCurve]:
+def _curves(sessions: Sequence[BenchmarkSession]) -> list[ScalingCurve]:
     found: dict[tuple[str, str], list[tuple[ScalingRow, float]]] = {}
     for session, timed in _rows(sessions):
         if isinstance(timed.row, ScalingRow):

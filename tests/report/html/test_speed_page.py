@@ -65,7 +65,7 @@ def test_frames_say_conditions_spread_bound_energy_and_what_is_printed(tmp_path)
     assert gpu == [
         "NVIDIA H200, bf16, compiled (default), channels last, from pixels",
         "B-CNN [D,M] clocks held down by power cap; tried 32: 2000, 64: 2346, 128: out of memory; "
-        "memory ended at a batch of 128; scores differ from fp32 by 1.2%",
+        "a batch of 128 did not fit in memory; scores differ from fp32 by 1.2%",
         *("448", "64 (best)", "2346", "2300 to 2400", "59 % of 4000", "0.25 0.24 to 0.26; 589 W", "812", "8.0"),
     ]
     assert training[:2] == [f"training step, {conditions}", "B-CNN [M,M]"]
