@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from fgbench.datasets.synthetic import birds as birds_module
 from fgbench.datasets.synthetic.bird_drawing import KEYPOINTS, draw_bird
 from fgbench.datasets.synthetic.birds import SyntheticBirds, generate
 from fgbench.datasets.synthetic.species import species
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError, FgbenchError
 
 TINY = SyntheticBirds(classes=2, train_per_class=2, test_per_class=1, size=64)
 
@@ -19,41 +20,37 @@ def digests(root):
     return {p.relative_to(root): hashlib.sha256(p.read_bytes()).hexdigest() for p in root.rglob("*") if p.is_file()}
 
 
-def test_same_settings_same_bytes_whatever_the_workers(tmp_path):
+def test_files_depend_on_the_settings_but_not_on_the_number_of_workers(tmp_path):
     one = digests(generate(tmp_path / "one", TINY, workers=1))
     two = digests(generate(tmp_path / "two", TINY, workers=2))
     assert one == two
-    other = digests(generate(tmp_path / "other", SyntheticBirds(**{**vars_of(TINY), "seed": 1}), workers=1))
+    other = digests(generate(tmp_path / "other", replace(TINY, seed=1), workers=1))
     images = [name for name in one if name.suffix == ".jpg"]
     assert len(images) == 6
     assert all(one[name] != other[name] for name in images)
 
 
-def vars_of(settings):
-    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
-
-
-def test_species_are_the_same_in_every_set_and_distinct():
+def test_species_are_reproducible_and_distinct():
     birds = [species(n) for n in range(60)]
     assert species(7) == birds[7]
     looks = {tuple(getattr(b, f) for f in b.__dataclass_fields__ if f not in {"number", "name"}) for b in birds}
     assert len(looks) == 60
 
 
-def test_members_of_a_genus_differ_by_small_parts_only():
+def test_species_of_a_genus_differ_in_small_parts_only():
     base, other = species(10), species(11)
     same = ("back", "belly", "head", "wing", "plump", "leg")
     assert all(getattr(base, name) == getattr(other, name) for name in same)
     assert base.attributes() != other.attributes() or base.bill_length != other.bill_length
 
 
-def test_sets_from_other_parts_of_the_list_share_no_class(tmp_path):
+def test_disjoint_ranges_of_the_list_share_no_class(tmp_path):
     a = cub.load(generate(tmp_path / "a", TINY, workers=1))
-    b = cub.load(generate(tmp_path / "b", SyntheticBirds(**{**vars_of(TINY), "first_class": 1000}), workers=1))
+    b = cub.load(generate(tmp_path / "b", replace(TINY, first_class=1000), workers=1))
     assert not {name[4:] for name in a.classes} & {name[4:] for name in b.classes}
 
 
-def test_keypoints_lie_on_the_bird(birds):
+def test_keypoints_are_inside_the_box_of_the_bird(birds):
     for row, file in enumerate(birds.files):
         with Image.open(birds.root / file) as image:
             width, height = image.size
@@ -69,7 +66,7 @@ def test_keypoints_lie_on_the_bird(birds):
     assert 0.2 < share[KEYPOINTS.index("left eye")] < 0.8
 
 
-def test_the_eye_is_dark_and_the_near_eye_tells_the_side():
+def test_the_visible_eye_is_dark_and_on_the_near_side():
     dark = 0
     for n in range(30):
         drawing = draw_bird(species(0), (160, 120), np.random.default_rng(n))
@@ -86,10 +83,10 @@ def test_the_eye_is_dark_and_the_near_eye_tells_the_side():
     assert dark > 20
 
 
-def test_scenery_does_not_tell_the_species(tmp_path):
-    """Border pixels are at chance for a classifier that does better on the middle of the bird."""
+def test_background_pixels_do_not_predict_the_species(tmp_path):
+    """A classifier of border pixels is at chance level; a classifier of the bird is above it."""
     settings = SyntheticBirds(classes=4, train_per_class=40, test_per_class=20, size=64)
-    index = cub.load(generate(tmp_path / "d", SyntheticBirds(**{**vars_of(settings), "first_class": 3}), workers=2))
+    index = cub.load(generate(tmp_path / "d", replace(settings, first_class=3), workers=2))
     border, body = [], []
     for row, file in enumerate(index.files):
         with Image.open(index.root / file) as image:
@@ -110,7 +107,7 @@ def test_scenery_does_not_tell_the_species(tmp_path):
     assert accuracy(body) > 0.45
 
 
-def test_existing_folder_is_refused_and_a_failure_leaves_nothing(tmp_path, monkeypatch):
+def test_an_existing_folder_is_an_error_and_a_failure_leaves_no_folder(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     with pytest.raises(FgbenchError, match="already exists"):
         generate(tmp_path / "here", TINY, workers=1)
@@ -124,6 +121,6 @@ def test_existing_folder_is_refused_and_a_failure_leaves_nothing(tmp_path, monke
     assert [p.name for p in tmp_path.iterdir()] == ["here"]
 
 
-def test_nonsense_settings_are_refused(tmp_path):
-    with pytest.raises(FgbenchError, match="at least 2 classes"):
+def test_settings_out_of_range_are_an_error(tmp_path):
+    with pytest.raises(ArgumentError, match="at least 2 classes"):
         generate(tmp_path / "x", SyntheticBirds(classes=1), workers=1)

@@ -13,7 +13,7 @@ from fgbench.datasets.synthetic.person_drawing import draw_person
 from fgbench.datasets.synthetic.persons import person_of
 from fgbench.datasets.synthetic.stance import Stance
 from fgbench.datasets.synthetic.streets import camera_of
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError, FgbenchError
 
 TINY = SyntheticPedestrians(
     identities_train=2, identities_test=3, cameras=2, images_per_camera=2, distractors=3, junk=4
@@ -33,15 +33,15 @@ def medium(tmp_path_factory):
 
 
 def pixels(index, rows, size=None):
-    found = []
+    images = []
     for row in rows:
         with Image.open(index.root / index.files[row]) as image:
-            found.append(np.asarray(image.resize(size) if size else image, dtype=float))
-    return np.stack(found)
+            images.append(np.asarray(image.resize(size) if size else image, dtype=float))
+    return np.stack(images)
 
 
 def rank_1(index, features):
-    """Share of queries whose nearest gallery image of another camera or person is right, and what luck would give."""
+    """Rank-1 accuracy of features by Euclidean distance, and the expected accuracy of a random ranking."""
     split = index.split()
     query, gallery = features[split.query], features[split.gallery]
     distance = ((query[:, None] - gallery[None]) ** 2).sum(-1)
@@ -52,7 +52,7 @@ def rank_1(index, features):
     return same[np.arange(len(best)), best].mean(), chance
 
 
-def test_same_settings_same_bytes_whatever_the_workers(tmp_path):
+def test_files_depend_on_the_settings_but_not_on_the_number_of_workers(tmp_path):
     one = digests(generate(tmp_path / "one", TINY, workers=1))
     two = digests(generate(tmp_path / "two", TINY, workers=2))
     assert one == two
@@ -62,7 +62,7 @@ def test_same_settings_same_bytes_whatever_the_workers(tmp_path):
     assert not set(images) & set(other.values())
 
 
-def test_the_layout_is_that_of_market1501(tmp_path):
+def test_the_layout_is_like_market1501(tmp_path):
     index = market1501.load(generate(tmp_path / "x", TINY, workers=1))
     split = index.split()
     assert index.counts == {
@@ -85,34 +85,34 @@ def test_the_layout_is_that_of_market1501(tmp_path):
             assert (image.size, image.mode, image.format) == ((64, 128), "RGB", "JPEG")
 
 
-def test_everyone_is_searched_once_a_camera_and_some_miss_one(medium):
+def test_each_person_has_one_query_per_camera_and_some_miss_a_camera(medium):
     split = medium.split()
     pairs = list(zip(medium.identities[split.query].tolist(), medium.cameras[split.query].tolist(), strict=True))
     assert len(set(pairs)) == len(pairs)
     cameras = [
-        sum(1 for who, _ in pairs if who == identity) for identity in set(medium.identities[split.query].tolist())
+        sum(1 for person, _ in pairs if person == identity) for identity in set(medium.identities[split.query].tolist())
     ]
     assert set(cameras) == {2, 3}
     assert cameras.count(2) < 15
     assert len(medium.unmatched(split)) == 0
 
 
-def test_colours_match_persons_across_cameras_above_chance_and_far_from_always(medium):
+def test_colours_match_persons_above_chance_but_not_perfectly(medium):
     rows = np.arange(len(medium))
     binned = pixels(medium, rows).astype(int) // 64
     codes = (binned[..., 0] * 16 + binned[..., 1] * 4 + binned[..., 2]).reshape(len(rows), -1)
     histograms = np.sqrt(np.stack([np.bincount(code, minlength=64) / len(code) for code in codes]))
-    found, chance = rank_1(medium, histograms)
+    accuracy, chance = rank_1(medium, histograms)
     assert chance < 0.05
-    assert found > 3 * chance
-    assert found < 0.9
-    found, chance = rank_1(medium, pixels(medium, rows, (8, 16)).reshape(len(rows), -1))
-    assert found > 2 * chance
-    assert found < 0.9
+    assert accuracy > 3 * chance
+    assert accuracy < 0.9
+    accuracy, chance = rank_1(medium, pixels(medium, rows, (8, 16)).reshape(len(rows), -1))
+    assert accuracy > 2 * chance
+    assert accuracy < 0.9
 
 
-def test_the_place_does_not_tell_the_person(medium):
-    """Of the images of a camera, those with the most similar borders show the same person by chance alone."""
+def test_background_pixels_do_not_predict_the_person(medium):
+    """Within a camera, images with the most similar borders show the same person at chance level."""
     right, expected, images = 0.0, 0.0, 0
     for number in (1, 2, 3):
         rows = np.flatnonzero((medium.cameras == number) & (medium.identities > 0))
@@ -127,40 +127,40 @@ def test_the_place_does_not_tell_the_person(medium):
     assert images > 200
 
 
-def test_junk_and_distractors_show_less_of_a_person():
+def test_junk_and_distractors_show_a_smaller_part_of_a_person():
     rng = np.random.default_rng(0)
-    view = camera_of(0, 1)
+    camera = camera_of(0, 1)
 
-    def shown(identity):
-        stance = pedestrians._stance(view, 0.0, identity, (192, 384), rng)
+    def visible_fraction(identity):
+        stance = pedestrians._stance(camera, 0.0, identity, (192, 384), rng)
         _, mask = draw_person(person_of(0, 1), stance, (192, 384))
         whole = replace(stance, x=500.0, y=500.0)
-        _, all_ = draw_person(person_of(0, 1), whole, (1000, 1400))
-        return np.count_nonzero(np.asarray(mask)) / np.count_nonzero(np.asarray(all_))
+        _, complete_mask = draw_person(person_of(0, 1), whole, (1000, 1400))
+        return np.count_nonzero(np.asarray(mask)) / np.count_nonzero(np.asarray(complete_mask))
 
-    good, junk, nobody = (np.mean([shown(identity) for _ in range(20)]) for identity in (1, -1, 0))
-    assert good > 0.85
+    known, junk, distractor = (np.mean([visible_fraction(identity) for _ in range(20)]) for identity in (1, -1, 0))
+    assert known > 0.85
     assert 0.2 < junk < 0.75
-    assert nobody < 0.25
+    assert distractor < 0.25
 
 
 def stance(turn):
     return Stance(turn=turn, phase=0.5, stride=0.4, x=96, y=20, height=340, light=0.0)
 
 
-def colours(who, turn):
-    layer, mask = draw_person(who, stance(turn), (192, 384))
+def colours(person, turn):
+    layer, mask = draw_person(person, stance(turn), (192, 384))
     return np.asarray(layer)[np.asarray(mask) > 0].astype(int)
 
 
-def has(found, colour):
-    """How many pixels have a colour in some light."""
-    ratio = found @ np.array(colour) / (np.linalg.norm(found, axis=1) * np.linalg.norm(colour) + 1e-9)
+def count_colour(pixels, colour):
+    """Number of pixels with a colour, in any brightness."""
+    ratio = pixels @ np.array(colour) / (np.linalg.norm(pixels, axis=1) * np.linalg.norm(colour) + 1e-9)
     return int((ratio > 0.9995).sum())
 
 
-def test_what_is_on_the_back_shows_from_behind_and_what_is_in_front_from_the_front():
-    who = replace(
+def test_prints_and_bags_are_visible_on_their_side_only():
+    person = replace(
         person_of(0, 1),
         bag="none",
         top_pattern="print",
@@ -169,42 +169,45 @@ def test_what_is_on_the_back_shows_from_behind_and_what_is_in_front_from_the_fro
         hat=None,
         skin=(230, 190, 160),
     )
-    assert has(colours(who, 0.0), who.top_second) > 200
-    assert has(colours(who, np.pi), who.top_second) == 0
-    back = replace(who, top_pattern="back print")
-    assert has(colours(back, 0.0), who.top_second) == 0
-    assert has(colours(back, np.pi), who.top_second) > 200
-    packed = replace(who, top_pattern="plain", bag="backpack", bag_colour=(240, 120, 0))
-    assert has(colours(packed, np.pi), packed.bag_colour) > 3 * has(colours(packed, 0.0), packed.bag_colour)
+    assert count_colour(colours(person, 0.0), person.top_second) > 200
+    assert count_colour(colours(person, np.pi), person.top_second) == 0
+    back = replace(person, top_pattern="back print")
+    assert count_colour(colours(back, 0.0), person.top_second) == 0
+    assert count_colour(colours(back, np.pi), person.top_second) > 200
+    packed = replace(person, top_pattern="plain", bag="backpack", bag_colour=(240, 120, 0))
+    assert count_colour(colours(packed, np.pi), packed.bag_colour) > 3 * count_colour(
+        colours(packed, 0.0), packed.bag_colour
+    )
     faces = [
-        has(colours(replace(who, sleeves="long", bottom_kind="trousers"), turn), who.skin) for turn in (0.0, np.pi)
+        count_colour(colours(replace(person, sleeves="long", bottom_kind="trousers"), turn), person.skin)
+        for turn in (0.0, np.pi)
     ]
     assert faces[0] > 2 * faces[1]
 
 
-def test_clothes_are_those_of_the_person():
-    who = replace(
+def test_clothes_have_the_colours_of_the_person():
+    person = replace(
         person_of(0, 1), bag="none", hat=None, top_pattern="plain", top=(200, 30, 40), bottom=(30, 200, 60),
         shoes=(60, 60, 240), bottom_kind="trousers", sleeves="long", top_hem=0.5, hair=(90, 30, 120),
         hair_style="short",
     )  # fmt: skip
-    layer, mask = draw_person(who, stance(0.3), (192, 384))
+    layer, mask = draw_person(person, stance(0.3), (192, 384))
     drawn, inside = np.asarray(layer).astype(int), np.asarray(mask) > 0
     rows = {
-        name: np.median(np.nonzero(has_map(drawn, inside, getattr(who, name)))[0])
+        name: np.median(np.nonzero(mask_of_colour(drawn, inside, getattr(person, name)))[0])
         for name in ("hair", "top", "bottom", "shoes")
     }
     assert rows["hair"] < rows["top"] < rows["bottom"] < rows["shoes"]
-    bare = replace(who, bottom_kind="shorts", sleeves="none")
-    assert has(colours(bare, 0.3), who.skin) > 3 * has(colours(who, 0.3), who.skin)
+    bare = replace(person, bottom_kind="shorts", sleeves="none")
+    assert count_colour(colours(bare, 0.3), person.skin) > 3 * count_colour(colours(person, 0.3), person.skin)
 
 
-def has_map(drawn, inside, colour):
+def mask_of_colour(drawn, inside, colour):
     ratio = drawn @ np.array(colour) / (np.linalg.norm(drawn, axis=-1) * np.linalg.norm(colour) + 1e-9)
     return (ratio > 0.9995) & inside
 
 
-def test_persons_and_cameras_differ_and_are_the_same_for_a_seed():
+def test_persons_and_cameras_are_reproducible_and_distinct():
     assert person_of(0, 7) == person_of(0, 7)
     assert len({person_of(0, n) for n in range(100)}) == 100
     assert person_of(1, 7) != person_of(0, 7)
@@ -213,7 +216,7 @@ def test_persons_and_cameras_differ_and_are_the_same_for_a_seed():
     assert camera_of(0, 3) == views[2]
 
 
-def test_existing_folder_is_refused_and_a_failure_leaves_nothing(tmp_path, monkeypatch):
+def test_an_existing_folder_is_an_error_and_a_failure_leaves_no_folder(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     with pytest.raises(FgbenchError, match="already exists"):
         generate(tmp_path / "here", TINY, workers=1)
@@ -232,13 +235,13 @@ def test_existing_folder_is_refused_and_a_failure_leaves_nothing(tmp_path, monke
     [{"identities_test": 1}, {"cameras": 1}, {"cameras": 7}, {"images_per_camera": 1}, {"junk": -1},
      {"distractors": -1}, {"identities_train": 9998}],
 )  # fmt: skip
-def test_nonsense_settings_are_refused(tmp_path, change):
-    with pytest.raises(FgbenchError, match="SyntheticPedestrians"):
+def test_settings_out_of_range_are_an_error(tmp_path, change):
+    with pytest.raises(ArgumentError, match="SyntheticPedestrians"):
         generate(tmp_path / "x", replace(TINY, **change), workers=1)
     assert not list(tmp_path.iterdir())
 
 
-def test_registered_by_its_settings():
+def test_the_registered_folder_contains_the_hash_of_the_settings():
     dataset = find("synthetic_pedestrians")
     assert dataset.synthetic
     assert dataset.folder.endswith(settings_hash(SyntheticPedestrians()))
