@@ -1,46 +1,44 @@
-"""What every method offers: descriptors of images, and for deep ones outputs, losses and groups of parameters."""
+"""The interface of a method: descriptors of images and, for deep methods, outputs, losses and parameter groups."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from torch import Tensor, nn
 
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 from fgbench.util.registry import Registry
-from fgbench.util.validation import explain
+from fgbench.util.validation import StrictModel, explain
 
 Batches = Callable[[], Iterator[Tensor]]
-"""Calling it starts a pass over the training images: batches (B, 3, H, W) uint8 RGB, always in the same order."""
+"""Each call starts a pass over the training images: batches (B, 3, H, W) uint8 RGB, always in the same order."""
 
 
-class Options(BaseModel):
-    """Base of a method's options; unknown ones are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Options(StrictModel):
+    """Base of the options of a method; unknown options are refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a method is built for."""
+    """The task for which a method is built."""
 
     classes: int
     """Number of classes."""
     size: int
-    """Side in pixels of the images it is given."""
+    """Side of the input images in pixels."""
     part_names: tuple[str, ...] = ()
-    """Names of the keypoints that training images come with; none where the protocol withholds them."""
+    """Names of the keypoints of training images; empty if the protocol withholds them."""
 
 
 class Target(NamedTuple):
-    """What a training image is, as far as the protocol lets the method see it."""
+    """Annotations of training images, as far as the protocol gives them to the method."""
 
     labels: Tensor
     """(B,) int64"""
     keypoints: Tensor | None = None
-    """(B, P, 3): x, y in pixels of the images given, and 1 where the keypoint is visible; None if withheld."""
+    """(B, P, 3): x, y in pixels of the input images, and 1 where the keypoint is visible; None if withheld."""
 
 
 class Outputs(NamedTuple):
@@ -51,98 +49,98 @@ class Outputs(NamedTuple):
     embedding: Tensor
     """(B, D)"""
     keypoints: Tensor | None = None
-    """(B, P, 3): x, y in pixels of the images given, and confidence; None for a method that finds none."""
+    """(B, P, 3): x, y in pixels of the input images, and confidence; None if the method predicts no keypoints."""
     attention: Tensor | None = None
-    """(B, h, w), not negative: where the method looks, the map spread over the whole image; None if it does not say."""
+    """(B, h, w), non-negative: attention over the whole image; None if the method has no attention."""
     extra: Mapping[str, Tensor] = {}
-    """What the method's own losses need beside these."""
+    """Further tensors that the losses of the method need."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FitContext:
-    """What `Method.fit` may use beside the images."""
+    """Resources of `Method.fit` besides the images."""
 
     images: int
-    """Images in a pass."""
+    """Number of images in a pass."""
     generator: torch.Generator
     """The only source of randomness."""
     progress: Callable[[str], object]
-    """Called with a word on what is being done."""
+    """Called with a short description of the current step."""
 
 
 class Method(nn.Module):
     """A method for fine-grained recognition.
 
-    `forward` is `head` after `trunk`: what a stage that trains parts of the head alone needs to compute but once is the
-    trunk.
+    `forward` computes `trunk` and then `head`. A training stage that trains only parts of the head computes the trunk
+    once per image.
 
     Args:
-        backbones: the streams of the recipe; equal ones are the same object.
-        task: what it is built for.
+        backbones: the streams of the recipe; equal streams are the same object.
+        task: the task.
         options: an instance of the class's `Options`.
         generator: source of the initial weights.
     """
 
     Options: ClassVar[type[Options]] = Options
     HEAD: ClassVar[tuple[str, ...]] = ("classifier",)
-    """Groups of parameters that `head` has."""
+    """Parameter groups of `head`."""
     TRUNK: ClassVar[tuple[str, ...]] = ("backbone",)
-    """Groups of parameters that `trunk` has."""
+    """Parameter groups of `trunk`."""
     LOSSES: ClassVar[tuple[str, ...]] = ("cross_entropy",)
-    """Names of the losses, any of which a stage may minimise alone."""
+    """Names of the losses; a training stage can minimise any of them alone."""
     NEEDS: ClassVar[tuple[str, ...]] = ()
-    """Annotations beyond class labels that the method cannot be trained without."""
+    """Annotations beyond class labels that training needs."""
     OUTPUTS: ClassVar[tuple[str, ...]] = ()
-    """Fields of `Outputs` that are measured beside the scores: `keypoints`, `attention`."""
+    """Fields of `Outputs` that are evaluated besides the scores: `keypoints`, `attention`."""
     classifier: nn.Linear
     """The softmax layer."""
 
     @classmethod
     def draws(cls, options: Any) -> bool:
-        """Whether `fit` and `embed` of a method that was not trained depend on random numbers, and so on the seed."""
+        """Return whether `fit` and `embed` of an untrained method depend on random numbers, and so on the seed."""
         return True
 
     def trunk(self, images: Tensor) -> Tensor:
-        """(B, ...) features of images (B, 3, H, W) uint8 RGB."""
+        """Compute features (B, ...) of images (B, 3, H, W) uint8 RGB."""
         raise TypeError(f"{type(self).__name__} has no trunk")
 
     def head(self, features: Tensor, target: Target | None = None) -> Outputs:
-        """Outputs from what `trunk` gives; by default the features are the embedding."""
+        """Compute the outputs from the features of `trunk`; by default the features are the embedding."""
         return Outputs(self.classifier(features), features)
 
     def forward(self, images: Tensor, target: Target | None = None) -> Outputs:
-        """Outputs for images (B, 3, H, W) uint8 RGB.
+        """Compute the outputs for images.
 
         Args:
-            images: what to recognise.
-            target: in training, for methods that are led by annotations; None in test.
+            images: (B, 3, H, W) uint8 RGB.
+            target: the annotations in training, for methods that use them; None in testing.
         """
         return self.head(self.trunk(images), target)
 
     def embed(self, images: Tensor) -> Tensor:
-        """Descriptors (B, D) float32 of images (B, 3, H, W) uint8 RGB."""
+        """Compute descriptors (B, D) float32 of images (B, 3, H, W) uint8 RGB."""
         return self(images).embedding  # type: ignore[no-any-return]
 
     def predict(self, images: Tensor) -> Outputs:
-        """Outputs for test images; a method that only embeds has no logits to give."""
+        """Compute the outputs for test images; a method that only embeds returns logits (B, 0)."""
         if type(self).trunk is Method.trunk and type(self).forward is Method.forward:
             embedding = self.embed(images)
             return Outputs(embedding.new_empty(len(embedding), 0), embedding)
         return self(images)  # type: ignore[no-any-return]
 
     def losses(self, outputs: Outputs, target: Target) -> dict[str, Tensor]:
-        """The losses by name; a stage minimises the sum of those it names."""
+        """Compute the losses by name; a training stage minimises the sum of those that it names."""
         return {"cross_entropy": nn.functional.cross_entropy(outputs.logits, target.labels)}
 
     def fit(self, batches: Batches, context: FitContext) -> None:
-        """Learn what needs no labels (PCA, Gaussian mixture) from training images. Nothing by default."""
+        """Fit the parts that need no labels (PCA, Gaussian mixture) to training images; by default there are none."""
 
     def draw(self, images: Tensor) -> dict[str, Tensor]:
-        """More pictures of what the method does with each image, (B, 3, h, w) uint8, by name. None by default."""
+        """Return illustrations of each image, (B, 3, h, w) uint8, by name; by default there are none."""
         return {}
 
     def modules_of(self, group: str) -> list[nn.Module]:
-        """The modules of one group of `HEAD` or `TRUNK`; by default the backbone is all but the classifier."""
+        """Return the modules of a group of `HEAD` or `TRUNK`; by default the backbone is all but the classifier."""
         classifier = getattr(self, "classifier", None)
         if group == "classifier":
             return [classifier] if classifier is not None else []
@@ -151,32 +149,37 @@ class Method(nn.Module):
 
 methods: Registry[type[Method]] = Registry(
     "method",
-    lambda thing: isinstance(thing, type) and issubclass(thing, Method),
+    lambda candidate: isinstance(candidate, type) and issubclass(candidate, Method),
     "a subclass of fgbench.methods.Method",
 )
 
 
 def options_of(name: str, values: Mapping[str, object]) -> Options:
-    """The options of a method.
+    """Validate the options of a method.
+
+    Args:
+        name: of the method.
+        values: the options by name.
 
     Raises:
-        FgbenchError: an unknown method or option, with the nearest known one, or a value that does not fit.
+        FgbenchError: the method is unknown; the message names the nearest one.
+        ArgumentError: an option is unknown or has an invalid value; the message names the nearest option.
     """
-    kind = methods[name].Options
+    options_class = methods[name].Options
     try:
-        return kind.model_validate(values)
+        return options_class.model_validate(values)
     except ValidationError as error:
-        raise FgbenchError(f"options of {name}: {explain(error, kind)}") from error
+        raise ArgumentError(f"options of {name}: {explain(error, options_class)}") from error
 
 
 def parameters_of(method: Method, group: str) -> list[nn.Parameter]:
-    """The parameters of a group, each once."""
-    found = {id(p): p for module in method.modules_of(group) for p in module.parameters()}
-    return list(found.values())
+    """Return the parameters of a group of a method, each once."""
+    parameters = {id(p): p for module in method.modules_of(group) for p in module.parameters()}
+    return list(parameters.values())
 
 
 def linear_head(features: int, classes: int, generator: torch.Generator, std: float = 0.001) -> nn.Linear:
-    """A softmax layer with weights ~ std * N(0, 1) and zero bias, drawn from `generator`."""
+    """Return a softmax layer with weights ~ std * N(0, 1), drawn from `generator`, and zero bias."""
     head = nn.Linear(features, classes)
     with torch.no_grad():
         head.weight.copy_(torch.randn(head.weight.shape, generator=generator) * std)

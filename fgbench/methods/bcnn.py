@@ -1,7 +1,7 @@
 """B-CNN: the outer product of two convolutional streams, pooled over the image (Lin et al., ICCV 2015).
 
-With options for its two descendants: B-CNN + SPP (section 4.1 of Where to Focus) and compact bilinear pooling (Gao et
-al., CVPR 2016).
+Options give two descendants: B-CNN + SPP (Where to Focus, section 4.1) and compact bilinear pooling (Gao et al., CVPR
+2016).
 """
 
 from collections.abc import Callable
@@ -24,9 +24,23 @@ from fgbench.layers.bilinear import (
 )
 from fgbench.layers.compact_bilinear import build_projection
 from fgbench.methods.base import Method, Options, Outputs, Task, linear_head, methods
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 Pooling = Literal["full", "tensor_sketch", "random_maclaurin"]
+
+
+def build_pooling(
+    kind: Pooling, channels: tuple[int, int], dims: int, generator: torch.Generator
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a function of two maps (B, C, H, W) and (B, D, H, W) that pools their outer product to (B, E).
+
+    Args:
+        kind: `full` for the outer product itself, or the name of a random projection; the latter is a module.
+        channels: C and D.
+        dims: E of a random projection; the full product has E = C * D.
+        generator: source of the random projection.
+    """
+    return bilinear_pool if kind == "full" else build_projection(kind, channels, dims, generator)
 
 
 class BcnnOptions(Options):
@@ -37,20 +51,20 @@ class BcnnOptions(Options):
     classifier_std: float = 0.001
     """Standard deviation of the initial weights of the softmax layer."""
     dropped: Dropped = "middle"
-    """Which rows and columns of the larger map are dropped where two streams differ in size."""
+    """Rows and columns of the larger map that are dropped if the maps of the streams differ in size."""
     pooling: Pooling = "full"
     """The outer product itself, or a random projection of it."""
     dims: int = Field(default=8192, gt=0)
     """Dimensions of the random projection."""
     pyramid: int = Field(default=1, ge=1, le=4)
-    """Levels of a spatial pyramid: level k cuts the map into k x k cells, each pooled for itself."""
+    """Levels of the spatial pyramid: level k divides the map into k x k cells that are pooled separately."""
 
 
 @methods("bcnn")
 class Bcnn(Method):
-    """Bilinear pooling of two streams, signed square root, l2 norm; softmax on the result in training.
+    """Bilinear pooling of two streams, signed square root and l2 norm, with a softmax layer in training.
 
-    Two equal streams are one network, as in the paper's [D,D] and [M,M].
+    Two equal streams are one network, as in [D,D] and [M,M] of the paper.
     """
 
     Options: ClassVar[type[Options]] = BcnnOptions
@@ -58,7 +72,7 @@ class Bcnn(Method):
     def __init__(self, backbones: list[Backbone], task: Task, options: BcnnOptions, generator: torch.Generator) -> None:
         super().__init__()
         if len(backbones) != 2:
-            raise FgbenchError(f"bcnn takes two streams, not {len(backbones)}")
+            raise ArgumentError(f"bcnn takes two streams, not {len(backbones)}")
         self.symmetric = backbones[0] is backbones[1]
         self.streams = nn.ModuleList(backbones[:1] if self.symmetric else backbones)
         self.options = options
@@ -69,40 +83,33 @@ class Bcnn(Method):
         features *= sum(level**2 for level in self.levels)
         self.classifier = linear_head(features, task.classes, generator, options.classifier_std)
 
-    @classmethod
-    def draws(cls, options: Any) -> bool:
-        """Random projections do."""
-        return bool(options.pooling != "full")
-
     def trunk(self, images: Tensor) -> Tensor:
-        """(B, D): the normalised bilinear descriptor."""
-        first = self.streams[0](images)
-        second = first if self.symmetric else self.streams[1](images)
-        first, second = align_maps(first, second, self.options.dropped)
-        pooled = bilinear_pyramid(first, second, self.pool, self.levels)
+        """Compute the normalised bilinear descriptors (B, E) of images (B, 3, H, W) uint8 RGB."""
+        first = self.streams[0](images)  # (B, C, h, w)
+        second = first if self.symmetric else self.streams[1](images)  # (B, D, h', w')
+        first, second = align_maps(first, second, self.options.dropped)  # both the smaller h and w
+        pooled = bilinear_pyramid(first, second, self.pool, self.levels)  # (B, E), E = C * D * cells or dims * cells
         return l2_normalize(signed_sqrt(pooled, self.options.epsilon), self.options.epsilon)
 
     def embed(self, images: Tensor) -> Tensor:
-        """(B, D) descriptors; those of two equal streams without what stands twice in a symmetric matrix."""
-        return self._once(super().embed(images))
+        """Compute descriptors (B, E); those of two equal streams without the duplicates of symmetric matrices."""
+        return self._without_duplicates(super().embed(images))
 
     def predict(self, images: Tensor) -> Outputs:
-        """Logits from the whole descriptor; the embedding is what `embed` gives."""
+        """Compute logits from the whole descriptor; the embedding is that of `embed`."""
         outputs = super().predict(images)
-        return outputs._replace(embedding=self._once(outputs.embedding))
+        return outputs._replace(embedding=self._without_duplicates(outputs.embedding))
 
-    def _once(self, descriptors: Tensor) -> Tensor:
+    def _without_duplicates(self, descriptors: Tensor) -> Tensor:
         if not self.symmetric or self.options.pooling != "full":
             return descriptors
         return symmetric_half(descriptors, self.streams[0].channels)  # type: ignore[arg-type]
 
     def modules_of(self, group: str) -> list[nn.Module]:
-        """The streams are the backbone; a projection is never trained."""
+        """Return the modules of a group; the streams are the backbone, and a projection is never trained."""
         return [self.classifier] if group == "classifier" else list(self.streams)
 
-
-def build_pooling(
-    kind: Pooling, channels: tuple[int, int], dims: int, generator: torch.Generator
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """What pools two maps to one vector an image; a module where it has random hashes or vectors."""
-    return bilinear_pool if kind == "full" else build_projection(kind, channels, dims, generator)
+    @classmethod
+    def draws(cls, options: Any) -> bool:
+        """Return whether the options include a random projection."""
+        return bool(options.pooling != "full")

@@ -1,4 +1,4 @@
-"""FC-CNN: the last fully connected layer of a network, l2-normalised (the B-CNN paper's first baseline)."""
+"""FC-CNN: the last fully connected layer of a network, l2-normalised (first baseline of the B-CNN paper)."""
 
 from typing import Any, ClassVar
 
@@ -8,6 +8,7 @@ from torch import Tensor
 from fgbench.backbones import Backbone
 from fgbench.layers.bilinear import l2_normalize
 from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
+from fgbench.util.errors import ArgumentError
 
 
 class FcCnnOptions(Options):
@@ -19,7 +20,7 @@ class FcCnnOptions(Options):
 
 @methods("fc_cnn")
 class FcCnn(Method):
-    """Softmax on fc7 in training; the descriptor is fc7 divided by its length."""
+    """The l2-normalised fc7 descriptor of a network, with a softmax layer on fc7 in training."""
 
     Options: ClassVar[type[Options]] = FcCnnOptions
 
@@ -27,18 +28,20 @@ class FcCnn(Method):
         self, backbones: list[Backbone], task: Task, options: FcCnnOptions, generator: torch.Generator
     ) -> None:
         super().__init__()
-        (self.backbone,) = backbones
+        if len(backbones) != 1:
+            raise ArgumentError(f"fc_cnn takes one stream, not {len(backbones)}")
+        self.backbone = backbones[0]
         self.classifier = linear_head(self.backbone.channels, task.classes, generator, options.classifier_std)
 
-    @classmethod
-    def draws(cls, options: Any) -> bool:
-        """Nothing does."""
-        return False
-
     def trunk(self, images: Tensor) -> Tensor:
-        """(B, D): fc7."""
+        """Compute fc7 (B, D) of images (B, 3, H, W) uint8 RGB."""
         return self.backbone(images)  # type: ignore[no-any-return]
 
     def head(self, features: Tensor, target: Target | None = None) -> Outputs:
-        """Logits are taken from fc7 itself, as in the network that is fine-tuned; the embedding is l2-normalised."""
+        """Compute the logits from fc7, as in the fine-tuned network, and the l2-normalised embedding (B, D)."""
         return Outputs(self.classifier(features), l2_normalize(features))
+
+    @classmethod
+    def draws(cls, options: Any) -> bool:
+        """Return False: nothing is random."""
+        return False

@@ -1,4 +1,4 @@
-"""FV-CNN and FV-SIFT: improved Fisher vectors of local descriptors (the B-CNN paper's other two baselines)."""
+"""FV-CNN and FV-SIFT: improved Fisher vectors of local descriptors (second and third baseline of the B-CNN paper)."""
 
 from typing import ClassVar
 
@@ -12,62 +12,80 @@ from fgbench.layers.fisher_vector import fisher_vector
 from fgbench.layers.gmm import Gmm, fit_gmm
 from fgbench.layers.pca import Pca, fit_pca
 from fgbench.methods.base import Batches, FitContext, Method, Options, Outputs, Task, linear_head, methods
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError, FgbenchError
+
+
+def share_parameters(source: nn.Module, target: nn.Module) -> None:
+    """Replace the parameters and buffers of `target` by those of `source` with the same name."""
+    target_modules = dict(target.named_modules())
+    # Only tensors in the state dict belong to the network; other buffers describe the input of its weight file.
+    network_state = source.state_dict()
+    for name, value in [*source.named_parameters(), *source.named_buffers()]:
+        if name not in network_state:
+            continue
+        module, _, attribute = name.rpartition(".")
+        if module in target_modules and hasattr(target_modules[module], attribute):
+            setattr(target_modules[module], attribute, value)
 
 
 class FisherOptions(Options):
-    """What the two Fisher vector methods share."""
+    """Options of both Fisher vector methods."""
 
     words: int = Field(gt=1)
     """Components of the Gaussian mixture."""
     samples_per_word: int = Field(default=1000, gt=0)
-    """Local descriptors for fitting the mixture, times `words`, drawn from the training images."""
+    """Local descriptors per component that are drawn from the training images to fit the mixture."""
     iterations: int = Field(default=100, gt=0)
-    """EM iterations at most."""
+    """Maximum number of EM iterations."""
 
 
 class FisherMethod(Method):
-    """Fits PCA (if asked) and a Gaussian mixture on local descriptors, then encodes each image."""
+    """Base of the Fisher vector methods: fit a mixture to local descriptors, then encode each image."""
 
     pca: Pca | None = None
     gmm: Gmm | None = None
     options: FisherOptions
 
     def describe(self, images: Tensor) -> Tensor:
-        """Local descriptors (B, N, D) float32 of images (B, 3, H, W) uint8 RGB."""
+        """Compute local descriptors (B, N, D) float32 of images (B, 3, H, W) uint8 RGB."""
         raise TypeError(f"{type(self).__name__} has no describe")
 
     def embed(self, images: Tensor) -> Tensor:
-        """(B, 2 * words * D): improved Fisher vectors."""
+        """Compute improved Fisher vectors (B, 2 * words * D) of images (B, 3, H, W) uint8 RGB.
+
+        Raises:
+            FgbenchError: the mixture has not been fitted.
+        """
         if self.gmm is None:
             raise FgbenchError("the Gaussian mixture has not been fitted", "call fit before embed")
-        local = self.describe(images)
-        return fisher_vector(self.pca.project(local) if self.pca else local, self.gmm)
+        descriptors = self.describe(images)  # (B, N, D)
+        return fisher_vector(self.pca.project(descriptors) if self.pca else descriptors, self.gmm)
 
     def predict(self, images: Tensor) -> Outputs:
-        """Embeddings; the network that is fine-tuned has no part in them."""
+        """Compute embeddings without logits, because the softmax layer is not part of the method."""
         embedding = self.embed(images)
         return Outputs(embedding.new_empty(len(embedding), 0), embedding)
 
     def _sample(self, batches: Batches, context: FitContext) -> Tensor:
-        """(words * samples_per_word, D) local descriptors or some more, an equal share from every image."""
-        share = -(-self.options.words * self.options.samples_per_word // context.images)
+        """Draw at least words * samples_per_word local descriptors, the same number from every image: (rows, D)."""
+        per_image = -(-self.options.words * self.options.samples_per_word // context.images)
         samples, count = torch.empty(0), 0
         for images in batches():
-            for local in self.describe(images):
-                rows = torch.randperm(len(local), generator=context.generator)[:share]
+            for descriptors in self.describe(images):  # (N, D)
+                rows = torch.randperm(len(descriptors), generator=context.generator)[:per_image]
                 if not count:
-                    samples = local.new_empty(context.images * len(rows), local.shape[1])
-                samples[count : count + len(rows)] = local[rows.to(local.device)]
+                    samples = descriptors.new_empty(context.images * len(rows), descriptors.shape[1])
+                samples[count : count + len(rows)] = descriptors[rows.to(descriptors.device)]
                 count += len(rows)
         return samples[:count]
 
     def _fit_mixture(self, samples: Tensor, context: FitContext) -> None:
-        context.progress(f"Gaussian mixture of {self.options.words} on {len(samples):,} x {samples.shape[1]}")
+        count, dims = samples.shape
+        context.progress(f"fitting {self.options.words} Gaussians to {count:,} descriptors of {dims} dimensions")
         self.gmm = fit_gmm(samples, self.options.words, generator=context.generator, iterations=self.options.iterations)
 
     def get_extra_state(self) -> dict[str, Tensor]:
-        """The fitted PCA and mixture as tensors, so that a checkpoint holds them."""
+        """Return the fitted PCA and mixture as tensors for the checkpoint."""
         state: dict[str, Tensor] = {}
         if self.pca:
             state |= {"pca.mean": self.pca.mean, "pca.components": self.pca.components}
@@ -76,7 +94,7 @@ class FisherMethod(Method):
         return state
 
     def set_extra_state(self, state: dict[str, Tensor]) -> None:
-        """Put back what `get_extra_state` gave."""
+        """Restore the state that `get_extra_state` returned."""
         if "pca.mean" in state:
             self.pca = Pca(mean=state["pca.mean"], components=state["pca.components"])
         if "gmm.means" in state:
@@ -93,8 +111,8 @@ class FvCnnOptions(FisherOptions):
 class FvCnn(FisherMethod):
     """Fisher vectors of a convolutional map, without PCA.
 
-    The first stream gives the map. A second one, the same network up to its fully connected layers, is what gets
-    fine-tuned, as FC-CNN; the layers they have in common are shared.
+    The first stream gives the map. An optional second stream is the same network up to its fully connected layers; it
+    shares the common layers and is fine-tuned as FC-CNN.
     """
 
     Options: ClassVar[type[Options]] = FvCnnOptions
@@ -103,6 +121,8 @@ class FvCnn(FisherMethod):
         self, backbones: list[Backbone], task: Task, options: FvCnnOptions, generator: torch.Generator
     ) -> None:
         super().__init__()
+        if len(backbones) not in {1, 2}:
+            raise ArgumentError(f"fv_cnn takes one or two streams, not {len(backbones)}")
         self.options = options
         self.backbone = backbones[0]
         if len(backbones) > 1:
@@ -110,24 +130,24 @@ class FvCnn(FisherMethod):
             files = {b.weights.sha256 for b in (self.backbone, self.finetuned) if b.weights is not None}
             if len(files) > 1:
                 raise FgbenchError(
-                    "the two streams of fv_cnn share their layers, but their weights are of two files",
-                    "put one file here that has the fully connected layers too: fgbench weights get vgg16.matconvnet",
+                    "the two streams of fv_cnn share their layers, but their weights come from two files",
+                    "get one file that also has the fully connected layers: fgbench weights get vgg16.matconvnet",
                 )
             share_parameters(self.backbone, self.finetuned)
             self.classifier = linear_head(self.finetuned.channels, task.classes, generator, 0.01)
 
     def describe(self, images: Tensor) -> Tensor:
-        """(B, h * w, C): the map's columns."""
-        maps: Tensor = self.backbone(images)
+        """Return the columns (B, h * w, C) of the map of images (B, 3, H, W) uint8 RGB."""
+        maps: Tensor = self.backbone(images)  # (B, C, h, w)
         return maps.flatten(2).transpose(1, 2)
 
-    def trunk(self, images: Tensor) -> Tensor:
-        """(B, D): fc7 of the network that is fine-tuned, as FC-CNN."""
-        return self.finetuned(images)  # type: ignore[no-any-return]
-
     def fit(self, batches: Batches, context: FitContext) -> None:
-        """Fit the mixture on map columns."""
+        """Fit the mixture to columns of the maps."""
         self._fit_mixture(self._sample(batches, context), context)
+
+    def trunk(self, images: Tensor) -> Tensor:
+        """Compute fc7 (B, D) of the fine-tuned network, as FC-CNN does."""
+        return self.finetuned(images)  # type: ignore[no-any-return]
 
 
 class FvSiftOptions(FisherOptions):
@@ -144,7 +164,7 @@ class FvSiftOptions(FisherOptions):
 
 @methods("fv_sift")
 class FvSift(FisherMethod):
-    """Fisher vectors of dense SIFT, projected by PCA."""
+    """Fisher vectors of dense SIFT descriptors after PCA."""
 
     Options: ClassVar[type[Options]] = FvSiftOptions
 
@@ -153,34 +173,22 @@ class FvSift(FisherMethod):
     ) -> None:
         super().__init__()
         if backbones:
-            raise FgbenchError("fv_sift takes no network; leave backbones empty")
+            raise ArgumentError("fv_sift takes no network", "leave backbones empty")
         self.options = options
         self.dims, self.bin_size, self.step = options.pca, options.bin_size, options.step
 
+    def describe(self, images: Tensor) -> Tensor:
+        """Compute dense SIFT (B, N, 128) of the mean of the three channels of images (B, 3, H, W) uint8 RGB."""
+        return dense_sift(images.float().mean(dim=1), bin_size=self.bin_size, step=self.step)
+
     def embed(self, images: Tensor) -> Tensor:
-        """(B, 2 * words * pca); on a CPU an image at a time, which stays in the cache from pixels to vector."""
-        if images.device.type == "cpu" and len(images) > 1:
+        """Compute improved Fisher vectors (B, 2 * words * pca) of images (B, 3, H, W) uint8 RGB."""
+        if images.device.type == "cpu" and len(images) > 1:  # one image at a time stays in the cache
             return torch.cat([super(FvSift, self).embed(image[None]) for image in images])
         return super().embed(images)
 
-    def describe(self, images: Tensor) -> Tensor:
-        """(B, N, 128): dense SIFT of the mean of the three channels."""
-        return dense_sift(images.float().mean(dim=1), bin_size=self.bin_size, step=self.step)
-
     def fit(self, batches: Batches, context: FitContext) -> None:
-        """Fit PCA, then the mixture, on the same sample of descriptors."""
+        """Fit PCA, then the mixture, to the same sample of descriptors."""
         samples = self._sample(batches, context)
         self.pca = fit_pca(samples, self.dims)
         self._fit_mixture(self.pca.project(samples), context)
-
-
-def share_parameters(source: nn.Module, target: nn.Module) -> None:
-    """Make every parameter and buffer of `target` that `source` has under the same name the same tensor."""
-    modules = dict(target.named_modules())
-    owned = source.state_dict()  # what a network is; not the input its file expects
-    for name, value in [*source.named_parameters(), *source.named_buffers()]:
-        if name not in owned:
-            continue
-        owner, _, leaf = name.rpartition(".")
-        if owner in modules and hasattr(modules[owner], leaf):
-            setattr(modules[owner], leaf, value)

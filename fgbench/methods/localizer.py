@@ -1,4 +1,4 @@
-"""A fully convolutional network that finds keypoints (Zhang, Shelhamer, Gao and Darrell, arXiv 1511.07063, 3.1)."""
+"""A fully convolutional network that predicts keypoints (Zhang, Shelhamer, Gao and Darrell, arXiv 1511.07063, 3.1)."""
 
 import math
 from typing import Literal
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from fgbench.backbones import Backbone
-from fgbench.datasets.bird_parts import BODY, HEAD, MIN_KEYPOINTS
+from fgbench.datasets.bird_parts import BODY, MIN_KEYPOINTS, HEAD
 from fgbench.layers.keypoint_maps import decode_keypoints, encode_keypoints, keypoint_loss
 
 Mode = Literal["argmax", "refined"]
@@ -20,7 +20,7 @@ class Localizer(nn.Module):
         backbone: gives the map.
         names: of the keypoints.
         size: side of the images in pixels.
-        mode: how a place is read from the scores; see `fgbench.layers.keypoint_maps.decode_keypoints`.
+        mode: how a position is read from the scores; see `fgbench.layers.keypoint_maps.decode_keypoints`.
         visible: probability from which a keypoint counts as visible.
         generator: source of the initial weights.
     """
@@ -41,27 +41,34 @@ class Localizer(nn.Module):
         assert self.score.bias is not None
         with torch.no_grad():
             self.score.weight.copy_(torch.randn(self.score.weight.shape, generator=generator) * 0.01)
-            # A keypoint is in one cell of the map: to begin there spares the first epochs the fall of all scores.
+            # A keypoint is in one cell of the map. This bias starts with about that probability, so that the first
+            # epochs are not spent on lowering all scores.
             nn.init.constant_(self.score.bias, -math.log(self.cells[0] * self.cells[1]))
         self.regions = [[k for k, name in enumerate(names) if name in region] for region in (HEAD, BODY)]
 
     def find_keypoints(self, scores: Tensor) -> Tensor:
-        """(B, P, 3): x, y in pixels of the images, and confidence, which is zero where a keypoint counts as hidden.
+        """Find the keypoints on their score maps.
 
-        A head or body without three visible keypoints would have no box, and the paper reports one for every image: its
-        three most confident keypoints are visible always.
+        A head or a body needs three visible keypoints for a box, and the paper reports a box for every image. The three
+        most confident keypoints of each are therefore always visible.
+
+        Args:
+            scores: (B, P, h, w), from `score`.
+
+        Returns:
+            (B, P, 3): x, y in pixels of the images, and the confidence; zero if the keypoint counts as invisible.
         """
-        found = decode_keypoints(scores, self.grid, self.mode)
-        # A sigmoid can underflow to zero, which would hide a keypoint that is visible always.
-        confidence = found[..., 2].clamp(min=torch.finfo(found.dtype).tiny)
-        shown = confidence >= self.visible
+        keypoints = decode_keypoints(scores, self.grid, self.mode)  # (B, P, 3)
+        # The sigmoid can underflow to zero, which would hide a keypoint that must be visible.
+        confidence = keypoints[..., 2].clamp(min=torch.finfo(keypoints.dtype).tiny)  # (B, P)
+        visible = confidence >= self.visible  # (B, P)
         for region in self.regions:
             if len(region) >= MIN_KEYPOINTS:
-                columns = torch.tensor(region, device=found.device)
-                best = confidence[:, columns].topk(MIN_KEYPOINTS, dim=1).indices
-                shown = shown.scatter(1, columns[best], True)
-        return torch.cat([found[..., :2], (confidence * shown)[..., None]], dim=-1)
+                columns = torch.tensor(region, device=keypoints.device)
+                best = confidence[:, columns].topk(MIN_KEYPOINTS, dim=1).indices  # (B, 3), indices into `columns`
+                visible = visible.scatter(1, columns[best], True)
+        return torch.cat([keypoints[..., :2], (confidence * visible)[..., None]], dim=-1)
 
     def loss(self, scores: Tensor, points: Tensor) -> Tensor:
-        """Sigmoid cross-entropy on single positive cells; points (B, P, 3) in pixels of the images."""
+        """Compute the sigmoid cross-entropy of score maps (B, P, h, w) for true keypoints (B, P, 3) in pixels."""
         return keypoint_loss(scores, encode_keypoints(points, self.grid, *scores.shape[2:]))
