@@ -1,11 +1,12 @@
-"""Fills the tables of README files by the commands that stand above them.
+"""Writes the tables of README files with the commands that stand above them.
 
-A table stands between two comments, the first of which is the command:
+A table stands between two comments. The first one is the command:
 
     <!-- fgbench export runs --results reports/cub-200-2011 --format markdown -->
     <!-- end -->
 
-`python reports/tables.py` writes them anew; the tests check that they are what the commands print.
+The command is `fgbench export …` or `python reports/answers.py …`. `python reports/tables.py` writes all tables again.
+A test checks that each table is what its command prints.
 """
 
 import re
@@ -16,22 +17,26 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FILES = (ROOT / "README.md", ROOT / "reports/README.md")
-TABLE = re.compile(r"(<!-- fgbench (export [^\n]*?) -->\n)((?:(?!<!-- fgbench).)*?)(<!-- end -->)", re.DOTALL)
-COMMAND = re.compile(r"<!-- fgbench ")
+COMMAND = r"<!-- (?:fgbench|python) "
+TABLE = re.compile(
+    rf"(<!-- (fgbench export|python reports/answers\.py)( [^\n]*?) -->\n)((?:(?!{COMMAND}).)*?)(<!-- end -->)",
+    re.DOTALL,
+)
 
 
 def filled(text: str) -> str:
-    """A text with its tables as their commands print them."""
-    if len(COMMAND.findall(text)) != len(TABLE.findall(text)):
-        sys.exit("a command has no <!-- end --> after it, or is none of fgbench export")
-    return TABLE.sub(lambda match: f"{match[1]}\n{_printed(match[2])}\n{match[4]}", text)
+    """Return a text in which each table is what its command prints."""
+    if len(re.findall(COMMAND, text)) != len(TABLE.findall(text)):
+        sys.exit("a command has no <!-- end --> after it, or is neither fgbench export nor python reports/answers.py")
+    return TABLE.sub(lambda match: f"{match[1]}\n{_output(match[2] + match[3])}\n{match[5]}", text)
 
 
-def _printed(arguments: str) -> str:
-    command = [sys.executable, "-m", "fgbench", *shlex.split(arguments)]
+def _output(line: str) -> str:
+    program, *arguments = shlex.split(line)
+    command = [sys.executable, *(["-m", "fgbench"] if program == "fgbench" else []), *arguments]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if ran.returncode:
-        sys.exit(f"fgbench {arguments}: {ran.stderr}")
+        sys.exit(f"{line}: {ran.stderr}")
     return ran.stdout
 
 

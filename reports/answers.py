@@ -1,0 +1,43 @@
+"""Prints the measured values of a results folder beside the printed numbers that they answer, as a Markdown table.
+
+    python reports/answers.py reports/cub-200-2011
+
+Each row of a printed table that has a measured value is one row. A row that two papers print, with the same recipe and
+the same number, appears once.
+"""
+
+import sys
+
+import pandas as pd
+
+import fgbench
+from fgbench.judge.verdict import Outcome
+from fgbench.report.html.model import BADGES
+from fgbench.report.tables.latex_markdown import markdown_text
+
+HEAD = ("| Method | Profile | Seeds | Printed | Measured | Difference | Verdict |", "|:--|:--|--:|--:|--:|--:|:--|")
+
+
+def answers(folder: str) -> str:
+    """Return the table of a results folder."""
+    verdicts = fgbench.verdicts(folder)
+    measured = verdicts[verdicts.measured.notna()].drop_duplicates(["recipe", "data", "metric", "printed"])
+    return "\n".join([*HEAD, *(_row(row) for _, row in measured.sort_values("printed").iterrows())]) + "\n"
+
+
+def _row(row: "pd.Series[object]") -> str:
+    places = len(f"{row.printed}".partition(".")[2])
+    fields = (
+        markdown_text(str(row.row)),
+        str(row.profile),
+        str(row.seeds),
+        f"{row.printed:.{places}f} {row.unit}",
+        f"{row.measured:.{places}f} {row.unit}",
+        f"{row.measured - row.printed:+.{places}f}",
+        f"{BADGES[Outcome(str(row.verdict))].shape} {row.verdict}",
+    )
+    return f"| {' | '.join(fields)} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(answers(sys.argv[1]))
