@@ -11,14 +11,15 @@
 
 How to add a random step `blur(s)`:
 
-1. Add a line for `blur` to `STEPS` in `fgbench/datasets/pipeline.py`. Recipes can name the step from then on.
+1. Add a line for `blur` to `STEPS` in `fgbench/datasets/pipeline_steps.py`. Recipes can name the step from then on.
 2. Write a function `_blur` in this file and put `@random_step("blur")` above it. All functions have the same arguments
    (see `StepFunction`). Take random numbers from `draws` only, so that every process of a run draws the same numbers.
    If the step moves pixels, move the keypoints, too.
 3. If the step changes the size of the images, add it to `Pipeline.output_size`.
 4. Describe the step in the list above, and add it to `ALL` in `tests/datasets/test_augment.py`.
 
-A deterministic step also needs a line in `STEPS`. Its code is in `PipelineStep.window`.
+To add a deterministic step, add its line to `STEPS`, its geometry to `PipelineStep.window`, and its operation on the
+pixels to `Pipeline.decode` if it is neither a crop nor a resize.
 """
 
 import math
@@ -28,7 +29,8 @@ import torch
 from torch import Tensor
 
 import fgbench.util.torch_compat  # noqa: F401 - before the first import of torchvision
-from fgbench.datasets.pipeline import Pipeline, PipelineStep
+from fgbench.datasets.pipeline import Pipeline
+from fgbench.datasets.pipeline_steps import PipelineStep
 from fgbench.util.errors import ArgumentError
 
 COLOUR_AXES = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
@@ -138,7 +140,7 @@ def random_step(name: str) -> Callable[[StepFunction], StepFunction]:
     """Return a decorator that registers the function of a random step.
 
     Args:
-        name: key of `fgbench.datasets.pipeline.STEPS`.
+        name: key of `fgbench.datasets.pipeline_steps.STEPS`.
     """
 
     def register(function: StepFunction) -> StepFunction:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from fgbench.backbones import Backbone
-from fgbench.datasets.bird_parts import BODY, MIN_KEYPOINTS, HEAD
+from fgbench.datasets.bird_parts import BODY, HEAD, MIN_KEYPOINTS
 from fgbench.layers.keypoint_maps import decode_keypoints, encode_keypoints, keypoint_loss
 
 Mode = Literal["argmax", "refined"]

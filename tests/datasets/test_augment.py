@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from fgbench.datasets.augment import _STEP_FUNCTIONS, COLOUR_AXES, COLOUR_SPREAD, augment, mirror_order
-from fgbench.datasets.pipeline import RANDOM, Pipeline
+from fgbench.datasets.pipeline import Pipeline
+from fgbench.datasets.pipeline_steps import RANDOM
 from fgbench.util.errors import ArgumentError
 
 

@@ -30,27 +30,33 @@ class Person:
     build: float
     """Relative width of the body, from 0.85 (slim) to 1.2."""
     skin: Colour
+    """Colour of the skin."""
     hair: Colour
+    """Colour of the hair."""
     hair_style: str
-    """`short`, `long`, `bun` or `bald`."""
+    """Hair style: `short`, `long`, `bun` or `bald`."""
     hat: Colour | None
     """Colour of the hat; None for no hat."""
     top: Colour
+    """Colour of the upper garment."""
     top_second: Colour
     """Second colour of the pattern, or the colour under an open jacket."""
     top_pattern: str
-    """`plain`, `stripes`, `block`, `print` (on the front), `back print`, `open` (jacket) or `check`."""
+    """Pattern of the upper garment: `plain`, `stripes`, `block`, `print` (on the front), `back print`, `open` (jacket) or `check`."""
     top_hem: float
     """Lower end of the upper garment, in body heights from the top of the head."""
     sleeves: str
-    """`long`, `short` or `none`."""
+    """Sleeves of the upper garment: `long`, `short` or `none`."""
     bottom: Colour
+    """Colour of the lower garment."""
     bottom_kind: str
-    """`trousers`, `shorts` or `skirt`."""
+    """Lower garment: `trousers`, `shorts` or `skirt`."""
     shoes: Colour
+    """Colour of the shoes."""
     bag: str
-    """`none`, `backpack`, `shoulder` or `hand`."""
+    """Kind of bag: `none`, `backpack`, `shoulder` or `hand`."""
     bag_colour: Colour
+    """Colour of the bag."""
 
 
 def person_of(seed: int, number: int) -> Person:

@@ -42,10 +42,15 @@ class Species:
     number: int
     """Position in the list, from 0."""
     name: str
+    """Name, such as `Crested_Teal_Wren`."""
     back: Colour
+    """Colour of the back."""
     belly: Colour
+    """Colour of the belly."""
     head: Colour
+    """Colour of the head."""
     wing: Colour
+    """Colour of the wings."""
     plump: float
     """Plumpness, from 0 (slender) to 1 (round)."""
     bill_length: float
@@ -53,12 +58,15 @@ class Species:
     bill_depth: float
     """Depth of the bill at its base in body lengths."""
     bill_hooked: bool
+    """True for a hooked bill."""
     bill: Colour
+    """Colour of the bill."""
     eye_ring: str
     """Colour of the ring around the eye, a key of `ACCENTS`, or `none`."""
     crown: str
     """Colour of the crown, a key of `ACCENTS`, or `plain`."""
     crest: bool
+    """True for a crest."""
     brow: str
     """Colour of the stripe above the eye, a key of `ACCENTS`, or `none`."""
     throat: str
@@ -76,6 +84,7 @@ class Species:
     tail_band: str
     """Colour of the band at the tip of the tail, a key of `ACCENTS`, or `none`."""
     leg: Colour
+    """Colour of the legs."""
 
     def attributes(self) -> dict[str, bool]:
         """Return all attributes in the naming scheme of CUB-200-2011, and whether the species has them."""
