@@ -42,7 +42,8 @@ class Person:
     top_second: Colour
     """Second colour of the pattern, or the colour under an open jacket."""
     top_pattern: str
-    """Pattern of the upper garment: `plain`, `stripes`, `block`, `print` (on the front), `back print`, `open` (jacket) or `check`."""
+    """Pattern of the upper garment: `plain`, `stripes`, `block`, `print` (on the front), `back print`, `open` (jacket)
+    or `check`."""
     top_hem: float
     """Lower end of the upper garment, in body heights from the top of the head."""
     sleeves: str
