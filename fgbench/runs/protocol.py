@@ -1,4 +1,4 @@
-"""What is identical for every method on a data set, with a hash; and what a method may see of a split."""
+"""The protocol: everything that is identical for every method on a data set, and what a method may see of a split."""
 
 from dataclasses import asdict, dataclass, field, replace
 
@@ -13,13 +13,13 @@ METRICS = (("accuracy", "share of test images whose highest score is their class
 
 SHUFFLED = "shuffled training labels"
 SHUFFLED_IDENTITIES = "shuffled identities, in training and test"
-"""The control experiments. Descriptors of a network that has learnt nothing still find clothes of one colour, so that
-persons have to be mixed up in test, too, for the rates to fall to chance."""
+"""The control experiments. Even an untrained network finds clothes of the same colour. Identities are therefore also
+shuffled in test, so that the rates fall to chance level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """Everything two methods must share before their numbers may stand in one column."""
+    """Everything that two methods must share before their numbers may stand in one column."""
 
     data: str
     """Name of the data set."""
@@ -28,32 +28,32 @@ class Protocol:
     images: str
     """Hash of the bytes of every image used."""
     classes: int
-    """Number of classes used; of persons, the identities in training."""
+    """Number of classes; in a person search, of identities in training."""
     train_images: int
-    """Images in the training split, or in the first of several."""
+    """Number of images in the training split, or in the first of several."""
     test_images: int
-    """Images in the test split, or in the first of several."""
+    """Number of images in the test split, or in the first of several."""
     train_sees: tuple[str, ...] = ()
     """Annotations beyond class labels that a method may use in training: `boxes`, `parts`."""
     test_sees: tuple[str, ...] = ()
-    """Annotations that a method may use in test."""
+    """The same in test."""
     metrics: tuple[tuple[str, str], ...] = METRICS
     """Metrics with their definitions."""
     selection: str = "last epoch"
-    """Which state of a trained method is measured; nothing selects on the test split."""
+    """The state of a trained method that is measured; nothing selects on the test split."""
     control: str = "none"
     """`none`, or a control experiment such as `shuffled training labels`."""
 
     @property
     def hash(self) -> str:
-        """Two protocols may be compared only if this is equal."""
+        """Hash of all fields. Numbers of two protocols may be compared only if it is equal."""
         return hash_value(asdict(self))
 
     @classmethod
     def of(
         cls, index: Index, *, train: tuple[str, ...] = (), test: tuple[str, ...] = (), control: str = "none"
     ) -> "Protocol":
-        """The protocol of the official split of `index`."""
+        """Return the protocol of the official split of a classification data set."""
         return cls(
             data=index.name,
             annotations=hash_value(index.annotation_hashes),
@@ -68,7 +68,7 @@ class Protocol:
 
     @classmethod
     def of_persons(cls, index: ReidIndex, metrics: tuple[tuple[str, str], ...], *, control: str = "none") -> "Protocol":
-        """The protocol of a data set for re-identification: the same for all its splits, which may be averaged."""
+        """Return the protocol of a data set for re-identification: one for all its splits, which may be averaged."""
         first = index.splits[0]
         return cls(
             data=index.name,
@@ -84,16 +84,16 @@ class Protocol:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What a method sees of one split. Test splits carry no labels; annotations the protocol withholds are None."""
+    """One split as a method sees it. A test split has no labels; annotations that the protocol withholds are None."""
 
     images: Index = field(repr=False)
-    """The images, stripped of labels and of every withheld annotation."""
+    """The images without labels and withheld annotations."""
     labels: np.ndarray | None
     """(N,) int64 class labels of a training split, None for a test split."""
 
 
 def train_split(index: Index, protocol: Protocol, seed: int = 0) -> Split:
-    """The training split with labels, permuted from `seed` if the protocol is the shuffled-label control."""
+    """Return the training split with labels; `seed` permutes them if the protocol is the control experiment."""
     images = index.select(index.train)
     labels = images.labels
     if protocol.control == SHUFFLED:
@@ -102,16 +102,16 @@ def train_split(index: Index, protocol: Protocol, seed: int = 0) -> Split:
 
 
 def test_split(index: Index, protocol: Protocol) -> Split:
-    """The test split without labels."""
+    """Return the test split without labels."""
     return Split(_strip(index.select(~index.train), protocol.test_sees), None)
 
 
 def person_splits(
     index: ReidIndex, split: ReidSplit, searched: np.ndarray, protocol: Protocol, seed: int
 ) -> tuple[Split, Split]:
-    """The training images with identities as labels, and the images at `searched` without identity and camera.
+    """Return the training images with identities as labels, and the images at rows `searched` without annotations.
 
-    Labels are permuted from `seed` if the protocol is the control of shuffled identities.
+    `seed` permutes the labels if the protocol is the control experiment.
     """
     images = index.training(split)
     labels = images.labels

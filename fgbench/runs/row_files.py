@@ -1,4 +1,4 @@
-"""Rows computed from many images, written to memory-mapped files as they come, and taken up where they stopped."""
+"""Rows computed from many images, written to a memory-mapped file batch by batch; an interrupted file is continued."""
 
 import json
 import os
@@ -14,34 +14,34 @@ from fgbench.util.files import write_json
 from fgbench.util.memory import unmap_pages
 
 Progress = Callable[[int, int], object]
-"""Called with (images done, images in all)."""
+"""Called with (finished images, all images)."""
 
 
 def batches(pixels: Pixels, size: int, device: torch.device, start: int = 0) -> Iterator[Tensor]:
-    """Batches (B, 3, H, W) uint8, channels last, of pixels (N, H, W, 3) from row `start` on."""
+    """Yield batches (B, 3, H, W) uint8, channels last in memory, of pixels (N, H, W, 3) from row `start` on."""
     for row in range(start, len(pixels), size):
         yield to_images(pixels, slice(row, row + size), device)
 
 
 def to_images(pixels: Pixels, rows: slice | np.ndarray, device: torch.device) -> Tensor:
-    """Rows of pixels (N, H, W, 3) as a (B, 3, H, W) uint8 tensor, channels last in memory."""
+    """Return rows of pixels (N, H, W, 3) as a (B, 3, H, W) uint8 tensor, channels last in memory."""
     images = np.array(pixels[rows])
     unmap_pages(pixels)
     return torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
 
 
 class RowFile:
-    """A (rows, ...) float32 array on disk that is filled from the top, and knows how far it has got."""
+    """A (rows, ...) float32 array on disk that is filled from the top. A second file counts the filled rows."""
 
     def __init__(self, path: Path, rows: int) -> None:
         self.path, self.rows = path, rows
-        self._note = path.with_suffix(".json")
+        self._state = path.with_suffix(".json")
         self.done = 0
-        if path.is_file() and self._note.is_file():
-            self.done = json.loads(self._note.read_text())["done"]
+        if path.is_file() and self._state.is_file():
+            self.done = json.loads(self._state.read_text())["done"]
 
     def append(self, values: np.ndarray) -> None:
-        """Write the next rows and note it, so that they survive an interruption."""
+        """Write the next rows; they survive an interruption."""
         if not self.done:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             np.lib.format.open_memmap(self.path, mode="w+", dtype=np.float32, shape=(self.rows, *values.shape[1:]))
@@ -52,10 +52,10 @@ class RowFile:
             file.flush()
             os.fsync(file.fileno())
         self.done += len(values)
-        write_json(self._note, {"done": self.done})
+        write_json(self._state, {"done": self.done})
 
     def read(self) -> np.ndarray:
-        """All rows, memory-mapped and read-only."""
+        """Return all rows, memory-mapped and read-only."""
         return np.load(self.path, mmap_mode="r")  # type: ignore[no-any-return]
 
 
@@ -70,25 +70,25 @@ def map_outputs(
     progress: Progress = lambda done, total: None,
     mirror: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Named rows that `compute` gives for every image, each name kept in a file; goes on where it was interrupted.
+    """Compute named rows for every image, one file for each name; an interrupted computation is continued.
 
     Args:
-        paths: file of each name that `compute` gives, with a note of how far it has got beside it.
+        paths: file of each name.
         pixels: (N, H, W, 3) uint8.
-        compute: maps images (B, 3, H, W) uint8 to arrays (B, ...).
+        compute: maps images (B, 3, H, W) uint8 to named arrays (B, ...).
         batch_size: images at a time.
-        device: where to compute.
+        device: device of the computation.
         progress: called after each batch.
-        mirror: also take every image flipped left to right.
+        mirror: also compute the rows of every mirror image.
 
     Returns:
-        (N, ...) float32 by name; with `mirror`, (2N, ...), those of the mirror images after the others.
+        Name -> (N, ...) float32; with `mirror` (2N, ...), the mirror images after the images.
     """
     total = len(pixels) * (1 + mirror)
     files = {name: RowFile(path, total) for name, path in paths.items()}
     done = min(file.done for file in files.values())
     for file in files.values():
-        file.done = done  # an interruption may have come between two files
+        file.done = done  # an interruption may have happened between two files
     while done < total:
         flipped, row = divmod(done, len(pixels))
         images = to_images(pixels, slice(row, row + batch_size), device)
@@ -110,7 +110,7 @@ def map_images(
     progress: Progress = lambda done, total: None,
     mirror: bool = False,
 ) -> np.ndarray:
-    """`map_outputs` for one kind of row, kept at `path`: (N, ...) float32, or (2N, ...) with `mirror`."""
+    """Compute one row for every image, as `map_outputs`: (N, ...) float32, or (2N, ...) with `mirror`."""
     return map_outputs(
         {"rows": path},
         pixels,

@@ -1,4 +1,4 @@
-"""Streams of recipes (`network:tap`) and the weights they will have on this machine."""
+"""Streams of recipes (`network:tap`) and the weights that they get on this machine."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +11,20 @@ from fgbench.util.files import cache_folder
 
 @dataclass(frozen=True, slots=True)
 class StreamWeights:
-    """A stream of a recipe, with the weights it will have."""
+    """A stream of a recipe with its weights."""
 
     stream: str
     """`network:tap`."""
     name: str
     """Name of the weight file."""
     sha256: str
-    """Of the file; for a network trained here, the hash of how it is trained."""
+    """Of the file; for a network trained here, the hash of its training."""
     path: Path | None
     """None for a network trained here."""
     official: bool
-    """True when it is the file the recipe names first for this network, or trained here."""
+    """True if the recipe names this file first for the network, or if the network is trained here."""
     original: bool = True
-    """False for another training of the network than its authors'."""
+    """False if other people than the authors trained the network."""
 
     @property
     def network(self) -> str:
@@ -38,14 +38,14 @@ class StreamWeights:
 
 
 def resolve_stream(stream: str, accepted: tuple[str, ...]) -> StreamWeights:
-    """Which weights a stream will have on this machine.
+    """Find the weights of a stream on this machine.
 
     Args:
         stream: `network:tap`.
-        accepted: weight files by name in order of preference; empty for any.
+        accepted: names of weight files in order of preference; empty accepts any.
 
     Raises:
-        MissingError: none of them is here.
+        MissingError: none of them is on this machine.
         FgbenchError: an unknown network or tap.
     """
     network, tap = split_stream(stream)
@@ -56,20 +56,20 @@ def resolve_stream(stream: str, accepted: tuple[str, ...]) -> StreamWeights:
     if network.startswith("timm/"):
         path = timm_file(network)
         return StreamWeights(stream, path.name, remembered_hash(path), path, True)
-    found = find_weights(network, tap, accepted)
-    first = next((name for name in accepted if name.partition(".")[0] == network), found.spec.name)
-    spec = found.spec
-    return StreamWeights(stream, spec.name, found.sha256, found.path, spec.name == first, spec.original)
+    weights = find_weights(network, tap, accepted)
+    first = next((name for name in accepted if name.partition(".")[0] == network), weights.spec.name)
+    spec = weights.spec
+    return StreamWeights(stream, spec.name, weights.sha256, weights.path, spec.name == first, spec.original)
 
 
 def maps_folder(weights: StreamWeights) -> Path:
-    """Where what a stream gives for images may be kept."""
+    """Return the cache folder of the maps that a stream computes for images."""
     name = f"{weights.name}-{split_stream(weights.stream)[1]}-{weights.sha256[:16]}"
     return cache_folder() / "maps" / name.replace("/", "-")
 
 
 def load_stream(weights: StreamWeights) -> Backbone:
-    """The network of a stream with the weights it was resolved to."""
+    """Load the network of a stream with its weights."""
     network, tap = split_stream(weights.stream)
     if weights.trained_here:
         from fgbench.runs.training.tiny_weights import pretrained_tiny

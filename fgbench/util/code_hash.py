@@ -25,7 +25,7 @@ VALUE_CODE = (
     "fgbench.layers",
     "fgbench.methods",
     "fgbench.metrics",
-    "fgbench.papers.recipes",
+    "fgbench.papers.settings",
     "fgbench.papers.settings",
     "fgbench.runs",
     "fgbench.statistics.intervals",

@@ -127,7 +127,7 @@ def test_an_address_at_which_there_is_no_ray_cluster(serve, tmp_path):
     for address, says in (
         (nobody, "Connection refused"),
         (f"ray://{nobody}", "Connection refused"),
-        (serve(tmp_path).removeprefix("http://"), "what is there is not Ray"),
+        (serve(tmp_path).removeprefix("http://"), "the server is not Ray"),
     ):
         code, text = run("run", "bcnn/fv_sift", "--executor", "ray", "--address", address)
         assert code == 1

@@ -7,8 +7,8 @@ import torch
 
 from fgbench.backbones import load_backbone
 from fgbench.methods import Task, methods
-from fgbench.runs.run import Changes
 from fgbench.runs.planning import plan
+from fgbench.runs.run import Changes
 from fgbench.util.numeric.seeding import generator
 
 METHODS = {

@@ -1,4 +1,4 @@
-"""Tasks in processes of their own: a crash costs one of them, and none outlives its parent."""
+"""Tasks in separate processes: a crash ends one task only, and no process outlives its parent."""
 
 import multiprocessing
 import signal
@@ -14,73 +14,73 @@ from fgbench.util.errors import FgbenchError
 from fgbench.util.processes import die_with_parent
 
 Report = Callable[[str, float], object]
-"""Called with (what is being done, share of the task done)."""
+"""Called with (what is being done, share of the task that is done)."""
 
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """Something to do in a process of its own."""
+class PoolTask:
+    """A task for a process of its own."""
 
     name: str
-    """What to call it; unique in a pool."""
+    """Name; unique in a pool."""
     work: Callable[[Report], object]
-    """Does it; must be picklable."""
+    """Function that does the task; must be picklable."""
     threads: int = 1
-    """Threads it may use."""
+    """Number of threads that it may use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A task that did not end well."""
+    """A task that failed."""
 
     name: str
     message: str
-    """What is wrong and what to do, for a user's mistake; else the last line of the traceback."""
+    """For a user's mistake, what is wrong and what to do; else the last line of the traceback."""
     detail: str = ""
     """The traceback of an error in fgbench itself."""
     error: str = ""
-    """The class of the error; empty when the process ended without a word."""
+    """The class of the error; empty if the process ended without a message."""
 
 
 class Watcher(Protocol):
-    """Is told how tasks go on."""
+    """Receives the progress of tasks."""
 
     def expect(self, tasks: int) -> None:
-        """How many tasks there will be, of all calls together."""
+        """Receive the number of tasks of the whole plan."""
 
     def progress(self, name: str, what: str, share: float) -> None:
-        """A task has got to `share` (0 to 1) and is doing `what`."""
+        """Receive the progress of a task: `share` from 0 to 1, and what it is doing."""
 
     def note(self, text: str) -> None:
-        """Something has happened that the user should know of, though the plan goes on."""
+        """Receive a message for the user; the plan continues."""
 
     def finished(self, name: str, failure: Failure | None, wall_s: float) -> None:
-        """A task has ended."""
+        """Receive the end of a task."""
 
 
-def run_tasks(tasks: Sequence[Task], watcher: Watcher, *, jobs: int = 1) -> list[Failure]:
-    """Do the tasks in order, at most `jobs` at a time; returns those that failed."""
+def run_tasks(tasks: Sequence[PoolTask], watcher: Watcher, *, jobs: int = 1) -> list[Failure]:
+    """Execute the tasks in order, at most `jobs` at a time; return the failures."""
     context: Any = multiprocessing.get_context(_METHOD)
     if _METHOD == "forkserver":
         context.set_forkserver_preload(["fgbench.runs.execute"])
     waiting = list(reversed(tasks))
-    running: dict[Connection, tuple[Task, BaseProcess, float]] = {}
+    running: dict[Connection, tuple[PoolTask, BaseProcess, float]] = {}
     failures: list[Failure] = []
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 task = waiting.pop()
-                ours, theirs = context.Pipe()
-                process = context.Process(target=_serve, args=(task, theirs), daemon=True)
+                receiver, sender = context.Pipe()
+                process = context.Process(target=_serve, args=(task, sender), daemon=True)
                 process.start()
-                theirs.close()
-                running[ours] = (task, process, time.monotonic())
+                sender.close()
+                running[receiver] = (task, process, time.monotonic())
             for ready in wait(list(running)):
                 assert isinstance(ready, Connection)
                 task, process, started = running[ready]
-                ended, failure = _hear(ready, task, process, watcher)
+                ended, failure = _receive(ready, task, process, watcher)
                 if ended:
                     del running[ready]
                     failures += [failure] if failure else []
@@ -93,8 +93,10 @@ def run_tasks(tasks: Sequence[Task], watcher: Watcher, *, jobs: int = 1) -> list
     return failures
 
 
-def _hear(connection: Connection, task: Task, process: BaseProcess, watcher: Watcher) -> tuple[bool, Failure | None]:
-    """Take one message of a task: (it has ended, how it failed)."""
+def _receive(
+    connection: Connection, task: PoolTask, process: BaseProcess, watcher: Watcher
+) -> tuple[bool, Failure | None]:
+    """Receive one message of a task; return (task has ended, failure or None)."""
     try:
         message = connection.recv()
     except (EOFError, OSError):
@@ -111,9 +113,9 @@ def _hear(connection: Connection, task: Task, process: BaseProcess, watcher: Wat
     return True, message
 
 
-def _serve(task: Task, connection: Connection) -> None:
-    """The life of a task's process. Messages: (what, share) on the way; at the end None or a Failure."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to handle
+def _serve(task: PoolTask, connection: Connection) -> None:
+    """Main function of the process of a task. Messages: (what, share) as progress; at the end None or a Failure."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles an interrupt
     die_with_parent()
     import torch
     from threadpoolctl import threadpool_limits
@@ -135,7 +137,7 @@ def _serve(task: Task, connection: Connection) -> None:
         task.work(report)
     except FgbenchError as error:
         failure = Failure(task.name, str(error), error=type(error).__name__)
-    except BaseException as error:  # whatever it is, the parent must hear of it  # noqa: BLE001
+    except BaseException as error:  # the parent must receive every error  # noqa: BLE001
         last = traceback.format_exception_only(error)[-1].strip()
         failure = Failure(task.name, last, traceback.format_exc(), type(error).__name__)
     connection.send(failure)

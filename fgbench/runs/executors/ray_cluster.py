@@ -1,7 +1,7 @@
-"""A plan of runs, done on the nodes of a Ray cluster.
+"""Execution of a plan on the nodes of a Ray cluster.
 
-Each run is a task. What a node writes comes back as bytes, so that nodes and driver need share no folder, and only the
-driver keeps records. A run whose node or worker dies is done again; one that fails by itself is not.
+Each run is a Ray task. A node returns its files as bytes, so that nodes and driver need no shared folder. Only the
+driver keeps records. A run is repeated if its node or worker dies, but not if the run itself fails.
 """
 
 import logging
@@ -17,51 +17,51 @@ from typing import Any
 
 from fgbench.records.store import store_of
 from fgbench.runs.executors.pool import Watcher
-from fgbench.runs.executors.ray_retries import Rounds, alive
+from fgbench.runs.executors.ray_retries import Submission, alive
 from fgbench.runs.executors.runner import Result
 from fgbench.runs.planning import Plan
 from fgbench.runs.training.distributed import processes
 from fgbench.util.errors import FgbenchError
 
 CONNECT_S = 10.0
-"""How long an address may take to answer."""
+"""Maximum time for an answer of an address."""
 PORTS = "ray://host:10001 from any machine; host:6379, or auto, on a node of the cluster"
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-"""What a client of HTTP/2, over which Ray talks, says first: its preface, and a frame of settings without any."""
+"""First bytes of an HTTP/2 client (Ray uses HTTP/2): the connection preface and an empty settings frame."""
 SETTINGS = b"\x04"
-"""The type of a server's first frame, in its fourth byte."""
+"""Fourth byte of an HTTP/2 server's first frame: its type."""
 QUIET = {
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # pages from the log of each node that dies
-    "RAY_NUM_REDIS_GET_RETRIES": "3",  # a line each
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a warning that a later Ray will hide GPUs otherwise
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # long logs of each node that dies
+    "RAY_NUM_REDIS_GET_RETRIES": "3",  # one line for each retry
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a warning about GPUs in later versions of Ray
 }
-"""Settings that Ray reads when it is loaded, so that it does not talk to the user of fgbench."""
+"""Settings that Ray reads when it is imported; they suppress its messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A Ray cluster, and what a run gets of it."""
+    """A Ray cluster, and the resources of a run."""
 
     address: str = "auto"
-    """`ray://host:10001` from any machine; `host:6379` or `auto` on one that is a node."""
+    """`ray://host:10001` from any machine; `host:6379` or `auto` on a node."""
     cpus: int | None = None
-    """Cores of a run, which are its threads, too; None for 1 under `quick`, else 4."""
+    """Number of cores and threads of a run; None for 1 under `quick`, else 4."""
     gpus: float | None = None
-    """GPUs of a run, or its share of one; None for one where the cluster has some and the profile is not `quick`."""
+    """GPUs of a run, or its share of one; None for one GPU if the cluster has some and the profile is not `quick`."""
     retries: int = 3
-    """How often a run is done again after its node or worker died."""
+    """Maximum number of repetitions of a run after its node or worker died."""
 
 
 @contextmanager
-def connected(cluster: Cluster) -> Iterator["Session"]:
-    """A connection to a cluster, for the length of a `with`; what still runs at its end is stopped.
+def connected(cluster: Cluster) -> Iterator["ClusterSession"]:
+    """Connect to a cluster for the duration of a `with` block; runs that are unfinished at its end are stopped.
 
     Raises:
-        FgbenchError: Ray is missing or of another version, or nothing answers.
+        FgbenchError: Ray is not installed or has another version, or no cluster answers.
     """
     if processes() > 1:
-        raise FgbenchError("a run on a Ray cluster is one process: torchrun has nothing to start", "fgbench run …")
-    _knock(cluster.address)
+        raise FgbenchError("a run on a Ray cluster is one process: do not start it with torchrun", "fgbench run …")
+    _check_address(cluster.address)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     try:
@@ -75,13 +75,13 @@ def connected(cluster: Cluster) -> Iterator["Session"]:
         why = " ".join(str(error).split())
         raise FgbenchError(f"no connection to a Ray cluster at {cluster.address}: {why}", PORTS) from error
     try:
-        yield Session(ray, cluster)
+        yield ClusterSession(ray, cluster)
     finally:
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
-    """Is anybody there? Ray itself would take minutes to say no."""
+def _check_address(address: str) -> None:
+    """Check that a cluster answers; Ray itself would wait for minutes."""
     if address == "auto":
         return
     host, _, port = address.removeprefix("ray://").rpartition(":")
@@ -91,34 +91,34 @@ def _knock(address: str) -> None:
         with socket.create_connection((host, int(port)), CONNECT_S) as line:
             line.sendall(HELLO)
             if not os.environ.get("RAY_USE_TLS") and line.recv(4)[3:] != SETTINGS:
-                raise OSError("what is there is not Ray")
+                raise OSError("the server is not Ray")
     except OSError as error:
         raise FgbenchError(f"no Ray cluster answers at {address}: {error}", "ray start --head") from error
 
 
-class Session:
+class ClusterSession:
     """A connection to a cluster.
 
     Attributes:
-        has_gpu: whether there are GPUs that runs may use.
+        has_gpu: True if the cluster has GPUs that runs may use.
     """
 
     def __init__(self, ray: Any, cluster: Cluster) -> None:
         self._ray, self._cluster = ray, cluster
         self.has_gpu = cluster.gpus != 0 and any("GPU" in node["Resources"] for node in alive(ray))
-        # By value: a node that has no such module, or another, must be able to say so.
+        # By value, because a node may lack these modules or have another version of them.
         for name in ("fgbench.runs.executors.remote", "fgbench.runs.executors.ray_retries"):
             ray.cloudpickle.register_pickle_by_value(sys.modules[name])
 
     def threads(self, profile: str) -> int:
-        """Threads of a run."""
+        """Return the number of threads of a run."""
         return self._cluster.cpus or (1 if profile == "quick" else 4)
 
     def run(self, plan: Plan, folder: Path, watcher: Watcher) -> Result:
-        """Do every run of a plan that has no record yet; see `fgbench.runs.executors.runner.run_plan`.
+        """Execute every run of a plan that has no record yet; see `fgbench.runs.executors.runner.run_plan`.
 
         Raises:
-            FgbenchError: no node has what a run needs.
+            FgbenchError: no node has the resources of a run.
         """
         store = store_of(folder)
         todo = [run for run in plan.runs if not store.has(run.id)]
@@ -126,5 +126,5 @@ class Session:
         failures = []
         if todo:
             gpus = (self._cluster.gpus or 1) if todo[0].device == "cuda" else 0
-            failures = Rounds(self._ray, todo, store, watcher, gpus=gpus, retries=self._cluster.retries).go()
+            failures = Submission(self._ray, todo, store, watcher, gpus=gpus, retries=self._cluster.retries).go()
         return Result(len(todo) - len(failures), len(plan.runs) - len(todo), tuple(failures))

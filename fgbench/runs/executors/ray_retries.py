@@ -1,6 +1,6 @@
-"""Runs that are handed in to a Ray cluster, some of them again, until each has its record or has failed.
+"""Submission of runs to a Ray cluster, with retries, until each run has a record or has failed.
 
-What is here is sent to the nodes as it stands, with `fgbench.runs.executors.remote`: one that has no fgbench must be able to say so.
+Ray sends the code of this module and of `remote` to the nodes: a node without fgbench must be able to answer.
 """
 
 import sys
@@ -17,9 +17,9 @@ from fgbench.runs.run import Run
 from fgbench.util.errors import FgbenchError
 
 POLL_S = 1.0
-"""How often nodes tell how they get on, and are looked at."""
+"""Seconds between two progress reports of a node, and between two checks of the nodes."""
 PATIENCE_S = 60.0
-"""How long a run waits for a node that could do it, after those that could have died."""
+"""How long a run waits for a suitable node after all suitable nodes died."""
 
 DEATHS = {
     "NodeDiedError": "its node died",
@@ -28,81 +28,81 @@ DEATHS = {
     "OutOfMemoryError": "its node ran out of memory",
     "ObjectLostError": "its node died before the record was here",
 }
-"""Errors of Ray after which a run is done again, and what to say."""
+"""Errors of Ray after which a run is repeated, and their description."""
 
 
 def alive(ray: Any) -> list[dict[str, Any]]:
-    """The nodes that are alive, as Ray describes them."""
+    """Return Ray's descriptions of the nodes that are alive."""
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-class _Board:
-    """An actor to which nodes say how their runs get on."""
+class _ProgressActor:
+    """A Ray actor that collects the progress of runs from the nodes."""
 
     def __init__(self) -> None:
-        self._news: dict[str, tuple[str, float]] = {}
+        self._latest: dict[str, tuple[str, float]] = {}
 
     def post(self, name: str, what: str, share: float) -> None:
-        """A run has got to `share` and is doing `what`."""
-        self._news[name] = (what, share)
+        """Store the progress of a run: what it is doing, and the share that is done."""
+        self._latest[name] = (what, share)
 
     def read(self) -> dict[str, tuple[str, float]]:
-        """What is new since the last call."""
-        news, self._news = self._news, {}
-        return news
+        """Return the progress since the last call."""
+        latest, self._latest = self._latest, {}
+        return latest
 
 
-def _do(board: Any, name: str, ordered: dict[str, Any]) -> tuple[str, str, float, Answer]:
-    """The task: does a run on a node; gives the id of the node, its address, the seconds, and what came of it."""
+def _do(progress: Any, name: str, ordered: dict[str, Any]) -> tuple[str, str, float, Answer]:
+    """The Ray task: execute a run; return the id of the node, its address, the seconds, and the answer."""
     import ray
 
-    # A process that is started from here would load the program of this one, too, which is Ray's.
+    # Otherwise a child process would import the main program of this process, which is Ray's.
     sys.modules["__main__"].__file__ = None
-    started = told = time.monotonic()
+    started = last_report = time.monotonic()
     place = ray.util.get_node_ip_address()
 
     def report(what: str, share: float) -> None:
-        nonlocal told
-        if time.monotonic() - told > POLL_S:
-            told = time.monotonic()
-            board.post.remote(name, f"{what} on {place}", share)
+        nonlocal last_report
+        if time.monotonic() - last_report > POLL_S:
+            last_report = time.monotonic()
+            progress.post.remote(name, f"{what} on {place}", share)
 
-    board.post.remote(name, f"starting on {place}", 0.0)
+    progress.post.remote(name, f"starting on {place}", 0.0)
     answer = serve(**ordered, report=report)
     return ray.get_runtime_context().get_node_id(), place, time.monotonic() - started, answer
 
 
 @dataclass(slots=True)
-class _Try:
-    """A run on its way."""
+class _Attempt:
+    """A submitted run."""
 
     run: Run
     started: float = field(default_factory=time.monotonic)
     deaths: int = 0
-    """Nodes and workers it has seen die."""
+    """Number of nodes and workers that died during the run."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Id of each node that cannot do it -> its address and why."""
-    homeless: float | None = None
-    """Since when there has been no node for it."""
+    """Id of each node that refused the run -> its address and reason."""
+    without_node_since: float | None = None
+    """Time since when no suitable node is alive."""
 
     def failure(self, why: str) -> Failure:
-        """It cannot be done."""
+        """Return the failure of this run."""
         return Failure(self.run.title, f"run {self.run.id}: {why}")
 
 
-class Rounds:
-    """Runs that are handed in, some again, until each has its record or has failed.
+class Submission:
+    """Submits runs, some of them repeatedly, until each has a record or has failed.
 
     Args:
-        ray: the module, connected.
-        runs: with the same device and threads.
-        store: where their records go.
-        watcher: is told how it goes on.
-        gpus: of each run, or its share of one.
-        retries: how often one is done again after its node or worker died.
+        ray: the module ray, connected.
+        runs: runs with the same device and number of threads.
+        store: store of the records.
+        watcher: receives the progress.
+        gpus: number of GPUs of each run, or its share of one.
+        retries: maximum number of repetitions after a node or worker died.
 
     Raises:
-        FgbenchError: no node has what a run needs.
+        FgbenchError: no node has the resources of a run.
     """
 
     def __init__(
@@ -110,45 +110,45 @@ class Rounds:
     ) -> None:
         self._ray, self._store, self._watcher, self._retries = ray, store, watcher, retries
         self._needs = {"CPU": runs[0].threads, "GPU": gpus}
-        if not self._able():
+        if not self._suitable_nodes():
             raise FgbenchError(f"no node of the cluster has {self._need}", "ask for less with --cpus and --gpus")
-        # A worker that has seen one GPU would not see another.
+        # A worker process keeps its first GPU, so it must not be used for a second run.
         once = {"max_calls": 1} if gpus else {}
         self._task = self._ray.remote(num_cpus=runs[0].threads, num_gpus=gpus, max_retries=0, **once)(_do)
-        self._board = self._ray.remote(num_cpus=0, max_restarts=-1)(_Board).remote()
-        self._waiting = [_Try(run) for run in runs]
-        self._pending: dict[Any, _Try] = {}
+        self._progress_actor = self._ray.remote(num_cpus=0, max_restarts=-1)(_ProgressActor).remote()
+        self._waiting = [_Attempt(run) for run in runs]
+        self._pending: dict[Any, _Attempt] = {}
         self._failures: list[Failure] = []
-        self._said: set[tuple[str, str]] = set()
+        self._noted: set[tuple[str, str]] = set()
 
     def go(self) -> list[Failure]:
-        """Do them; returns what failed."""
+        """Execute the runs; return the failures."""
         try:
             for attempt in self._waiting:
-                self._hand_in(attempt)
+                self._submit(attempt)
             while self._pending:
                 for ref in self._ray.wait(list(self._pending), timeout=POLL_S)[0]:
-                    self._hear(self._pending.pop(ref), ref)
+                    self._receive(self._pending.pop(ref), ref)
                 self._show()
-                self._find_homeless()
+                self._give_up_without_node()
         finally:
             for ref in self._pending:
                 self._ray.cancel(ref, force=True)
-            self._ray.kill(self._board)
+            self._ray.kill(self._progress_actor)
         return self._failures
 
-    def _hand_in(self, attempt: _Try) -> None:
+    def _submit(self, attempt: _Attempt) -> None:
         options: dict[str, Any] = {"name": attempt.run.title}
         if attempt.refused:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(attempt.refused)})"}
-        ref = self._task.options(**options).remote(self._board, attempt.run.title, order(attempt.run))
+        ref = self._task.options(**options).remote(self._progress_actor, attempt.run.title, order(attempt.run))
         self._pending[ref] = attempt
 
-    def _hear(self, attempt: _Try, ref: Any) -> None:
-        """Take what came of a try: the end of the run, or another try."""
+    def _receive(self, attempt: _Attempt, ref: Any) -> None:
+        """Receive the result of an attempt: the run ends, or is submitted again."""
         errors, run = self._ray.exceptions, attempt.run
         try:
-            node, place, wall_s, (kind, found) = self._ray.get(ref)
+            node, place, wall_s, (kind, content) = self._ray.get(ref)
         except tuple(getattr(errors, name) for name in DEATHS) as error:
             words = [words for name, words in DEATHS.items() if isinstance(error, getattr(errors, name))]
             self._again(attempt, words[0])
@@ -156,71 +156,73 @@ class Rounds:
             self._end(attempt, Failure(run.title, str(error).strip().rpartition("\n")[2], str(error)))
         else:
             if kind == "refused":
-                self._refused(attempt, node, f"{place}: {' '.join(found.split())}")
+                self._refused(attempt, node, f"{place}: {' '.join(content.split())}")
             elif kind == "done":
-                self._end(attempt, self._keep(run, found), wall_s)
+                self._end(attempt, self._keep(run, content), wall_s)
             elif kind == "died":
-                self._again(attempt, f"{found} on {place}")
+                self._again(attempt, f"{content} on {place}")
             else:
-                self._end(attempt, found, wall_s)
+                self._end(attempt, content, wall_s)
 
     def _keep(self, run: Run, files: dict[str, bytes]) -> Failure | None:
         try:
             self._store.add(run.id, files)
         except (FgbenchError, OSError) as error:
-            return Failure(run.title, f"its record cannot be kept: {error}")
+            return Failure(run.title, f"the record cannot be written: {error}")
         return None
 
-    def _refused(self, attempt: _Try, node: str, why: str) -> None:
-        """Hand a run in again for other nodes, and say once why one is of no use."""
-        if (node, why) not in self._said:
-            self._watcher.note(f"not done on {why}")
-        self._said.add((node, why))
+    def _refused(self, attempt: _Attempt, node: str, why: str) -> None:
+        """Submit a run again for other nodes, and report once why a node refused it."""
+        if (node, why) not in self._noted:
+            self._watcher.note(f"refused by {why}")
+        self._noted.add((node, why))
         attempt.refused[node] = why
-        self._hand_in(attempt)
+        self._submit(attempt)
 
-    def _again(self, attempt: _Try, why: str) -> None:
-        """Hand a run in again after a death, unless there were too many."""
+    def _again(self, attempt: _Attempt, why: str) -> None:
+        """Submit a run again after a node or worker died, up to the number of retries."""
         attempt.deaths += 1
         if attempt.deaths > self._retries:
             self._end(attempt, attempt.failure(f"tried {attempt.deaths} times, the last time {why}"))
             return
-        self._watcher.note(f"{attempt.run.title}: {why}; done again ({attempt.deaths} of {self._retries})")
-        self._hand_in(attempt)
+        self._watcher.note(f"{attempt.run.title}: {why}; retry {attempt.deaths} of {self._retries}")
+        self._submit(attempt)
 
-    def _end(self, attempt: _Try, failure: Failure | None, wall_s: float | None = None) -> None:
+    def _end(self, attempt: _Attempt, failure: Failure | None, wall_s: float | None = None) -> None:
         self._failures += [failure] if failure else []
         wall_s = time.monotonic() - attempt.started if wall_s is None else wall_s
         self._watcher.finished(attempt.run.title, failure, wall_s)
 
     def _show(self) -> None:
-        """Say how the runs get on."""
+        """Report the progress of the runs."""
         running = {attempt.run.title for attempt in self._pending.values()}
-        with suppress(self._ray.exceptions.RayError):  # the board's node may have died; it comes up on another
-            for name, news in self._ray.get(self._board.read.remote(), timeout=POLL_S).items():
+        with suppress(
+            self._ray.exceptions.RayError
+        ):  # the node of the actor may have died; Ray restarts the actor on another
+            for name, progress in self._ray.get(self._progress_actor.read.remote(), timeout=POLL_S).items():
                 if name in running:
-                    self._watcher.progress(name, *news)
+                    self._watcher.progress(name, *progress)
 
-    def _find_homeless(self) -> None:
-        """Give up the runs that no node can do: Ray would keep them for ever."""
-        able, now = self._able(), time.monotonic()
+    def _give_up_without_node(self) -> None:
+        """Give up runs that no node can execute; Ray would keep them waiting forever."""
+        suitable, now = self._suitable_nodes(), time.monotonic()
         for ref, attempt in list(self._pending.items()):
             failure = None
-            if able - attempt.refused.keys():
-                attempt.homeless = None
-            elif able:
-                failure = attempt.failure("no node can do it. " + "; ".join(attempt.refused.values()))
+            if suitable - attempt.refused.keys():
+                attempt.without_node_since = None
+            elif suitable:
+                failure = attempt.failure("no node can execute it. " + "; ".join(attempt.refused.values()))
             else:
-                attempt.homeless = attempt.homeless or now
-                if now - attempt.homeless > PATIENCE_S:
-                    failure = attempt.failure(f"for {PATIENCE_S:.0f} s no node has had {self._need}")
+                attempt.without_node_since = attempt.without_node_since or now
+                if now - attempt.without_node_since > PATIENCE_S:
+                    failure = attempt.failure(f"no node has had {self._need} for {PATIENCE_S:.0f} s")
             if failure:
                 del self._pending[ref]
                 self._ray.cancel(ref, force=True)
                 self._end(attempt, failure)
 
-    def _able(self) -> set[str]:
-        """Ids of the nodes that have what a run needs, when they are idle."""
+    def _suitable_nodes(self) -> set[str]:
+        """Ids of the nodes whose total resources are enough for a run."""
         return {
             node["NodeID"]
             for node in alive(self._ray)
@@ -229,5 +231,5 @@ class Rounds:
 
     @property
     def _need(self) -> str:
-        """What a run needs, in words."""
+        """The resources of a run in words."""
         return " and ".join(f"{count:g} {kind}s" for kind, count in self._needs.items() if count)

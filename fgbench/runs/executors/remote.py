@@ -1,6 +1,6 @@
-"""A run done for another machine: it is planned anew here, and done only if it is the very same run.
+"""Execution of a run for another machine: it is planned again here and executed only if its id is the same.
 
-`serve` is sent to the other machine as it stands, which may have another fgbench or none.
+Ray sends the code of this module to the node, because the node may have another version of fgbench or none.
 """
 
 import os
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from fgbench.runs.run import Run
 
 FOLDER = "cluster"
-"""Folder of the cache that keeps the unfinished work of runs for other machines."""
-PYTHON, SOURCE = "Python", "the source of fgbench"
+"""Folder in the cache for unfinished work of runs for other machines."""
+PYTHON, CODE = "Python", "the code of fgbench"
 
 Answer = tuple[Literal["done", "failed", "died", "refused"], Any]
-"""What came of a run: the files of its record; a Failure; how its process died; or why this machine cannot do it."""
+"""Answer to a request: files of the record; a Failure; how the process died; or why this machine cannot do the run."""
 
 
 class RefusedError(FgbenchError):
-    """This machine cannot do the run, where another might."""
+    """This machine cannot do the run; another one may."""
 
 
 def order(run: "Run") -> dict[str, Any]:
-    """What `serve` is to be called with to do a run."""
+    """Return the arguments of `serve` for a run."""
     return {
         "run_id": run.id,
         "title": run.title,
@@ -46,11 +46,11 @@ def order(run: "Run") -> dict[str, Any]:
 def _needed() -> dict[str, str]:
     from fgbench.records.provenance import PACKAGES
 
-    return installed([*PACKAGES, PYTHON, SOURCE])
+    return installed([*PACKAGES, PYTHON, CODE])
 
 
 def installed(names: Iterable[str]) -> dict[str, str]:
-    """Versions of packages, but for their builds, of Python and of the source of fgbench."""
+    """Return versions of packages without build tags, of Python, and the hash of the code of fgbench."""
     return {name: _version(name) for name in names}
 
 
@@ -58,7 +58,7 @@ def _version(name: str) -> str:
     if name == PYTHON:
         return ".".join(platform.python_version_tuple()[:2])
     try:
-        if name == SOURCE:
+        if name == CODE:
             from fgbench.util.code_hash import hash_code
 
             return hash_code()
@@ -76,29 +76,33 @@ def serve(
     command: str,
     report: Callable[[str, float], object],
 ) -> Answer:
-    """Do a run, or say why not. It goes on from what an earlier try left here.
+    """Execute a run, or answer why not. Unfinished work of an earlier attempt is continued.
 
     Args:
-        run_id: its name on the machine that asks.
-        title: what to call it.
-        threads: that it may use.
-        pickled: the run; it can be read only where the versions are the same.
-        needed: versions, as `installed` gives them.
-        command: the command that asked for it, for its provenance.
-        report: called with what is being done and the share of it that is done.
+        run_id: id of the run on the machine that asks.
+        title: title of the run.
+        threads: number of threads that it may use.
+        pickled: the run; readable only with the same versions.
+        needed: required versions, as `installed` returns them.
+        command: the command of the user, for the provenance.
+        report: called with (what is being done, share that is done).
     """
     here = installed(needed)
-    if odd := [f"{name} is {here[name]}, not {said}" for name, said in needed.items() if here[name] != said]:
-        return "refused", ", ".join(odd)
+    wrong = [f"{name} is {here[name]}, not {required}" for name, required in needed.items() if here[name] != required]
+    if wrong:
+        return "refused", ", ".join(wrong)
 
     from fgbench.records.store import RECORDS, Store
-    from fgbench.runs.executors.pool import Task, run_tasks
-    from fgbench.runs.executors.remote import RefusedError, do  # as a process of its own finds them
+    from fgbench.runs.executors.pool import PoolTask, run_tasks
+    from fgbench.runs.executors.remote import (
+        RefusedError,
+        do,
+    )  # by name, so that the process of the task can import them
     from fgbench.util.files import cache_folder
 
     os.environ["FGBENCH_COMMAND"] = command
     folder = cache_folder() / FOLDER
-    failures = run_tasks([Task(title, partial(do, run_id, pickled, folder), threads)], _Listener(report))
+    failures = run_tasks([PoolTask(title, partial(do, run_id, pickled, folder), threads)], _Listener(report))
     if not failures:
         return "done", Store(folder / RECORDS).take(run_id)
     (failure,) = failures
@@ -108,11 +112,11 @@ def serve(
 
 
 def do(run_id: str, pickled: bytes, folder: Path, report: "Report") -> None:
-    """Do a run whose record is to be in `folder`, in a process of its own.
+    """Execute a run in a process of its own; the record is written to `folder`.
 
     Raises:
-        RefusedError: the data or weights here make it another run, or are not here.
-        FgbenchError: it fails in a way a user can mend.
+        RefusedError: data or weights are missing here, or differ, so that the run would be another one.
+        FgbenchError: the run fails in a way that a user can fix.
     """
     import torch
 
@@ -129,44 +133,44 @@ def do(run_id: str, pickled: bytes, folder: Path, report: "Report") -> None:
         raise RefusedError(str(error)) from error
     for obstacle in planned.blocked.values():
         raise RefusedError(obstacle.reason, obstacle.command)
-    (own,) = planned.runs
-    if own.id != run_id:
-        raise RefusedError(_difference(own, run))
+    (run_here,) = planned.runs
+    if run_here.id != run_id:
+        raise RefusedError(_difference(run_here, run))
     if run.device == "cuda" and not torch.cuda.is_available():
         raise RefusedError("torch sees no GPU")
-    for stream in own.streams:
+    for stream in run_here.streams:
         if stream.trained_here:
             pretrained_tiny(stream.network, report)
-    do_run(own, folder, report)
+    do_run(run_here, folder, report)
 
 
 def _difference(here: "Run", there: "Run") -> str:
-    """Why a run is not the same on two machines with equal versions."""
+    """Why a run has another id here than on the machine that asks, although the versions are equal."""
     for part in ("annotations", "images"):
-        own, other = getattr(here.protocol, part), getattr(there.protocol, part)
-        if own != other:
-            return f"{here.settings.data} has other {part}: their hash is {own}, not {other}"
-    for ours, theirs in zip(here.streams, there.streams, strict=True):
-        if ours.sha256 != theirs.sha256:
-            return f"{ours.stream} has other weights: their hash is {ours.sha256[:16]}, not {theirs.sha256[:16]}"
+        hash_here, hash_there = getattr(here.protocol, part), getattr(there.protocol, part)
+        if hash_here != hash_there:
+            return f"{here.settings.data} has other {part}: their hash is {hash_here}, not {hash_there}"
+    for a, b in zip(here.streams, there.streams, strict=True):
+        if a.sha256 != b.sha256:
+            return f"{a.stream} has other weights: their hash is {a.sha256[:16]}, not {b.sha256[:16]}"
     return "it resolves the recipe to another run"
 
 
 class _Listener:
-    """Hands on how the one run goes on."""
+    """Passes the progress of one run on."""
 
     def __init__(self, report: Callable[[str, float], object]) -> None:
         self._report = report
 
     def expect(self, tasks: int) -> None:
-        """Nobody asks."""
+        """Not needed for one run."""
 
     def progress(self, name: str, what: str, share: float) -> None:
-        """Tell the machine that asked."""
+        """Report to the machine that asked."""
         self._report(what, share)
 
     def note(self, text: str) -> None:
-        """There is nothing to say of one run."""
+        """Not needed for one run."""
 
     def finished(self, name: str, failure: "Failure | None", wall_s: float) -> None:
-        """The answer says it."""
+        """Not needed: the answer contains it."""

@@ -1,4 +1,4 @@
-"""A plan of runs, done: finished runs are not done again, interrupted ones go on, failed ones do not stop the rest."""
+"""Execution of a plan: finished runs are kept, interrupted runs continue, failed runs do not stop the others."""
 
 import shutil
 import time
@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from fgbench.records.store import store_of
 from fgbench.runs.execute import execute
-from fgbench.runs.executors.pool import Failure, Report, Task, Watcher, run_tasks
+from fgbench.runs.executors.pool import Failure, PoolTask, Report, Watcher, run_tasks
 from fgbench.runs.planning import Plan
 from fgbench.runs.run import Run
 from fgbench.runs.training.distributed import processes, rank
@@ -23,51 +23,49 @@ WORK = "work"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a plan came out."""
+    """Result of a plan."""
 
     done: int
-    """Runs finished now."""
+    """Number of runs that were finished now."""
     kept: int
-    """Runs that were finished before."""
+    """Number of runs that were finished before."""
     failures: tuple[Failure, ...]
 
 
 def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Result:
-    """Do every run of a plan that has no record yet.
+    """Execute every run of a plan that has no record yet.
 
     Args:
         plan: the runs.
-        folder: where records and unfinished work are kept.
-        watcher: is told how it goes on.
-        jobs: runs at a time.
+        folder: results folder for records and unfinished work.
+        watcher: receives the progress.
+        jobs: number of runs at the same time.
 
-    Returns:
-        How many were done, and what failed.
     """
     store = store_of(folder)
     todo = [run for run in plan.runs if not store.has(run.id)]
     networks = {stream.network for run in todo for stream in run.streams if stream.trained_here}
     watcher.expect(len(networks) + len(todo))
     if networks:
-        # Drawn here, by a pool of processes, which a task may not have.
+        # They are drawn here by a pool of processes, because a task cannot start one.
         pretraining_birds()
     failures = run_tasks(
-        [Task(f"network {network}", partial(_pretrain, network)) for network in sorted(networks)],
+        [PoolTask(f"network {network}", partial(_pretrain, network)) for network in sorted(networks)],
         watcher,
         jobs=jobs,
     )
     if failures:
         return Result(0, len(plan.runs) - len(todo), tuple(failures))
     if processes() > 1:
-        return _together(todo, len(plan.runs) - len(todo), folder, watcher)
+        return _run_in_this_process(todo, len(plan.runs) - len(todo), folder, watcher)
     failures = run_tasks(
-        [Task(run.title, partial(do_run, run, folder), run.threads) for run in todo], watcher, jobs=jobs
+        [PoolTask(run.title, partial(do_run, run, folder), run.threads) for run in todo], watcher, jobs=jobs
     )
     return Result(len(todo) - len(failures), len(plan.runs) - len(todo), tuple(failures))
 
 
-def _together(todo: list[Run], kept: int, folder: Path, watcher: Watcher) -> Result:
-    """Runs one after the other in this process, which is one of several that `torchrun` started; all do the same."""
+def _run_in_this_process(todo: list[Run], kept: int, folder: Path, watcher: Watcher) -> Result:
+    """Execute runs one after the other in this process, one of several equal processes that `torchrun` started."""
     failures = []
     for run in todo:
         torch.set_num_threads(run.threads)
@@ -87,14 +85,14 @@ def _pretrain(network: str, report: Report) -> None:
 
 
 def do_run(run: Run, folder: Path, report: Report) -> None:
-    """Do a run in this process, unless its record is there; goes on from what an earlier try left in `folder`."""
+    """Execute a run in this process unless it has a record; unfinished work in `folder` is continued."""
     store, work = store_of(folder), folder / WORK / run.id
     work.parent.mkdir(parents=True, exist_ok=True)
     if rank():
         execute(run, store, work, report)
         return
-    # A second start of the same plan waits here for a first one that is still alive.
+    # A second program with the same plan waits here until the first has finished the run.
     with FileLock(f"{work}.lock"):
         if not store.has(run.id):
             execute(run, store, work, report)
-        shutil.rmtree(work, ignore_errors=True)  # left by a run that was killed just after its record was written
+        shutil.rmtree(work, ignore_errors=True)  # also left by a run that was killed after its record was written

@@ -1,1 +1,1 @@
-"""Training."""
+"""Training: stages of gradient descent, their batches, several processes, and the linear SVM."""

@@ -1,4 +1,4 @@
-"""Batches for a stage of training: ordered, augmented and shared out among processes from the run's seed."""
+"""Batches of a training stage: order and augmentation follow from the seed; processes share each batch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from fgbench.datasets.augment import augment, mirror_order
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import Pixels
 from fgbench.methods.base import Method, Target
-from fgbench.papers.recipes import Stage
+from fgbench.papers.settings import Stage
 from fgbench.runs.row_files import map_images, to_images
 from fgbench.runs.training.distributed import Engine
 from fgbench.util.memory import unmap_pages
@@ -21,38 +21,38 @@ from fgbench.util.numeric.seeding import generator
 
 @dataclass(frozen=True, slots=True)
 class TrainData:
-    """Training images and what is known of them; nothing of the test split."""
+    """Training images with their annotations; nothing of the test split."""
 
     pixels: Pixels
     """(N, H, W, 3) uint8, after the deterministic steps of `pipeline`."""
     labels: np.ndarray
     """(N,) int64."""
     pipeline: Pipeline
-    """Its random steps are applied to each batch when the stage augments."""
+    """Its random steps are applied to each batch if the stage augments."""
     keypoints: np.ndarray | None = None
-    """(N, P, 3): x, y in pixels of `pixels` and visibility; None where the protocol withholds them."""
+    """(N, P, 3): x, y in pixels of `pixels` and visibility; None if the protocol withholds them."""
     part_names: tuple[str, ...] = ()
     """Names of the P keypoints."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """This process's part of a batch."""
+    """The part of a batch that this process computes."""
 
     images: Tensor | None
-    """(B, 3, H, W) uint8; None when `features` stand for them."""
+    """(B, 3, H, W) uint8; None if `features` are used instead."""
     features: Tensor | None
-    """What the method's trunk gives for the images, when it stays the same throughout the stage."""
+    """Features of the trunk for the images, if the trunk does not change in the stage."""
     target: Target
-    """What the images are."""
+    """Labels and keypoints of the images."""
     share: float
-    """Part of the whole batch."""
+    """Share of the whole batch."""
     whole: int
-    """Images in the whole batch."""
+    """Number of images in the whole batch."""
 
 
 def middle(data: TrainData) -> TrainData:
-    """The images without the margin that the random steps would have used."""
+    """Return the images without the margin for the random steps."""
     margin = (data.pixels.shape[1] - data.pipeline.output_size) // 2
     if not margin:
         return data
@@ -61,10 +61,10 @@ def middle(data: TrainData) -> TrainData:
     return replace(data, pixels=data.pixels[:, inner, inner], keypoints=points)
 
 
-class Source:
+class BatchSource:
     """The batches of a stage.
 
-    When only parts of the head are trained, on images that are not augmented, the trunk's features are computed once.
+    If a stage trains only the head and does not augment, the features of the trunk are computed once.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Source:
             self.features = self._features(method)
 
     def _features(self, method: Method) -> np.ndarray:
-        """Computed by the first process, and mapped by all."""
+        """Features (N, ...) of the trunk: computed by the first process, memory-mapped by all."""
         if self.engine.rank == 0:
             method.eval()
             map_images(
@@ -91,7 +91,7 @@ class Source:
         return min(self.stage.batch_size, 16 if self.data.pixels.shape[1] > 128 else 128)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch, which depend on seed, stage and epoch alone."""
+        """Yield the batches of an epoch; they depend only on seed, stage and epoch."""
         draw = generator(self.seed, "order", self.name, epoch)
         augmenting = generator(self.seed, "augment", self.name, epoch)
         order = torch.randperm(len(self.data.labels), generator=draw).numpy()
@@ -100,11 +100,11 @@ class Source:
             yield self._batch(rows, augmenting)
 
     def _batch(self, rows: np.ndarray, draw: torch.Generator) -> Batch:
-        whole, own = len(rows), self.engine.own(len(rows))
-        share = len(own) / whole
+        whole, positions = len(rows), self.engine.positions(len(rows))
+        share = len(positions) / whole
         if not share:
-            own = torch.zeros(1, dtype=torch.int64)  # fewer images than processes: one that counts for nothing
-        rows = rows[own.numpy()]
+            positions = torch.zeros(1, dtype=torch.int64)  # fewer images than processes: an image with weight 0
+        rows = rows[positions.numpy()]
         device, data = self.engine.device, self.data
         labels = torch.from_numpy(data.labels[rows]).to(device)
         points = None if data.keypoints is None else torch.from_numpy(data.keypoints[rows]).float().to(device)
@@ -114,11 +114,11 @@ class Source:
             return Batch(None, features, Target(labels, points), share, whole)
         images = to_images(data.pixels, rows, device)
         if self.stage.augment:
-            images, points = augment(data.pipeline, images, draw, points, self.order, rows=own, batch=whole)
+            images, points = augment(data.pipeline, images, draw, points, self.order, rows=positions, batch=whole)
         return Batch(images, None, Target(labels, points), share, whole)
 
     def drop(self) -> None:
-        """Remove the features: the next stage may change what gives them."""
+        """Delete the features: the next stage may change the trunk."""
         if self.features is not None and self.engine.rank == 0:
             self.path.unlink(missing_ok=True)
             self.path.with_suffix(".json").unlink(missing_ok=True)

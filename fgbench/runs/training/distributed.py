@@ -1,4 +1,4 @@
-"""Device, precision and processes of a training, by Lightning Fabric; methods and stages know of none of them."""
+"""Device, precision and processes of a training, by Lightning Fabric. Methods and stages do not depend on them."""
 
 import atexit
 import os
@@ -14,18 +14,18 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
 PATIENCE = timedelta(days=2)
-"""How long a process waits for the others: the first of them may be taking descriptors alone."""
+"""How long a process waits for the others while the first computes descriptors."""
 
 
 class Engine:
-    """Where and how precisely a training computes, alone or as one of several equal processes.
+    """Device and precision of a training, in one process or in one of several processes.
 
-    Under `torchrun` each process takes its share of every batch and the gradients are summed, so that the steps are
-    those of one process with the whole batch (but for batch normalisation, whose statistics are each process's own in
-    a step and averaged after each epoch).
+    Under `torchrun` each process takes its share of every batch and the gradients are summed: a step is the same as in
+    one process with the whole batch. Batch normalisation is the exception: each process uses its own statistics in a
+    step, and they are averaged after each epoch.
 
     Args:
-        device: `cpu` or `cuda`; with several processes each takes the GPU of its local rank.
+        device: `cpu` or `cuda`; of several processes, each uses the GPU of its local rank.
         precision: `32-true`, or `bf16-mixed` for matrix products and convolutions in bfloat16 during training.
     """
 
@@ -35,26 +35,26 @@ class Engine:
         self.device = self.fabric.device
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The context of a forward pass."""
+        """Return the context manager of a forward pass."""
         return self.fabric.autocast()
 
-    def own(self, rows: int) -> Tensor:
-        """Positions in a batch of `rows` that this process takes."""
+    def positions(self, rows: int) -> Tensor:
+        """Return the positions in a batch of `rows` images that this process computes."""
         return torch.arange(self.rank, rows, self.processes)
 
     def backward(self, loss: Tensor, share: float, parameters: Iterable[nn.Parameter]) -> None:
-        """Gradients of the whole batch's mean loss.
+        """Compute the gradients of the mean loss of the whole batch.
 
         Args:
-            loss: mean over this process's images.
-            share: part of the batch that they are.
-            parameters: those that are trained.
+            loss: mean over the images of this process.
+            share: their share of the batch.
+            parameters: the trained parameters.
         """
         if self.processes == 1:
             self.fabric.backward(loss)
             return
         self.fabric.backward(loss * share)
-        # The same parameters everywhere: which have a gradient depends on the losses, not on the images.
+        # Every process has gradients of the same parameters: they depend on the losses, not on the images.
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         flat = self.sum(torch.cat([gradient.flatten() for gradient in gradients]))
         pieces = torch.split(flat, [gradient.numel() for gradient in gradients])
@@ -62,33 +62,33 @@ class Engine:
             gradient.copy_(piece.view_as(gradient))
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over processes of a tensor."""
+        """Return the sum of a tensor over all processes."""
         return self.fabric.all_reduce(values, reduce_op="sum") if self.processes > 1 else values  # type: ignore[return-value]
 
     def share_buffers(self, module: nn.Module) -> None:
-        """Give every process the mean of all processes' buffers, such as running means of batch normalisation."""
+        """Replace buffers, such as running means of batch normalisation, by their mean over all processes."""
         if self.processes > 1:
             for buffer in module.buffers():
                 if buffer.is_floating_point():
                     buffer.copy_(self.sum(buffer) / self.processes)
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Wait for all processes."""
         self.fabric.barrier()
 
 
 def processes() -> int:
-    """How many processes `torchrun` has started; 1 without it."""
+    """Return the number of processes that `torchrun` started; 1 without it."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def rank() -> int:
-    """Which of them this is."""
+    """Return the rank of this process; 0 without `torchrun`."""
     return int(os.environ.get("RANK", "0"))
 
 
 def stand_alone() -> None:
-    """Make this process one by itself, where `torchrun` started the process that it was started by."""
+    """Remove the settings of `torchrun` from this process, whose parent was started by it."""
     for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "RANK", "LOCAL_RANK", "GROUP_RANK", "TORCHELASTIC_RUN_ID"):
         os.environ.pop(name, None)
 
@@ -111,6 +111,6 @@ def _fabric(device: str, precision: str) -> Fabric:
 
 
 def _leave() -> None:
-    """Leave the group of processes while Python still stands: its threads would abort a process that ends over them."""
+    """Leave the process group before the interpreter ends: the threads of the group would abort it later."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -1,6 +1,6 @@
-"""What a network in training says of the test images, epoch by epoch: recorded beside the result, and used for nothing.
+"""Predictions for the test images after each epoch (`--watch-test`), recorded beside the result and not used.
 
-Some codes report the best epoch by the test labels. Whoever asks for it (`--watch-test`) sees how much that is worth.
+Some published codes report the epoch that is best on the test labels. The record then shows the effect of that choice.
 """
 
 from collections.abc import Sequence
@@ -10,24 +10,24 @@ import numpy as np
 
 from fgbench.datasets.pixel_cache import Pixels
 from fgbench.methods.base import Method
-from fgbench.papers.recipes import Stage
+from fgbench.papers.settings import Stage
 from fgbench.runs.row_files import map_images
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.loop import Epoch
 
 
 class Watch:
-    """Classes that the softmax layer of a method gives the test images, after epochs of its training.
+    """Predicted classes of the test images, by the softmax layer, after epochs of the training.
 
-    After each epoch of a stage that trains the network; of one that trains the head alone, after the last. Not in a
-    stage whose losses leave the classes out.
+    They are computed after each epoch of a stage that trains the network, and after the last epoch of a stage that
+    trains only the head. A stage without the cross-entropy loss is skipped.
 
     Args:
-        method: what is trained.
-        pixels: test images (N, H, W, 3) uint8 as training sees them, but for its random steps.
+        method: the method in training.
+        pixels: (N, H, W, 3) uint8, the test images after the deterministic steps of the training pipeline.
         batch_size: images at a time.
-        engine: where to compute.
-        folder: keeps what was seen, so that an interrupted training goes on.
+        engine: device and precision.
+        folder: folder of the predictions; an interrupted training continues with them.
     """
 
     def __init__(self, method: Method, pixels: Pixels, batch_size: int, engine: Engine, folder: Path) -> None:
@@ -35,13 +35,13 @@ class Watch:
         self._engine, self._folder = engine, folder
 
     def __call__(self, name: str, stage: Stage, epoch: int) -> None:
-        """Look, after an epoch of a stage."""
+        """Predict the test images after an epoch of a stage."""
         without_classes = stage.losses and "cross_entropy" not in stage.losses
-        head_alone = set(stage.train) <= set(self._method.HEAD)
-        if self._engine.rank or without_classes or (head_alone and epoch < stage.epochs):
+        head_only = set(stage.train) <= set(self._method.HEAD)
+        if self._engine.rank or without_classes or (head_only and epoch < stage.epochs):
             return
         path = self._path(name, epoch)
-        path.unlink(missing_ok=True)  # of an epoch that a sitting did and lost
+        path.unlink(missing_ok=True)  # left by an epoch that was interrupted before its checkpoint
         self._method.eval()
         with self._engine.autocast():
             map_images(
@@ -53,7 +53,7 @@ class Watch:
             )
 
     def arrays(self, curve: Sequence[Epoch]) -> dict[str, np.ndarray]:
-        """`watched` (N, E) int16: the class of each test image after each epoch that was looked at, in their order."""
+        """Return `watched`, (N, E) int16: the predicted class of each test image after each watched epoch."""
         paths = [path for point in curve if (path := self._path(point.stage, point.epoch)).is_file()]
         return {"watched": np.concatenate([np.load(path) for path in paths], axis=1).astype(np.int16)}
 

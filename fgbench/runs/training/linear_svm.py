@@ -22,7 +22,7 @@ COORDINATES = 64
 COLUMN_BYTES = 256 << 20
 """Size of a block of columns of the descriptors."""
 GRAM, WEIGHTS = 0.7, 0.2
-"""Their rough shares of the time, for the progress bar."""
+"""Approximate shares of the time, for the progress bar."""
 Progress = Callable[[float], object]
 """Called with the share of the work that is done."""
 TILE = 2048
@@ -43,7 +43,7 @@ class LinearSvm:
     """Passes over the samples."""
 
     def scores(self, x: Tensor) -> Tensor:
-        """(M, D) descriptors to (M, C) scores."""
+        """Map descriptors (M, D) to scores (M, C)."""
         return x @ self.weight.to(x.device).T + self.bias.to(x.device)
 
 
@@ -74,8 +74,8 @@ def train_svm(
         bias_multiplier: value of the constant feature.
         calibrate: shift and scale each class so that the median scores of its negative and positive training samples
             are 0 and 1 (official B-CNN code).
-        tolerance: stop when the duality gap is this share of the primal objective, for every class.
-        max_sweeps: passes over the samples at most.
+        tolerance: the training stops when the duality gap of every class is below this share of the primal objective.
+        max_sweeps: maximum number of passes over the samples.
         progress: called after each block of columns.
 
     Raises:
@@ -87,8 +87,8 @@ def train_svm(
         raise FgbenchError(f"SVM on descriptors {features.shape} with labels {labels.shape}")
     count = np.bincount(labels, minlength=classes)
     if len(count) != classes or not ((count > 0) & (count < samples)).all():
-        odd = int(np.flatnonzero(~((count > 0) & (count < samples)))[0])
-        raise FgbenchError(f"class {odd} has {count[odd]} of {samples} training samples: nothing to separate")
+        bad = int(np.flatnonzero(~((count > 0) & (count < samples)))[0])
+        raise FgbenchError(f"class {bad} has {count[bad]} of {samples} training samples: nothing to separate")
     gram = _gram(features, lambda share: progress(GRAM * share)) + bias_multiplier**2
     signs = np.where(labels[:, None] == np.arange(classes), 1.0, -1.0).astype(gram.dtype)
     duals, gap, sweeps = _ascend(gram, signs, c, loss, tolerance, max_sweeps)
@@ -142,7 +142,7 @@ def _gram(features: np.ndarray, progress: Progress) -> np.ndarray:
 def _ascend(
     gram: np.ndarray, signs: np.ndarray, c: float, loss: str, tolerance: float, max_sweeps: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Dual variables (N, C), relative gaps (C,), sweeps. Classes that have converged are left out of further sweeps."""
+    """Return dual variables (N, C), relative gaps (C,) and sweeps. Converged classes skip further sweeps."""
     samples, classes = signs.shape
     squared = loss == "squared_hinge"
     ridge, upper = (0.5 / c, np.inf) if squared else (0.0, c)
@@ -177,7 +177,7 @@ def _ascend_block(
     ridge: float,
     upper: float,
 ) -> np.ndarray:
-    """Maximise over the samples of a block one by one, every class at once; returns the change of alpha * y."""
+    """Maximise over the samples of a block one by one, all classes at once; return the change of alpha * y."""
     delta = np.zeros_like(scores)
     for i, row in enumerate(rows):
         old = alpha[row]

@@ -1,4 +1,4 @@
-"""Stages of training from a recipe, with checkpoints after epochs; an interrupted stage goes on from the last."""
+"""Training through the stages of a recipe. An interrupted training continues from its last checkpoint."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,27 +11,27 @@ import torch
 from torch import Tensor
 
 from fgbench.methods.base import Method, parameters_of
-from fgbench.papers.recipes import Stage
-from fgbench.runs.training.batches import Batch, Source, TrainData
+from fgbench.papers.settings import Stage
+from fgbench.runs.training.batches import Batch, BatchSource, TrainData
 from fgbench.runs.training.distributed import Engine
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.files import write_atomic
 from fgbench.util.numeric.seeding import generator
 
 SAVING_SHARE = 0.2
-"""Checkpoints may take this share of the time; they are put off when epochs are shorter than that allows."""
+"""Maximum share of the time for checkpoints; short epochs do not write one each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One point of a learning curve, measured on the training images as they were seen."""
+    """One point of a learning curve, measured on the training images as the network saw them."""
 
     stage: str
     epoch: int
     loss: float
-    """Mean over the images of the sum of the losses."""
+    """Sum of the losses, mean over the images."""
     accuracy: float
-    """Share of training images classified right while training, in percent."""
+    """Correctly classified training images, in percent."""
     wall_s: float
 
 
@@ -50,19 +50,19 @@ def train(
 
     Args:
         method: already on the engine's device.
-        data: what to train on.
+        data: the training images.
         stages: names and stages in order.
-        seed: decides order and augmentation of every epoch, each independent of the others.
-        engine: where to compute.
-        work: folder for checkpoints; when it holds some of the same run, training goes on from there.
-        progress: called with (stage, epochs done, epochs in all) after each epoch.
-        after_epoch: called with (name, stage, epochs done) before that; may look at the method, and gives nothing back.
+        seed: determines order and augmentation of every epoch, independently of the other epochs.
+        engine: device, precision and processes.
+        work: folder for checkpoints; training continues from a checkpoint of the same run.
+        progress: called with (stage, finished epochs, all epochs) after each epoch.
+        after_epoch: called with (name, stage, finished epochs) before that; it must not change the method.
 
     Returns:
         The learning curve.
 
     Raises:
-        FgbenchError: the loss is not finite; names stage and epoch. Or a stage names a loss the method does not have.
+        FgbenchError: the loss is not finite, or a stage names a loss that the method does not have.
     """
     checkpoint = work / "checkpoint.pt"
     state: dict[str, Any] = {"stage": 0, "epoch": 0, "curve": []}
@@ -96,12 +96,12 @@ def _train_stage(
     if resumed:
         optimizer.load_state_dict(resumed["optimizer"])
         first = resumed["epoch"] + 1
-    source = Source(method, data, stage, seed, name, engine, work / f"features-{number}.npy")
+    source = BatchSource(method, data, stage, seed, name, engine, work / f"features-{number}.npy")
     saved_at, cost = time.monotonic(), 0.0
     for epoch in range(first, stage.epochs + 1):
         started = time.monotonic()
         _set_rate(optimizer, stage, epoch)
-        # Dropout draws from the global generator: the same numbers in an epoch however it is reached.
+        # Dropout uses the global generator: its numbers must not depend on an interruption.
         torch.manual_seed(generator(seed, "layers", name, epoch, engine.rank).initial_seed())
         loss, accuracy = _train_epoch(method, stage, optimizer, source.batches(epoch), engine)
         if not np.isfinite(loss):
@@ -122,7 +122,7 @@ def _train_stage(
 def _train_epoch(
     method: Method, stage: Stage, optimizer: torch.optim.Optimizer, batches: Iterator[Batch], engine: Engine
 ) -> tuple[float, float]:
-    """One pass; returns the mean loss and the share classified right in percent."""
+    """Train one epoch; return the mean loss and the accuracy in percent."""
     method.eval()
     for group in stage.train:
         for module in method.modules_of(group):
@@ -145,10 +145,10 @@ def _train_epoch(
 
 
 def _minimised(losses: dict[str, Tensor], stage: Stage) -> Tensor:
-    """The sum of the losses that a stage names, or of all of them."""
+    """The sum of the losses that a stage names, or of all losses."""
     chosen = stage.losses or tuple(losses)
-    if lacking := [name for name in chosen if name not in losses]:
-        raise FgbenchError(f"no loss {lacking[0]!r}; {nearest(lacking[0], losses)}", "correct losses in the stage")
+    if unknown := [name for name in chosen if name not in losses]:
+        raise FgbenchError(f"no loss {unknown[0]!r}; {nearest(unknown[0], losses)}", "correct losses in the stage")
     return torch.stack([losses[name] for name in chosen]).sum()
 
 
@@ -156,7 +156,7 @@ def _optimizer(method: Method, stage: Stage) -> torch.optim.Optimizer:
     method.requires_grad_(False)
     groups = []
     for name in stage.train:
-        # Groups share parameters where streams share a network: those belong to the first that the stage names.
+        # Streams may share a network: its parameters belong to the first group that the stage names.
         if parameters := [p for p in parameters_of(method, name) if not p.requires_grad]:
             head = name == "classifier"
             groups.append(

@@ -1,4 +1,4 @@
-"""Weights for the small networks of the `quick` profile: trained here, on synthetic species no data set uses."""
+"""Weights of the small networks of the `quick` profile, trained here on synthetic species that no data set uses."""
 
 import shutil
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import cached_pixels
 from fgbench.datasets.synthetic import birds
 from fgbench.methods import Task, methods
-from fgbench.papers.recipes import Stage
+from fgbench.papers.settings import Stage
 from fgbench.runs.training.batches import TrainData
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.loop import train
@@ -39,7 +39,7 @@ STAGE = Stage(
 
 
 def pretraining_hash(network: str) -> str:
-    """What identifies the weights: the network, all that it is trained with, and the code that trains it."""
+    """Return a hash of everything that can change the weights: network, settings, images, code."""
     return hash_value(
         [
             network,
@@ -53,11 +53,11 @@ def pretraining_hash(network: str) -> str:
 
 
 def pretrained_tiny(network: str, progress: Callable[[str, float], object] = lambda what, share: None) -> Path:
-    """The weight file of a small network, trained at the first call and kept; goes on where a call was interrupted.
+    """Return the weight file of a small network. The first call trains it; an interrupted call is continued.
 
     Args:
         network: `tiny_d` or `tiny_m`.
-        progress: called with what is done and its share.
+        progress: called with (what is being done, share that is done).
 
     Returns:
         A safetensors file.
@@ -72,7 +72,7 @@ def pretrained_tiny(network: str, progress: Callable[[str, float], object] = lam
 
 
 def pretraining_birds() -> Path:
-    """The folder of the images to train on; drawn at the first call."""
+    """Return the folder of the training images; the first call draws them."""
     folder = cache_folder() / "data" / f"pretraining_birds-{birds.settings_hash(BIRDS)}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):

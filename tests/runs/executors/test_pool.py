@@ -10,7 +10,7 @@ import pool_tasks
 import psutil
 from pool_tasks import Notes
 
-from fgbench.runs.executors.pool import Task, run_tasks
+from fgbench.runs.executors.pool import PoolTask, run_tasks
 from fgbench.util.errors import FgbenchError
 
 
@@ -33,11 +33,11 @@ def die(report):
 
 def test_tasks_run_in_processes_of_their_own_and_failures_do_not_stop_the_rest(tmp_path):
     tasks = [
-        Task("mistake", mistake),
-        Task("bug", bug),
-        Task("killed", die),
-        Task("fine", partial(write, tmp_path / "a")),
-        Task("too", partial(write, tmp_path / "b")),
+        PoolTask("mistake", mistake),
+        PoolTask("bug", bug),
+        PoolTask("killed", die),
+        PoolTask("fine", partial(write, tmp_path / "a")),
+        PoolTask("too", partial(write, tmp_path / "b")),
     ]
     notes = Notes()
     failures = {failure.name: failure for failure in run_tasks(tasks, notes, jobs=2)}
@@ -57,8 +57,8 @@ def test_a_task_ends_with_its_parent(tmp_path):
     script.write_text(
         "import sys\nfrom functools import partial\n"
         f"sys.path.insert(0, {str(Path(pool_tasks.__file__).parent)!r})\n"
-        "from pool_tasks import Notes, forever\nfrom fgbench.runs.executors.pool import Task, run_tasks\n"
-        "if __name__ == '__main__':\n    run_tasks([Task('x', partial(forever, sys.argv[1]))], Notes())\n"
+        "from pool_tasks import Notes, forever\nfrom fgbench.runs.executors.pool import PoolTask, run_tasks\n"
+        "if __name__ == '__main__':\n    run_tasks([PoolTask('x', partial(forever, sys.argv[1]))], Notes())\n"
     )
     mark = tmp_path / "pid"
     parent = subprocess.Popen([sys.executable, str(script), str(mark)])

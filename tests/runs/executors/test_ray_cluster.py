@@ -21,8 +21,8 @@ from fgbench.records.store import Store
 from fgbench.runs.executors.ray_cluster import Cluster, connected
 from fgbench.runs.executors.remote import order, serve
 from fgbench.runs.executors.runner import Result
-from fgbench.runs.run import Changes
 from fgbench.runs.planning import Plan
+from fgbench.runs.run import Changes
 
 ray = pytest.importorskip("ray", reason="needs ray: pip install 'fgbench[ray]'")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -148,7 +148,7 @@ def test_a_node_without_fgbench_can_say_so(nodes):
         "print(*serve(**ordered, report=print))"
     )
     done = subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True, check=True)
-    assert done.stdout.decode().startswith("refused the source of fgbench is missing, not ")
+    assert done.stdout.decode().startswith("refused the code of fgbench is missing, not ")
 
 
 def test_a_node_that_is_killed_costs_the_run_it_held(nodes, tmp_path, monkeypatch):
@@ -210,7 +210,7 @@ def test_what_one_node_cannot_do_another_does_and_what_none_can_do_fails(nodes, 
         result = session.run(Plan((fine, moved), {}), tmp_path, notes)
         assert (result.done, result.kept) == (1, 0)
         (failure,) = result.failures
-        assert failure.message.startswith(f"run {moved.id}: no node can do it")
+        assert failure.message.startswith(f"run {moved.id}: no node can execute it")
         assert f"mini_birds has other images: their hash is {fine.protocol.images}, not {'0' * 16}" in failure.message
         assert "no dataset named 'mini_birds'" in failure.message
         assert {record.run_id for record in Store(tmp_path / "records").records()} == {fine.id}

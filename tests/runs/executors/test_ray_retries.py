@@ -8,9 +8,9 @@ from pool_tasks import Notes
 from stored_records import record
 
 from fgbench.records.store import Store
-from fgbench.runs.executors import ray_retries as ray_rounds
+from fgbench.runs.executors import ray_retries
 from fgbench.runs.executors.pool import Failure
-from fgbench.runs.executors.ray_cluster import Cluster, Session
+from fgbench.runs.executors.ray_cluster import Cluster, ClusterSession
 from fgbench.runs.executors.runner import Result
 from fgbench.runs.planning import Plan, plan
 from fgbench.util.errors import FgbenchError
@@ -98,7 +98,7 @@ def files(run, tmp_path):
 
 
 def go(ray, runs, folder, told=None, **options):
-    return Session(ray, Cluster(**options)).run(Plan(tuple(runs), {}), folder, told or Told())
+    return ClusterSession(ray, Cluster(**options)).run(Plan(tuple(runs), {}), folder, told or Told())
 
 
 def died(name="NodeDiedError"):
@@ -114,8 +114,8 @@ def test_a_run_whose_node_dies_is_done_again(name, run, files, tmp_path):
     assert go(ray, [run], tmp_path / "r", told) == Result(1, 0, ())
     assert [asked for asked, _ in ray.asked] == [run.id] * 3
     assert [note.partition(": ")[2] for note in told.notes] == [
-        f"{ray_rounds.DEATHS[name]}; done again (1 of 3)",
-        "its process ended on 10.0.0.2; done again (2 of 3)",
+        f"{ray_retries.DEATHS[name]}; retry 1 of 3",
+        "its process ended on 10.0.0.2; retry 2 of 3",
     ]
     assert told.ends == [(run.title, None)]
     assert {path.name: path.read_bytes() for path in (tmp_path / "r/records").iterdir()} == files
@@ -147,7 +147,7 @@ def test_an_error_in_the_task_itself_is_a_failure_with_its_traceback(run, tmp_pa
 def test_a_record_that_came_broken_is_a_failure(run, files, tmp_path):
     files[f"{run.id}.npz"] = files[f"{run.id}.npz"][:-1]
     (failure,) = go(Ray([("a", "", 1.0, ("done", files))]), [run], tmp_path / "r").failures
-    assert "cannot be kept" in failure.message
+    assert "cannot be written" in failure.message
     assert not Store(tmp_path / "r/records").has(run.id)
 
 
@@ -156,11 +156,11 @@ def test_a_run_goes_round_the_nodes_that_refuse_it(run, files, tmp_path):
     ray, told = Ray(answers), Told()
     assert go(ray, [run], tmp_path / "r", told) == Result(1, 0, ())
     assert [options.get("label_selector") for _, options in ray.asked] == [None, {"ray.io/node-id": "!in(a)"}]
-    assert told.notes == ["not done on 10.0.0.1: torch is 1, not 2"]
+    assert told.notes == ["refused by 10.0.0.1: torch is 1, not 2"]
     ray = Ray([("a", "10.0.0.1", 1.0, ("refused", "no data")), ("b", "10.0.0.2", 1.0, ("refused", "no weights"))])
     (failure,) = go(ray, [run], tmp_path / "s").failures
     assert ray.asked[-1][1]["label_selector"] == {"ray.io/node-id": "!in(a,b)"}
-    assert failure.message == f"run {run.id}: no node can do it. 10.0.0.1: no data; 10.0.0.2: no weights"
+    assert failure.message == f"run {run.id}: no node can execute it. 10.0.0.1: no data; 10.0.0.2: no weights"
     assert len(ray.cancelled) == 1
 
 
@@ -178,10 +178,10 @@ def test_when_the_last_node_is_gone_a_run_waits_for_another_a_while(run, tmp_pat
             self.alive.clear()
             return super().wait(refs, timeout)
 
-    monkeypatch.setattr(ray_rounds, "time", SimpleNamespace(monotonic=iter(range(1000)).__next__))
+    monkeypatch.setattr(ray_retries, "time", SimpleNamespace(monotonic=iter(range(1000)).__next__))
     ray = Vanishing([])
     (failure,) = go(ray, [run], tmp_path).failures
-    assert failure.message == f"run {run.id}: for 60 s no node has had 1 CPUs"
+    assert failure.message == f"run {run.id}: no node has had 1 CPUs for 60 s"
     assert ray.silent > 50
 
 
@@ -190,7 +190,7 @@ def test_runs_on_gpus_ask_for_them_and_leave_their_worker(run, tmp_path):
     needs = {}
     for share in (None, 0.5):
         ray = Ray([died()], GPU=1)
-        session = Session(ray, Cluster(gpus=share, retries=0))
+        session = ClusterSession(ray, Cluster(gpus=share, retries=0))
         assert session.has_gpu
         session.run(Plan((gpu,), {}), tmp_path, Told())
         needs[share] = ray.needs["run"]
@@ -198,8 +198,8 @@ def test_runs_on_gpus_ask_for_them_and_leave_their_worker(run, tmp_path):
         (1, 1, 0),
         (0.5, 1, 0),
     ]
-    assert not Session(Ray([], GPU=1), Cluster(gpus=0)).has_gpu
-    assert not Session(Ray([]), Cluster()).has_gpu
+    assert not ClusterSession(Ray([], GPU=1), Cluster(gpus=0)).has_gpu
+    assert not ClusterSession(Ray([]), Cluster()).has_gpu
     with pytest.raises(FgbenchError, match="no node of the cluster has 1 CPUs and 1 GPUs"):
         go(Ray([]), [gpu], tmp_path)
 
@@ -212,5 +212,9 @@ def test_what_has_a_record_is_not_asked_for(run, files, tmp_path):
 
 
 def test_threads_are_the_cores_of_a_run():
-    assert [Session(Ray([]), Cluster()).threads(profile) for profile in ("quick", "frozen", "paper")] == [1, 4, 4]
-    assert Session(Ray([]), Cluster(cpus=7)).threads("quick") == 7
+    assert [ClusterSession(Ray([]), Cluster()).threads(profile) for profile in ("quick", "frozen", "paper")] == [
+        1,
+        4,
+        4,
+    ]
+    assert ClusterSession(Ray([]), Cluster(cpus=7)).threads("quick") == 7

@@ -38,7 +38,7 @@ def test_a_run_has_the_record_of_one_that_nobody_asked_for(tmp_path):
     assert np.array_equal(theirs.outputs(record)["scores"], ours.outputs(own)["scores"])
 
 
-@pytest.mark.parametrize("name", ["torch", "numpy", "pandas", remote.PYTHON, remote.SOURCE])
+@pytest.mark.parametrize("name", ["torch", "numpy", "pandas", remote.PYTHON, remote.CODE])
 def test_a_machine_with_other_versions_refuses(name):
     ordered = remote.order(mini.run_of("fv_sift"))
     here = ordered["needed"][name]

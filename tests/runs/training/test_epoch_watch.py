@@ -15,8 +15,8 @@ from fgbench.papers.recipes import load_recipes
 from fgbench.records.store import Store
 from fgbench.runs import execute
 from fgbench.runs.executors.runner import do_run
-from fgbench.runs.run import Changes
 from fgbench.runs.planning import plan
+from fgbench.runs.run import Changes
 from fgbench.runs.training.epoch_watch import Watch
 from fgbench.runs.training.loop import Epoch
 from fgbench.util.errors import FgbenchError

@@ -8,7 +8,7 @@ from small_trainings import bcnn, data, stage
 
 from fgbench.methods import Target
 from fgbench.runs.training import loop as training
-from fgbench.runs.training.batches import Source
+from fgbench.runs.training.batches import BatchSource
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.loop import train
 from fgbench.util.errors import FgbenchError
@@ -217,7 +217,7 @@ def test_adam_does_what_adam_does(tmp_path):
     train(method, data(), [("one", plan)], seed=0, engine=Engine(), work=tmp_path / "a")
     theirs = bcnn().eval()
     optimizer = torch.optim.Adam(theirs.classifier.parameters(), lr=0.02, betas=(0.8, 0.999), weight_decay=0.05)
-    source = Source(theirs, data(), plan, 0, "one", Engine(), tmp_path / "features.npy")
+    source = BatchSource(theirs, data(), plan, 0, "one", Engine(), tmp_path / "features.npy")
     for epoch in (1, 2, 3):
         optimizer.param_groups[0]["lr"] = 0.02 if epoch < 3 else 0.002
         for batch in source.batches(epoch):
