@@ -1,4 +1,4 @@
-"""FC-CNN: the last fully connected layer of a network, l2-normalised (first baseline of the B-CNN paper)."""
+"""FC-CNN: the last fully connected layer of a network, l2-normalised (baseline of the B-CNN paper)."""
 
 from typing import Any, ClassVar
 

@@ -1,4 +1,4 @@
-"""FV-CNN and FV-SIFT: improved Fisher vectors of local descriptors (second and third baseline of the B-CNN paper)."""
+"""FV-CNN and FV-SIFT: improved Fisher vectors of local descriptors (baselines of the B-CNN paper)."""
 
 from typing import ClassVar
 

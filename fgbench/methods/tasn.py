@@ -1,4 +1,4 @@
-"""TASN: trilinear attention sampling, and distillation from parts into the whole (Zheng et al., CVPR 2019)."""
+"""TASN: trilinear attention sampling, and distillation from part to master net (Zheng, Fu, Zha and Luo, CVPR 2019)."""
 
 from typing import ClassVar, Literal
 
@@ -19,46 +19,80 @@ from fgbench.layers.trilinear import (
     trilinear_attention,
 )
 from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
+
+
+def _resize(images: Tensor, size: int) -> Tensor:
+    """Resize (B, 3, H, W) uint8 to (B, 3, size, size) uint8."""
+    if images.shape[-1] == size:
+        return images
+    small = F.interpolate(images.float(), size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+    return small.round().clamp(0, 255).to(torch.uint8)
+
+
+def _samples_per_cell(places: Tensor, cells: int, size: int) -> Tensor:
+    """Count the sorted places (B, n), in pixels of an image of `size`, in each of `cells` equal cells: (B, cells)."""
+    edges = torch.arange(1, cells, device=places.device, dtype=places.dtype) * size / cells - 0.5
+    below = torch.searchsorted(places.contiguous(), edges.expand(len(places), -1).contiguous()).float()
+    total = below.new_full((len(places), 1), places.shape[1])
+    return torch.diff(torch.cat([torch.zeros_like(total), below, total], dim=1), dim=1)
+
+
+class _DilatedConvolution(nn.Module):
+    """One 3 x 3 convolution applied at several dilations; the ReLUs of the results are summed."""
+
+    def __init__(self, channels: int, dilations: tuple[int, ...], generator: torch.Generator) -> None:
+        super().__init__()
+        self.dilations = dilations
+        weight = torch.empty(channels, channels, 3, 3)
+        self.weight = nn.Parameter(nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape."""
+        maps = [F.relu(F.conv2d(x, self.weight, padding=d, dilation=d)) for d in self.dilations]
+        return torch.stack(maps).sum(dim=0)
 
 
 class TasnOptions(Options):
-    """Options of TASN; where the paper and the official code differ, both readings have a name."""
+    """Options of TASN; where the paper and the official code differ, both variants have a name."""
 
     size: int = Field(default=224, gt=0)
-    """Side in pixels of the sampled images, and of the image the attention is computed on."""
+    """Side in pixels of the sampled images, and of the image from which the attention is computed."""
     normalisation: Normalisation = "both"
+    """Softmaxes of the trilinear attention; `both` in the paper and in the code."""
     scale: float = Field(default=1.0, gt=0)
     """Factor inside the spatial softmax: 1 in the paper, 7 in the code."""
     reduction: Reduction = "mean"
-    """How channels become the structure map: `mean` in the paper, `misplaced_unique_sum` in the code."""
+    """Reduction of the channels to the structure map: `mean` in the paper, `misplaced_unique_sum` in the code."""
     reading: Reading = "paper"
-    """How a map becomes sampling densities: as printed, or limited as in the code."""
+    """Conversion of a map to sampling densities: as printed, or clipped as in the code."""
     squared: bool = False
     """Square the structure map first, as in the code."""
     unique: bool = False
-    """Draw the detail's channel among those of different mass, as in the code."""
+    """Draw the channel of the detail map among channels of different mass, as in the code."""
     dilations: bool = False
-    """Two convolutions at several dilations between the attention network and the attention, as in the code."""
+    """Insert two convolutions at several dilations between attention network and attention, as in the code."""
     temperature: float = Field(default=10.0, gt=0)
+    """Temperature of the distillation; 10 in the code."""
     distillation: float = Field(default=1.0, ge=0)
     """Weight of the distillation loss."""
     detach: bool = True
-    """The part net is a fixed teacher; in the code it is not."""
+    """Treat the part net as a fixed teacher; the code does not."""
     shared_head: bool = False
-    """A further softmax layer that part and master net share, as in the code, where each of the four counts half."""
+    """Add a softmax layer that part and master net share, as in the code, where each of the four losses counts half."""
     measured: Literal["master", "shared"] = "master"
-    """Which softmax layer predicts."""
+    """The softmax layer that predicts."""
     classifier_std: float = 0.01
     """Standard deviation of the initial weights of the softmax layers."""
 
 
 @methods("tasn")
 class Tasn(Method):
-    """Attention from one network says where a second one samples; a part net teaches the master net it shares with.
+    """Sampling of the image by trilinear attention, with distillation from a part net into a master net.
 
-    The first stream gives the map that attention is computed on, the second the features of a sampled image. The
-    prediction is the master net's, on the image that keeps the structure; the part net is for training alone.
+    The first stream gives the map from which the attention is computed. The second stream gives the features of a
+    sampled image; the part net and the master net share it. The prediction is that of the master net on the
+    structure-preserved image. The part net is used in training only.
     """
 
     Options: ClassVar[type[Options]] = TasnOptions
@@ -70,133 +104,124 @@ class Tasn(Method):
     def __init__(self, backbones: list[Backbone], task: Task, options: TasnOptions, generator: torch.Generator) -> None:
         super().__init__()
         if len(backbones) != 2:
-            raise FgbenchError(f"tasn takes two streams, one for attention and one for features, not {len(backbones)}")
+            raise ArgumentError(f"tasn takes two streams, one for attention and one for features, not {len(backbones)}")
         if options.size > task.size:
-            raise FgbenchError(f"tasn samples {options.size} px from images of {task.size} px", "lower options.size")
+            raise ArgumentError(
+                f"tasn cannot sample {options.size} px from images of {task.size} px", "lower options.size"
+            )
         if options.measured == "shared" and not options.shared_head:
-            raise FgbenchError("tasn cannot measure a shared head it does not have", "set options.shared_head")
+            raise ArgumentError("tasn cannot measure a shared head without one", "set options.shared_head")
         self.options = options
         self.attention_net, self.backbone = backbones
-        looked, features = self.attention_net.channels, self.backbone.channels
+        attention_channels, features = self.attention_net.channels, self.backbone.channels
         self.dilated = (
-            nn.Sequential(_Dilated(looked, (1, 2), generator), _Dilated(looked, (1, 2, 3), generator))
+            nn.Sequential(
+                _DilatedConvolution(attention_channels, (1, 2), generator),
+                _DilatedConvolution(attention_channels, (1, 2, 3), generator),
+            )
             if options.dilations
             else nn.Identity()
         )
-        heads = {"master": features, "part": features, "attention": looked}
+        inputs = {"master": features, "part": features, "attention": attention_channels}
         if options.shared_head:
-            heads["shared"] = features
+            inputs["shared"] = features
         self.heads = nn.ModuleDict(
-            {name: linear_head(wide, task.classes, generator, options.classifier_std) for name, wide in heads.items()}
+            {
+                name: linear_head(width, task.classes, generator, options.classifier_std)
+                for name, width in inputs.items()
+            }
         )
 
-    def modules_of(self, group: str) -> list[nn.Module]:
-        """`attention` is the network that looks, `backbone` the one that both nets share."""
-        groups: dict[str, list[nn.Module]] = {
-            "classifier": [self.heads],
-            "backbone": [self.backbone],
-            "attention": [self.attention_net, self.dilated],
-        }
-        return groups[group]
+    def attend(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the trilinear attention of images (B, 3, H, W) uint8 RGB.
 
-    def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The map that is looked at (B, C, h, w) and the trilinear attention of it, which no gradient passes."""
-        features: Tensor = self.dilated(self.attention_net(_resized(images, self.options.size)))
+        Returns:
+            The feature map (B, C, h, w), and the attention maps (B, C, h, w), which block the gradient.
+        """
+        features: Tensor = self.dilated(self.attention_net(_resize(images, self.options.size)))
         attention = trilinear_attention(
             features.detach(), normalisation=self.options.normalisation, scale=self.options.scale
         )
         return features, attention
 
     def sample(self, images: Tensor, attention: Tensor, squared: bool = False) -> Tensor:
-        """Images (B, 3, H, W) uint8 sampled by maps (B, h, w): (B, 3, size, size) uint8."""
+        """Sample images (B, 3, H, W) uint8 by attention maps (B, h, w): (B, 3, size, size) uint8."""
         sampled = attention_sample(
             images.float(), attention, self.options.size, reading=self.options.reading, squared=squared
         )
         return sampled.round().clamp(0, 255).to(torch.uint8)
 
     def forward(self, images: Tensor, target: Target | None = None) -> Outputs:
-        """The part net, random in what it sees, runs only when there is a target."""
-        looked, attention = self.look(images)
-        structure = structure_map(attention, reduction=self.options.reduction)
-        features = self.backbone(self.sample(images, structure, self.options.squared))
-        name = self.options.measured
-        extra = {"master": self.heads["master"](features)}
+        """Compute the prediction of the master net; with a target, also the outputs of the part net.
+
+        Args:
+            images: (B, 3, H, W) uint8 RGB.
+            target: given in training. Its values are not used.
+        """
+        # Trilinear attention, and the structure map of all its channels.
+        attention_features, attention = self.attend(images)  # (B, C, h, w) each
+        structure = structure_map(attention, reduction=self.options.reduction)  # (B, h, w)
+        # Master net: the structure-preserved image.
+        features = self.backbone(self.sample(images, structure, self.options.squared))  # (B, D)
+        extra = {"master": self.heads["master"](features)}  # (B, classes)
         if self.options.shared_head:
             extra["shared"] = self.heads["shared"](features)
+        # Part net: the detail-preserved image of one random channel.
         if target is not None:
-            channels = random_channels(attention, torch.default_generator, unique=self.options.unique)
-            details = self.backbone(self.sample(images, detail_map(attention, channels)))
-            extra["part"] = self.heads["part"](details)
-            extra["attention"] = self.heads["attention"](looked.mean(dim=(2, 3)))
+            channels = random_channels(attention, torch.default_generator, unique=self.options.unique)  # (B,)
+            part_features = self.backbone(self.sample(images, detail_map(attention, channels)))  # (B, D)
+            extra["part"] = self.heads["part"](part_features)
+            extra["attention"] = self.heads["attention"](attention_features.mean(dim=(2, 3)))
             if self.options.shared_head:
-                extra["shared_part"] = self.heads["shared"](details)
-        return Outputs(extra[name], features, attention=self._density(structure, images.shape[-1]), extra=extra)
+                extra["shared_part"] = self.heads["shared"](part_features)
+        density = self._sampling_density(structure, images.shape[-1])  # (B, h, w)
+        return Outputs(extra[self.options.measured], features, attention=density, extra=extra)
+
+    def _sampling_density(self, structure: Tensor, size: int) -> Tensor:
+        """Count the samples in each cell of structure maps (B, h, w): the attention of the master net, (B, h, w)."""
+        coordinates = sampling_coordinates(
+            structure, self.options.size, size, size, reading=self.options.reading, squared=self.options.squared
+        )
+        rows, columns = (
+            _samples_per_cell(places, cells, size)
+            for places, cells in zip((coordinates.y, coordinates.x), structure.shape[1:], strict=True)
+        )  # (B, h), (B, w)
+        return rows[:, :, None] * columns[:, None, :]
 
     def losses(self, outputs: Outputs, target: Target) -> dict[str, Tensor]:
-        """Cross-entropies of the nets and of the attention network, and the distillation from part to master net."""
-        o, extra = self.options, outputs.extra
-        half = 0.5 if o.shared_head else 1.0
+        """Compute the cross-entropies of all softmax layers, and the distillation loss from part to master net."""
+        options, logits = self.options, outputs.extra
+        weight = 0.5 if options.shared_head else 1.0
 
         def entropy(name: str) -> Tensor:
-            return F.cross_entropy(extra[name], target.labels)
+            return F.cross_entropy(logits[name], target.labels)
 
+        soft = distillation_loss(logits["master"], logits["part"], options.temperature, detach=options.detach)
         losses = {
-            "cross_entropy": half * entropy("master"),
-            "part": half * entropy("part"),
+            "cross_entropy": weight * entropy("master"),
+            "part": weight * entropy("part"),
             "attention": entropy("attention"),
-            "distillation": o.distillation
-            * distillation_loss(extra["master"], extra["part"], o.temperature, detach=o.detach),
+            "distillation": options.distillation * soft,
         }
-        if o.shared_head:
-            losses["shared"] = half * (entropy("shared") + entropy("shared_part"))
+        if options.shared_head:
+            losses["shared"] = weight * (entropy("shared") + entropy("shared_part"))
         return losses
 
     def draw(self, images: Tensor) -> dict[str, Tensor]:
-        """What the two nets see: the image that keeps the structure, and one channel's detail."""
-        _, attention = self.look(images)
+        """Return the structure-preserved images, and the detail-preserved images of the strongest channel."""
+        _, attention = self.attend(images)
         structure = structure_map(attention, reduction=self.options.reduction)
-        strongest = attention.amax(dim=(2, 3)).argmax(dim=1)
+        strongest = attention.amax(dim=(2, 3)).argmax(dim=1)  # (B,)
         return {
             "sampled, structure": self.sample(images, structure, self.options.squared),
             "sampled, detail": self.sample(images, detail_map(attention, strongest)),
         }
 
-    def _density(self, structure: Tensor, size: int) -> Tensor:
-        """(B, h, w): how many samples fall into each cell of the map, which is where the master net looks."""
-        where = sampling_coordinates(
-            structure, self.options.size, size, size, reading=self.options.reading, squared=self.options.squared
-        )
-        rows, columns = (
-            _counts(axis, cells, size) for axis, cells in zip((where.y, where.x), structure.shape[1:], strict=True)
-        )
-        return rows[:, :, None] * columns[:, None, :]
-
-
-def _counts(places: Tensor, cells: int, size: int) -> Tensor:
-    """(B, cells): how many of the sorted places (B, n), in pixels of `size`, fall into each of the equal cells."""
-    edges = torch.arange(1, cells, device=places.device, dtype=places.dtype) * size / cells - 0.5
-    below = torch.searchsorted(places.contiguous(), edges.expand(len(places), -1).contiguous()).float()
-    whole = below.new_full((len(places), 1), places.shape[1])
-    return torch.diff(torch.cat([torch.zeros_like(whole), below, whole], dim=1), dim=1)
-
-
-def _resized(images: Tensor, size: int) -> Tensor:
-    if images.shape[-1] == size:
-        return images
-    small = F.interpolate(images.float(), size=(size, size), mode="bilinear", antialias=True, align_corners=False)
-    return small.round().clamp(0, 255).to(torch.uint8)
-
-
-class _Dilated(nn.Module):
-    """One 3 x 3 convolution applied at several dilations, the ReLUs of the results summed."""
-
-    def __init__(self, channels: int, dilations: tuple[int, ...], generator: torch.Generator) -> None:
-        super().__init__()
-        self.dilations = dilations
-        weight = torch.empty(channels, channels, 3, 3)
-        self.weight = nn.Parameter(nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape."""
-        maps = [F.relu(F.conv2d(x, self.weight, padding=d, dilation=d)) for d in self.dilations]
-        return torch.stack(maps).sum(dim=0)
+    def modules_of(self, group: str) -> list[nn.Module]:
+        """Return the modules of a group: `attention` is the attention network, `backbone` that of both nets."""
+        groups: dict[str, list[nn.Module]] = {
+            "classifier": [self.heads],
+            "backbone": [self.backbone],
+            "attention": [self.attention_net, self.dilated],
+        }
+        return groups[group]

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck
 
 from fgbench.layers.attention_sampler import attention_sample, sampling_coordinates
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 READINGS = ("paper", "code")
 
@@ -257,26 +257,26 @@ def test_half_precision_uses_the_same_coordinates(reading):
 
 def test_misuse_raises():
     images, attention = uniform(2, 3, 8, 8), uniform(2, 4, 4)
-    with pytest.raises(FgbenchError, match="one map"):
+    with pytest.raises(ArgumentError, match="one map"):
         attention_sample(images, attention[:1], 4)
     for wrong in (images[0], images.long(), images[:0]):
-        with pytest.raises(FgbenchError, match="B, C, H, W"):
+        with pytest.raises(ArgumentError, match="B, C, H, W"):
             attention_sample(wrong, attention[: len(wrong)], 4)
     for shape in ((4, 4), (2, 1, 4, 4), (2, 0, 4)):
-        with pytest.raises(FgbenchError, match="B, h, w"):
+        with pytest.raises(ArgumentError, match="B, h, w"):
             sampling_coordinates(torch.ones(shape), 4, 8, 8)
     for value in (-1e-9, float("nan"), float("inf")):
         wrong = attention.clone()
         wrong[1, 2, 3] = value
-        with pytest.raises(FgbenchError, match="finite and not negative"):
+        with pytest.raises(ArgumentError, match="finite and not negative"):
             attention_sample(images, wrong, 4)
     for numbers in ((0, 8, 8), (4, 0, 8), (4, 8, -1)):
-        with pytest.raises(FgbenchError, match="1 or more"):
+        with pytest.raises(ArgumentError, match="1 or more"):
             sampling_coordinates(attention, *numbers)
-    with pytest.raises(FgbenchError, match="1 or more"):
+    with pytest.raises(ArgumentError, match="1 or more"):
         attention_sample(images, attention, 0)
     for magnification in (0.99, float("nan")):
-        with pytest.raises(FgbenchError, match="magnification"):
+        with pytest.raises(ArgumentError, match="magnification"):
             attention_sample(images, attention, 4, reading="code", magnification=magnification)
-    with pytest.raises(FgbenchError, match="did you mean 'paper'"):
+    with pytest.raises(ArgumentError, match="did you mean 'paper'"):
         attention_sample(images, attention, 4, reading="papers")

@@ -13,7 +13,7 @@ from fgbench.layers.bilinear import (
     signed_sqrt,
     symmetric_half,
 )
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 def maps(channels, size, seed=0):
@@ -51,7 +51,7 @@ def test_symmetric_half_keeps_inner_products_and_distances():
 
 
 def test_maps_of_different_sizes_raise():
-    with pytest.raises(FgbenchError, match="align_maps"):
+    with pytest.raises(ArgumentError, match="align_maps"):
         bilinear_pool(maps(3, 4), maps(3, 5))
 
 
@@ -151,7 +151,7 @@ def test_pyramid_cells_equal_adaptive_pooling():
 def test_pyramid_gradient_and_misuse():
     a, b = (torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True) for _ in range(2))
     assert gradcheck(lambda a, b: bilinear_pyramid(a, b, bilinear_pool, (1, 2)), (a, b))
-    with pytest.raises(FgbenchError, match=r"levels \(1, 4\) needs larger maps than 3 x 3"):
+    with pytest.raises(ArgumentError, match=r"levels \(1, 4\) needs larger maps than 3 x 3"):
         bilinear_pyramid(a, b, bilinear_pool, (1, 4))
-    with pytest.raises(FgbenchError, match="align_maps"):
+    with pytest.raises(ArgumentError, match="align_maps"):
         bilinear_pyramid(a, b[..., :2], bilinear_pool, (1,))

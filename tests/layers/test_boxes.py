@@ -5,7 +5,7 @@ import torch
 from fgbench.datasets.bird_parts import BODY, HEAD
 from fgbench.layers.boxes import crop_boxes, keypoint_boxes
 from fgbench.metrics.parts import part_boxes
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 NAMES = tuple(sorted(HEAD | BODY))
 
@@ -142,5 +142,5 @@ def test_images_that_are_not_square():
 
 @pytest.mark.parametrize(("images", "boxes"), [((3, 8, 8), (3, 4)), ((2, 3, 8, 8), (3, 4)), ((2, 3, 8, 8), (2, 5))])
 def test_shapes_that_do_not_fit_raise(images, boxes):
-    with pytest.raises(FgbenchError, match="do not fit images"):
+    with pytest.raises(ArgumentError, match="do not fit images"):
         crop_boxes(pictures(*images), torch.zeros(boxes), 4, 0.0)

@@ -7,7 +7,7 @@ from fgbench.backbones import load_backbone
 from fgbench.layers.bilinear import bilinear_pool
 from fgbench.layers.compact_bilinear import RandomMaclaurin, TensorSketch, build_projection
 from fgbench.methods import Task, methods
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 from fgbench.util.numeric.seeding import generator
 
 KINDS = ("tensor_sketch", "random_maclaurin")
@@ -143,15 +143,15 @@ def test_single_precision_on_maps_of_realistic_size(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_misuse_raises(kind):
-    with pytest.raises(FgbenchError, match="to 0 dimensions"):
+    with pytest.raises(ArgumentError, match="to 0 dimensions"):
         build_layer(kind, dims=0)
-    with pytest.raises(FgbenchError, match=r"\(5, 0\) channels"):
+    with pytest.raises(ArgumentError, match=r"\(5, 0\) channels"):
         build_layer(kind, channels=(5, 0))
     layer = build_layer(kind)
     for call in (layer, layer.at_each_location):
-        with pytest.raises(FgbenchError, match=r"of \(5, 6\) channels, not 6 and 5"):
+        with pytest.raises(ArgumentError, match=r"of \(5, 6\) channels, not 6 and 5"):
             call(maps(6), maps(5))
-        with pytest.raises(FgbenchError, match="align_maps"):
+        with pytest.raises(ArgumentError, match="align_maps"):
             call(maps(5), maps(6, (4, 3)))
 
 

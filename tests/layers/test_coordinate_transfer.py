@@ -6,7 +6,7 @@ from torch.autograd import gradcheck
 
 from fgbench.layers.coordinate_transfer import coordinate_transfer
 from fgbench.layers.grid import Grid
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 GRID = Grid(offset=4.0, stride=8.0)
 
@@ -143,5 +143,5 @@ def test_half_precision_stays_half_precision():
     ],
 )
 def test_misuse_raises(features, points, size, pool, message):
-    with pytest.raises(FgbenchError, match=message):
+    with pytest.raises(ArgumentError, match=message):
         coordinate_transfer(features, points, GRID, size, pool)

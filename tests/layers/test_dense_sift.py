@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fgbench.layers.dense_sift import dense_sift, dense_sift_grid
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 def picture(height=30, width=33, seed=0):
@@ -91,5 +91,5 @@ def test_unit_length_and_batches():
 
 
 def test_small_images_raise():
-    with pytest.raises(FgbenchError, match="more than 24 px"):
+    with pytest.raises(ArgumentError, match="more than 24 px"):
         dense_sift(torch.rand(1, 24, 60))

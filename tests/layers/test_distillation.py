@@ -5,7 +5,7 @@ import torch
 from torch.autograd import gradcheck
 
 from fgbench.layers.distillation import distillation_loss
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 def logits(batch=3, classes=5, seed=0):
@@ -72,8 +72,8 @@ def test_misuse_raises():
         (logits()[0], logits()[0]),
         (logits(0), logits(0)),
     ):
-        with pytest.raises(FgbenchError, match="same images and the same classes"):
+        with pytest.raises(ArgumentError, match="same images and the same classes"):
             distillation_loss(student, teacher, 10.0, detach=False)
     for temperature in (0.0, -1.0, float("nan")):
-        with pytest.raises(FgbenchError, match="above 0"):
+        with pytest.raises(ArgumentError, match="above 0"):
             distillation_loss(logits(), logits(), temperature, detach=False)

@@ -8,7 +8,7 @@ from sklearn.mixture import GaussianMixture
 
 from fgbench.layers.fisher_vector import fisher_vector
 from fgbench.layers.gmm import Gmm
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 def mixture(k=3, d=4, shift=0.0):
@@ -92,7 +92,7 @@ def test_float32_is_accurate_at_realistic_size():
 
 
 def test_wrong_dimension_or_no_descriptor_raises():
-    with pytest.raises(FgbenchError, match="mixture of"):
+    with pytest.raises(ArgumentError, match="mixture of"):
         fisher_vector(points(d=5), mixture())
-    with pytest.raises(FgbenchError):
+    with pytest.raises(ArgumentError):
         fisher_vector(points(n=0), mixture())

@@ -8,7 +8,7 @@ from torch.autograd import gradcheck
 from fgbench.layers.glimpse_lstm import glimpse_lstm
 from fgbench.layers.location_attention import LocationSoftmax
 from fgbench.layers.spatial_lstm import SpatialLstm
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 OPTIONS = list(product(("printed", "both"), ("tanh(c*o)", "o*tanh(c)"), (False, True)))
 SIZES = [(1, 1), (1, 5), (5, 1), (3, 4), (4, 2), (3, 3)]
@@ -188,12 +188,12 @@ def test_one_hot_softmax_stays_finite():
 def test_layers_that_do_not_fit_raise(x, grid):
     """Wrong channels; a larger grid; transposed grids; as many locations in other rows and columns."""
     lstm, locations = layers(grid)
-    with pytest.raises(FgbenchError, match=r"LSTM of 3 inputs .* over 3 x 4 locations"):
+    with pytest.raises(ArgumentError, match=r"LSTM of 3 inputs .* over 3 x 4 locations"):
         glimpse_lstm(random(*x), lstm, locations, random(2, 4), random(2, 4))
 
 
 def test_softmax_of_another_state_size_raises():
     lstm, _ = layers((3, 4))
     _, locations = layers((3, 4), hidden=5)
-    with pytest.raises(FgbenchError, match="softmax of 5 channels"):
+    with pytest.raises(ArgumentError, match="softmax of 5 channels"):
         glimpse_lstm(random(2, 3, 3, 4), lstm, locations, random(2, 4), random(2, 4))

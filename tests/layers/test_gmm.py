@@ -7,7 +7,7 @@ from sklearn.mixture import GaussianMixture
 
 from fgbench.layers import gmm as module
 from fgbench.layers.gmm import Gmm, fit_gmm
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 def blobs(n=900, shift=0.0, seed=0):
@@ -68,9 +68,9 @@ def test_repeated_points_keep_variances_above_the_floor():
 
 
 def test_misuse_raises():
-    with pytest.raises(FgbenchError, match="too few for a mixture"):
+    with pytest.raises(ArgumentError, match="too few for a mixture"):
         fit_gmm(torch.zeros(2, 3), 3, generator=rng())
-    with pytest.raises(FgbenchError, match="not finite"):
+    with pytest.raises(ArgumentError, match="not finite"):
         fit_gmm(torch.full((9, 3), torch.nan), 3, generator=rng())
 
 

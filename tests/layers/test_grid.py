@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fgbench.layers.grid import Grid
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 def test_nearest_cell_has_the_closest_centre():
@@ -15,5 +15,5 @@ def test_nearest_cell_has_the_closest_centre():
 
 @pytest.mark.parametrize(("offset", "stride"), [(0, 0), (0, -1), (math.nan, 1), (0, math.inf)])
 def test_invalid_offset_or_stride_raises(offset, stride):
-    with pytest.raises(FgbenchError, match="a finite offset and a stride above 0"):
+    with pytest.raises(ArgumentError, match="a finite offset and a stride above 0"):
         Grid(offset, stride)

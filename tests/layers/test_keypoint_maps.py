@@ -7,7 +7,7 @@ from torch.autograd import gradcheck
 from fgbench.layers.grid import Grid
 from fgbench.layers.keypoint_maps import decode_keypoints, encode_keypoints, keypoint_loss
 from fgbench.metrics.keypoints import mean_pck
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 GRID = Grid(offset=7.5, stride=32.0)
 HEIGHT, WIDTH = 4, 6
@@ -85,7 +85,7 @@ def test_integer_keypoints():
     ],
 )
 def test_wrong_keypoints_raise(points, size, message):
-    with pytest.raises(FgbenchError, match=message):
+    with pytest.raises(ArgumentError, match=message):
         encode_keypoints(points, GRID, *size)
 
 
@@ -120,7 +120,7 @@ def test_loss_of_half_precision_does_not_overflow():
     ("logits", "target"), [((2, 3, 4, 4), (2, 3, 4, 5)), ((2, 3, 4), (2, 3, 4)), ((0, 3, 4, 4),) * 2]
 )
 def test_loss_of_maps_that_do_not_fit_raises(logits, target):
-    with pytest.raises(FgbenchError, match="do not fit target maps"):
+    with pytest.raises(ArgumentError, match="do not fit target maps"):
         keypoint_loss(torch.zeros(logits), torch.zeros(target))
 
 
@@ -201,7 +201,7 @@ def test_bfloat16_scores_give_exact_centres():
 def test_scores_that_are_not_finite_raise(mode, value):
     logits = torch.zeros(2, 3, 4, 4)
     logits[1, 2, 3, 0] = value
-    with pytest.raises(FgbenchError, match="scores of image 1 are not finite"):
+    with pytest.raises(ArgumentError, match="scores of image 1 are not finite"):
         decode_keypoints(logits, GRID, mode)
 
 
@@ -214,7 +214,7 @@ def test_scores_that_are_not_finite_raise(mode, value):
     ],
 )
 def test_wrong_scores_or_modes_raise(shape, mode, message):
-    with pytest.raises(FgbenchError, match=message):
+    with pytest.raises(ArgumentError, match=message):
         decode_keypoints(torch.zeros(shape), GRID, mode)
 
 

@@ -5,7 +5,7 @@ import torch
 from torch.autograd import gradcheck
 
 from fgbench.layers.location_attention import LocationSoftmax, attention_penalty, printed_expectation
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 def random(*shape, seed=0, scale=1.0):
@@ -59,9 +59,9 @@ def test_softmax_weights_come_from_the_generator_alone():
 
 
 def test_wrong_shapes_raise():
-    with pytest.raises(FgbenchError, match=r"\(2, 5\), not \(B, 3\)"):
+    with pytest.raises(ArgumentError, match=r"\(2, 5\), not \(B, 3\)"):
         softmax()(random(2, 5))
-    with pytest.raises(FgbenchError, match="do not fit"):
+    with pytest.raises(ArgumentError, match="do not fit"):
         printed_expectation(random(2, 3, 4, 5), random(2, 5, 4))
 
 

@@ -4,7 +4,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from fgbench.layers.pca import fit_pca
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 def points():
@@ -25,7 +25,7 @@ def test_largest_entry_of_each_direction_is_positive():
 
 
 def test_misuse_raises():
-    with pytest.raises(FgbenchError, match="4 dimensions"):
+    with pytest.raises(ArgumentError, match="4 dimensions"):
         fit_pca(points(), 4)
-    with pytest.raises(FgbenchError, match="not finite"):
+    with pytest.raises(ArgumentError, match="not finite"):
         fit_pca(torch.full((9, 3), torch.nan), 2)

@@ -5,7 +5,7 @@ import torch
 from torch.autograd import gradcheck
 
 from fgbench.layers.spatial_lstm import SpatialLstm, causal_neighbourhood
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 OPTIONS = list(product(("printed", "both"), ("tanh(c*o)", "o*tanh(c)"), (False, True)))
 GATE_ORDER = ("f_l", "i", "o", "g", "f_r")
@@ -209,19 +209,19 @@ def test_printed_gates_have_fewer_weights():
 
 def test_misuse_raises():
     lstm = layer()
-    with pytest.raises(FgbenchError, match=r"\(2, 5, 3, 4\), not \(B, 3, H, W\)"):
+    with pytest.raises(ArgumentError, match=r"\(2, 5, 3, 4\), not \(B, 3, H, W\)"):
         lstm(random(2, 5, 3, 4))
-    with pytest.raises(FgbenchError, match=r"not \(B, 3, H, W\)"):
+    with pytest.raises(ArgumentError, match=r"not \(B, 3, H, W\)"):
         lstm(random(2, 3, 4))
-    with pytest.raises(FgbenchError, match=r"not \(B, 3, H, W\)"):
+    with pytest.raises(ArgumentError, match=r"not \(B, 3, H, W\)"):
         lstm(random(2, 3, 0, 4))
-    with pytest.raises(FgbenchError, match=r"h0 has the shape \(2, 5\), not \(B, hidden\) = \(2, 4\)"):
+    with pytest.raises(ArgumentError, match=r"h0 has the shape \(2, 5\), not \(B, hidden\) = \(2, 4\)"):
         lstm(random(2, 3, 3, 4), random(2, 5))
-    with pytest.raises(FgbenchError, match=r"c0 has the shape \(1, 4\)"):
+    with pytest.raises(ArgumentError, match=r"c0 has the shape \(1, 4\)"):
         lstm(random(2, 3, 3, 4), None, random(1, 4))
-    with pytest.raises(FgbenchError, match="did you mean 'printed'"):
+    with pytest.raises(ArgumentError, match="did you mean 'printed'"):
         layer(gates="print")
-    with pytest.raises(FgbenchError, match="unknown output"):
+    with pytest.raises(ArgumentError, match="unknown output"):
         layer(output="tanh(c)")
 
 

@@ -5,7 +5,7 @@ import torch
 from torch.autograd import gradcheck
 
 from fgbench.layers.trilinear import CODE_SCALE, detail_map, random_channels, structure_map, trilinear_attention
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 def maps(*shape, seed=0):
@@ -160,18 +160,18 @@ def test_unique_channels_are_uniform_without_duplicates():
 
 
 def test_misuse_raises():
-    with pytest.raises(FgbenchError, match="did you mean 'spatial'"):
+    with pytest.raises(ArgumentError, match="did you mean 'spatial'"):
         trilinear_attention(maps(1, 2, 3, 3), normalisation="spacial")
-    with pytest.raises(FgbenchError, match="did you mean 'unique_sum'"):
+    with pytest.raises(ArgumentError, match="did you mean 'unique_sum'"):
         structure_map(maps(1, 2, 3, 3), reduction="unique")
-    with pytest.raises(FgbenchError, match="random_channels"):
+    with pytest.raises(ArgumentError, match="random_channels"):
         detail_map(maps(2, 2, 3, 3), torch.tensor([1]))
     for wrong in (maps(2, 3, 3), maps(1, 2, 0, 3), maps(0, 2, 3, 3)):
-        with pytest.raises(FgbenchError, match="B, C, H, W"):
+        with pytest.raises(ArgumentError, match="B, C, H, W"):
             trilinear_attention(wrong)
-        with pytest.raises(FgbenchError, match="B, C, H, W"):
+        with pytest.raises(ArgumentError, match="B, C, H, W"):
             structure_map(wrong)
-        with pytest.raises(FgbenchError, match="B, C, H, W"):
+        with pytest.raises(ArgumentError, match="B, C, H, W"):
             detail_map(wrong, None)
-        with pytest.raises(FgbenchError, match="B, C, H, W"):
+        with pytest.raises(ArgumentError, match="B, C, H, W"):
             random_channels(wrong, torch.Generator())

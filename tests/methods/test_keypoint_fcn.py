@@ -12,10 +12,10 @@ from fgbench.layers.coordinate_transfer import coordinate_transfer
 from fgbench.layers.grid import Grid
 from fgbench.layers.keypoint_maps import decode_keypoints, encode_keypoints, keypoint_loss
 from fgbench.methods.localizer import Localizer
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
-def made(streams=2, **options):
+def build_small(streams=2, **options):
     return build("keypoint_fcn", [small(6), small(5, seed=1)][:streams], **options)
 
 
@@ -25,7 +25,7 @@ def plant(method, **options):
 
 
 def dense(seed=0, same=True):
-    """A VGG-16 in miniature: maps of stride 16 with 512 channels, and fc7 of stride 32 with 10."""
+    """A small VGG-16: maps of stride 16 with 512 channels, and fc7 of stride 32 with 10 channels."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         maps = nn.Sequential(nn.Conv2d(3, 512, 16, 16), nn.ReLU())
@@ -34,40 +34,40 @@ def dense(seed=0, same=True):
 
 
 @pytest.mark.parametrize("pool", ["mean", "max"])
-def test_pools_at_true_keypoints_in_training_and_at_found_ones_in_test(pool):
-    method = plant(made(pool=pool))
+def test_pools_at_true_keypoints_in_training_and_at_predicted_ones_in_testing(pool):
+    method = plant(build_small(pool=pool))
     maps, grid = method.own(images()), Grid(2.0, 4.0)
     assert method.grid == grid
-    found = torch.tensor([[[2.0 + 4 * column, 2 + 4 * row] for row, column in CELLS]]).expand(3, -1, -1)
-    given = target()
-    for out, points in ((method(images()), found), (method(images(), given), given.keypoints)):
+    predicted = torch.tensor([[[2.0 + 4 * column, 2 + 4 * row] for row, column in CELLS]]).expand(3, -1, -1)
+    truth = target()
+    for out, points in ((method(images()), predicted), (method(images(), truth), truth.keypoints)):
         expected = l2_normalize(coordinate_transfer(maps, points, grid, 3, pool))
         assert torch.equal(out.embedding, expected)
         assert torch.equal(out.logits, method.classifier(expected))
-        assert torch.equal(out.keypoints[..., :2], found)
+        assert torch.equal(out.keypoints[..., :2], predicted)
         assert torch.allclose(out.keypoints[..., 2], torch.tensor(4.0).sigmoid())
 
 
 def test_invisible_keypoints_are_pooled_as_zeros():
-    method, given = made(), target()
-    given.keypoints[0, 2, 2] = 0
-    given.keypoints[1, [0, 5], 2] = 0
-    rows = method(images(), given).embedding.view(3, 6, 5)
+    method, truth = build_small(), target()
+    truth.keypoints[0, 2, 2] = 0
+    truth.keypoints[1, [0, 5], 2] = 0
+    rows = method(images(), truth).embedding.view(3, 6, 5)
     hidden = rows.abs().sum(dim=2) == 0
     assert hidden.nonzero().tolist() == [[0, 2], [1, 0], [1, 5]]
-    # In test, what the localiser takes for hidden.
+    # In testing, keypoints below the threshold are invisible.
     method = plant(build("keypoint_fcn", [small(6), small(5, seed=1)], names=("back", "belly", "tail", "breast", "wing",
                          "eye")), tops=(4.0, -8, 4, 4, 4, -8))  # fmt: skip
     assert (method(images()).embedding.view(3, 6, 5).abs().sum(dim=2) == 0)[0].tolist() == [0, 1, 0, 0, 0, 1]
 
 
 @pytest.mark.parametrize(
-    ("holistic", "more"), [("none", 0), ("fc7", 5), ("full", 25), ("tensor_sketch", 9), ("random_maclaurin", 9)]
+    ("holistic", "extra_dims"), [("none", 0), ("fc7", 5), ("full", 25), ("tensor_sketch", 9), ("random_maclaurin", 9)]
 )
-def test_the_width_of_each_description_of_the_whole_image(holistic, more):
-    method = made(holistic=holistic, dims=9)
+def test_descriptor_of_the_whole_image(holistic, extra_dims):
+    method = build_small(holistic=holistic, dims=9)
     out = method(images(), target())
-    assert out.embedding.shape == (3, 6 * 5 + more)
+    assert out.embedding.shape == (3, 6 * 5 + extra_dims)
     assert out.logits.shape == (3, 4)
     maps = method.own(images())
     whole = out.embedding[:, 30:]
@@ -79,8 +79,8 @@ def test_the_width_of_each_description_of_the_whole_image(holistic, more):
         assert torch.allclose(whole, l2_normalize(signed_sqrt(method.pool(maps, maps))), atol=1e-6)
 
 
-def test_one_stream_is_one_network_for_both():
-    method = made(streams=1)
+def test_one_stream_is_used_for_both_networks():
+    method = build_small(streams=1)
     assert method.own is None
     assert method.modules_of("backbone") == method.modules_of("localizer") == [method.localizer.backbone]
     maps = method.localizer.backbone(images())
@@ -94,116 +94,119 @@ def test_one_stream_is_one_network_for_both():
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_one_dense_network_is_pooled_on_the_grid_of_fc7(same):
-    """Both the scores and the features are of fc7, 32 px apart."""
+def test_one_dense_network_pools_fc7(same):
+    """Scores and features both come from fc7, at stride 32."""
     backbone = dense(same=same)
     method = build("keypoint_fcn", [backbone], px=224, holistic="full")
-    given = target(size=224)
+    truth = target(size=224)
     assert method.grid == Grid(16.0 if same else 112.0, 32.0)
     top = backbone(images(size=224))
-    out = method(images(size=224), given)
-    expected = l2_normalize(coordinate_transfer(top, given.keypoints, method.grid, 3))
+    out = method(images(size=224), truth)
+    expected = l2_normalize(coordinate_transfer(top, truth.keypoints, method.grid, 3))
     assert torch.equal(out.embedding[:, :60], expected)
     assert torch.allclose(out.embedding[:, 60:], l2_normalize(signed_sqrt(bilinear_pool(top, top))), atol=1e-6)
 
 
 def test_two_dense_networks_score_on_fc7_and_pool_the_last_map():
-    where, what = dense(), dense(1)
-    method = build("keypoint_fcn", [where, what], px=224, holistic="fc7")
-    given = target(size=224)
+    localization, classification = dense(), dense(1)
+    method = build("keypoint_fcn", [localization, classification], px=224, holistic="fc7")
+    truth = target(size=224)
     assert method.localizer.grid == Grid(16.0, 32.0)
-    maps, top = what.with_map(images(size=224))
+    maps, top = classification.with_map(images(size=224))
     assert method.grid == Grid(8.0, 16.0)
     assert maps.shape == (3, 512, 14, 14)
-    out = method(images(size=224), given)
-    pooled = l2_normalize(coordinate_transfer(maps, given.keypoints, Grid(8.0, 16.0), 3))
+    out = method(images(size=224), truth)
+    pooled = l2_normalize(coordinate_transfer(maps, truth.keypoints, Grid(8.0, 16.0), 3))
     assert torch.allclose(out.embedding, torch.cat([pooled, l2_normalize(top.mean(dim=(2, 3)))], dim=1), atol=1e-6)
-    assert torch.allclose(out.extra["scores"], method.localizer.score(where(images(size=224))), atol=1e-5)
+    assert torch.allclose(out.extra["scores"], method.localizer.score(localization(images(size=224))), atol=1e-5)
 
 
 @pytest.mark.parametrize("streams", [1, 2])
-def test_the_head_on_the_trunk_is_the_whole(streams):
-    method = made(streams=streams, holistic="full")
+def test_trunk_then_head_equals_forward(streams):
+    method = build_small(streams=streams, holistic="full")
     flat = method.trunk(images())
     assert flat.dim() == 2
-    for given in (None, target()):
-        parted, whole = method.head(flat, given), method(images(), given)
-        for one, other in zip(parted[:3], whole[:3], strict=True):
+    for truth in (None, target()):
+        split, whole = method.head(flat, truth), method(images(), truth)
+        for one, other in zip(split[:3], whole[:3], strict=True):
             assert torch.equal(one, other)
-        assert torch.equal(parted.extra["scores"], whole.extra["scores"])
+        assert torch.equal(split.extra["scores"], whole.extra["scores"])
 
 
-def test_hidden_keypoints_have_no_confidence_but_three_of_head_and_of_body_stay():
-    """In order of confidence: 0.99, then all below the threshold."""
+def test_three_keypoints_of_head_and_body_are_always_visible():
+    """One keypoint has a confidence of 0.99, all others are below the threshold."""
     tops = (5.0, -3.0, -4.0, -5.0, -6.0, -7.0, -8.0)
     names = ("throat", "beak", "crown", "nape", "back", "belly", "tail")
     method = build("keypoint_fcn", [small(6)], names=names)
     scores = torch.full((2, 7, 8, 8), -20.0)
     for keypoint, top in enumerate(tops):
         scores[:, keypoint, keypoint, 3] = top
-    found = method.localizer.find_keypoints(scores)
+    predicted = method.localizer.find_keypoints(scores)
     sure = torch.tensor(tops).sigmoid()
-    # Of the head throat, beak and crown; of the body throat, back and belly.
+    # The visible ones are throat, beak and crown of the head, and throat, back and belly of the body.
     expected = sure * torch.tensor([1.0, 1, 1, 0, 1, 1, 0])
-    assert torch.allclose(found[..., 2], expected.expand(2, -1))
-    assert torch.equal(found[..., :2], decode_keypoints(scores, Grid(2.0, 4.0), "argmax")[..., :2])
+    assert torch.allclose(predicted[..., 2], expected.expand(2, -1))
+    assert torch.equal(predicted[..., :2], decode_keypoints(scores, Grid(2.0, 4.0), "argmax")[..., :2])
 
 
-def test_the_threshold_decides_beyond_the_three():
+def test_threshold_decides_about_the_other_keypoints():
     names = ("back", "belly", "tail", "breast", "left leg")
     logits = torch.tensor([3.0, 2.0, 1.0, 0.1, -0.1])
-    for visible, shown in ((0.5, 4), (0.9, 3), (0.0, 5), (1.0, 3)):
+    for visible, count in ((0.5, 4), (0.9, 3), (0.0, 5), (1.0, 3)):
         localizer = Localizer(small(), names, 32, "argmax", visible, torch.Generator())
         scores = torch.full((1, 5, 8, 8), -20.0)
         scores[0, :, 2, 2] = logits
-        assert (localizer.find_keypoints(scores)[0, :, 2] > 0).tolist() == [k < shown for k in range(5)]
+        assert (localizer.find_keypoints(scores)[0, :, 2] > 0).tolist() == [k < count for k in range(5)]
 
 
-def test_three_stay_visible_where_the_sigmoid_underflows():
-    method = made()
+def test_three_keypoints_are_visible_if_the_sigmoid_underflows():
+    method = build_small()
     assert (method.localizer.find_keypoints(torch.full((1, 6, 8, 8), -200.0))[..., 2] > 0).all()
 
 
-def test_refined_reads_between_cells_and_argmax_does_not():
+def test_refined_interpolates_between_cells():
     scores = torch.full((1, 6, 8, 8), -9.0)
     scores[:, :, 3, 3], scores[:, :, 3, 4] = 2.0, 1.5
-    coarse, fine = (made(mode=mode).localizer.find_keypoints(scores)[0, 0] for mode in ("argmax", "refined"))
+    coarse, fine = (build_small(mode=mode).localizer.find_keypoints(scores)[0, 0] for mode in ("argmax", "refined"))
     assert coarse[:2].tolist() == [14.0, 14.0]
     assert coarse[0] + 0.5 < fine[0] < coarse[0] + 2
     assert abs(fine[1] - coarse[1]) < 0.1
 
 
-def test_losses_are_those_of_keypoints_and_classes():
-    method, given = made(), target()
-    given.keypoints[1, 3, 2] = 0
-    out = method(images(), given)
-    losses = method.losses(out, given)
+def test_losses():
+    method, truth = build_small(), target()
+    truth.keypoints[1, 3, 2] = 0
+    out = method(images(), truth)
+    losses = method.losses(out, truth)
     assert tuple(losses) == method.LOSSES
-    maps = encode_keypoints(given.keypoints, Grid(2.0, 4.0), 8, 8)
+    maps = encode_keypoints(truth.keypoints, Grid(2.0, 4.0), 8, 8)
     assert maps.sum() == 17
     assert torch.equal(losses["keypoints"], keypoint_loss(out.extra["scores"], maps))
-    assert torch.equal(losses["cross_entropy"], cross_entropy(out.logits, given.labels))
+    assert torch.equal(losses["cross_entropy"], cross_entropy(out.logits, truth.labels))
     scores = method.localizer.score(method.localizer.backbone(images()))
     assert torch.allclose(out.extra["scores"], scores, atol=1e-5)
 
 
-def test_each_loss_reaches_its_own_network():
-    method = made()
+def test_each_loss_trains_its_own_network():
+    method = build_small()
     nn.init.normal_(method.classifier.weight)
     losses = method.losses(method(images(), target()), target())
-    looking, own = [*method.localizer.parameters()], [*method.own.parameters(), method.classifier.weight]
-    assert all(grads(losses["keypoints"], looking))
-    assert not any(grads(losses["keypoints"], own))
-    assert all(grads(losses["cross_entropy"], own))
-    assert not any(grads(losses["cross_entropy"], looking))
+    localization, classification = (
+        [*method.localizer.parameters()],
+        [*method.own.parameters(), method.classifier.weight],
+    )
+    assert all(grads(losses["keypoints"], localization))
+    assert not any(grads(losses["keypoints"], classification))
+    assert all(grads(losses["cross_entropy"], classification))
+    assert not any(grads(losses["cross_entropy"], localization))
 
 
 def test_groups_cover_every_parameter_once():
-    covers_all_parameters_once(made(holistic="tensor_sketch"))
+    covers_all_parameters_once(build_small(holistic="tensor_sketch"))
 
 
 def test_half_precision_trains():
-    method = made(holistic="full")
+    method = build_small(holistic="full")
     with torch.autocast("cpu", torch.bfloat16):
         loss = sum(method.losses(method(images(), target()), target()).values())
     loss.backward()
@@ -211,10 +214,10 @@ def test_half_precision_trains():
     assert method(images()).keypoints.dtype == torch.float32
 
 
-def test_misuse_is_told():
-    assert type(made()).NEEDS == ("parts",)
-    with pytest.raises(FgbenchError, match="images with keypoints"):
+def test_misuse_raises():
+    assert type(build_small()).NEEDS == ("parts",)
+    with pytest.raises(ArgumentError, match="images with keypoints"):
         build("keypoint_fcn", [small()], names=())
-    with pytest.raises(FgbenchError, match="one or two streams"):
+    with pytest.raises(ArgumentError, match="one or two streams"):
         build("keypoint_fcn", [small(seed=k) for k in range(3)])
     assert len(NAMES) == 6

@@ -1,7 +1,8 @@
-"""Every method learns what is there to be learnt, and nothing where there is nothing.
+"""Every method learns classes from informative labels, and learns nothing from shuffled labels.
 
-Images of 32 px with six spots, at three keypoints of a head and three of a body. Each keypoint has a colour of its own;
-that of three of them is one of two, which makes eight classes. No one keypoint tells a class, and no place does.
+The images have 32 px and six spots, at three keypoints of a head and three of a body. Each keypoint has its own colour.
+Three keypoints have one of two colours each, which makes eight classes. Neither a single keypoint nor a position
+determines the class.
 """
 
 import numpy as np
@@ -30,10 +31,10 @@ NAMED = ["spatial_lstm", "tasn", "keypoint_fcn", "keypoint_fcn of one stream", "
 HEAD, BODY = ((0, 0), (7, 0), (4, 7)), ((0, 0), (9, 1), (3, 9))
 
 
-def birds(each, seed):
-    """(N, 32, 32, 3) uint8, labels (N,) and keypoints (N, 6, 3), as many of every class."""
+def draw_birds(per_class, seed):
+    """Draw images (N, 32, 32, 3) uint8, labels (N,) and keypoints (N, 6, 3), the same number of every class."""
     draw = np.random.default_rng(seed)
-    labels = np.repeat(np.arange(CLASSES), each)
+    labels = np.repeat(np.arange(CLASSES), per_class)
     pixels = draw.normal(110, 12, (len(labels), SIZE, SIZE, 3))
     keypoints = np.ones((len(labels), len(NAMES), 3))
     for n, label in enumerate(labels):
@@ -56,8 +57,8 @@ def stage(*groups, epochs):
     )  # fmt: skip
 
 
-def made(name):
-    """The method and its stage; backbones of 4 px a cell, from random weights."""
+def build_method(name):
+    """Build the method and its training stage; the backbones have random weights and cells of 4 px."""
     if name == "spatial_lstm":
         options = {"dims": 32, "hidden": 16, "dropout": 0.1, "classifier_std": 0.01}
         backbones = [small(16), small(12, seed=1)]
@@ -77,15 +78,15 @@ def made(name):
     return method, stage(*method.HEAD, *method.TRUNK, epochs=16 if len(backbones) == 1 else 7)
 
 
-def learnt(name, folder, shuffled=False):
-    """Outputs for held-out images, their labels and their keypoints, after training."""
-    pixels, labels, keypoints = birds(16, seed=0)
+def train_and_predict(name, folder, shuffled=False):
+    """Train, then return the outputs for held-out images, their labels and their keypoints."""
+    pixels, labels, keypoints = draw_birds(16, seed=0)
     if shuffled:
         labels = np.random.default_rng(1).permutation(labels)
-    method, how = made(name)
+    method, training = build_method(name)
     data = TrainData(pixels, labels, Pipeline.parse(f"resize({SIZE})"), keypoints, NAMES)
-    train(method, data, [("all", how)], seed=0, engine=Engine(), work=folder)
-    pixels, labels, keypoints = birds(10, seed=2)
+    train(method, data, [("all", training)], seed=0, engine=Engine(), work=folder)
+    pixels, labels, keypoints = draw_birds(10, seed=2)
     with torch.inference_mode():
         out = method.eval().predict(torch.from_numpy(pixels).permute(0, 3, 1, 2))
     return out, labels, keypoints
@@ -93,7 +94,7 @@ def learnt(name, folder, shuffled=False):
 
 @pytest.mark.parametrize("name", NAMED)
 def test_learns_the_classes_and_finds_the_keypoints(name, tmp_path):
-    out, labels, keypoints = learnt(name, tmp_path)
+    out, labels, keypoints = train_and_predict(name, tmp_path)
     assert (out.logits.argmax(1).numpy() == labels).mean() > 0.6
     if out.keypoints is not None:
         whole = np.tile([0.0, 0, SIZE, SIZE], (len(labels), 1))
@@ -102,12 +103,12 @@ def test_learns_the_classes_and_finds_the_keypoints(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_learns_no_classes_from_labels_that_mean_nothing(name, tmp_path):
-    """The images of a class are much alike, so that they may all be right by chance: what counts is the classes.
+def test_learns_no_classes_from_shuffled_labels(name, tmp_path):
+    """Images of a class are similar, so that all of them can be right by chance: the test counts classes.
 
-    More than half of a class right is then as likely as one in eight at most; so many classes are one in a thousand.
+    More than half of a class is right with a probability of at most 1/8. The limit is the 0.1 % quantile.
     """
-    out, labels, _ = learnt(name, tmp_path, shuffled=True)
+    out, labels, _ = train_and_predict(name, tmp_path, shuffled=True)
     right = out.logits.argmax(1).numpy() == labels
     classes = sum(right[labels == label].mean() > 0.5 for label in range(CLASSES))
     assert classes <= binom.isf(1e-3, CLASSES, 1 / CLASSES)

@@ -5,28 +5,28 @@ from fgbench.backbones import load_backbone
 from fgbench.layers.bilinear import align_maps, bilinear_pool, l2_normalize, signed_sqrt
 from fgbench.methods import methods, options_of
 from fgbench.methods.base import FitContext, Target, Task, parameters_of
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError, FgbenchError
 from fgbench.util.numeric.seeding import generator
 
 
 def build(name, streams, **options):
-    kind = methods[name]
+    method = methods[name]
     loaded = {stream: load_backbone(*stream.split(":"), pretrained=False) for stream in streams}
-    return kind([loaded[s] for s in streams], Task(4, 64), kind.Options(**options), generator(0, "w")).eval()
+    return method([loaded[s] for s in streams], Task(4, 64), method.Options(**options), generator(0, "w")).eval()
 
 
 def images(n=3, size=64):
     return torch.randint(0, 256, (n, 3, size, size), dtype=torch.uint8, generator=generator(1, "images"))
 
 
-def fitted(name, streams, **options):
+def build_fitted(name, streams, **options):
     method = build(name, streams, **options)
     with torch.inference_mode():
         method.fit(lambda: iter([images(), images(2)]), FitContext(5, generator(0, "fit"), lambda what: None))
     return method
 
 
-def test_symmetric_streams_share_one_network_and_asymmetric_ones_do_not():
+def test_equal_streams_are_one_network():
     symmetric, asymmetric = build("bcnn", ["tiny_d:conv"] * 2), build("bcnn", ["tiny_d:conv", "tiny_m:conv"])
     assert len(symmetric.streams) == 1
     assert len(asymmetric.streams) == 2
@@ -35,7 +35,7 @@ def test_symmetric_streams_share_one_network_and_asymmetric_ones_do_not():
     assert asymmetric.embed(images()).shape == (3, 64 * 48)
 
 
-def test_bcnn_descriptor_is_pooled_rooted_and_normalised():
+def test_bcnn_descriptor_is_pooled_and_normalised():
     method = build("bcnn", ["tiny_d:conv", "tiny_m:conv"])
     with torch.inference_mode():
         a, b = (stream(images()) for stream in method.streams)
@@ -46,7 +46,7 @@ def test_bcnn_descriptor_is_pooled_rooted_and_normalised():
 
 
 @pytest.mark.parametrize("options", [{}, {"pyramid": 2}])
-def test_without_repetitions_descriptors_of_equal_streams_have_the_inner_products_of_whole_ones(options):
+def test_bcnn_descriptors_without_duplicates_keep_inner_products(options):
     method = build("bcnn", ["tiny_d:conv"] * 2, **options)
     with torch.inference_mode():
         whole, out = method(images()), method.predict(images())
@@ -58,7 +58,7 @@ def test_without_repetitions_descriptors_of_equal_streams_have_the_inner_product
     assert torch.equal(out.logits, whole.logits)
 
 
-def test_projected_descriptors_are_whole():
+def test_projected_descriptors_have_no_duplicates_to_remove():
     method = build("bcnn", ["tiny_d:conv"] * 2, pooling="tensor_sketch", dims=32)
     with torch.inference_mode():
         assert torch.equal(method.embed(images()), method(images()).embedding)
@@ -72,48 +72,52 @@ def test_fc_cnn_descriptor_has_unit_length_and_logits_come_from_the_features():
         assert torch.allclose(out.logits, method.classifier(method.backbone(images())))
 
 
-def test_fv_cnn_shares_its_layers_with_the_network_that_is_fine_tuned():
+def test_fv_cnn_shares_layers_with_the_fine_tuned_network():
     method = build("fv_cnn", ["tiny_d:conv", "tiny_d:pool"], words=2)
-    own = dict(method.backbone.named_parameters())
+    shared = dict(method.backbone.named_parameters())
     tuned = dict(method.finetuned.named_parameters())
-    assert own
-    assert all(own[name] is tuned[name] for name in own)
+    assert shared
+    assert all(shared[name] is tuned[name] for name in shared)
     loss = method.losses(method(images()), Target(torch.tensor([0, 1, 2])))["cross_entropy"]
     loss.backward()
-    assert next(iter(own.values())).grad is not None
+    assert next(iter(shared.values())).grad is not None
     names = [p for group in ("classifier", "backbone") for p in parameters_of(method, group)]
     assert len(names) == len({id(p) for p in names}) == len(tuned) + 2
 
 
 def test_fisher_methods_fit_encode_and_survive_a_checkpoint(tmp_path):
     for method, dims in (
-        (fitted("fv_cnn", ["tiny_d:conv"], words=2, samples_per_word=20), 2 * 2 * 64),
-        (fitted("fv_sift", [], words=3, pca=10, samples_per_word=30), 2 * 3 * 10),
+        (build_fitted("fv_cnn", ["tiny_d:conv"], words=2, samples_per_word=20), 2 * 2 * 64),
+        (build_fitted("fv_sift", [], words=3, pca=10, samples_per_word=30), 2 * 3 * 10),
     ):
         with torch.inference_mode():
             embedding = method.embed(images())
             assert embedding.shape == (3, dims)
             torch.save(method.state_dict(), tmp_path / "m.pt")
-            again = type(method)(
+            restored = type(method)(
                 [load_backbone("tiny_d", "conv", pretrained=False)] if dims == 256 else [], Task(4, 64), method.options,
                 generator(5, "w"),
             ).eval()  # fmt: skip
-            again.load_state_dict(torch.load(tmp_path / "m.pt", weights_only=True))
-            assert torch.equal(again.embed(images()), embedding)
+            restored.load_state_dict(torch.load(tmp_path / "m.pt", weights_only=True))
+            assert torch.equal(restored.embed(images()), embedding)
 
 
-def test_fv_sift_describes_each_image_of_a_batch_by_itself():
-    method = fitted("fv_sift", [], words=3, pca=10, samples_per_word=30)
+def test_fv_sift_images_of_a_batch_are_independent():
+    method = build_fitted("fv_sift", [], words=3, pca=10, samples_per_word=30)
     with torch.inference_mode():
         together, alone = method.embed(images()), [method.embed(image[None]) for image in images()]
     torch.testing.assert_close(together, torch.cat(alone))
     assert (together[0] - together[1]).abs().max() > 1e-3
 
 
-def test_misuse_is_told():
-    with pytest.raises(FgbenchError, match="two streams"):
+def test_misuse_raises():
+    with pytest.raises(ArgumentError, match="two streams"):
         build("bcnn", ["tiny_d:conv"])
-    with pytest.raises(FgbenchError, match="no network"):
+    with pytest.raises(ArgumentError, match="one stream"):
+        build("fc_cnn", ["tiny_d:pool"] * 2)
+    with pytest.raises(ArgumentError, match="one or two streams"):
+        build("fv_cnn", [])
+    with pytest.raises(ArgumentError, match="no network"):
         build("fv_sift", ["tiny_d:conv"])
     with pytest.raises(FgbenchError, match="not been fitted"):
         build("fv_sift", []).embed(images())
@@ -121,8 +125,8 @@ def test_misuse_is_told():
         methods["bccn"]
 
 
-def test_an_option_that_is_none_names_the_nearest():
-    with pytest.raises(FgbenchError, match="unknown key 'wrods'; did you mean 'words'"):
+def test_wrong_options_raise():
+    with pytest.raises(ArgumentError, match="unknown key 'wrods'; did you mean 'words'"):
         options_of("fv_cnn", {"wrods": 3})
-    with pytest.raises(FgbenchError, match="options of fv_sift: 'pca'"):
+    with pytest.raises(ArgumentError, match="options of fv_sift: 'pca'"):
         options_of("fv_sift", {"pca": 500})

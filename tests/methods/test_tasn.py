@@ -7,26 +7,26 @@ from fgbench.layers.distillation import distillation_loss
 from fgbench.layers.trilinear import structure_map
 from fgbench.methods import tasn
 from fgbench.methods.base import Target, parameters_of
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 SAMPLED = 24
 
 
-def made(**options):
+def build_small(**options):
     return build("tasn", [small(5), Pooled(small(6, seed=1))], **{"size": SAMPLED, "classifier_std": 0.5, **options})
 
 
-def planted(method, hot, monkeypatch):
-    """Attention that is large at one of 8 x 8 cells, from channels that differ elsewhere."""
+def plant_attention(method, hot, monkeypatch):
+    """Replace the attention by maps of two channels that are large at one of 8 x 8 cells and differ elsewhere."""
     attention = 0.2 + 0.02 * torch.arange(2)[None, :, None, None].expand(3, 2, 8, 8).clone()
     attention[:, :, hot[0], hot[1]] = 3
     attention[:, 1, 0, 0] = 9
-    monkeypatch.setattr(method, "look", lambda images: (torch.rand(3, 5, 8, 8), attention))
+    monkeypatch.setattr(method, "attend", lambda images: (torch.rand(3, 5, 8, 8), attention))
     return attention
 
 
-def test_in_test_no_part_net_runs_and_nothing_is_random():
-    method = made(shared_head=True)
+def test_testing_runs_no_part_net_and_is_deterministic():
+    method = build_small(shared_head=True)
     torch.manual_seed(0)
     before = torch.random.get_rng_state()
     first = method(images())
@@ -39,27 +39,27 @@ def test_in_test_no_part_net_runs_and_nothing_is_random():
     assert not torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_the_prediction_does_not_see_the_target():
-    method = made()
-    alone, led = method(images()), method(images(), target())
-    assert torch.equal(alone.logits, led.logits)
-    assert torch.equal(alone.embedding, led.embedding)
-    assert torch.equal(alone.attention, led.attention)
+def test_prediction_does_not_depend_on_the_target():
+    method = build_small()
+    without_target, with_target = method(images()), method(images(), target())
+    assert torch.equal(without_target.logits, with_target.logits)
+    assert torch.equal(without_target.embedding, with_target.embedding)
+    assert torch.equal(without_target.attention, with_target.attention)
 
 
-def test_the_part_nets_channel_is_drawn_anew():
-    method, torch_seen = made(), set()
+def test_channel_of_the_part_net_is_random():
+    method, details = build_small(), set()
     torch.manual_seed(0)
     for _ in range(8):
         method.backbone.seen.clear()
         method(images(1), target(1))
-        torch_seen.add(bytes(method.backbone.seen[1].numpy()))
-    assert len(torch_seen) > 1
+        details.add(bytes(method.backbone.seen[1].numpy()))
+    assert len(details) > 1
 
 
-def test_structure_and_detail_are_sampled_apart(monkeypatch):
-    method = made()
-    attention = planted(method, (5, 2), monkeypatch)
+def test_structure_and_detail_are_sampled_separately(monkeypatch):
+    method = build_small()
+    attention = plant_attention(method, (5, 2), monkeypatch)
     monkeypatch.setattr(tasn, "random_channels", lambda attention, generator, unique: torch.tensor([0, 1, 0]))
     method(images(), target())
     structure, detail = method.backbone.seen
@@ -71,10 +71,10 @@ def test_structure_and_detail_are_sampled_apart(monkeypatch):
         assert torch.equal(detail[n], method.sample(images()[n : n + 1], attention[n : n + 1, channel])[0])
 
 
-def test_squaring_is_of_the_structure_alone(monkeypatch):
+def test_only_the_structure_map_is_squared(monkeypatch):
     """As in the official code."""
-    method = made(squared=True)
-    attention = planted(method, (5, 2), monkeypatch)
+    method = build_small(squared=True)
+    attention = plant_attention(method, (5, 2), monkeypatch)
     monkeypatch.setattr(tasn, "random_channels", lambda attention, generator, unique: torch.tensor([0, 0, 0]))
     method(images(), target())
     structure, detail = method.backbone.seen
@@ -82,44 +82,44 @@ def test_squaring_is_of_the_structure_alone(monkeypatch):
     assert torch.equal(detail, method.sample(images(), attention[:, 0]))
 
 
-def test_even_attention_is_a_plain_resize():
-    method = made(size=32)
+def test_uniform_attention_keeps_the_image():
+    method = build_small(size=32)
     assert torch.equal(method.sample(images(), torch.ones(3, 8, 8)), images())
 
 
 @pytest.mark.parametrize("reading", ["paper", "code"])
-def test_density_is_of_all_samples_and_larger_where_attention_is(reading, monkeypatch):
-    method = made(reading=reading)
-    planted(method, (5, 2), monkeypatch)
+def test_density_counts_all_samples_and_follows_the_attention(reading, monkeypatch):
+    method = build_small(reading=reading)
+    plant_attention(method, (5, 2), monkeypatch)
     density = method(images()).attention
     assert density.shape == (3, 8, 8)
     assert (density >= 0).all()
     assert torch.allclose(density.sum(dim=(1, 2)), torch.full((3,), float(SAMPLED**2)))
-    # The first row and column are hot as well, from the second channel; the hottest other row and column are planted.
+    # The second channel is also large in the first row and column, which are excluded.
     rows, columns = density.sum(dim=2), density.sum(dim=1)
     assert (rows[:, 1:].argmax(1) + 1 == 5).all()
     assert (columns[:, 1:].argmax(1) + 1 == 2).all()
     assert (density[:, 5, 2] > 2 * SAMPLED**2 / 64).all()
 
 
-def test_density_of_even_attention_is_even(monkeypatch):
-    method = made()
-    monkeypatch.setattr(method, "look", lambda images: (torch.rand(3, 5, 8, 8), torch.ones(3, 2, 8, 8)))
+def test_density_of_uniform_attention_is_uniform(monkeypatch):
+    method = build_small()
+    monkeypatch.setattr(method, "attend", lambda images: (torch.rand(3, 5, 8, 8), torch.ones(3, 2, 8, 8)))
     assert torch.equal(method(images()).attention, torch.full((3, 8, 8), SAMPLED**2 / 64))
 
 
-def by_hand(method, out, labels):
+def expected_losses(method, out, labels):
     entropies = {name: cross_entropy(logits, labels) for name, logits in out.extra.items()}
     options = method.options
     soft = distillation_loss(out.extra["master"], out.extra["part"], options.temperature, detach=options.detach)
     return entropies, options.distillation * soft
 
 
-def test_losses_are_those_of_each_net():
-    method = made(distillation=0.7, temperature=3.0)
+def test_losses():
+    method = build_small(distillation=0.7, temperature=3.0)
     out = method(images(), target())
     losses = method.losses(out, target())
-    entropies, soft = by_hand(method, out, target().labels)
+    entropies, soft = expected_losses(method, out, target().labels)
     assert set(losses) == {"cross_entropy", "part", "attention", "distillation"} <= set(method.LOSSES)
     assert torch.equal(losses["cross_entropy"], entropies["master"])
     assert torch.equal(losses["part"], entropies["part"])
@@ -127,11 +127,11 @@ def test_losses_are_those_of_each_net():
     assert torch.equal(losses["distillation"], soft)
 
 
-def test_shared_heads_halve_the_losses_of_both_nets():
-    method = made(shared_head=True)
+def test_shared_head_halves_the_losses_of_both_nets():
+    method = build_small(shared_head=True)
     out = method(images(), target())
     losses = method.losses(out, target())
-    entropies, soft = by_hand(method, out, target().labels)
+    entropies, soft = expected_losses(method, out, target().labels)
     assert set(losses) == set(method.LOSSES)
     assert torch.allclose(losses["cross_entropy"], entropies["master"] / 2)
     assert torch.allclose(losses["part"], entropies["part"] / 2)
@@ -140,10 +140,10 @@ def test_shared_heads_halve_the_losses_of_both_nets():
     assert torch.allclose(losses["distillation"], soft)
 
 
-def test_heads_read_their_own_net():
-    method = made(shared_head=True)
+def test_inputs_of_the_heads():
+    method = build_small(shared_head=True)
     out = method(images(), target())
-    structure, detail = (method.backbone.backbone(each).mean(dim=(2, 3)) for each in method.backbone.seen[:2])
+    structure, detail = (method.backbone.backbone(sampled).mean(dim=(2, 3)) for sampled in method.backbone.seen[:2])
     heads = method.heads
     assert torch.allclose(out.embedding, structure)
     for name, expected in (
@@ -151,40 +151,40 @@ def test_heads_read_their_own_net():
         ("shared", heads["shared"](structure)),
         ("part", heads["part"](detail)),
         ("shared_part", heads["shared"](detail)),
-        ("attention", heads["attention"](method.look(images())[0].mean(dim=(2, 3)))),
+        ("attention", heads["attention"](method.attend(images())[0].mean(dim=(2, 3)))),
     ):
         assert torch.allclose(out.extra[name], expected, atol=1e-6)
 
 
-def test_what_is_measured():
-    method = made(shared_head=True, measured="shared")
+def test_measured_head_gives_the_logits():
+    method = build_small(shared_head=True, measured="shared")
     out = method(images())
     assert torch.equal(out.logits, out.extra["shared"])
-    out = made(shared_head=True)(images())
+    out = build_small(shared_head=True)(images())
     assert torch.equal(out.logits, out.extra["master"])
 
 
 @pytest.mark.parametrize("detach", [True, False])
-def test_the_teacher_learns_from_its_student_only_where_it_is_not_detached(detach):
-    method = made(detach=detach)
+def test_distillation_trains_the_teacher_only_without_detach(detach):
+    method = build_small(detach=detach)
     soft = method.losses(method(images(), target()), target())["distillation"]
     assert grads(soft, [method.heads["part"].weight]) == [not detach]
     assert grads(soft, [method.heads["master"].weight]) == [True]
 
 
-def test_no_gradient_passes_the_attention():
-    method = made(detach=False, shared_head=True, dilations=True)
+def test_attention_blocks_the_gradient():
+    method = build_small(detach=False, shared_head=True, dilations=True)
     losses = method.losses(method(images(), target()), target())
-    looking = parameters_of(method, "attention")
+    attention_weights = parameters_of(method, "attention")
     for name, loss in losses.items():
-        reached = grads(loss, looking)
+        reached = grads(loss, attention_weights)
         assert all(reached) if name == "attention" else not any(reached)
-    assert not method.look(images())[1].requires_grad
+    assert not method.attend(images())[1].requires_grad
 
 
-def test_attention_is_of_the_image_at_the_sampled_size():
-    method, seen = made(), []
-    method.attention_net.register_forward_hook(lambda module, given, maps: seen.append(given[0]))
+def test_attention_is_computed_at_the_sampled_size():
+    method, seen = build_small(), []
+    method.attention_net.register_forward_hook(lambda module, inputs, maps: seen.append(inputs[0]))
     method(images())
     assert seen[0].shape == (3, 3, SAMPLED, SAMPLED)
     assert seen[0].dtype == torch.uint8
@@ -192,14 +192,14 @@ def test_attention_is_of_the_image_at_the_sampled_size():
 
 @pytest.mark.parametrize("options", [{}, {"dilations": True, "shared_head": True}])
 def test_groups_cover_every_parameter_once(options):
-    method = made(**options)
+    method = build_small(**options)
     covers_all_parameters_once(method)
     losses = method.losses(method(images(), target()), target())
     assert all(grads(sum(losses.values()), [*method.parameters()]))
 
 
-def test_dilations_sum_the_relus_of_one_weight():
-    method = made(dilations=True)
+def test_dilated_convolutions_sum_their_relus():
+    method = build_small(dilations=True)
     x = torch.rand(2, 5, 8, 8)
     for layer, dilations in zip(method.dilated, ((1, 2), (1, 2, 3)), strict=True):
         expected = sum(torch.conv2d(x, layer.weight, padding=d, dilation=d).relu() for d in dilations)
@@ -207,23 +207,23 @@ def test_dilations_sum_the_relus_of_one_weight():
 
 
 def test_half_precision_trains():
-    method = made()
+    method = build_small()
     with torch.autocast("cpu", torch.bfloat16):
         loss = sum(method.losses(method(images(), target()), Target(target().labels)).values())
     loss.backward()
     assert torch.isfinite(loss)
 
 
-def test_pictures_are_of_both_samples():
-    drawn = made().draw(images())
-    assert set(drawn) == {"sampled, structure", "sampled, detail"}
-    assert all(each.shape == (3, 3, SAMPLED, SAMPLED) and each.dtype == torch.uint8 for each in drawn.values())
+def test_drawn_pictures_are_both_sampled_images():
+    pictures = build_small().draw(images())
+    assert set(pictures) == {"sampled, structure", "sampled, detail"}
+    assert all(p.shape == (3, 3, SAMPLED, SAMPLED) and p.dtype == torch.uint8 for p in pictures.values())
 
 
-def test_misuse_is_told():
-    with pytest.raises(FgbenchError, match="two streams, one for attention and one for features, not 1"):
+def test_misuse_raises():
+    with pytest.raises(ArgumentError, match="two streams, one for attention and one for features, not 1"):
         build("tasn", [small()], size=SAMPLED)
-    with pytest.raises(FgbenchError, match="samples 64 px from images of 32 px"):
-        made(size=64)
-    with pytest.raises(FgbenchError, match="shared head it does not have"):
-        made(measured="shared")
+    with pytest.raises(ArgumentError, match="cannot sample 64 px from images of 32 px"):
+        build_small(size=64)
+    with pytest.raises(ArgumentError, match="cannot measure a shared head"):
+        build_small(measured="shared")
