@@ -1,38 +1,16 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from PIL import Image
+from dotted_images import SIZES, dotted_images
 
 from fgbench.datasets.geometry import image_sizes, input_geometry, to_input, to_original
-from fgbench.datasets.index import Index
 from fgbench.datasets.pipeline import Pipeline
-from fgbench.datasets.pixel_cache import cached_pixels, pixel_key
+from fgbench.datasets.pixel_cache import cached_pixels
 from fgbench.util.errors import ArgumentError, FgbenchError
-
-SIZES = [(90, 60), (64, 100), (80, 80)]
-PLACES = [(50, 33), (30, 41), (44, 52)]
 
 
 @pytest.fixture
 def index(tmp_path):
-    """Three images with one bright square each. Its centre is the only keypoint."""
-    for number, ((width, height), (x, y)) in enumerate(zip(SIZES, PLACES, strict=True)):
-        pixels = np.zeros((height, width, 3), np.uint8)
-        pixels[y - 3 : y + 4, x - 3 : x + 4] = 255
-        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
-    return Index(
-        name="dots",
-        root=tmp_path,
-        ids=np.arange(3),
-        files=tuple(f"{n}.png" for n in range(3)),
-        labels=np.zeros(3, np.int64),
-        train=np.ones(3, bool),
-        classes=("dot",),
-        boxes=np.array([[x - 20.5, y - 15.5, 41, 33] for x, y in PLACES]),
-        parts=np.array([[[x + 0.5, y + 0.5, 1]] for x, y in PLACES]),
-        part_names=("middle",),
-    )
+    return dotted_images(tmp_path)
 
 
 def test_image_sizes_are_width_and_height(index):
@@ -79,25 +57,3 @@ def test_to_input_makes_keypoints_outside_the_input_invisible():
 def test_shapes_that_do_not_agree_are_an_error(shapes):
     with pytest.raises(ArgumentError, match=r"must have shapes \(N, P, 3\), \(N, 2\) and \(N, 2\), not"):
         to_input(*map(np.zeros, shapes), 30)
-
-
-def test_boxes_are_part_of_the_pixels_key_only_where_they_are_cut_out(index):
-    moved, none = replace(index, boxes=index.boxes + 1), replace(index, boxes=None)
-    plain, cut = Pipeline.parse("resize(48)"), Pipeline.parse("crop_box | resize(48)")
-    assert pixel_key(index, plain) == pixel_key(moved, plain) == pixel_key(none, plain)
-    assert pixel_key(index, cut) != pixel_key(moved, cut)
-    assert pixel_key(index, cut) != pixel_key(index, plain)
-    assert pixel_key(index, cut) == pixel_key(replace(index, parts=None), cut)
-
-
-def test_pixels_are_cut_by_the_boxes_and_errors_name_the_image(index, tmp_path, monkeypatch):
-    monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
-    cut = Pipeline.parse("crop_box | resize(40)")
-    with Image.open(index.root / "1.png") as image:
-        np.testing.assert_array_equal(cached_pixels(index, cut)[1], cut.decode(image, index.boxes[1]))
-    with pytest.raises(FgbenchError, match=r"0.png: crop_box needs the box of the object"):
-        cached_pixels(replace(index, boxes=None), cut)
-    outside = index.boxes.copy()
-    outside[2, 0] = 500
-    with pytest.raises(FgbenchError, match=r"2.png: the box .* outside the image of 80 x 80"):
-        cached_pixels(replace(index, boxes=outside), cut)

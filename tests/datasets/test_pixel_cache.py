@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from dotted_images import dotted_images
 from PIL import Image
 
 from fgbench.datasets import pixel_cache
@@ -13,6 +16,11 @@ PIPELINE = Pipeline.parse("resize_short(24) | center_crop(24) | flip")
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def index(tmp_path):
+    return dotted_images(tmp_path)
 
 
 def test_cached_pixels_equal_the_decoded_images(birds):
@@ -72,3 +80,24 @@ def test_a_full_disk_is_an_error_before_anything_is_written(birds, monkeypatch):
     monkeypatch.setattr(pixel_cache.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10})())
     with pytest.raises(FgbenchError, match="FGBENCH_CACHE"):
         cached_pixels(birds, PIPELINE)
+
+
+def test_the_key_depends_on_boxes_only_with_crop_box(index):
+    moved, none = replace(index, boxes=index.boxes + 1), replace(index, boxes=None)
+    plain, cut = Pipeline.parse("resize(48)"), Pipeline.parse("crop_box | resize(48)")
+    assert pixel_key(index, plain) == pixel_key(moved, plain) == pixel_key(none, plain)
+    assert pixel_key(index, cut) != pixel_key(moved, cut)
+    assert pixel_key(index, cut) != pixel_key(index, plain)
+    assert pixel_key(index, cut) == pixel_key(replace(index, parts=None), cut)
+
+
+def test_crop_box_uses_the_boxes_and_errors_name_the_image(index):
+    cut = Pipeline.parse("crop_box | resize(40)")
+    with Image.open(index.root / "1.png") as image:
+        np.testing.assert_array_equal(cached_pixels(index, cut)[1], cut.decode(image, index.boxes[1]))
+    with pytest.raises(FgbenchError, match=r"0.png: crop_box needs the box of the object"):
+        cached_pixels(replace(index, boxes=None), cut)
+    outside = index.boxes.copy()
+    outside[2, 0] = 500
+    with pytest.raises(FgbenchError, match=r"2.png: the box .* outside the image of 80 x 80"):
+        cached_pixels(replace(index, boxes=outside), cut)
