@@ -1,16 +1,16 @@
-"""Networks, their weight files, and the input each weight file expects."""
+"""Pretrained networks up to a tap, and their weight files."""
 
 from fgbench.backbones.build import Backbone, load_backbone
 from fgbench.backbones.networks import TAPS, split_stream
-from fgbench.backbones.spec import FoundWeights, InputSpec, WeightSpec
+from fgbench.backbones.spec import InputSpec, WeightFile, WeightSpec
 from fgbench.backbones.weight_files import weight_specs
 from fgbench.backbones.weights import find_weights, get_weights, known_weights
 
 __all__ = [
     "TAPS",
     "Backbone",
-    "FoundWeights",
     "InputSpec",
+    "WeightFile",
     "WeightSpec",
     "find_weights",
     "get_weights",

@@ -1,4 +1,4 @@
-"""Networks cut at a tap, that take uint8 RGB images whatever their weight file expects."""
+"""Backbones: networks up to a tap that take uint8 RGB images and normalise them as their weight file expects."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,37 +7,37 @@ import torch
 from torch import Tensor, nn
 
 from fgbench.backbones.dense_vgg import DenseVgg, dense_vgg
-from fgbench.backbones.map_cache import KeptMaps
+from fgbench.backbones.map_cache import MapCache
 from fgbench.backbones.matconvnet import read_matconvnet
 from fgbench.backbones.networks import DENSE_TAPS, FC_PX, GRIDS, TAPS, VECTOR_TAPS, Network, build_network, split_stream
-from fgbench.backbones.spec import FoundWeights, InputSpec, WeightSpec
+from fgbench.backbones.spec import InputSpec, WeightFile, WeightSpec
 from fgbench.backbones.state_dict import load_into, read_state
-from fgbench.backbones.weights import find_file, find_weights, remembered_hash
+from fgbench.backbones.weights import cached_hash, find_file, find_weights
 from fgbench.layers.grid import Grid
 from fgbench.util.errors import FgbenchError, MissingError
 from fgbench.util.memory import freed_memory_kept
 
-PIECE_PIXELS = 2 * 448 * 448
-"""Pixels of the images that go through a network on a CPU together, where no gradient is asked for."""
+CHUNK_PIXELS = 2 * 448 * 448
+"""Pixels in the images of one forward pass on a CPU without gradients."""
 
 
 class Backbone(nn.Module):
     """A network up to a tap.
 
     Attributes:
-        name: of the network.
-        tap: the layer whose output is given.
-        channels: C of the output.
-        input: what `layers` expects; `forward` sees to it.
-        weights: the file its weights came from; None for random ones.
+        name: Name of the network.
+        tap: The layer whose output is returned.
+        channels: Number of output channels C.
+        input: Normalisation of the input, which `forward` applies.
+        weights: The weight file; None for random weights.
 
     Args:
-        name: of the network.
-        tap: the layer whose output is given.
-        layers: maps normalised pixels to that output.
-        spec: the input `layers` expects.
-        channels: C of the output; None to find out by a forward pass.
-        weights: the file its weights came from.
+        name: Name of the network.
+        tap: The layer whose output is returned.
+        layers: Maps normalised pixels to that output.
+        spec: Normalisation that `layers` expects.
+        channels: Number of output channels C; None to find it by a forward pass.
+        weights: The weight file; None for random weights.
     """
 
     _factor: Tensor
@@ -50,59 +50,61 @@ class Backbone(nn.Module):
         layers: nn.Module,
         spec: InputSpec,
         channels: int | None = None,
-        weights: FoundWeights | None = None,
+        weights: WeightFile | None = None,
     ) -> None:
         super().__init__()
         self.name, self.tap, self.input, self.weights = name, tap, spec, weights
         self.layers = layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         factor, offset = spec.affine()
-        # Kept out of the state, so that a trained backbone is its layers and nothing else.
+        # Not part of the state, which consists of the layers alone.
         self.register_buffer("_factor", factor, persistent=False)
         self.register_buffer("_offset", offset, persistent=False)
         self._cells: dict[int, tuple[int, int]] = {}
-        self._kept: KeptMaps | None = None
-        self.channels = self._count() if channels is None else channels
+        self._cache: MapCache | None = None
+        self.channels = self._count_channels() if channels is None else channels
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) uint8 RGB to a map (B, C, h, w) float32, or to a vector (B, C) for the taps relu7 and pool.
+        """Map images (B, 3, H, W) uint8 RGB to a map (B, C, h, w), or for the taps relu7 and pool to a vector (B, C).
+
+        The output is float32.
 
         Raises:
-            FgbenchError: the tap relu7 and images of another size than 224 px.
+            FgbenchError: The tap is relu7 and the images do not have 224 x 224 px.
         """
         if self.tap == "relu7" and tuple(images.shape[2:]) != (FC_PX, FC_PX):
             raise FgbenchError(
-                f"{self.name}:{self.tap} is fully connected and takes images of {FC_PX} x {FC_PX} px, "
+                f"{self.name}:{self.tap} is fully connected and needs images of {FC_PX} x {FC_PX} px, "
                 f"not {images.shape[2]} x {images.shape[3]}",
                 f"use a pipeline that ends in center_crop({FC_PX})",
             )
-        return self._compute(images) if self._kept is None else self._kept(images)
+        return self._compute(images) if self._cache is None else self._cache(images)
 
     def _compute(self, images: Tensor) -> Tensor:
-        """What `forward` gives; on a CPU a few images at a time, whose maps are small enough to be used again."""
-        few = max(1, PIECE_PIXELS // (images.shape[2] * images.shape[3]))
-        if images.device.type != "cpu" or torch.is_grad_enabled() or self.training or len(images) <= few:
-            return self._layers(images)
+        """Run the layers; on a CPU in small chunks, whose maps fit in the cache of the processor."""
+        chunk = max(1, CHUNK_PIXELS // (images.shape[2] * images.shape[3]))
+        if images.device.type != "cpu" or torch.is_grad_enabled() or self.training or len(images) <= chunk:
+            return self._run_layers(images)
         with freed_memory_kept():
-            return torch.cat([self._layers(piece) for piece in torch.split(images, few)])
+            return torch.cat([self._run_layers(part) for part in torch.split(images, chunk)])
 
-    def _layers(self, images: Tensor) -> Tensor:
+    def _run_layers(self, images: Tensor) -> Tensor:
         pixels = self.input.apply(images, self._factor, self._offset).contiguous(memory_format=torch.channels_last)
         out: Tensor = self.layers(pixels).float()
         return out.flatten(1) if self.tap in VECTOR_TAPS else out
 
-    def keep(self, folder: Path, on_recall: Callable[[int], object]) -> None:
-        """From now on `forward` computes each image once, and keeps what it gives in a folder; for a frozen network.
+    def cache_outputs(self, folder: Path, on_recall: Callable[[int], object]) -> None:
+        """Make `forward` compute each image only once and store its output in a folder; for a frozen network.
 
         Args:
-            folder: of this network with these weights up to this tap.
-            on_recall: called with how many images of a batch had been computed before this call.
+            folder: Folder of this network with these weights up to this tap.
+            on_recall: Receives, for each batch, the number of images whose output was stored before this call.
         """
-        self._kept = KeptMaps(folder, self._compute, on_recall)
+        self._cache = MapCache(folder, self._compute, on_recall)
 
     def with_map(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The last convolutional map (B, D, h, w), and what `forward` gives; for other than dense taps both are that.
+        """Return the last convolutional map (B, D, h, w) and the output of `forward`.
 
-        D is `map_channels`.
+        D is `map_channels`. For taps other than the dense ones, both are the output of `forward`.
         """
         if not isinstance(self.layers, DenseVgg):
             out = self(images)
@@ -113,14 +115,14 @@ class Backbone(nn.Module):
 
     @property
     def map_channels(self) -> int:
-        """Channels of the map that `with_map` gives first."""
+        """Number of channels D of the map that `with_map` returns."""
         return 512 if isinstance(self.layers, DenseVgg) else self.channels
 
     def cells(self, size: int) -> tuple[int, int]:
-        """Height and width of the map that an image of `size` px gives.
+        """Return the height and width of the output map for an image with a side of `size` px.
 
         Raises:
-            FgbenchError: the tap gives a vector.
+            FgbenchError: The tap returns a vector.
         """
         if size not in self._cells:
             training = self.training
@@ -130,24 +132,24 @@ class Backbone(nn.Module):
                 shape = self(image).shape
             self.train(training)
             if len(shape) != 4:
-                raise FgbenchError(f"{self.name}:{self.tap} gives a vector, not a map")
+                raise FgbenchError(f"{self.name}:{self.tap} returns a vector, not a map")
             self._cells[size] = int(shape[2]), int(shape[3])
         return self._cells[size]
 
     def map_cells(self, size: int) -> tuple[int, int]:
-        """The same of the map that `with_map` gives first."""
+        """Return the height and width of the map that `with_map` returns."""
         return (-(-size // 16),) * 2 if isinstance(self.layers, DenseVgg) else self.cells(size)
 
     def grid(self, size: int) -> Grid:
-        """Where the cells of the map lie in an image of `size` px."""
+        """Return the positions of the cells of the output map in an image with a side of `size` px."""
         stride = size / self.cells(size)[1]
         return GRIDS.get((self.name, self.tap)) or Grid(stride / 2, stride)
 
     def map_grid(self, size: int) -> Grid:
-        """The same of the map that `with_map` gives first."""
+        """Return the positions of the cells of the map that `with_map` returns."""
         return GRIDS[self.name, "relu5_3"] if isinstance(self.layers, DenseVgg) else self.grid(size)
 
-    def _count(self) -> int:
+    def _count_channels(self) -> int:
         training = self.layers.training
         self.layers.eval()
         with torch.inference_mode():
@@ -160,20 +162,20 @@ class Backbone(nn.Module):
 def load_backbone(
     network: str, tap: str, *, weights: str | Path | None = None, name: str = "", pretrained: bool = True, seed: int = 0
 ) -> Backbone:
-    """A network up to a tap, in inference mode; layers past the tap are dropped.
+    """Load a network up to a tap, in inference mode.
 
     Args:
-        network: `vgg16`, `vggm`, `squeezenet1_1`, `timm/<model>`, `tiny_d` or `tiny_m`.
-        tap: layer; see `TAPS`.
-        weights: a weight file; None to look for one.
-        name: which known weight file `weights` is, or which to look for, as that decides the input; empty to tell by
-            its name or content.
-        pretrained: False for random weights from `seed`, which leaves the global generators alone.
-        seed: of the random weights.
+        network: A name in `TAPS`, or `timm/<model>`.
+        tap: The last layer; see `TAPS`.
+        weights: A weight file; None to search for one.
+        name: Name of the known weight file that `weights` is, or that is searched for; it decides the normalisation of
+            the input. Empty to identify the file by its name or content.
+        pretrained: False for random weights from `seed`. The global generators are not changed.
+        seed: Seed of the random weights.
 
     Raises:
-        MissingError: no weights are here.
-        FgbenchError: an unknown network or tap, or a file that does not fit.
+        MissingError: There is no weight file on this machine.
+        FgbenchError: The network or the tap is unknown, or the file does not fit.
     """
     split_stream(f"{network}:{tap}")
     path = Path(weights) if weights is not None else None
@@ -182,71 +184,75 @@ def load_backbone(
         dense = dense_vgg(whole.layers, same=tap == "fcn7_same")
         return Backbone(network, tap, dense, whole.input, whole.channels, whole.weights).eval()
     if not pretrained:
-        built = _random(network, tap, seed)
-        return Backbone(network, tap, built.layers, built.input, built.channels).eval()
+        random = _random(network, tap, seed)
+        return Backbone(network, tap, random.layers, random.input, random.channels).eval()
     if network.startswith(("tiny_", "timm/")):
-        return _plain(network, tap, path).eval()
-    found = find_weights(network, tap, (name,) if name else (), path)
-    if found.spec.format == "matconvnet":
-        layers, spec, channels = read_matconvnet(found.path, TAPS[network][0] if tap == "pool" else tap)
+        return _load_unpublished(network, tap, path).eval()
+    file = find_weights(network, tap, (name,) if name else (), path)
+    if file.spec.format == "matconvnet":
+        layers, spec, channels = read_matconvnet(file.path, TAPS[network][0] if tap == "pool" else tap)
         if tap == "pool":
             layers.add_module("pool", nn.AdaptiveAvgPool2d(1))
-        return Backbone(network, tap, layers, spec, channels, found).eval()
-    state = read_state(found.path)
-    built = _empty(network, tap)
-    load_into(built.layers, state, found.path)
-    return Backbone(network, tap, built.layers, found.spec.input or built.input, built.channels, found).eval()
+        return Backbone(network, tap, layers, spec, channels, file).eval()
+    state = read_state(file.path)
+    empty = _empty(network, tap)
+    load_into(empty.layers, state, file.path)
+    return Backbone(network, tap, empty.layers, file.spec.input or empty.input, empty.channels, file).eval()
 
 
 def _random(network: str, tap: str, seed: int) -> Network:
+    """Build a network with random weights from a seed."""
     with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed would seed the generators of GPUs as well, which are not restored.
+        # torch.manual_seed would also seed the generators of GPUs, which are not restored.
         torch.default_generator.manual_seed(seed)
         return build_network(network, tap)
 
 
 def _empty(network: str, tap: str) -> Network:
-    """A network whose parameters are still to be set: drawing those of VGG-16 at random takes seconds."""
+    """Build a network with uninitialised weights, because random weights of VGG-16 take seconds."""
     with torch.device("meta"):
-        built = build_network(network, tap)
-    if any(True for _ in built.layers.buffers()):
-        return _random(network, tap, 0)  # a buffer may be computed, and not be in the file
-    built.layers.to_empty(device="cpu")
-    return built
+        empty = build_network(network, tap)
+    if any(True for _ in empty.layers.buffers()):
+        return _random(network, tap, 0)  # a computed buffer may not be in the weight file
+    empty.layers.to_empty(device="cpu")
+    return empty
 
 
-def _plain(network: str, tap: str, path: Path | None) -> Backbone:
-    """A network whose weight files have no published names: its state, saved."""
-    built = _random(network, tap, 0)
+def _load_unpublished(network: str, tap: str, path: Path | None) -> Backbone:
+    """Load a network without published weight files: a saved state of a tiny network or a model of timm."""
+    random = _random(network, tap, 0)
     is_timm = network.startswith("timm/")
     if path is None:
         if not is_timm:
-            raise MissingError("weights", f"{network} has no published weights", "pass a file, or pretrained=False")
-        path = timm_file(network)
+            raise MissingError(
+                "weights", f"{network} has no published weights", "pass a weight file, or pretrained=False"
+            )
+        path = find_timm_weights(network)
     if not path.is_file():
         raise MissingError("weights", f"there is no weight file {path}")
     file_format = "safetensors" if path.suffix == ".safetensors" else "pth"
-    spec = WeightSpec(path.name, network, (path.name,), file_format, built.input, (tap,))  # type: ignore[arg-type]
-    found = FoundWeights(spec, path, remembered_hash(path))
-    backbone = Backbone(network, tap, built.layers, built.input, built.channels, found)
-    target = built.layers.get_submodule("model") if is_timm else backbone
+    spec = WeightSpec(path.name, network, (path.name,), file_format, random.input, (tap,))  # type: ignore[arg-type]
+    file = WeightFile(spec, path, cached_hash(path))
+    backbone = Backbone(network, tap, random.layers, random.input, random.channels, file)
+    target = random.layers.get_submodule("model") if is_timm else backbone
     load_into(target, read_state(path), path)
     return backbone
 
 
-def timm_file(network: str) -> Path:
-    """The weight file of `timm/<model>`: `<model>.safetensors` in a weight folder, or from Hugging Face's cache.
+def find_timm_weights(network: str) -> Path:
+    """Return the weight file of `timm/<model>`.
+
+    It is `<model>.safetensors` or `<model>.pth` in a weight folder, or a file in the cache of Hugging Face.
 
     Raises:
-        MissingError: it is in neither.
-        FgbenchError: timm has no such model.
+        MissingError: There is no such file.
     """
     import timm
     from huggingface_hub import try_to_load_from_cache
 
     name = network.removeprefix("timm/")
-    if found := find_file((f"{name}.safetensors", f"{name}.pth")):
-        return found
+    if file := find_file((f"{name}.safetensors", f"{name}.pth")):
+        return file
     config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
     if config is not None and config.hf_hub_id:
         cached = try_to_load_from_cache(config.hf_hub_id, config.hf_hub_filename or "model.safetensors")
@@ -254,6 +260,6 @@ def timm_file(network: str) -> Path:
             return Path(cached)
     raise MissingError(
         "weights",
-        f"timm/{name} needs {name}.safetensors in FGBENCH_WEIGHTS, or in the cache of Hugging Face",
-        f"python -c \"import fgbench.torch_compat, timm; timm.create_model('{name}', pretrained=True)\"",
+        f"timm/{name} needs {name}.safetensors in a folder of FGBENCH_WEIGHTS or in the cache of Hugging Face",
+        f"python -c \"import fgbench.util.torch_compat, timm; timm.create_model('{name}', pretrained=True)\"",
     )

@@ -10,13 +10,14 @@ from fgbench.backbones.networks import FullyConnected
 
 
 class DenseVgg(nn.Module):
-    """VGG-16 up to fc7 on images of any size from 224 px on.
+    """VGG-16 up to relu7 on images of 224 px and larger.
 
-    Pooling rounds up, as in Caffe: 500 px give 16 x 16 cells after pool5, and so 10 x 10 of fc7 without padding.
+    Pooling rounds sizes up, as in Caffe. An image of 500 px has 16 x 16 cells after pool5, and without padding 10 x 10
+    cells after fc7.
 
     Args:
-        maps: up to relu5_3.
-        top: pool5 to relu7.
+        maps: Layers up to relu5_3.
+        top: Layers from pool5 to relu7.
     """
 
     def __init__(self, maps: nn.Sequential, top: nn.Sequential) -> None:
@@ -24,19 +25,20 @@ class DenseVgg(nn.Module):
         self.maps, self.top = maps, top
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) to (B, 4096, h, w)."""
-        result: Tensor = self.top(self.maps(x))
-        return result
+        """Map (B, 3, H, W) to (B, 4096, h, w)."""
+        output: Tensor = self.top(self.maps(x))
+        return output
 
 
 def dense_vgg(layers: nn.Module, same: bool) -> DenseVgg:
-    """A VGG-16 up to relu7 in its dense form, with the same weights.
+    """Return the dense form of a VGG-16 up to relu7, with the same weights.
 
     Args:
-        layers: as built here, or as read from MatConvNet, whose fully connected layers are convolutions already.
-        same: pad fc6, so that every cell of pool5 gets an output; else only those where the window of 7 x 7 fits.
+        layers: VGG-16 as built by `build_network`, or as read from MatConvNet, where fully connected layers are
+            convolutions already.
+        same: Pad fc6 so that every cell of pool5 has an output; otherwise only cells where its 7 x 7 window fits.
     """
-    named = dict(_flat(layers) if isinstance(layers, FullyConnected) else layers.named_children())
+    named = dict(_named_layers(layers) if isinstance(layers, FullyConnected) else layers.named_children())
     for name, layer in named.items():
         if isinstance(layer, nn.MaxPool2d):
             layer.ceil_mode = True
@@ -46,20 +48,22 @@ def dense_vgg(layers: nn.Module, same: bool) -> DenseVgg:
     assert isinstance(fc6, nn.Conv2d)
     fc6.padding = (3, 3) if same else (0, 0)
     names = list(named)
-    cut = names.index("pool5")
-    maps, top = (nn.Sequential(OrderedDict((n, named[n]) for n in part)) for part in (names[:cut], names[cut:]))
+    pool5 = names.index("pool5")
+    maps, top = (
+        nn.Sequential(OrderedDict((name, named[name]) for name in part)) for part in (names[:pool5], names[pool5:])
+    )
     return DenseVgg(maps, top)
 
 
-def _flat(layers: FullyConnected) -> list[tuple[str, nn.Module]]:
-    """The layers of VGG-16 under the names of its authors, linear ones as convolutions."""
+def _named_layers(layers: FullyConnected) -> list[tuple[str, nn.Module]]:
+    """Return the layers of VGG-16 with the names of its authors, and linear layers as convolutions."""
     named: list[tuple[str, nn.Module]] = []
     block, number = 1, 1
     for layer in layers.features:
         if isinstance(layer, nn.Conv2d):
             named.append((f"conv{block}_{number}", layer))
         elif isinstance(layer, nn.ReLU):
-            # Not in place at the end of the maps, which are handed out.
+            # relu5_3 does not work in place, because its output is returned.
             named.append((f"relu{block}_{number}", nn.ReLU(inplace=(block, number) != (5, 3))))
             number += 1
         else:
@@ -77,7 +81,7 @@ def _flat(layers: FullyConnected) -> list[tuple[str, nn.Module]]:
 
 
 def _convolution(linear: nn.Linear, side: int) -> nn.Conv2d:
-    """A linear layer on C x side x side values as a convolution."""
+    """Return a linear layer on C x side x side values as a convolution."""
     weight = linear.weight.detach()
     with torch.device("meta"):
         convolution = nn.Conv2d(weight.shape[1] // side**2, weight.shape[0], side)

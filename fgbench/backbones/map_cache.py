@@ -1,6 +1,6 @@
-"""Maps that a frozen network gives, kept on disk: one method's forward passes serve the others on the same images.
+"""A cache on disk for the maps of a frozen network, so that methods on the same images share its forward passes.
 
-A map after a ReLU is mostly zeros, so a file holds which elements are not, and those, bit for bit.
+Maps after a ReLU are mostly zeros. A file therefore holds a bit mask of the other elements, and their exact values.
 """
 
 import hashlib
@@ -15,17 +15,17 @@ from torch import Tensor
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import DAMAGED_ARRAYS, write_atomic
 
-CLOSE = 1e-4
-"""What rounding may change, as a share of the largest value of a map."""
+TOLERANCE = 1e-4
+"""Allowed rounding error, as a fraction of the largest value of a map."""
 
 
-class KeptMaps:
-    """What a network gives for images, by the bytes of the image.
+class MapCache:
+    """Outputs of a network by the hash of the image.
 
     Args:
-        folder: of one network with one set of weights up to one tap.
-        compute: maps images (B, 3, H, W) uint8 to (B, C, h, w) or (B, C) float32, each image for itself.
-        on_recall: called with how many of a batch's rows were here before this object came to be.
+        folder: Folder of one network with one set of weights up to one tap.
+        compute: Maps images (B, 3, H, W) uint8 to (B, C, h, w) or (B, C) float32, each image independently.
+        on_recall: Receives, for each batch, the number of images whose output an earlier object computed.
     """
 
     def __init__(
@@ -35,20 +35,22 @@ class KeptMaps:
         on_recall: Callable[[int], object] = lambda images: None,
     ) -> None:
         self._folder, self._compute, self._on_recall = folder, compute, on_recall
-        self._own: set[str] = set()
-        self._trusted = False
+        self._computed: set[str] = set()  # names of the images that this object computed
+        self._verified = False
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(B, C, h, w), channels last in memory, or (B, C), of images (B, 3, H, W) uint8.
+        """Map images (B, 3, H, W) uint8 to (B, C, h, w), channels last in memory, or to (B, C).
+
+        The first recalled output is verified by a forward pass.
 
         Raises:
-            FgbenchError: what was kept is not what the network gives now; found out by the first map that is recalled.
+            FgbenchError: The cached output differs from that of the network.
         """
         names = [_name(image) for image in images]
         known = {name: values for name in dict.fromkeys(names) if (values := _read(self._path(name))) is not None}
-        recalled = [row for row, name in enumerate(names) if name in known and name not in self._own]
-        if recalled and not self._trusted:
-            self._check(images[recalled[:1]], known[names[recalled[0]]])
+        recalled = [row for row, name in enumerate(names) if name in known and name not in self._computed]
+        if recalled and not self._verified:
+            self._verify(images[recalled[:1]], known[names[recalled[0]]])
         missing = {name: row for row, name in enumerate(names) if name not in known}
         if missing:
             computed = _channels_last(self._compute(images[list(missing.values())]))
@@ -59,26 +61,26 @@ class KeptMaps:
         stacked = torch.from_numpy(np.stack([known[name] for name in names]))
         return stacked.permute(0, 3, 1, 2) if stacked.ndim == 4 else stacked
 
-    def _check(self, image: Tensor, kept: np.ndarray | None) -> None:
-        """Other code or another version of torch may have computed what is here."""
-        (now,) = _channels_last(self._compute(image))
+    def _verify(self, image: Tensor, cached: np.ndarray | None) -> None:
+        """Compare a cached output with the network; other code or another version of torch may have computed it."""
+        (expected,) = _channels_last(self._compute(image))
         if (
-            kept is None
-            or kept.shape != now.shape
-            or not np.allclose(kept, now, rtol=0, atol=CLOSE * np.abs(now).max())
+            cached is None
+            or cached.shape != expected.shape
+            or not np.allclose(cached, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())
         ):
             raise FgbenchError(
-                f"the maps kept in {self._folder} are not what the network gives now", f"rm -r {self._folder}"
+                f"the maps in {self._folder} differ from the output of the network", f"rm -r {self._folder}"
             )
-        self._trusted = True
+        self._verified = True
 
     def _path(self, name: str) -> Path:
         return self._folder / name[:2] / f"{name[2:]}.npz"
 
     def _write(self, name: str, values: np.ndarray) -> None:
-        self._own.add(name)
+        self._computed.add(name)
         mask = values != 0
-        with suppress(OSError):  # no room: it will be computed again
+        with suppress(OSError):  # the disk is full: it is computed again next time
             write_atomic(
                 self._path(name),
                 lambda path: np.savez(path, shape=values.shape, mask=np.packbits(mask), values=values[mask]),
@@ -97,7 +99,7 @@ def _channels_last(maps: Tensor) -> np.ndarray:
 
 
 def _read(path: Path) -> np.ndarray | None:
-    """What a file holds; None where there is none, or a damaged one."""
+    """Return the output in a file; None if the file is missing or damaged."""
     try:
         with np.load(path) as file:
             shape, mask, values = file["shape"], file["mask"], file["values"]

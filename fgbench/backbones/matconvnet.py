@@ -1,7 +1,7 @@
-"""Networks in MatConvNet's simplenn `.mat` files, such as M-Net (imagenet-vgg-m) and D-Net (imagenet-vgg-verydeep-16).
+"""Reader of MatConvNet's simplenn `.mat` files, such as imagenet-vgg-m (M-Net) and imagenet-vgg-verydeep-16 (D-Net).
 
-The meaning of each field is that of MatConvNet's manual (Vedaldi and Lenc, arXiv 1412.4564) and of `vl_simplenn_tidy`,
-which also tells the defaults and the first layout of the files.
+The fields have the meaning given in MatConvNet's manual (Vedaldi and Lenc, arXiv 1412.4564). Defaults, and the first
+layout of the files, are those of `vl_simplenn_tidy`.
 """
 
 import struct
@@ -30,25 +30,32 @@ _DAMAGED = (
     zlib.error,
     struct.error,
 )
-"""What SciPy raises for bytes that are no MATLAB file of version 4 to 7.2."""
+"""Errors that SciPy raises for bytes that are not a MATLAB file of version 4 to 7.2."""
 
 
 def read_matconvnet(path: Path, tap: str = "") -> tuple[nn.Sequential, InputSpec, int]:
-    """A network with its layers under their own names, the input it expects, and its number of output channels.
+    """Read a network up to a layer.
 
     Args:
-        path: a `.mat` file of MATLAB's version 5 with a simplenn network, of the current or the first layout.
-        tap: the last layer to read; empty for all.
+        path: A `.mat` file of MATLAB version 5 with a simplenn network in the current or the first layout.
+        tap: Name of the last layer; empty for all layers.
+
+    Returns:
+        The layers under their names in the file, the normalisation of the input, and the number of output channels.
 
     Raises:
-        FgbenchError: another file, another format, a layer that is not known, or no layer `tap`.
+        FgbenchError: The file has another format, or has an unknown layer or no layer `tap`.
     """
     try:
         content = scipy.io.loadmat(path)
     except NotImplementedError as error:
-        raise FgbenchError(f"{path} is a MATLAB 7.3 file, which is not read", "save it with '-v7' in MATLAB") from error
+        raise FgbenchError(
+            f"{path} is a MATLAB 7.3 file, which cannot be read", "save it with '-v7' in MATLAB"
+        ) from error
     except _DAMAGED as error:
-        raise FgbenchError(f"{path} is not a MATLAB file that can be read: {error}", "get it again") from error
+        raise FgbenchError(
+            f"{path} is not a MATLAB file that can be read: {error}", "download the file again"
+        ) from error
     network = content.get("net", content)
     layers = _field(network, "layers")
     normalization = _field(_field(network, "meta"), "normalization")
@@ -56,7 +63,7 @@ def read_matconvnet(path: Path, tap: str = "") -> tuple[nn.Sequential, InputSpec
         normalization = _field(network, "normalization")
     average = _field(normalization, "averageImage")
     if layers is None or average is None:
-        raise FgbenchError(f"{path} holds no simplenn network: no layers, or no normalization.averageImage")
+        raise FgbenchError(f"{path} has no simplenn network: layers or normalization.averageImage are missing")
     sequence, channels, names = nn.Sequential(), 3, []
     for number, layer in enumerate(layers.reshape(-1), start=1):
         name = (_text(layer, "name") or f"layer{number}").replace(".", "_")
@@ -68,19 +75,21 @@ def read_matconvnet(path: Path, tap: str = "") -> tuple[nn.Sequential, InputSpec
             break
     if tap and names[-1:] != [tap]:
         raise FgbenchError(f"{path} has no layer {tap!r}; {nearest(tap, names)}")
-    return sequence, _input(average, path), channels
+    return sequence, _input_spec(average, path), channels
 
 
-def _input(average: np.ndarray[Any, Any], path: Path) -> InputSpec:
-    """RGB in 0 to 255 minus the average colour, which is also what stands for an average image."""
+def _input_spec(average: np.ndarray[Any, Any], path: Path) -> InputSpec:
+    """Return the normalisation: RGB from 0 to 255 minus the mean colour; an average image is reduced to its mean."""
     if average.size == 0 or average.size % 3 or (average.size > 3 and average.shape[-1] != 3):
-        raise FgbenchError(f"{path}: averageImage is neither an RGB image nor a colour: {average.shape}")
+        raise FgbenchError(
+            f"{path}: averageImage has the shape {average.shape}, which is neither an RGB image nor a colour"
+        )
     mean = average.astype(np.float64).reshape(-1, 3).mean(axis=0)
     return InputSpec("rgb", 255.0, (float(mean[0]), float(mean[1]), float(mean[2])))
 
 
 def _module(layer: Any, channels: int, where: str) -> tuple[nn.Module | None, int]:
-    """The module of a layer (None for one that does nothing here), and the channels of its output."""
+    """Return the module of a layer, or None for a softmax, and the number of output channels."""
     kind = _text(layer, "type")
     if kind == "conv":
         return _convolution(layer, channels, where)
@@ -93,16 +102,16 @@ def _module(layer: Any, channels: int, where: str) -> tuple[nn.Module | None, in
     if kind == "pool":
         method = _text(layer, "method") or "max"
         if method not in {"max", "avg"}:
-            raise FgbenchError(f"{where} pools by {method!r}, which is not known")
+            raise FgbenchError(f"{where} has the unknown pooling method {method!r}")
         size, pad = _pair(layer, "pool", 1), _pad(layer, where)
         if max(pad[:2]) >= size[1] or max(pad[2:]) >= size[0]:
-            raise FgbenchError(f"{where} pads {pad} for a window of {size}")
+            raise FgbenchError(f"{where} has the padding {pad}, which is too large for a window of {size}")
         return Pool(method, size, _pair(layer, "stride", 1), pad), channels
     if kind == "dropout":
         return nn.Dropout(_numbers(layer, "rate", 0.5)[0]), channels
     if kind in {"softmax", "softmaxloss"}:
         return None, channels
-    raise FgbenchError(f"{where} is of type {kind!r}, which is not known")
+    raise FgbenchError(f"{where} has the unknown type {kind!r}")
 
 
 def _convolution(layer: Any, channels: int, where: str) -> tuple[nn.Module, int]:
@@ -113,12 +122,14 @@ def _convolution(layer: Any, channels: int, where: str) -> tuple[nn.Module, int]
         filters, biases = _field(layer, "filters"), _field(layer, "biases")
     if not isinstance(filters, np.ndarray) or not isinstance(biases, np.ndarray) or not 2 <= filters.ndim <= 4:
         raise FgbenchError(f"{where} has no filters and biases")
-    # MATLAB drops dimensions of one at the end: height x width x in x out.
+    # MATLAB drops trailing dimensions of size 1: height x width x inputs x outputs.
     kernel = filters.reshape(filters.shape + (1,) * (4 - filters.ndim))
     height, width, inputs, outputs = kernel.shape
-    groups, rest = divmod(channels, inputs) if inputs else (0, 1)
-    if rest or not groups or outputs % groups or biases.size not in {0, outputs}:
-        raise FgbenchError(f"{where} has filters of {kernel.shape} and {biases.size} biases for {channels} channels")
+    groups, remainder = divmod(channels, inputs) if inputs else (0, 1)
+    if remainder or not groups or outputs % groups or biases.size not in {0, outputs}:
+        raise FgbenchError(
+            f"{where} has filters of shape {kernel.shape} and {biases.size} biases for {channels} input channels"
+        )
     convolution = nn.utils.skip_init(  # type: ignore[no-untyped-call]
         nn.Conv2d,
         *(inputs * groups, outputs, (height, width)),
@@ -143,7 +154,7 @@ def _tensor(values: np.ndarray[Any, Any]) -> torch.Tensor:
 
 
 def _field(struct: Any, name: str) -> Any:
-    """A field of a MATLAB struct as SciPy gives it, None when it is not there."""
+    """Return a field of a MATLAB struct that SciPy read; None if it is missing."""
     if isinstance(struct, dict):
         return struct.get(name)
     if not isinstance(struct, np.ndarray) or struct.size != 1 or name not in (struct.dtype.names or ()):
@@ -162,15 +173,18 @@ def _numbers(layer: Any, name: str, *default: float) -> list[float]:
 
 
 def _pair(layer: Any, name: str, default: int) -> tuple[int, int]:
-    """One value for both axes, or that of y and that of x."""
+    """Return the values for y and x of a field with one value for both or one for each."""
     values = [int(v) for v in _numbers(layer, name, default)]
     return values[0], values[-1]
 
 
 def _pad(layer: Any, where: str) -> tuple[int, int, int, int]:
-    """MatConvNet's one value, or y and x, or top, bottom, left, right, as torch's left, right, top, bottom."""
+    """Return the padding as left, right, top, bottom, the order of torch.
+
+    The file has one value, or y and x, or top, bottom, left, right.
+    """
     values = [int(v) for v in _numbers(layer, "pad", 0)]
     if len(values) not in {1, 2, 4}:
-        raise FgbenchError(f"{where} has a pad of {len(values)} values")
+        raise FgbenchError(f"{where} has a padding of {len(values)} values, not of 1, 2 or 4")
     top, bottom, left, right = values if len(values) == 4 else (values[0], values[0], values[-1], values[-1])
     return left, right, top, bottom

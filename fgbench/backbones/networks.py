@@ -1,4 +1,4 @@
-"""The networks, each up to a tap; their input is that of their usual weights, until a weight file says otherwise."""
+"""Construction of the networks up to a tap, with random weights."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -22,18 +22,16 @@ TAPS = {
     "tiny_d": ("conv", "pool"),
     "tiny_m": ("conv", "pool"),
 }
-"""Layers whose output a network gives, its last map first; a model of timm has `TIMM_TAPS`."""
+"""Taps by network: the layers whose output it can return, the last map first. Models of timm have `TIMM_TAPS`."""
 TIMM_TAPS = ("features", "features8", "pool")
 DENSE_TAPS = {"fcn7", "fcn7_same"}
-"""fc7 of VGG-16 at every place where fc6 fits inside the last map (`fcn7`), or at every cell of it, zeros around it
-(`fcn7_same`)."""
+"""Taps with fc7 of VGG-16 as a convolution: `fcn7` without padding of fc6, `fcn7_same` with zero padding, which gives
+an output for every cell of the last map."""
 VECTOR_TAPS = {"relu7", "pool"}
-"""Taps that give a vector an image; the others give a map."""
+"""Taps that return a vector; the others return a map."""
 FC_PX = 224
-"""Side of the only images that VGG's fully connected layers take."""
+"""Side in pixels of the images that fully connected layers need."""
 TINY_INPUT = InputSpec("rgb", 1.0, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))
-
-
 GRIDS = {
     ("vgg16", "relu5_3"): Grid(8.0, 16.0),
     ("vgg16", "conv5_3"): Grid(8.0, 16.0),
@@ -42,26 +40,28 @@ GRIDS = {
     ("tiny_d", "conv"): Grid(3.5, 8.0),
     ("tiny_m", "conv"): Grid(3.5, 8.0),
 }
-"""Centres of the receptive fields of a map's cells; other maps are taken to be spread evenly over the image."""
+"""Centres of the receptive fields of the cells. The cells of other maps are taken to be evenly spaced in the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Layers up to a tap."""
+    """A network up to a tap."""
 
     layers: nn.Module
-    """Maps normalised pixels (B, 3, H, W) to a map (B, C, h, w) or a vector (B, C), also as (B, C, 1, 1)."""
+    """Maps normalised pixels (B, 3, H, W) to a map (B, C, h, w) or a vector (B, C) or (B, C, 1, 1)."""
     channels: int
-    """C."""
+    """Number of output channels C."""
     input: InputSpec
-    """What `layers` expects."""
+    """Normalisation that `layers` expects with the usual weights; a weight file may have another."""
 
 
 def split_stream(stream: str) -> tuple[str, str]:
-    """`network:tap` in two; a label, as in `network:tap#head`, sets streams with weights of their own apart.
+    """Return the network and the tap of a stream `network:tap`.
+
+    A label, as in `network:tap#head`, is dropped; it gives a stream weights of its own.
 
     Raises:
-        FgbenchError: an unknown network or tap, with the nearest known one.
+        FgbenchError: The network or the tap is unknown.
     """
     network, _, tap = stream.partition("#")[0].partition(":")
     if network.startswith("timm/"):
@@ -69,19 +69,23 @@ def split_stream(stream: str) -> tuple[str, str]:
     elif network in TAPS:
         taps = TAPS[network]
     else:
-        raise FgbenchError(f"no network {network!r}; {nearest(network, TAPS)}", "or timm/<model> for any model of timm")
+        raise FgbenchError(f"no network {network!r}; {nearest(network, TAPS)}", "use timm/<model> for a model of timm")
     if tap not in taps:
         raise FgbenchError(f"{network} has no tap {tap!r}; {nearest(tap, taps)}")
     return network, tap
 
 
 def build_network(network: str, tap: str) -> Network:
-    """A network with random weights from the global generator."""
+    """Build a network with random weights from the global generator.
+
+    Raises:
+        FgbenchError: timm has no such model, or the model does not have the tap.
+    """
     return _timm(network, tap) if network.startswith("timm/") else _BUILDERS[network](network, tap)
 
 
 def _vgg(network: str, tap: str) -> Network:
-    """D-Net (Simonyan and Zisserman 2014, configuration D or E), its layers named as torchvision names them."""
+    """Build D-Net (Simonyan and Zisserman 2014, configuration D or E) with the layer names of torchvision."""
     features, inputs, deep = nn.Sequential(), 3, 4 if network == "vgg19" else 3
     for block, outputs in enumerate((64, 128, 256, 512, 512)):
         for _ in range(2 if block < 2 else deep):
@@ -94,7 +98,7 @@ def _vgg(network: str, tap: str) -> Network:
         return Network(FullyConnected(features), 4096, IMAGENET)
     maps = nn.Sequential(*list(features)[:-2])
     if not tap.startswith("conv"):
-        maps.append(nn.ReLU())  # not in place, as what is handed out is nobody else's
+        maps.append(nn.ReLU())  # not in place, because its output is returned
     layers = nn.Sequential(OrderedDict(features=maps))
     if tap == "pool":
         layers.add_module("pool", nn.AdaptiveAvgPool2d(1))
@@ -102,7 +106,7 @@ def _vgg(network: str, tap: str) -> Network:
 
 
 class FullyConnected(nn.Module):
-    """VGG-16 or VGG-19 up to fc7; torchvision's pooling to 7 x 7 has nothing to do at 224 px."""
+    """VGG-16 or VGG-19 up to relu7 for images of 224 px, where the adaptive pooling of torchvision has no effect."""
 
     def __init__(self, features: nn.Sequential) -> None:
         super().__init__()
@@ -113,13 +117,13 @@ class FullyConnected(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, 224, 224) to (B, 4096)."""
-        result: Tensor = self.classifier(self.features(x).flatten(1))
-        return result
+        """Map (B, 3, 224, 224) to (B, 4096)."""
+        output: Tensor = self.classifier(self.features(x).flatten(1))
+        return output
 
 
 def _vggm(network: str, tap: str) -> Network:
-    """M-Net (Chatfield et al. 2014, CNN-M): 27 x 27 maps at 448 px."""
+    """Build M-Net (Chatfield et al. 2014, CNN-M); its maps have 27 x 27 cells at 448 px."""
 
     def norm(channels: int) -> nn.Module:
         return ResponseNorm(channels, 5, 2.0, 1e-4, 0.75)
@@ -173,7 +177,7 @@ def _tiny(network: str, tap: str) -> Network:
     return Network(layers, channels, TINY_INPUT)
 
 
-class _Timm(nn.Module):
+class _TimmModel(nn.Module):
     """A model of timm without its classifier."""
 
     def __init__(self, model: nn.Module, name: str, pool: bool) -> None:
@@ -181,17 +185,17 @@ class _Timm(nn.Module):
         self.model, self.name, self.pool = model, name, pool
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) to a map (B, C, h, w) or a vector (B, C)."""
+        """Map (B, 3, H, W) to a map (B, C, h, w) or a vector (B, C)."""
         features: Tensor = self.model.forward_features(x)  # type: ignore[operator]
         if self.pool:
-            result: Tensor = self.model.forward_head(features, pre_logits=True)  # type: ignore[operator]
-            return result
+            vector: Tensor = self.model.forward_head(features, pre_logits=True)  # type: ignore[operator]
+            return vector
         channels = self.model.num_features
         if features.dim() == 4 and features.shape[1] == channels:
             return features
         if features.dim() == 4 and features.shape[3] == channels:
-            return features.permute(0, 3, 1, 2)  # Swin and others keep channels last
-        raise FgbenchError(f"{self.name} gives tokens {tuple(features.shape)}, not a map", "use its tap pool")
+            return features.permute(0, 3, 1, 2)  # Swin, for example, has channels last
+        raise FgbenchError(f"{self.name} returns tokens {tuple(features.shape)}, not a map", "use its tap pool")
 
 
 def _timm(network: str, tap: str) -> Network:
@@ -203,14 +207,14 @@ def _timm(network: str, tap: str) -> Network:
     stride: dict[str, Any] = {"output_stride": 8} if tap == "features8" else {}
     try:
         model: Any = timm.create_model(name, pretrained=False, num_classes=0, **stride)
-    except (TypeError, AssertionError, NotImplementedError) as error:  # by kind of model, as timm has no word for it
+    except (TypeError, AssertionError, NotImplementedError) as error:  # the error depends on the kind of model
         if not stride:
             raise
-        raise FgbenchError(f"{network} cannot give maps of stride 8: {error}", "use its tap features") from error
+        raise FgbenchError(f"{network} has no maps of stride 8: {error}", "use its tap features") from error
     config = model.pretrained_cfg
     channels = model.num_features if tap != "pool" else getattr(model, "head_hidden_size", model.num_features)
     spec = InputSpec("rgb", 1.0, tuple(config["mean"]), tuple(config["std"]))
-    return Network(_Timm(model, network, tap == "pool"), int(channels), spec)
+    return Network(_TimmModel(model, network, tap == "pool"), int(channels), spec)
 
 
 _BUILDERS: dict[str, Callable[[str, str], Network]] = {

@@ -1,4 +1,4 @@
-"""What a weight file is, and the input it expects: the same network from two files takes different pixels."""
+"""Descriptions of weight files and of the input that their networks expect."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,81 +7,96 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from fgbench.util.errors import ArgumentError
+
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """How a network wants its pixels: (x * scale / 255 - mean) / std of uint8 x, channels in `order`."""
+    """Normalisation of the input: (x * scale / 255 - mean) / std of uint8 x, with the channels in `order`.
+
+    Two weight files of one network may have different normalisations.
+    """
 
     order: Literal["rgb", "bgr"]
     """Order of the channels."""
     scale: float
-    """What white is before the mean is subtracted: 1 or 255."""
+    """Value of white before the mean is subtracted: 1 or 255."""
     mean: tuple[float, float, float]
-    """Subtracted, in `order`, in units of `scale`."""
+    """Mean of each channel, in `order`, in units of `scale`."""
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    """Divided by, in `order`."""
+    """Divisor of each channel, in `order`."""
 
     def affine(self) -> tuple[Tensor, Tensor]:
-        """The same as one factor and one offset a channel, each (3, 1, 1) float32 and correctly rounded."""
+        """Return the factor and the offset of each channel, both (3, 1, 1) float32 and correctly rounded."""
         std = torch.tensor(self.std, dtype=torch.float64)
         mean = torch.tensor(self.mean, dtype=torch.float64)
         factor, offset = self.scale / 255 / std, -mean / std
         return factor.float().view(3, 1, 1), offset.float().view(3, 1, 1)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) uint8 RGB to (B, 3, H, W) float32 as the network wants it, in the same memory format."""
+        """Map images (B, 3, H, W) uint8 RGB to network input (B, 3, H, W) float32 in the same memory format."""
         factor, offset = self.affine()
         return self.apply(images, factor.to(images.device), offset.to(images.device))
 
     def apply(self, images: Tensor, factor: Tensor, offset: Tensor) -> Tensor:
-        """The same with `affine()` from where the images are, which spares a copy to the device at each call."""
+        """Map images to network input with the tensors of `affine()` on the device of the images.
+
+        This saves a copy to the device in each call.
+
+        Args:
+            images: (B, 3, H, W) uint8 RGB.
+            factor: (3, 1, 1) float32.
+            offset: (3, 1, 1) float32.
+
+        Raises:
+            ArgumentError: The images have another shape or type.
+        """
         if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != 3:
-            raise TypeError(f"images are (B, 3, H, W) uint8 RGB, not {tuple(images.shape)} {images.dtype}")
+            raise ArgumentError(f"images must be (B, 3, H, W) uint8 RGB, not {tuple(images.shape)} {images.dtype}")
         pixels = images.flip(1) if self.order == "bgr" else images
         return torch.addcmul(offset, pixels.float(), factor)
 
 
 IMAGENET = InputSpec("rgb", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Colour statistics of ImageNet, which torchvision's networks are trained with."""
+"""Colour statistics of ImageNet, used by the networks of torchvision."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeightSpec:
-    """One weight file that recipes may name."""
+    """A published weight file that recipes may name."""
 
     name: str
     """`<network>.<source>`."""
     network: str
-    """The network it is for."""
+    """Name of the network."""
     files: tuple[str, ...]
-    """File names it may have."""
+    """Possible file names."""
     format: Literal["safetensors", "pth", "matconvnet"]
-    """How it is read."""
+    """File format."""
     input: InputSpec | None
-    """None where the file itself says so."""
+    """Normalisation of the input; None if the file contains it."""
     taps: tuple[str, ...]
-    """Layers it has the weights for."""
+    """Taps for which the file has weights."""
     url: str = ""
-    """Official address; empty when there is none."""
+    """Official address; empty if there is none."""
     sha256: str = ""
-    """SHA-256 in hex, or its first digits as far as they are published."""
+    """SHA-256 in hex, or the first digits that are published."""
     md5: tuple[str, ...] = ()
     """MD5 in hex of every published edition, the one at `url` first."""
     size: int | None = None
-    """Length in bytes, where it is known."""
+    """Size in bytes; None if it is unknown."""
     original: bool = True
-    """The weights of the network's authors, in whatever container; False for another training of the network."""
+    """True for the weights of the authors of the network, in any format; False for another training."""
     note: str = ""
-    """What it is, and where it comes from."""
+    """Description and origin."""
 
 
 @dataclass(frozen=True, slots=True)
-class FoundWeights:
+class WeightFile:
     """A weight file on this machine."""
 
     spec: WeightSpec
-    """Which file it is."""
+    """The published file that it is."""
     path: Path
-    """Where it is."""
     sha256: str
-    """Its SHA-256 in hex."""
+    """SHA-256 in hex."""

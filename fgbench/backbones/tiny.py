@@ -1,4 +1,4 @@
-"""Two small networks of our own, to be trained from scratch: stand-ins for D-Net and M-Net in the `quick` profile."""
+"""Two small networks that are trained from scratch; they replace D-Net and M-Net in the profile `quick`."""
 
 from torch import nn
 
@@ -12,7 +12,7 @@ def _block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[
 
 
 def tiny_d() -> nn.Sequential:
-    """The deeper one: (B, 3, H, W) to (B, 64, H / 8, W / 8); 21 million multiplications at 64 px."""
+    """Return the deeper network: (B, 3, H, W) to (B, 64, H / 8, W / 8); 21 million multiplications at 64 px."""
     return nn.Sequential(
         *_block(3, 24, stride=2),
         *_block(24, 32),
@@ -26,7 +26,10 @@ def tiny_d() -> nn.Sequential:
 
 
 def tiny_m() -> nn.Sequential:
-    """The shallower one, with a wider first kernel: (B, 3, H, W) to (B, 48, H / 8, W / 8); 6 million at 64 px."""
+    """Return the shallower network, with a larger first kernel.
+
+    It maps (B, 3, H, W) to (B, 48, H / 8, W / 8) with 6 million multiplications at 64 px.
+    """
     return nn.Sequential(
         *_block(3, 24, kernel=5, stride=2),
         nn.MaxPool2d(2),

@@ -1,4 +1,4 @@
-"""The weight files that recipes may name."""
+"""The published weight files that recipes may name."""
 
 from fgbench.backbones.spec import IMAGENET, InputSpec, WeightSpec
 from fgbench.util.registry import Registry
@@ -10,9 +10,9 @@ _VGG19 = ("relu5_4", "conv5_4", "pool", "relu7")
 _VGG16_FC = ("relu7", "fcn7", "fcn7_same")
 _MATCONVNET = "https://www.vlfeat.org/matconvnet/models"
 _TORCHVISION = "https://download.pytorch.org/models"
-# MD5: MatConvNet's own list (doc/site/docs/pretrained.md) as of its betas 23 to 25, 19 to 22, 17 and 18, and of
-# November 2015. By that page the editions are numerically equivalent.
-# SHA-256 of torchvision's files: the first eight digits are in their names.
+# The MD5 sums are those of MatConvNet (doc/site/docs/pretrained.md) for betas 23 to 25, 19 to 22, 17 and 18, and of
+# November 2015. According to that page the editions are numerically equivalent.
+# The names of torchvision's files contain the first eight digits of their SHA-256.
 _SPECS = (
     WeightSpec(
         name="vgg16.matconvnet",
@@ -62,7 +62,7 @@ _SPECS = (
         url=f"{_TORCHVISION}/vgg16-397923af.pth",
         sha256="397923af",
         original=False,
-        note="torchvision's VGG16_Weights.IMAGENET1K_V1: trained anew, not the papers' weights",
+        note="torchvision's VGG16_Weights.IMAGENET1K_V1: another training, not the weights of the papers",
     ),
     WeightSpec(
         name="vgg19.matconvnet",
@@ -85,7 +85,7 @@ _SPECS = (
         url=f"{_TORCHVISION}/vgg19-dcbb9e9d.pth",
         sha256="dcbb9e9d",
         original=False,
-        note="torchvision's VGG19_Weights.IMAGENET1K_V1: trained anew, not the papers' weights",
+        note="torchvision's VGG19_Weights.IMAGENET1K_V1: another training, not the weights of the papers",
     ),
     WeightSpec(
         name="vggm.matconvnet",

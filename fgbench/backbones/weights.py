@@ -1,4 +1,4 @@
-"""Weight files: found, fetched and verified."""
+"""Search, download and verification of weight files."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fgbench.backbones.spec import FoundWeights, WeightSpec
+from fgbench.backbones.spec import WeightFile, WeightSpec
 from fgbench.backbones.weight_files import weight_specs
 from fgbench.util.download import fetch
 from fgbench.util.errors import FgbenchError, MissingError
@@ -14,54 +14,60 @@ from fgbench.util.files import cache_folder, write_json
 
 
 def weight_folders() -> list[Path]:
-    """Where weight files are looked for: the folders of FGBENCH_WEIGHTS, then the download cache."""
-    own = [Path(part).expanduser() for part in os.environ.get("FGBENCH_WEIGHTS", "").split(os.pathsep) if part]
-    return [*own, _downloads()]
+    """Return the folders to search for weight files: those of FGBENCH_WEIGHTS, then the download cache."""
+    user_folders = [Path(part).expanduser() for part in os.environ.get("FGBENCH_WEIGHTS", "").split(os.pathsep) if part]
+    return [*user_folders, _download_folder()]
 
 
-def _downloads() -> Path:
+def _download_folder() -> Path:
     return cache_folder() / "weights"
 
 
 def find_file(names: tuple[str, ...]) -> Path | None:
-    """The first file with one of these names in the weight folders."""
-    places = (folder / name for folder in weight_folders() for name in names)
-    return next((place for place in places if place.is_file()), None)
+    """Return the first file with one of these names in the weight folders; None if there is none."""
+    candidates = (folder / name for folder in weight_folders() for name in names)
+    return next((path for path in candidates if path.is_file()), None)
 
 
-def find_weights(network: str, tap: str, accepted: tuple[str, ...] = (), path: Path | None = None) -> FoundWeights:
-    """A weight file here that has the layers of `network` up to `tap`.
+def find_weights(network: str, tap: str, accepted: tuple[str, ...] = (), path: Path | None = None) -> WeightFile:
+    """Return a verified weight file with the layers of a network up to a tap.
 
     Args:
-        network: such as `vgg16`.
-        tap: the layer wanted.
-        accepted: names of weight files in order of preference; empty for any that is known.
-        path: a file to take instead of looking for one; it is the one of `accepted` that it is named like, or whose
-            content it has, or else the only one of them.
+        network: Name of the network, such as `vgg16`.
+        tap: The last layer that is needed.
+        accepted: Names of weight files in order of preference; empty for all known ones.
+        path: A file to use instead of searching. It is identified among `accepted` by its name or its content; if
+            `accepted` names one file of the network, it is taken to be that file.
 
     Raises:
-        MissingError: none is here; the hint is the command that gets the first one with an address.
-        FgbenchError: a file is not what its name says, or not known, or has no weights for the tap.
+        MissingError: There is no such file. The hint is the command that downloads the first one with an address.
+        FgbenchError: The file is not the published one, cannot be identified, or has no weights for the tap.
     """
     names = [name for name in accepted or tuple(weight_specs) if weight_specs[name].network == network]
     if path is not None:
-        spec = _identified(path, [weight_specs[name] for name in names], network)
+        spec = _identify(path, [weight_specs[name] for name in names], network)
         if tap not in spec.taps:
-            raise FgbenchError(f"{path} is {spec.name}, which has no weights for {tap}: only {', '.join(spec.taps)}")
-        return FoundWeights(spec, path, _verified(spec, path))
+            raise FgbenchError(
+                f"{path} is {spec.name}, which has weights only for {', '.join(spec.taps)}, not for {tap}"
+            )
+        return WeightFile(spec, path, _verified_sha256(spec, path))
     specs = [spec for spec in map(weight_specs.__getitem__, names) if tap in spec.taps]
     for spec in specs:
-        if found := find_file(spec.files):
-            return FoundWeights(spec, found, _verified(spec, found))
-    wanted = " or ".join(file for spec in specs for file in spec.files) or f"a file for {network} up to {tap}"
+        if file := find_file(spec.files):
+            return WeightFile(spec, file, _verified_sha256(spec, file))
+    wanted = " or ".join(name for spec in specs for name in spec.files) or f"a file for {network} up to {tap}"
     folders = ", ".join(map(str, weight_folders()))
-    get = next((spec.name for spec in specs if spec.url), "")
-    hint = f"fgbench weights get {get}" if get else "put it into one of them, or set FGBENCH_WEIGHTS to where it is"
-    raise MissingError("weights", f"{network} up to {tap} needs {wanted}, and none is in {folders}", hint)
+    download = next((spec.name for spec in specs if spec.url), "")
+    hint = (
+        f"fgbench weights get {download}"
+        if download
+        else "put it into one of these folders, or set FGBENCH_WEIGHTS to its folder"
+    )
+    raise MissingError("weights", f"{network} up to {tap} needs {wanted}, which is not in {folders}", hint)
 
 
-def _identified(path: Path, specs: list[WeightSpec], network: str) -> WeightSpec:
-    """Which of the known files this one is: not to know would be not to know the input it expects."""
+def _identify(path: Path, specs: list[WeightSpec], network: str) -> WeightSpec:
+    """Return the published file that a file is; its normalisation of the input depends on it."""
     if not path.is_file():
         raise MissingError("weights", f"there is no weight file {path}")
     for spec in specs:
@@ -74,81 +80,83 @@ def _identified(path: Path, specs: list[WeightSpec], network: str) -> WeightSpec
         return specs[0]
     known = ", ".join(spec.name for spec in specs) or "none"
     raise FgbenchError(
-        f"{path} is no known weight file of {network}, so the input it expects is not known either (known: {known})",
-        "give it the name of the file that it is; see fgbench weights list",
+        f"{path} is not a known weight file of {network}, so its input normalisation is unknown (known: {known})",
+        "rename it to the published name; see fgbench weights list",
     )
 
 
 def get_weights(name: str) -> Path:
-    """Download a weight file from its official address into the cache, unless it is here.
+    """Return a weight file; download it from its official address if it is not on this machine.
 
     Raises:
-        FgbenchError: it has no address, or the download fails or is not the published file.
+        FgbenchError: The file has no address, the download fails, or the file is not the published one.
     """
     spec = weight_specs[name]
-    here = find_file(spec.files)
-    if here and here.parent != _downloads():
-        _verified(spec, here)
-        return here
+    local_file = find_file(spec.files)
+    if local_file and (local_file.parent != _download_folder() or not spec.url):
+        _verified_sha256(spec, local_file)
+        return local_file
     if not spec.url:
-        if here:
-            _verified(spec, here)
-            return here
         others = [s.name for s in map(weight_specs.__getitem__, weight_specs) if s.network == spec.network and s.url]
         raise FgbenchError(
-            f"{name} has no address to download from; put {spec.files[0]} into FGBENCH_WEIGHTS",
+            f"{name} has no download address; put {spec.files[0]} into a folder of FGBENCH_WEIGHTS",
             f"fgbench weights get {others[0]}" if others else "",
         )
     mirror = os.environ.get("FGBENCH_URL_WEIGHTS", "").rstrip("/")
     url = f"{mirror}/{spec.files[0]}" if mirror else spec.url
     md5 = spec.md5[0] if spec.md5 else None
-    return fetch(url, _downloads() / spec.files[0], sha256=spec.sha256 or None, md5=md5, size=spec.size)
+    return fetch(url, _download_folder() / spec.files[0], sha256=spec.sha256 or None, md5=md5, size=spec.size)
 
 
 def known_weights() -> list[dict[str, Any]]:
-    """Every weight file as plain values."""
+    """Return the known weight files: name, file name, whether it is on this machine, and note."""
     specs = [weight_specs[name] for name in weight_specs]
-    return [{"name": s.name, "file": s.files[0], "here": find_file(s.files) is not None, "note": s.note} for s in specs]
+    return [
+        {"name": spec.name, "file": spec.files[0], "here": find_file(spec.files) is not None, "note": spec.note}
+        for spec in specs
+    ]
 
 
-def remembered_hash(path: Path, kind: str = "sha256") -> str:
-    """Hash of a large file in hex, computed once for its size and modification time.
+def cached_hash(path: Path, kind: str = "sha256") -> str:
+    """Return the hash of a file in hex; it is computed again only if the size or the modification time changes.
 
     Args:
-        path: the file.
+        path: The file.
         kind: `sha256` or `md5`.
     """
     status = path.stat()
     stamp = f"{kind}:{path.resolve()}:{status.st_size}:{status.st_mtime_ns}"
-    memory = cache_folder() / "hashes" / "weights.json"
+    cache_file = cache_folder() / "hashes" / "weights.json"
     try:
-        known: dict[str, str] = json.loads(memory.read_text(encoding="utf-8"))
+        known: dict[str, str] = json.loads(cache_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         known = {}
     if stamp not in known:
         with path.open("rb") as file:
             known[stamp] = hashlib.file_digest(file, kind).hexdigest()
-        write_json(memory, known)
+        write_json(cache_file, known)
     return known[stamp]
 
 
-def _verified(spec: WeightSpec, path: Path) -> str:
-    """The file's SHA-256; raises FgbenchError when it is not the published file."""
+def _verified_sha256(spec: WeightSpec, path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        FgbenchError: It is not the published file.
+    """
     if mismatch := _mismatch(spec, path):
-        get = f"fgbench weights get {spec.name}"
-        raise FgbenchError(
-            f"{path} is not {spec.name}: {mismatch}", "delete it and get it again" + (f": {get}" if spec.url else "")
-        )
-    return remembered_hash(path)
+        command = f": fgbench weights get {spec.name}" if spec.url else ""
+        raise FgbenchError(f"{path} is not {spec.name}: {mismatch}", f"delete it and download it again{command}")
+    return cached_hash(path)
 
 
 def _mismatch(spec: WeightSpec, path: Path) -> str:
-    """How a file differs from what is published; empty when it does not."""
+    """Return how a file differs from the published one; empty if it does not."""
     size = path.stat().st_size
     if spec.size is not None and size != spec.size:
-        return f"it has {size} bytes, the published file {spec.size}"
-    if not (digest := remembered_hash(path)).startswith(spec.sha256):
-        return f"its SHA-256 begins {digest[:16]}, that of the published file {spec.sha256[:16]}"
-    if spec.md5 and (digest := remembered_hash(path, "md5")) not in spec.md5:
-        return f"its MD5 is {digest}, that of the published file {spec.md5[0]}"
+        return f"it has {size} bytes; the published file has {spec.size}"
+    if not (digest := cached_hash(path)).startswith(spec.sha256):
+        return f"its SHA-256 starts with {digest[:16]}; that of the published file starts with {spec.sha256[:16]}"
+    if spec.md5 and (digest := cached_hash(path, "md5")) not in spec.md5:
+        return f"its MD5 is {digest}; that of the published file is {spec.md5[0]}"
     return ""

@@ -181,7 +181,7 @@ class Execution:
         if run.device == "cpu" and _networks_see_unaugmented_images(run.settings):
             for stream in run.streams:
                 if not stream.trained_here:
-                    networks[stream.stream].keep(maps_folder(stream), self.log.recall)
+                    networks[stream.stream].cache_outputs(maps_folder(stream), self.log.recall)
         part_names = self.trial.part_names if "parts" in run.protocol.train_sees else ()
         task = Task(self.trial.classes, self.test_pipeline.output_size, part_names)
         options = options_of(run.recipe.method, run.settings.options)

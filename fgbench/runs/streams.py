@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fgbench.backbones.build import Backbone, load_backbone, timm_file
+from fgbench.backbones.build import Backbone, find_timm_weights, load_backbone
 from fgbench.backbones.networks import split_stream
-from fgbench.backbones.weights import find_weights, remembered_hash
+from fgbench.backbones.weights import cached_hash, find_weights
 from fgbench.util.files import cache_folder
 
 
@@ -54,8 +54,8 @@ def resolve_stream(stream: str, accepted: tuple[str, ...]) -> StreamWeights:
 
         return StreamWeights(stream, f"{network}, trained here", pretraining_hash(network), None, True)
     if network.startswith("timm/"):
-        path = timm_file(network)
-        return StreamWeights(stream, path.name, remembered_hash(path), path, True)
+        path = find_timm_weights(network)
+        return StreamWeights(stream, path.name, cached_hash(path), path, True)
     weights = find_weights(network, tap, accepted)
     first = next((name for name in accepted if name.partition(".")[0] == network), weights.spec.name)
     spec = weights.spec

@@ -1,4 +1,4 @@
-"""VGG-16 as a network for whole images: values, sizes, and where its cells lie."""
+"""The dense form of VGG-16: values, sizes and positions of its cells."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ WIDE = 6
 
 
 def small_vgg() -> FullyConnected:
-    """VGG-16 with few channels, random weights and biases."""
+    """Return VGG-16 with few channels and random weights."""
     torch.manual_seed(0)
     features, inputs = nn.Sequential(), 3
     for block, outputs in enumerate(CHANNELS):
@@ -41,7 +41,7 @@ def small_vgg() -> FullyConnected:
 
 
 def small_matconvnet() -> list[Layer]:
-    """The same structure as MatConvNet writes it."""
+    """Return the layers of the same network in a MatConvNet file."""
     layers, inputs = [], 3
     for block, outputs in enumerate(CHANNELS, start=1):
         for number in range(1, 3 if block < 3 else 4):
@@ -65,7 +65,7 @@ def pictures(size: int, count: int = 2) -> Tensor:
     return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(1))
 
 
-def test_on_224_px_it_is_the_fully_connected_network() -> None:
+def test_224_px_give_the_output_of_the_fully_connected_network() -> None:
     network, x = small_vgg(), pictures(224)
     with torch.inference_mode():
         expected = network(x)
@@ -85,8 +85,8 @@ def test_500_px_give_the_cells_of_the_paper(same: bool, cells: int) -> None:
         assert dense(pictures(481)).shape[2:] == (cells, cells)
 
 
-def test_every_cell_is_the_network_on_the_window_that_it_sees() -> None:
-    """Where no window meets the border of the image: relu7 from 7 x 7 cells of pool5."""
+def test_every_cell_is_the_output_for_its_window() -> None:
+    """Each cell of relu7 depends on 7 x 7 cells of pool5."""
     network, x = small_vgg(), pictures(320, 1)
     with torch.inference_mode():
         pooled = network.features(x)
@@ -101,18 +101,18 @@ def test_every_cell_is_the_network_on_the_window_that_it_sees() -> None:
         torch.testing.assert_close(padded[:, :, 0, 9], network.classifier(around[:, :, :7, 9:16].flatten(1)))
 
 
-def test_the_map_is_handed_out_as_it_is() -> None:
+def test_the_top_does_not_change_the_map() -> None:
     dense = dense_vgg(small_vgg(), same=True).eval()
     with torch.inference_mode():
         maps = dense.maps(pictures(224))
-        kept = maps.clone()
+        copy = maps.clone()
         dense.top(maps)
-        assert torch.equal(maps, kept)
+        assert torch.equal(maps, copy)
         assert maps.min() == 0
         torch.testing.assert_close(maps, small_vgg().features[:30](pictures(224)))
 
 
-def test_from_matconvnet(tmp_path: Path) -> None:
+def test_the_dense_form_of_a_matconvnet_file(tmp_path: Path) -> None:
     path = write_matconvnet(tmp_path / "vgg.mat", small_matconvnet())
     layers, spec, channels = read_matconvnet(path, "relu7")
     assert any(isinstance(layer, Pool) for layer in layers)
@@ -130,14 +130,14 @@ def test_from_matconvnet(tmp_path: Path) -> None:
     assert spec.scale == 255.0
 
 
-def test_pooling_at_the_border_sees_what_is_there() -> None:
-    """An odd side: the last cell is the maximum of one row, not of a pad."""
+def test_pooling_at_the_border_ignores_the_padding() -> None:
+    """With an odd side the last cell is the maximum of one row."""
     x = -1 - torch.rand(1, 5, 31, 31)
-    theirs, ours = nn.MaxPool2d(2, ceil_mode=True), Pool("max", (2, 2), (2, 2), (0, 1, 0, 1))
-    assert torch.equal(theirs(x), ours(x))
+    torch_pool, pool = nn.MaxPool2d(2, ceil_mode=True), Pool("max", (2, 2), (2, 2), (0, 1, 0, 1))
+    assert torch.equal(torch_pool(x), pool(x))
 
 
-class _Dense(Backbone):
+class _SmallDense(Backbone):
     """A dense backbone of few channels."""
 
     @property
@@ -147,7 +147,7 @@ class _Dense(Backbone):
 
 @pytest.mark.parametrize(("tap", "size", "cells"), [("fcn7", 500, 10), ("fcn7", 224, 1), ("fcn7_same", 300, 10)])
 def test_with_map(tap: str, size: int, cells: int) -> None:
-    backbone = _Dense("vgg16", tap, dense_vgg(small_vgg(), same=tap == "fcn7_same"), IMAGENET, WIDE).eval()
+    backbone = _SmallDense("vgg16", tap, dense_vgg(small_vgg(), same=tap == "fcn7_same"), IMAGENET, WIDE).eval()
     images = torch.randint(0, 256, (1, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         maps, out = backbone.with_map(images)
@@ -159,7 +159,7 @@ def test_with_map(tap: str, size: int, cells: int) -> None:
     assert backbone.map_grid(size) == GRIDS["vgg16", "relu5_3"]
 
 
-def test_other_backbones_have_one_map() -> None:
+def test_backbones_without_dense_taps_have_one_map() -> None:
     backbone = load_backbone("tiny_d", "conv", pretrained=False)
     images = torch.zeros(1, 3, 72, 72, dtype=torch.uint8)
     with torch.inference_mode():
@@ -168,16 +168,16 @@ def test_other_backbones_have_one_map() -> None:
     assert backbone.cells(72) == backbone.map_cells(72) == tuple(out.shape[2:]) == (9, 9)
     assert backbone.grid(72) == backbone.map_grid(72) == GRIDS["tiny_d", "conv"]
     assert backbone.map_channels == backbone.channels == 64
-    spread = load_backbone("squeezenet1_1", "features", pretrained=False)
-    assert spread.cells(64) == (3, 3)
-    assert spread.grid(64).offset == pytest.approx(64 / 6)
-    assert spread.grid(64).stride == pytest.approx(64 / 3)
-    with pytest.raises(FgbenchError, match="gives a vector"):
+    squeezenet = load_backbone("squeezenet1_1", "features", pretrained=False)
+    assert squeezenet.cells(64) == (3, 3)
+    assert squeezenet.grid(64).offset == pytest.approx(64 / 6)
+    assert squeezenet.grid(64).stride == pytest.approx(64 / 3)
+    with pytest.raises(FgbenchError, match="returns a vector"):
         load_backbone("tiny_d", "pool", pretrained=False).cells(64)
 
 
-def evened(layers: nn.Module) -> nn.Module:
-    """The same layers, in which every pixel of a window counts alike."""
+def averaging(layers: nn.Module) -> nn.Module:
+    """Make every pixel of a window have the same weight."""
     for name, child in list(layers.named_children()):
         if isinstance(child, nn.MaxPool2d):
             setattr(layers, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding, child.ceil_mode))
@@ -186,12 +186,12 @@ def evened(layers: nn.Module) -> nn.Module:
             if child.bias is not None:
                 nn.init.zeros_(child.bias)
         else:
-            evened(child)
+            averaging(child)
     return layers
 
 
 def small(network: str, tap: str) -> nn.Module:
-    """The layers that the tap names, for VGG-16 with few channels."""
+    """Return the layers up to a tap; those of VGG-16 have few channels."""
     if network != "vgg16":
         return build_network(network, tap).layers
     if tap.startswith("fcn7"):
@@ -200,27 +200,27 @@ def small(network: str, tap: str) -> nn.Module:
 
 
 @pytest.mark.parametrize(("network", "tap"), GRIDS, ids=[":".join(pair) for pair in GRIDS])
-def test_cells_lie_where_the_grid_says(network: str, tap: str) -> None:
-    """The middle of the pixels that a cell's gradient reaches; the origin is the corner of the first pixel."""
+def test_cells_are_at_the_positions_of_the_grid(network: str, tap: str) -> None:
+    """The centre of the gradient of a cell; the origin is the corner of the first pixel."""
     grid, size = GRIDS[network, tap], 500 if network == "vgg16" else 128
-    layers = evened(small(network, tap)).double().eval()
+    layers = averaging(small(network, tap)).double().eval()
     x = torch.ones(1, 3, size, size, dtype=torch.float64, requires_grad=True)
     out = layers(x)
     row = round((size / 2 - grid.offset) / grid.stride)
     column = row + 1
     out[0, :, row, column].sum().backward()
-    reached = x.grad[0].sum(0)
-    assert not reached[[0, -1]].any(), "its field meets the border"
-    assert not reached[:, [0, -1]].any(), "its field meets the border"
-    weight = reached / reached.sum()
+    gradient = x.grad[0].sum(0)
+    assert not gradient[[0, -1]].any(), "the receptive field reaches the border"
+    assert not gradient[:, [0, -1]].any(), "the receptive field reaches the border"
+    weight = gradient / gradient.sum()
     pixels = torch.arange(size, dtype=torch.float64) + 0.5
-    found = float((weight.sum(0) * pixels).sum()), float((weight.sum(1) * pixels).sum())
+    measured = float((weight.sum(0) * pixels).sum()), float((weight.sum(1) * pixels).sum())
     centre = grid.offset + grid.stride * column, grid.offset + grid.stride * row
-    assert found == pytest.approx(centre, abs=0.5)
+    assert measured == pytest.approx(centre, abs=0.5)
 
 
-def test_the_whole_network_on_224_px(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both taps as they are loaded; drawing their numbers by a distribution would take most of the time."""
+def test_the_full_network_on_224_px(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without random initialisation, which would take most of the time."""
     monkeypatch.setattr(nn.init, "kaiming_normal_", lambda weight, **_: weight)
     images = torch.randint(0, 256, (1, 3, 224, 224), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

@@ -45,7 +45,7 @@ def vggm(old: bool) -> list[Layer]:
 
 
 def naive(layers: list[Layer], tap: str, x: torch.Tensor) -> torch.Tensor:
-    """The network by the formulas of the manual, from the arrays that were written."""
+    """Compute the output of a layer by the formulas of the manual, from the written arrays."""
     for layer in layers:
         kind = layer["type"]
         if kind == "conv":
@@ -69,7 +69,7 @@ def naive(layers: list[Layer], tap: str, x: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["new", "old"])
-def test_a_network_reads_back(tmp_path: Path, old: bool) -> None:
+def test_a_written_network_is_read(tmp_path: Path, old: bool) -> None:
     torch.manual_seed(0)
     layers = vggm(old)
     path = write_matconvnet(
@@ -93,7 +93,7 @@ def test_448_px_give_27_by_27(tmp_path: Path) -> None:
         assert network(torch.zeros(1, 3, 448, 448)).shape == (1, 32, 27, 27)
 
 
-def test_a_network_within_a_variable(tmp_path: Path) -> None:
+def test_a_network_in_a_variable(tmp_path: Path) -> None:
     cell = np.empty((1, 1), dtype=object)
     cell[0, 0] = conv("conv1", (3, 3, 3, 4))
     normalization = {"averageImage": np.zeros((1, 1, 3))}
@@ -106,7 +106,7 @@ def test_defaults_groups_dilation_and_pads(tmp_path: Path) -> None:
     first = conv("conv1", (3, 3, 3, 4), pad=[1, 2, 0, 1], dilate=2)
     second = conv("conv2", (1, 2, 2, 6))
     del second["stride"], second["pad"]
-    last = conv("conv3", (3, 3, 6, 1), pad=[1, 2])  # MATLAB keeps no dimension of one at the end
+    last = conv("conv3", (3, 3, 6, 1), pad=[1, 2])  # MATLAB drops trailing dimensions of size 1
     last["weights"][0, 0] = last["weights"][0, 0][..., 0]
     leaky = {"type": "relu", "name": "relu1", "leak": 0.1}
     network, _, _ = read_matconvnet(write_matconvnet(tmp_path / "net.mat", [first, leaky, second, last]))
@@ -134,32 +134,32 @@ def test_defaults_groups_dilation_and_pads(tmp_path: Path) -> None:
     torch.testing.assert_close(network(x), expected)
 
 
-@pytest.mark.parametrize(("layer", "words"), [
-    ({"type": "bnorm", "name": "bn"}, "'bn' is of type 'bnorm'"),
+@pytest.mark.parametrize(("layer", "message"), [
+    ({"type": "bnorm", "name": "bn"}, "'bn' has the unknown type 'bnorm'"),
     ({"type": "pool", "name": "p", "method": "median", "pool": 2}, "'median'"),
-    ({"type": "pool", "name": "p", "pool": [2, 2], "pad": [0, 2, 0, 2]}, "pads"),
+    ({"type": "pool", "name": "p", "pool": [2, 2], "pad": [0, 2, 0, 2]}, "padding"),
     ({"type": "conv", "name": "c"}, "no filters"),
-    (conv("c", (3, 3, 5, 4)), r"\(3, 3, 5, 4\).*3 channels"),
-    (conv("c", (3, 3, 3, 4), pad=[1, 2, 3]), "pad of 3 values"),
+    (conv("c", (3, 3, 5, 4)), r"\(3, 3, 5, 4\).*3 input channels"),
+    (conv("c", (3, 3, 3, 4), pad=[1, 2, 3]), "padding of 3 values"),
 ])  # fmt: skip
-def test_what_is_not_known_is_told(tmp_path: Path, layer: Layer, words: str) -> None:
-    with pytest.raises(FgbenchError, match=words):
+def test_an_invalid_layer_is_an_error(tmp_path: Path, layer: Layer, message: str) -> None:
+    with pytest.raises(FgbenchError, match=message):
         read_matconvnet(write_matconvnet(tmp_path / "net.mat", [layer]))
 
 
-def test_other_files_are_told(tmp_path: Path) -> None:
+def test_other_files_are_an_error(tmp_path: Path) -> None:
     path = write_matconvnet(tmp_path / "net.mat", vggm(old=False))
     with pytest.raises(FgbenchError, match=r"no layer 'relu9'.*'relu"):
         read_matconvnet(path, "relu9")
     content = path.read_bytes()
-    for wrong, words in {
+    for damaged, message in {
         "cut": (content[: len(content) // 2], "cannot|can be read"),
         "html": (b"<html>" + bytes(300), "can be read"),
         "empty": (b"", "can be read"),
         "7.3": (b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(600), "7.3"),
     }.values():
-        path.write_bytes(wrong)
-        with pytest.raises(FgbenchError, match=words):
+        path.write_bytes(damaged)
+        with pytest.raises(FgbenchError, match=message):
             read_matconvnet(path)
     scipy.io.savemat(path, {"x": np.zeros(3)})
     with pytest.raises(FgbenchError, match="no simplenn network"):
@@ -168,24 +168,24 @@ def test_other_files_are_told(tmp_path: Path) -> None:
         read_matconvnet(write_matconvnet(path, [conv("conv1", (3, 3, 3, 4))], average=np.zeros((4, 4))))
 
 
-def test_response_norm_is_torchs() -> None:
+def test_response_norm_is_that_of_torch() -> None:
     torch.manual_seed(0)
     x = 100 * torch.randn(2, 17, 5, 6)
     for n in (1, 3, 5, 99):
-        ours = ResponseNorm(17, n, 2.0, 1e-4, 0.75)(x)
-        torch.testing.assert_close(ours, nn.LocalResponseNorm(n, 1e-4 * n, 0.75, 2.0)(x), rtol=1e-5, atol=1e-5)
+        output = ResponseNorm(17, n, 2.0, 1e-4, 0.75)(x)
+        torch.testing.assert_close(output, nn.LocalResponseNorm(n, 1e-4 * n, 0.75, 2.0)(x), rtol=1e-5, atol=1e-5)
     even = ResponseNorm(17, 4, 2.0, 1e-4, 0.75)(x)  # channels k - 1 to k + 2
     padded = F.pad(x.square(), (0, 0, 0, 0, 1, 2))
     total = sum(padded[:, shift : shift + 17] for shift in range(4))
     torch.testing.assert_close(even, x / (2 + 1e-4 * total) ** 0.75)
 
 
-def test_pools_do_not_see_their_pads() -> None:
+def test_padding_does_not_change_pooled_values() -> None:
     x = -torch.arange(1.0, 17).view(1, 1, 4, 4)
-    bigger = Pool("max", (3, 3), (2, 2), (0, 1, 0, 1))(x)
-    assert bigger.flatten().tolist() == [-1, -3, -9, -11]
+    maximum = Pool("max", (3, 3), (2, 2), (0, 1, 0, 1))(x)
+    assert maximum.flatten().tolist() == [-1, -3, -9, -11]
     mean = Pool("avg", (3, 3), (2, 2), (0, 1, 0, 1))(x)
     assert mean[0, 0, 1, 1] == x[0, 0, 2:, 2:].mean()
     assert mean[0, 0, 0, 0] == pytest.approx(x[0, 0, :3, :3].mean())
-    ours = Pool("avg", (3, 3), (2, 2), (1, 1, 1, 1))(x)
-    torch.testing.assert_close(ours, F.avg_pool2d(x, 3, 2, 1, count_include_pad=False))
+    symmetric = Pool("avg", (3, 3), (2, 2), (1, 1, 1, 1))(x)
+    torch.testing.assert_close(symmetric, F.avg_pool2d(x, 3, 2, 1, count_include_pad=False))

@@ -24,14 +24,14 @@ def _birds() -> list[Path]:
 
 
 def _needs(name: str) -> pytest.MarkDecorator:
-    here = (
+    available = (
         bool(os.environ.get("FGBENCH_WEIGHTS")) and find_file(weight_specs[name].files) is not None and bool(_birds())
     )
-    return pytest.mark.skipif(not here, reason=f"needs {name} in FGBENCH_WEIGHTS and CUB-200-2011 in FGBENCH_DATA")
+    return pytest.mark.skipif(not available, reason=f"needs {name} in FGBENCH_WEIGHTS and CUB-200-2011 in FGBENCH_DATA")
 
 
 def crops(size: int, count: int) -> Tensor:
-    """(count, 3, size, size) uint8 RGB: the middle squares of birds."""
+    """Return central squares of photographs, (count, 3, size, size) uint8 RGB."""
     pixels = []
     for path in _birds()[:count]:
         with Image.open(path) as image:
@@ -44,7 +44,7 @@ def crops(size: int, count: int) -> Tensor:
 
 @pytest.mark.real
 @_needs("squeezenet1_1.onnx")
-def test_squeezenet_sees_birds() -> None:
+def test_squeezenet_classifies_birds_as_birds() -> None:
     from torchvision.models import squeezenet1_1
 
     spec = weight_specs["squeezenet1_1.onnx"]
@@ -83,7 +83,7 @@ def test_vgg16_maps() -> None:
         assert maps.shape == (2, 512, 14, 14)
         assert 0.7 < (maps == 0).float().mean() < 0.98
         assert 20 < maps.max() < 1000
-        # What a mirrored photograph excites is the mirror image, roughly; what wrong channels excite is not the same.
+        # The map of a mirrored photograph is about the mirrored map; that of swapped colour channels is different.
         mirrored = relu(images.flip(3)).flip(3)
         swapped = relu(images.flip(1))
         assert torch.cosine_similarity(maps.flatten(1), mirrored.flatten(1)).min() > 0.6

@@ -10,7 +10,7 @@ from PIL import Image
 from fgbench.judge.anomalies import Anomaly
 from fgbench.judge.claims import check_claims
 from fgbench.judge.columns import judge_papers
-from fgbench.judge.nightly.bench_times import Bench
+from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
 from fgbench.judge.nightly.history import Night
 from fgbench.papers.printed import load_papers
 from fgbench.records.record import Point, Weights
@@ -103,7 +103,7 @@ def busy_records():
 
 def night(k, name):
     """One of some nights: a value that steps down in a failed one, and a benchmark that changes later."""
-    bench = Bench(name=name, title=name, version=f"{name} {k > 14}", machine=name, sessions=(0.1 * (k % 3),))
+    bench = BenchmarkTimes(name=name, title=name, version=f"{name} {k > 14}", machine=name, sessions=(0.1 * (k % 3),))
     return Night(
         finished=f"2026-01-{k + 1:02}", commit=name, source=name, passed=k != 10, accepted=k == 11,
         values={name: 60.0 - 9 * (k > 9) + 0.1 * (k % 3), f"{name} still": 1.0},

@@ -4,7 +4,7 @@ from math import log
 
 import numpy as np
 
-from fgbench.judge.nightly.bench_times import Bench
+from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
 from fgbench.records.store import Store
 
 
@@ -18,4 +18,4 @@ def folder(path, *pairs):
 
 def bench(name="b", seconds=1.0, spread=0.01, sessions=6, version="v", machine="m", seed=0):
     logs = log(seconds) + spread * np.linspace(-1, 1, sessions)
-    return Bench(name=name, title=name, version=version, machine=machine, sessions=tuple(map(float, logs)))
+    return BenchmarkTimes(name=name, title=name, version=version, machine=machine, sessions=tuple(map(float, logs)))

@@ -1,4 +1,4 @@
-"""Files as MatConvNet writes them, in both layouts, with random weights."""
+"""Files in both layouts of MatConvNet with random weights."""
 
 from pathlib import Path
 from typing import Any

@@ -7,9 +7,9 @@ import numpy as np
 from made_records import RECIPES, of_right
 from made_records import Kept as Arrays
 
-from fgbench.judge.nightly.bench_times import Bench
+from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
 from fgbench.judge.nightly.quality import compare_quality
-from fgbench.judge.nightly.results_folder import Kept
+from fgbench.judge.nightly.results_folder import ResultsFolder
 from fgbench.judge.nightly.timing import compare_speed
 
 BENCHES, NIGHT, ROUND, SESSIONS, ROUNDS = 30, 0.03, 0.05, 6, 9
@@ -24,7 +24,7 @@ def night(rng, *, benches=BENCHES, sessions=SESSIONS, own=NIGHT, shared=0.0, com
     logs = of_night[:, None] + np.median(of_session[..., None] + rounds, axis=-1)
     logs[list(slower)] += np.log(by)
     return tuple(
-        Bench(name=f"b{k}", title=f"b{k}", version="v", machine="m", sessions=tuple(map(float, row)))
+        BenchmarkTimes(name=f"b{k}", title=f"b{k}", version="v", machine="m", sessions=tuple(map(float, row)))
         for k, row in enumerate(logs)
     )
 
@@ -81,7 +81,7 @@ def kept(rights, profile="paper"):
     numbered = [(k, seed, r) for k, seeds in enumerate(rights) for seed, r in enumerate(seeds)]
     pairs = [of_right(r, NAMES[k], seed=seed, profile=profile) for k, seed, r in numbered]
     outputs = Arrays(*pairs)
-    return Kept(tuple(record for record, _ in pairs), outputs)
+    return ResultsFolder(tuple(record for record, _ in pairs), outputs)
 
 
 def lose(rng, rights, run, points):
