@@ -1,4 +1,4 @@
-"""Intervals and tests, each with its source."""
+"""Confidence intervals and hypothesis tests; each function names its source."""
 
 from fgbench.statistics.equivalence import (
     ALPHA,

@@ -1,4 +1,4 @@
-"""Where a series steps from one level to another."""
+"""Detection of change points: positions at which the level of a series shifts."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -6,62 +6,73 @@ from itertools import pairwise
 import numpy as np
 
 ALPHA = 0.001
-DRAWS = 9999
-LEAST = 3
-"""Values between two steps, at least."""
+"""Default level of each test for a change point."""
+ORDERS = 9999
+"""Random orders of a permutation test."""
+MIN_SEGMENT = 3
+"""Minimum number of values between two change points."""
 
 
 @dataclass(frozen=True, slots=True)
 class LevelShift:
-    """A change of level."""
+    """A change of the level of a series."""
 
     at: int
-    """The first value of the new level."""
+    """Index of the first value of the new level."""
     before: float
-    """Mean of the level that ends."""
+    """Mean of the values before the shift, back to the previous shift."""
     after: float
-    """Mean of the level that begins."""
+    """Mean of the values after the shift, up to the next shift."""
     p: float
+    """p-value against "all values have the same distribution"."""
 
 
 def find_level_shifts(values: np.ndarray, *, alpha: float = ALPHA, seed: int = 0) -> list[LevelShift]:
-    """Steps by binary segmentation (Vostrikova, Soviet Math. Dokl. 24:55-59, 1981).
+    """Find level shifts by binary segmentation (Vostrikova, Soviet Math. Dokl. 24:55-59, 1981).
 
-    A stretch is divided where the cumulated sum of its ranks' distances from their mean, by its standard error, is
-    farthest from 0 (a CUSUM; Page, Biometrika 41:100-115, 1954), when at most `alpha` of the orders of the same values
-    have one as far (a permutation test, as in Matteson and James, J. Am. Stat. Assoc. 109:334-345, 2014, and in the
-    performance tests of MongoDB: Daly et al., ICPE 2020). So the chance of any mark in a series without step is alpha.
-    Ranks keep one odd night from being a step; with them about six nights a side are the fewest that can show one.
-    Two steps that cancel are found only where the level between them lasts long.
+    The statistic of a segment is the largest standardized cumulative sum of its centered ranks (CUSUM; Page, Biometrika
+    41:100-115, 1954). A permutation test gives its p-value (Matteson and James, J. Am. Stat. Assoc. 109:334-345, 2014;
+    used for performance tests by Daly et al., ICPE 2020). A segment with p <= `alpha` is split at the largest sum, and
+    both halves are tested again.
+
+    The probability of a false shift in a series without shifts is `alpha`. Ranks limit the effect of one outlier. At
+    the default level, a shift needs about six values on each side. Two shifts that cancel each other are found only if
+    the level between them is long.
 
     Args:
-        values: (N,), one a night.
-        alpha: level.
-        seed: of the orders.
+        values: (N,), one value a night.
+        alpha: level of each test.
+        seed: seed of the random orders.
+
+    Example:
+        >>> [shift.at for shift in find_level_shifts(np.arange(24) // 12 + np.arange(24) % 3 / 10)]
+        [12]
     """
     x = np.asarray(values, dtype=np.float64)
-    cuts = sorted(_divide(x, 0, len(x), alpha, np.random.default_rng(seed)))
+    cuts = sorted(_split(x, 0, len(x), alpha, np.random.default_rng(seed)))
     ends = [0, *(at for at, _ in cuts), len(x)]
     means = [float(x[a:b].mean()) for a, b in pairwise(ends) if b > a]
     return [LevelShift(at, means[k], means[k + 1], p) for k, (at, p) in enumerate(cuts)]
 
 
-def _divide(x: np.ndarray, start: int, end: int, alpha: float, rng: np.random.Generator) -> list[tuple[int, float]]:
-    part = x[start:end]
-    if len(part) < 2 * LEAST or (part == part[0]).all():
+def _split(x: np.ndarray, start: int, end: int, alpha: float, rng: np.random.Generator) -> list[tuple[int, float]]:
+    """Return the change points of x[start:end] with their p-values."""
+    segment = x[start:end]
+    if len(segment) < 2 * MIN_SEGMENT or (segment == segment[0]).all():
         return []
-    ranks = _ranks(part)
+    ranks = _centered_ranks(segment)
     scores = _scores(ranks[None])[0]
-    reach = scores.max() - 1e-9
-    orders = rng.permuted(np.tile(ranks, (DRAWS, 1)), axis=1)
-    p = (1 + int((_scores(orders).max(axis=1) >= reach).sum())) / (DRAWS + 1)
+    # An order whose score differs only by rounding counts as equal.
+    observed = scores.max() - 1e-9
+    orders = rng.permuted(np.tile(ranks, (ORDERS, 1)), axis=1)
+    p = (1 + int((_scores(orders).max(axis=1) >= observed).sum())) / (ORDERS + 1)
     if p > alpha:
         return []
-    at = start + LEAST + int(scores.argmax())
-    return [*_divide(x, start, at, alpha, rng), (at, p), *_divide(x, at, end, alpha, rng)]
+    at = start + MIN_SEGMENT + int(scores.argmax())
+    return [*_split(x, start, at, alpha, rng), (at, p), *_split(x, at, end, alpha, rng)]
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def _centered_ranks(values: np.ndarray) -> np.ndarray:
     from scipy.stats import rankdata
 
     ranks = rankdata(values)
@@ -69,9 +80,16 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _scores(rows: np.ndarray) -> np.ndarray:
-    """(R, N - 2 LEAST + 1), how far apart the two sides of every division are, in standard errors but for a factor."""
+    """Return the difference of the two sides of each split, in standard errors up to a constant factor.
+
+    Args:
+        rows: (R, N) centered ranks.
+
+    Returns:
+        (R, N - 2 MIN_SEGMENT + 1), one score for each split position.
+    """
     n = rows.shape[1]
-    sizes = np.arange(LEAST, n - LEAST + 1)
-    sums = rows.cumsum(axis=1)[:, LEAST - 1 : n - LEAST]
-    distances: np.ndarray = np.abs(sums) / np.sqrt(sizes * (n - sizes) / n)
-    return distances
+    sizes = np.arange(MIN_SEGMENT, n - MIN_SEGMENT + 1)
+    sums = rows.cumsum(axis=1)[:, MIN_SEGMENT - 1 : n - MIN_SEGMENT]
+    scores: np.ndarray = np.abs(sums) / np.sqrt(sizes * (n - sizes) / n)
+    return scores

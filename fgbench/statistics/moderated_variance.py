@@ -1,4 +1,4 @@
-"""Variances of many quantities from few values each, every one leaning on the others."""
+"""Moderated variances: many variances, each estimated from few values, are shrunk towards a common value."""
 
 from dataclasses import dataclass
 from math import inf
@@ -9,24 +9,30 @@ from scipy import optimize, special
 
 @dataclass(frozen=True, slots=True)
 class Moderated:
-    """Variances, and how sure they are."""
+    """Moderated variances with their degrees of freedom."""
 
     variances: np.ndarray
-    """(G,)."""
+    """(G,) moderated variances."""
     freedom: float
-    """Degrees of freedom of each: infinity where all are the same but for chance."""
+    """Degrees of freedom of each variance; infinity if all true variances are estimated to be equal."""
 
 
 def moderate(variances: np.ndarray, freedom: float) -> Moderated:
-    """Variances drawn together as far as they are alike (Smyth, Stat. Appl. Genet. Mol. Biol. 3:3, 2004, section 6).
+    """Shrink variances towards a common value (Smyth, Stat. Appl. Genet. Mol. Biol. 3:3, 2004, section 6.2).
 
-    Each true variance is thought to come from a scaled inverse chi-squared distribution, whose two parameters are those
-    that give the mean and variance of the logarithms seen. Then a mean over its standard error has Student's
-    distribution with the degrees of freedom of both. One variance alone stays as it is.
+    The prior of the true variances is a scaled inverse chi-squared distribution. Its two parameters are fitted to the
+    mean and variance of the logarithms of the given variances. A mean divided by its moderated standard error then has
+    a t distribution whose degrees of freedom are the sum of prior and data.
 
     Args:
-        variances: (G,), each from the same number of values; of those that are 0, the least of the others is taken.
-        freedom: degrees of freedom of each.
+        variances: (G,), each estimated from the same number of values. A variance of 0 counts as the smallest positive
+            one in the fit of the prior. A single variance is returned as it is.
+        freedom: degrees of freedom of each variance.
+
+    Example:
+        >>> moderated = moderate(np.array([1.0, 1.0, 100.0]), 4)
+        >>> moderated.variances.round(1).tolist(), round(moderated.freedom, 1)
+        ([1.1, 1.1, 82.6], 4.9)
     """
     s2 = np.asarray(variances, dtype=np.float64)
     positive = s2[s2 > 0]
@@ -42,5 +48,5 @@ def moderate(variances: np.ndarray, freedom: float) -> Moderated:
 
 
 def _trigamma_inverse(value: float) -> float:
-    """Where the trigamma function is `value`: it falls from infinity to 0."""
+    """Return the argument at which the trigamma function equals `value`. The function decreases from infinity to 0."""
     return float(np.exp(optimize.brentq(lambda log: special.polygamma(1, np.exp(log)) - value, -40.0, 40.0)))

@@ -1,4 +1,8 @@
-"""Is the same run worse than the night before? One-sided tests that reach the small p-values of many tests a night."""
+"""One-sided tests for a decrease of a value between two nights.
+
+The tests account for overdispersion: the mean over images varies more between trainings than independent images would
+make it vary. They also reach the small p-values that many tests a night require.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,110 +11,133 @@ from math import exp
 import numpy as np
 from scipy import special, stats
 
-from fgbench.statistics.paired import FEW, paired_permutation
-from fgbench.util.errors import FgbenchError
+from fgbench.statistics.paired import MAX_EXACT, paired_permutation
+from fgbench.util.errors import ArgumentError
 
-SEEN = 20
-"""So many of the drawn signs have to lie as far out for their share to stand; else the bound is told."""
+MIN_EXCEEDANCES = 20
+"""Minimum number of random sign vectors beyond the observed sum for an estimated p-value; below it, a bound is used."""
 RESAMPLES = 9999
-WORTH = 20
-"""Degrees of freedom that the expected luck of trainings counts for, beside what seeds show."""
+"""Random sign vectors of a permutation test."""
+PRIOR_FREEDOM = 20
+"""Degrees of freedom of the expected dispersion, which is combined with the dispersion between seeds."""
 MCNEMAR, SIGNS = "McNemar's exact test", "exact permutation test over seeds"
 DRAWN = "paired permutation test"
 
 
 @dataclass(frozen=True, slots=True)
 class Dispersion:
-    """How much more the mean over images differs from training to training than if each image threw its own coin."""
+    """Variance of the mean over images between trainings, relative to independent images."""
 
     ratio: float
-    """Of the variances."""
+    """Variance between trainings divided by the variance if the images were independent."""
     freedom: float
-    """Degrees of freedom."""
+    """Degrees of freedom of the ratio."""
 
 
 def estimate_dispersion(runs: Iterable[Sequence[np.ndarray]], expected: float) -> Dispersion:
-    """The dispersion over seeds as runs of the same night show it, pooled as in quasi-likelihood.
+    """Estimate the dispersion between seeds from runs of the same night.
 
-    Networks trained alike err on each image nearly by a coin of its own (Jordan, On the Variance of Neural Network
-    Training with respect to Test Sets and Distributions, ICLR 2024), but small and briefly trained ones are better and
-    worse as a whole as well. The ratio of what is seen to what coins would do is the dispersion of Wedderburn
-    (Biometrika 61:439-447, 1974). Few seeds show it badly, so it leans on what is expected as variances do in
-    `statistics.moderated`.
+    The errors of networks from the same training procedure are nearly independent between images (Jordan, On the
+    Variance of Neural Network Training with respect to Test Sets and Distributions, ICLR 2024). Small or briefly
+    trained networks also vary as a whole. The ratio of the observed variance to the variance of independent images is
+    the dispersion of quasi-likelihood (Wedderburn, Biometrika 61:439-447, 1974). Few seeds estimate it poorly, so the
+    estimate is combined with `expected`, as in `fgbench.statistics.moderated_variance`.
 
     Args:
-        runs: for each run its values, each (S, N): what an image contributes, one row a seed.
-        expected: the ratio where there are no seeds to see it.
+        runs: for each run its values, each (S, N): the contribution of each image, one row a seed.
+        expected: prior ratio, with PRIOR_FREEDOM degrees of freedom.
+
+    Example:
+        >>> estimate_dispersion([], expected=2.5)
+        Dispersion(ratio=2.5, freedom=20)
+        >>> estimate_dispersion([[np.array([[1, 1, 1, 0], [0, 0, 1, 1]])]], expected=2.5).freedom
+        21
     """
     total, freedom = 0.0, 0
     for values in runs:
-        ratios = [ratio for rows in values if (ratio := _ratio(rows)) is not None]
+        ratios = [ratio for rows in values if (ratio := _variance_ratio(rows)) is not None]
         if ratios:
             seeds = len(values[0])
             total, freedom = total + (seeds - 1) * sum(ratios) / len(ratios), freedom + seeds - 1
-    return Dispersion((WORTH * expected + total) / (WORTH + freedom), WORTH + freedom)
+    return Dispersion((PRIOR_FREEDOM * expected + total) / (PRIOR_FREEDOM + freedom), PRIOR_FREEDOM + freedom)
 
 
-def _ratio(rows: np.ndarray) -> float | None:
+def _variance_ratio(rows: np.ndarray) -> float | None:
+    """Return the dispersion of one value (S, N); None with one seed, or if no image differs between seeds."""
     if len(rows) < 2:
         return None
-    coins = float(rows.var(axis=0, ddof=1).sum()) / rows.shape[1] ** 2
-    return float(rows.mean(axis=1).var(ddof=1)) / coins if coins else None
+    independent = float(rows.var(axis=0, ddof=1).sum()) / rows.shape[1] ** 2
+    return float(rows.mean(axis=1).var(ddof=1)) / independent if independent else None
 
 
-def decrease_test(base: np.ndarray, head: np.ndarray, luck: Dispersion) -> tuple[float, str]:
-    """One-sided p-value against "the second night is not worse on these images", and by which test.
+def decrease_test(base: np.ndarray, head: np.ndarray, dispersion: Dispersion) -> tuple[float, str]:
+    """Test whether a value is lower in the second night than in the first, on the same images.
 
-    The images' differences, averaged over seeds, have their signs turned (Fisher, The Design of Experiments, section
-    21, 1935). Right and wrong make whole differences, and then the sum has a distribution that is worked out and not
-    drawn; of one run this is McNemar's exact test (Psychometrika 12:153-157, 1947). Of other values (average
-    precisions) signs are drawn; where few of the drawn lie as far out as what was seen, their place is taken by
-    Hoeffding's bound on a sum of random signs (J. Am. Stat. Assoc. 58:13-30, 1963), which is never below the p-value.
+    The p-value is the larger one of two tests:
 
-    That is the coins' part. Trained anew, networks differ by more: the same sum is held against Student's distribution
-    with the coins' variance times `luck`, and the larger p-value counts.
+    1. A sign-flip permutation test of the differences of the images, summed over seeds (Fisher, The Design of
+       Experiments, section 21, 1935). For right and wrong (0 and 1), the distribution is computed exactly; with one
+       seed it is McNemar's test (Psychometrika 12:153-157, 1947). For other values, such as average precisions, signs
+       are drawn; if fewer than MIN_EXCEEDANCES draws reach the observed sum, the p-value is the upper bound of
+       Hoeffding (J. Am. Stat. Assoc. 58:13-30, 1963, theorem 2).
+    2. A t test of the same sum, with the variance of independent images multiplied by `dispersion.ratio`.
 
     Args:
-        base: (S, N), what each image contributes, one row a seed.
-        head: (S, N), the same seeds and images.
-        luck: of trainings.
+        base: (S, N) contribution of each image in the first night, one row a seed.
+        head: (S, N) the same for the second night, with the same seeds and images.
+        dispersion: dispersion between trainings.
+
+    Returns:
+        The one-sided p-value against "the second night is not worse", and the name of the permutation test.
 
     Raises:
-        FgbenchError: shapes do not fit.
+        ArgumentError: the shapes do not fit.
+
+    Example:
+        >>> base, head = np.ones((1, 10)), np.array([[0, 0, 0, 0, 0, 1, 1, 1, 1, 1.0]])
+        >>> decrease_test(base, head, Dispersion(ratio=0.5, freedom=20))
+        (0.03125, "McNemar's exact test")
     """
     if base.shape != head.shape or base.ndim != 2 or not base.size:
-        raise FgbenchError(f"a comparison of {base.shape} and {head.shape}: they are not of the same seeds and images")
-    each = (base.astype(np.float64) - head).sum(axis=0)
+        raise ArgumentError(f"the nights have shapes {base.shape} and {head.shape}: not the same seeds and images")
+    differences = (base.astype(np.float64) - head).sum(axis=0)
+    # 1. Permutation test: independent images.
     if np.isin(np.concatenate([base, head]), (0.0, 1.0)).all():
-        coins, test = _of_whole(each.astype(np.int64)), MCNEMAR if len(base) == 1 else SIGNS
+        p, test = _exact_p(differences.astype(np.int64)), MCNEMAR if len(base) == 1 else SIGNS
     else:
-        coins, test = _of_any(each / len(base)), DRAWN
-    spread = (luck.ratio * float((each**2).sum())) ** 0.5
-    if not spread:
+        p, test = _sampled_p(differences / len(base)), DRAWN
+    # 2. t test: the variance between trainings.
+    error = (dispersion.ratio * float((differences**2).sum())) ** 0.5
+    if not error:
         return 1.0, test
-    return max(coins, float(special.stdtr(luck.freedom, -each.sum() / spread))), test
+    return max(p, float(special.stdtr(dispersion.freedom, -differences.sum() / error))), test
 
 
-def _of_whole(each: np.ndarray) -> float:
-    """That a sum with random signs is at least the one seen: twice the sum of the sizes with a plus, less all sizes."""
-    sizes, counts = np.unique(np.abs(each[each != 0]), return_counts=True)
-    share = np.ones(1)
+def _exact_p(differences: np.ndarray) -> float:
+    """Return the probability that a sum with random signs is at least the observed sum, for integers (N,).
+
+    The sum with signs is twice the sum of the positive terms minus a constant. The distribution of that sum is a
+    convolution of scaled binomial distributions, one for each size of a difference.
+    """
+    sizes, counts = np.unique(np.abs(differences[differences != 0]), return_counts=True)
+    distribution = np.ones(1)
     for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
-        own = np.zeros(size * count + 1)
-        own[::size] = stats.binom.pmf(np.arange(count + 1), count, 0.5)
-        share = np.convolve(share, own)
-    plus = int(each[each > 0].sum())
-    return min(1.0, float(share[plus:].sum()))
+        scaled = np.zeros(size * count + 1)
+        scaled[::size] = stats.binom.pmf(np.arange(count + 1), count, 0.5)
+        distribution = np.convolve(distribution, scaled)
+    positive = int(differences[differences > 0].sum())
+    return min(1.0, float(distribution[positive:].sum()))
 
 
-def _of_any(each: np.ndarray) -> float:
-    moving = each[each != 0]
-    if not len(moving):
+def _sampled_p(differences: np.ndarray) -> float:
+    """Return the one-sided p-value from random signs, or Hoeffding's bound if the p-value is too small for them."""
+    nonzero = differences[differences != 0]
+    if not len(nonzero):
         return 1.0
-    total = float(moving.sum())
-    half = paired_permutation(each, resamples=RESAMPLES) / 2
+    total = float(nonzero.sum())
+    half = paired_permutation(differences, resamples=RESAMPLES) / 2
     if total <= 0:
         return 1.0 - half
-    if len(moving) <= FEW or half > SEEN / RESAMPLES:
+    if len(nonzero) <= MAX_EXACT or half > MIN_EXCEEDANCES / RESAMPLES:
         return half
-    return exp(-(total**2) / (2 * float((moving**2).sum())))
+    return exp(-(total**2) / (2 * float((nonzero**2).sum())))

@@ -1,4 +1,4 @@
-"""How cost grows with size."""
+"""Fit of a power law: how a cost grows with a size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,38 +7,53 @@ import numpy as np
 from scipy import stats
 
 from fgbench.statistics.intervals import Interval
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 @dataclass(frozen=True, slots=True)
 class PowerLaw:
-    """cost = factor * size ** exponent."""
+    """The law cost = factor * size ** exponent."""
 
     exponent: float
+    """Slope of log cost on log size."""
     interval: Interval
-    """Of the exponent."""
+    """Confidence interval of the exponent."""
     factor: float
+    """Cost at size 1."""
 
 
 def power_law(sizes: Sequence[float], costs: Sequence[float], confidence: float = 0.95) -> PowerLaw:
-    """Least squares of log cost on log size, with Student's t interval of the slope.
+    """Fit a power law by ordinary least squares of log cost on log size.
 
-    The interval speaks of how far the points are from a line, which is also where the law is no power: a fixed cost
-    beside one that grows bends it.
+    The interval is the t interval of a regression slope (Student, Biometrika 6:1-25, 1908; Draper and Smith, Applied
+    Regression Analysis, section 1.4). It is wide if the points do not lie on a line in logarithms, for example if a
+    constant cost adds to a cost that grows.
+
+    Args:
+        sizes: N sizes, such as numbers of images.
+        costs: N costs, such as seconds.
+        confidence: confidence level of the interval.
 
     Raises:
-        FgbenchError: fewer than three points or two sizes, or a size or cost that is not positive and finite.
+        ArgumentError: there are fewer than three points or two different sizes, or a size or cost is not positive and
+            finite.
+
+    Example:
+        >>> law = power_law([1, 2, 4, 8], [3.0, 12.0, 48.0, 192.0])
+        >>> round(law.exponent, 3), round(law.factor, 3)
+        (2.0, 3.0)
     """
     x, y = np.asarray(sizes, dtype=float), np.asarray(costs, dtype=float)
-    ends = np.concatenate([x, y])
-    if len(x) != len(y) or len(x) < 3 or len(set(sizes)) < 2 or not (np.isfinite(ends) & (ends > 0)).all():
-        raise FgbenchError(
-            f"an exponent needs three points of two sizes, all positive, not {list(sizes)} and {list(costs)}"
+    both = np.concatenate([x, y])
+    if len(x) != len(y) or len(x) < 3 or len(set(sizes)) < 2 or not (np.isfinite(both) & (both > 0)).all():
+        raise ArgumentError(
+            "a power law needs at least three points with two different sizes, all positive, "
+            f"not {list(sizes)} and {list(costs)}"
         )
     x, y = np.log(x), np.log(y)
-    away = x - x.mean()
-    slope = float(away @ y / (away @ away))
-    rest = y - y.mean() - slope * away
-    error = float(np.sqrt(rest @ rest / (len(x) - 2) / (away @ away)))
+    centered = x - x.mean()
+    slope = float(centered @ y / (centered @ centered))
+    residuals = y - y.mean() - slope * centered
+    error = float(np.sqrt(residuals @ residuals / (len(x) - 2) / (centered @ centered)))
     half = float(stats.t.ppf((1 + confidence) / 2, len(x) - 2)) * error
     return PowerLaw(slope, Interval(slope - half, slope + half), float(np.exp(y.mean() - slope * x.mean())))

@@ -1,0 +1,25 @@
+import numpy as np
+import pytest
+
+from fgbench.statistics.change_points import find_level_shifts
+
+
+def test_simulated_shifts_are_found():
+    rng = np.random.default_rng(2)
+    x = np.concatenate([rng.normal(0, 1, 20), rng.normal(4, 1, 20), rng.normal(8, 1, 20)])
+    shifts = find_level_shifts(x)
+    assert len(shifts) == 2
+    assert abs(shifts[0].at - 20) <= 1
+    assert abs(shifts[1].at - 40) <= 1
+    assert shifts[0].before == pytest.approx(x[: shifts[0].at].mean())
+    assert shifts[0].after == pytest.approx(x[shifts[0].at : shifts[1].at].mean())
+
+
+def test_noise_and_one_outlier_are_not_a_shift():
+    rng = np.random.default_rng(3)
+    assert sum(bool(find_level_shifts(rng.normal(size=30), seed=k)) for k in range(60)) <= 1
+    x = rng.normal(0, 0.1, 30)
+    x[12] = 50
+    assert find_level_shifts(x) == []
+    assert find_level_shifts(np.ones(30)) == []
+    assert find_level_shifts(np.array([])) == []
