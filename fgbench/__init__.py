@@ -14,6 +14,6 @@ def __getattr__(name: str) -> Any:
     # pandas comes with the first of these that is asked for, so that importing fgbench costs nothing.
     if name not in __all__:
         raise AttributeError(f"module 'fgbench' has no attribute {name!r}")
-    from fgbench.judge import frames as analysis
+    from fgbench.judge import frames
 
-    return getattr(analysis, name)
+    return getattr(frames, name)

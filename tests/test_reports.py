@@ -6,7 +6,7 @@ import pytest
 from markupsafe import escape
 
 from fgbench.judge.claims import check_claims
-from fgbench.judge.frames import judged as judged_by
+from fgbench.judge.frames import judge_store
 from fgbench.judge.verdict import Outcome, judge
 from fgbench.metrics.values import headline
 from fgbench.papers.printed import load_papers
@@ -58,7 +58,7 @@ def test_committed_pages_say_of_runs_cells_and_claims_what_the_records_say(name)
         mean = sum(record.values[metric].value for record in group) / len(group)
         said = f">{escape(group[0].title)}</a>", f"<td>{len(group)}</td>", f">{number(mean)} %<"
         assert [row for row in rows if all(word in row for word in said)], said
-    judged = [verdict for own in judged_by(papers, store).values() for verdict in own if verdict.records]
+    judged = [verdict for own in judge_store(papers, store).values() for verdict in own if verdict.records]
     assert judged
     assert not [v.reason for v in judged if str(escape(v.reason)) not in pages[v.cell.paper]]
     claims = check_claims(papers, records, store.outputs, load_recipes())

@@ -24,7 +24,7 @@ def compare(
 ) -> None:
     """Report what is worse, better, new or missing; exit code 1 if something is worse, changed or missing."""
     from fgbench.cli import comparison_output
-    from fgbench.judge.nightly.nights import compare_folders
+    from fgbench.judge.nightly.night_comparison import compare_folders
 
     result = compare_folders(base, head, base_times or (), head_times or ())
     comparison_output.write(result, to_markdown=markdown, to_junit=junit)

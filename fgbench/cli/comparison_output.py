@@ -7,8 +7,8 @@ from fgbench.cli.console import out, table
 from fgbench.cli.report import write_report
 from fgbench.judge.nightly.findings import KINDS, Comparison
 from fgbench.judge.nightly.history import Night, read_history
-from fgbench.judge.nightly.nights import BASELINE, REFUSED, SESSIONS, TONIGHT
-from fgbench.judge.nightly.summary import HEADS, junit, markdown
+from fgbench.judge.nightly.night_comparison import BASELINE, REFUSED, SESSION_FILES, TONIGHT
+from fgbench.judge.nightly.summary import SECTION_TITLES, junit, markdown
 from fgbench.report.html.history_page import history_page
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import write_json, write_text
@@ -35,7 +35,7 @@ def show(result: Comparison) -> None:
         ]
         table(f"{title}: {len(checks)} compared{', those nearest to a finding' if len(checks) > SHOWN else ''}", rows)
     for kind in KINDS:
-        table(HEADS[kind].lower(), [{"where": f.where, "what": f.text} for f in result.of_kind(kind)])
+        table(SECTION_TITLES[kind].lower(), [{"where": f.where, "what": f.text} for f in result.of_kind(kind)])
     out(f"{result.head} against {result.base}: {result.verdict}")
 
 
@@ -65,7 +65,7 @@ def write_night(result: Comparison, night: Night, folder: Path) -> Path:
     pages, kept = folder / "report", folder / (BASELINE if night.passed else REFUSED)
     history = history_page(read_history(folder))
     try:
-        write_report(kept, pages, sorted(kept.glob(SESSIONS)), [history])
+        write_report(kept, pages, sorted(kept.glob(SESSION_FILES)), [history])
     except FgbenchError as error:
         out(f"the records of the night cannot be reported: {error}")
         write_report(folder / TONIGHT, pages, extra_pages=[history])

@@ -20,7 +20,7 @@ def nightly(
 ) -> None:
     """Compare the night in <results>/tonight with the kept nights, and keep it; exit code 1 as for compare."""
     from fgbench.cli import comparison_output
-    from fgbench.judge.nightly.nights import judge_night
+    from fgbench.judge.nightly.night_comparison import judge_night
 
     result, night = judge_night(results, fixed=fixed, require_baseline=require_baseline, accept=accept)
     page = comparison_output.write_night(result, night, results)

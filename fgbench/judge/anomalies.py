@@ -16,7 +16,7 @@ from fgbench.records.record import Record
 from fgbench.statistics import ALPHA
 from fgbench.util.hashing import hash_value
 
-Outputs = Callable[[Record], Mapping[str, np.ndarray]]
+ReadOutputs = Callable[[Record], Mapping[str, np.ndarray]]
 """Gives the per-sample arrays of a record; none where they cannot be read."""
 
 LEAK_ALPHA = 0.001
@@ -39,7 +39,7 @@ class Anomaly:
     text: str
 
     @property
-    def voids(self) -> bool:
+    def invalidates_run(self) -> bool:
         """True when the run cannot be right, so that its number answers nothing."""
         return self.kind in {"impossible", "identical", "leak"}
 
@@ -48,7 +48,7 @@ Anomalies = Mapping[str, Sequence[Anomaly]]
 """What is odd, by run id."""
 
 
-def find_anomalies(records: Sequence[Record], outputs: Outputs) -> dict[str, list[Anomaly]]:
+def find_anomalies(records: Sequence[Record], outputs: ReadOutputs) -> dict[str, list[Anomaly]]:
     """What is odd about some records, by run id; those that are as they should be are left out.
 
     Args:
@@ -57,7 +57,7 @@ def find_anomalies(records: Sequence[Record], outputs: Outputs) -> dict[str, lis
     """
     found: dict[str, list[Anomaly]] = {}
     for record in records:
-        for anomaly in (*impossible(record), *_chance(record), *_perfect(record)):
+        for anomaly in (*impossible_values(record), *_chance(record), *_perfect(record)):
             found.setdefault(record.run_id, []).append(anomaly)
     for run_id, anomaly in (*_identical(records, outputs), *_leaks(records, outputs)):
         found.setdefault(run_id, []).append(anomaly)
@@ -71,7 +71,7 @@ def too_good(mean: float, cell: Cell) -> Anomaly | None:
     return Anomaly("too good", f"{mean - cell.value:.1f} above the printed value, over {FAR} times the margin")
 
 
-def impossible(record: Record) -> list[Anomaly]:
+def impossible_values(record: Record) -> list[Anomaly]:
     """Values that no arrays give: outside their range, or in an order that their definitions exclude."""
     wrong = []
     values = record.values
@@ -126,7 +126,7 @@ def _perfect(record: Record) -> list[Anomaly]:
     return [Anomaly("too good", f"{name} is 100 %") for name in names if not record.synthetic]
 
 
-def _identical(records: Sequence[Record], outputs: Outputs) -> Iterable[tuple[str, Anomaly]]:
+def _identical(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tuple[str, Anomaly]]:
     """Different runs that give the same for every test sample: one of them is not what it says it is."""
     equal: dict[object, list[Record]] = {}
     for record in records:
@@ -166,7 +166,7 @@ def _fingerprint(arrays: Mapping[str, np.ndarray], record: Record) -> str:
     return digest.hexdigest() if kept else ""
 
 
-def _leaks(records: Sequence[Record], outputs: Outputs) -> Iterable[tuple[str, Anomaly]]:
+def _leaks(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tuple[str, Anomaly]]:
     """Controls that did not fall to chance, and every run of the same recipe, profile and data."""
     for control in records:
         if not control.control or "accuracy" not in control.values:

@@ -11,8 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from fgbench.judge.anomalies import Anomalies, Outputs, impossible
-from fgbench.judge.protocol_diff import difference, shared_hash
+from fgbench.judge.anomalies import Anomalies, ReadOutputs, impossible_values
+from fgbench.judge.protocol_diff import hash_without, protocol_difference
 from fgbench.judge.verdict import best_runs
 from fgbench.metrics.per_sample import sample_values
 from fgbench.metrics.values import value_name
@@ -38,7 +38,7 @@ class ClaimState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class RunPair:
     """Two neighbours of a claimed order, the one claimed to be better first."""
 
     better: str
@@ -76,7 +76,7 @@ class ClaimResult:
     state: ClaimState
     text: str
     """Why, in a sentence."""
-    pairs: tuple[Pair, ...] = ()
+    pairs: tuple[RunPair, ...] = ()
     """The comparisons it rests on, where there are any."""
     records: tuple[Record, ...] = ()
 
@@ -94,7 +94,7 @@ class ClaimResult:
 def check_claims(
     papers: Mapping[str, Paper],
     records: Sequence[Record],
-    outputs: Outputs,
+    outputs: ReadOutputs,
     recipes: Mapping[str, Recipe],
     anomalies: Anomalies | None = None,
 ) -> list[ClaimResult]:
@@ -115,11 +115,11 @@ def check_claims(
     return [_told(result, recipes, anomalies or {}) for result in results]
 
 
-def _test(pair: Pair) -> tuple[object, ...]:
+def _test(pair: RunPair) -> tuple[object, ...]:
     return pair.better, pair.worse, pair.difference
 
 
-def _check(claim: Claim, records: Sequence[Record], outputs: Outputs) -> ClaimResult:
+def _check(claim: Claim, records: Sequence[Record], outputs: ReadOutputs) -> ClaimResult:
     """The comparisons of a claim with unadjusted p-values, or why there are none."""
     name = value_name(claim.metric, dict(claim.params))
     keys = [f"{recipe}@{claim.data}" for recipe in claim.order]
@@ -128,20 +128,20 @@ def _check(claim: Claim, records: Sequence[Record], outputs: Outputs) -> ClaimRe
         return ClaimResult(claim, ClaimState.NOT_RUN, f"no record of {', '.join(lacking)}")
     shared = set.intersection(*({_conditions(r, claim) for r in side} for side in sides))
     if not shared:
-        profiles = len({shared_hash(r, claim.across) for side in sides for r in side}) == 1
-        why = "profile" if profiles else f"protocol: {difference([best_runs(side) for side in sides])}"
+        profiles = len({hash_without(r, claim.across) for side in sides for r in side}) == 1
+        why = "profile" if profiles else f"protocol: {protocol_difference([best_runs(side) for side in sides])}"
         return ClaimResult(claim, ClaimState.NOT_COMPARABLE, f"its sides do not share a {why}")
     ways = [[best_runs([r for r in side if _conditions(r, claim) == each]) for side in sides] for each in shared]
     nearest = max(map(_nearness, ways))
     ways = [way for way in ways if _nearness(way) == nearest]
     if len(ways) > 1:
-        between = difference([way[0] for way in ways])
+        between = protocol_difference([way[0] for way in ways])
         why = f"it was run under {len(ways)} protocols, and nothing says which is meant; they differ in {between}"
         return ClaimResult(claim, ClaimState.NOT_COMPARABLE, why)
     (groups,) = ways
     everything = tuple(record for group in groups for record in group)
     try:
-        pairs = tuple(compare(a, b, name, outputs) for a, b in pairwise(groups))
+        pairs = tuple(compare_runs(a, b, name, outputs) for a, b in pairwise(groups))
     except FgbenchError as error:
         return ClaimResult(claim, ClaimState.NOT_COMPARABLE, str(error.args[0]), records=everything)
     return ClaimResult(claim, ClaimState.UNDECIDED, "", pairs, everything)
@@ -149,7 +149,7 @@ def _check(claim: Claim, records: Sequence[Record], outputs: Outputs) -> ClaimRe
 
 def _conditions(record: Record, claim: Claim) -> tuple[str, str]:
     """What all sides have to share."""
-    return record.profile, shared_hash(record, claim.across)
+    return record.profile, hash_without(record, claim.across)
 
 
 def _nearness(way: Sequence[Sequence[Record]]) -> tuple[bool, int, int]:
@@ -159,7 +159,7 @@ def _nearness(way: Sequence[Sequence[Record]]) -> tuple[bool, int, int]:
     return not any(first.synthetic for first in firsts), PROFILES.index(firsts[0].profile), -changes
 
 
-def compare(a: Sequence[Record], b: Sequence[Record], name: str, outputs: Outputs) -> Pair:
+def compare_runs(a: Sequence[Record], b: Sequence[Record], name: str, outputs: ReadOutputs) -> RunPair:
     """The comparison of two groups of records that differ in their seed alone, in percent.
 
     Args:
@@ -188,7 +188,7 @@ def compare(a: Sequence[Record], b: Sequence[Record], name: str, outputs: Output
         each = np.array([x.mean() - y.mean() for x, y in both])
         found = compare_resampled(each, ratio, sum(x.shape[1] for x, _ in both))
     found = found.times(100)
-    return Pair(*titles, found, found.p, (len(a), len(b)))
+    return RunPair(*titles, found, found.p, (len(a), len(b)))
 
 
 def _told(result: ClaimResult, recipes: Mapping[str, Recipe], anomalies: Anomalies) -> ClaimResult:
@@ -196,8 +196,10 @@ def _told(result: ClaimResult, recipes: Mapping[str, Recipe], anomalies: Anomali
     if not result.pairs:
         return result
     told = "; ".join(map(str, result.pairs))
-    odd = {f"{r.title}: {a.text}": a for r in result.records for a in (*impossible(r), *anomalies.get(r.run_id, ()))}
-    if bad := [text for text, anomaly in odd.items() if anomaly.voids]:
+    odd = {
+        f"{r.title}: {a.text}": a for r in result.records for a in (*impossible_values(r), *anomalies.get(r.run_id, ()))
+    }
+    if bad := [text for text, anomaly in odd.items() if anomaly.invalidates_run]:
         return replace(result, state=ClaimState.NOT_COMPARABLE, text=f"the runs cannot be right: {'; '.join(bad)}")
     uneven = _uneven(result, recipes)
     if any(record.synthetic for record in result.records):

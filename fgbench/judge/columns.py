@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fgbench.judge.anomalies import Anomalies
-from fgbench.judge.protocol_diff import difference, may_share
-from fgbench.judge.verdict import Outcome, Verdict, closeness, judge, recipe_of
+from fgbench.judge.protocol_diff import may_share_column, protocol_difference
+from fgbench.judge.verdict import Outcome, Verdict, closeness, judge, recipe_key
 from fgbench.papers.printed import Cell, Paper
 from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Record
@@ -32,14 +32,14 @@ def judge_papers(
     for record in records:
         by_recipe.setdefault(record.recipe, []).append(record)
     return {
-        name: one_protocol_a_column(
-            [judge(cell, by_recipe.get(recipe_of(cell), []), obstacles, recipes, anomalies) for cell in paper.cells()]
+        name: one_protocol_per_column(
+            [judge(cell, by_recipe.get(recipe_key(cell), []), obstacles, recipes, anomalies) for cell in paper.cells()]
         )
         for name, paper in papers.items()
     }
 
 
-def one_protocol_a_column(verdicts: Sequence[Verdict]) -> list[Verdict]:
+def one_protocol_per_column(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Verdicts without the numbers that are of another protocol than their column's.
 
     A column has the protocol of the runs that come closest to answering the printed numbers, and of equals that of most
@@ -67,22 +67,22 @@ def _leaders(verdicts: Sequence[Verdict]) -> list[Record]:
     firsts = {verdict.records[0].protocol_hash: verdict.records[0] for verdict in verdicts}
 
     def merit(record: Record) -> tuple[object, ...]:
-        sharing = [verdict for verdict in verdicts if may_share(verdict.records[0], record)]
+        sharing = [verdict for verdict in verdicts if may_share_column(verdict.records[0], record)]
         nearest = max(closeness(verdict.records[0]) for verdict in sharing)
         return nearest, len(sharing), sum(len(verdict.records) for verdict in sharing)
 
     merits = {key: merit(record) for key, record in firsts.items()}
     best = [record for key, record in firsts.items() if merits[key] == max(merits.values())]
-    return best[:1] if all(may_share(best[0], record) for record in best) else best
+    return best[:1] if all(may_share_column(best[0], record) for record in best) else best
 
 
 def _with_column(verdict: Verdict, leaders: Sequence[Record]) -> Verdict:
     """A verdict as it may stand beside the others of its column."""
     own = verdict.records[0]
-    if len(leaders) == 1 and may_share(own, leaders[0]):
+    if len(leaders) == 1 and may_share_column(own, leaders[0]):
         return verdict
-    others = [[record] for record in leaders if not may_share(record, own)]
-    between = difference([*others, verdict.records])
+    others = [[record] for record in leaders if not may_share_column(record, own)]
+    between = protocol_difference([*others, verdict.records])
     reason = (
         f"its runs are of another protocol than the column's: {between}"
         if len(leaders) == 1

@@ -75,9 +75,9 @@ def load(path: str | os.PathLike[str], *, strict: bool = True) -> pd.DataFrame:
     Raises:
         FgbenchError: there is no such folder, or, if `strict`, a file in it is not a record; names it.
     """
-    records = store_at(path).records(broken=None if strict else _warn)
+    records = open_store(path).records(broken=None if strict else _warn)
     own = {name: kind for name, kind in VALUES.items() if name not in VALUE}
-    runs = table_of([_run(record) for record in records], own)
+    runs = typed_frame([_run(record) for record in records], own)
     rows = np.repeat(np.arange(len(records)), [len(record.values) for record in records])
     values = [value for record in records for value in record.values.values()]
     columns = {"metric": [name for record in records for name in record.values]}
@@ -96,7 +96,7 @@ def outputs(path: str | os.PathLike[str], run_id: str) -> dict[str, np.ndarray]:
     Raises:
         FgbenchError: there is no such record, or its array file is missing or not the one that was written with it.
     """
-    store = store_at(path)
+    store = open_store(path)
     if not store.has(run_id):
         known = [file.stem for file in store.folder.glob("*.json")]
         raise FgbenchError(f"no record {run_id} in {store.folder}; {nearest(run_id, known)}")
@@ -109,7 +109,7 @@ def outputs(path: str | os.PathLike[str], run_id: str) -> dict[str, np.ndarray]:
 
 def cells() -> pd.DataFrame:
     """Every number that the papers print, one row each."""
-    return table_of([_cell(cell) for paper in load_papers().values() for cell in paper.cells()], CELLS)
+    return typed_frame([_cell(cell) for paper in load_papers().values() for cell in paper.cells()], CELLS)
 
 
 def verdicts(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -121,10 +121,10 @@ def verdicts(path: str | os.PathLike[str]) -> pd.DataFrame:
     Raises:
         FgbenchError: as for `load`.
     """
-    return verdict_frame([verdict for own in judged(load_papers(), store_at(path)).values() for verdict in own])
+    return verdict_frame([verdict for own in judge_store(load_papers(), open_store(path)).values() for verdict in own])
 
 
-def judged(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any]]:
+def judge_store(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any]]:
     """The verdicts on every cell by the records of a folder: id of the paper -> `fgbench.judge.verdict.Verdict`."""
     from fgbench.judge.anomalies import find_anomalies
     from fgbench.judge.columns import judge_papers
@@ -135,7 +135,7 @@ def judged(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any]]:
     return judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies)
 
 
-def store_at(path: str | os.PathLike[str]) -> Store:
+def open_store(path: str | os.PathLike[str]) -> Store:
     """The records in a folder: its own, or those of a results folder; raises FgbenchError when there is none."""
     folder = Path(path)
     if not folder.is_dir():
@@ -146,12 +146,12 @@ def store_at(path: str | os.PathLike[str]) -> Store:
 
 def verdict_frame(found: Sequence[Any]) -> pd.DataFrame:
     """Verdicts as a table with the columns `VERDICTS`."""
-    return table_of([_verdict(verdict) for verdict in found], VERDICTS)
+    return typed_frame([_verdict(verdict) for verdict in found], VERDICTS)
 
 
 def deviation_text(deviation: Deviation) -> str:
     """A deviation in a line: `field: what the recipe says -> what was done`."""
-    return f"{deviation.field}: {word(deviation.recipe, deviation.field)} -> {word(deviation.run, deviation.field)}"
+    return f"{deviation.field}: {setting_text(deviation.recipe, deviation.field)} -> {setting_text(deviation.run, deviation.field)}"
 
 
 def deviations_text(deviations: Sequence[Deviation]) -> str:
@@ -164,7 +164,7 @@ def split_deviations(text: str) -> list[str]:
     return re.split(r"; (?=[\w.]+: )", text) if text else []
 
 
-def word(value: object, field: str) -> str:
+def setting_text(value: object, field: str) -> str:
     """A setting as text: a list without brackets, or none where it is empty; no files of weights named are any."""
     if isinstance(value, list):
         return ", ".join(map(str, value)) or ("any" if field == "weights" else "none")
@@ -175,7 +175,7 @@ def _warn(error: FgbenchError) -> None:
     warnings.warn(f"left out: {error}", stacklevel=4)
 
 
-def table_of(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> pd.DataFrame:
+def typed_frame(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> pd.DataFrame:
     """Rows as a table whose columns have these types."""
     return pd.DataFrame({name: _column([row[name] for row in rows], kind) for name, kind in types.items()})
 

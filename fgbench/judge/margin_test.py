@@ -18,7 +18,7 @@ from fgbench.statistics import (
     tost,
 )
 
-Place = Literal["inside", "above", "below", "open"]
+Position = Literal["inside", "above", "below", "open"]
 """Where the mean is shown to lie as to the margin; `open` where nothing is shown."""
 PLANS = (3, 5)
 """Numbers of seeds that are spoken of where there is only one."""
@@ -30,7 +30,7 @@ MANY = 1_000_000
 class Decision:
     """What the seeds say of a printed number, and what they would have to be to say more."""
 
-    place: Place
+    position: Position
     reason: str
     """One sentence with the estimate, the interval, the margin, the seeds, and what would decide."""
     p: float | None = None
@@ -39,7 +39,7 @@ class Decision:
     """90 % interval of the mean over seeds, which the two one-sided tests look at."""
     seeds_needed: int | None = None
     """Seeds that would decide, where these do not; None where none would, or where one seed cannot tell."""
-    beyond: str = ""
+    other_images: str = ""
     """What can be said of other test images of this kind, in a sentence."""
 
 
@@ -65,7 +65,7 @@ def decide(
         f"with its margin of {cell.margin:g}"
     )
     if not deterministic and len(values) < 2:
-        return Decision("open", f"{off}; {_one(cell, mean)}", beyond=_beyond(cell, mean, None, n, sampling))
+        return Decision("open", f"{off}; {_one(cell, mean)}", other_images=_beyond(cell, mean, None, n, sampling))
     step = 100 / n if cell.unit == "%" else 0.0
     spread = Spread(0.0, 1) if deterministic else Spread.of(values, step=step, target_runs=cell.draws)
     test = tost(mean, spread, cell.value, cell.margin)
@@ -88,7 +88,7 @@ def points(unit: str) -> str:
     return "points" if unit == "%" else unit
 
 
-def _place(test: Equivalence) -> Place:
+def _place(test: Equivalence) -> Position:
     if test.inside:
         return "inside"
     return "above" if test.above else "below" if test.below else "open"

@@ -12,7 +12,7 @@ OF_A_ROW = ("train_sees", "test_sees")
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ProtocolDifference:
     """Protocols side by side, field by field, the fields that are alike left out."""
 
     heads: tuple[str, ...]
@@ -24,14 +24,14 @@ class Difference:
         return "; ".join(f"{field}: {' or '.join(dict.fromkeys(values))}" for field, values in self.rows)
 
 
-def may_share(a: Record, b: Record) -> bool:
+def may_share_column(a: Record, b: Record) -> bool:
     """True when their numbers may stand in one column: one protocol, but for what each row says of itself."""
     if all(a.protocol.get(field) == b.protocol.get(field) for field in OF_A_ROW):
         return a.protocol_hash == b.protocol_hash
-    return shared_hash(a, OF_A_ROW) == shared_hash(b, OF_A_ROW)
+    return hash_without(a, OF_A_ROW) == hash_without(b, OF_A_ROW)
 
 
-def shared_hash(record: Record, without: Iterable[str]) -> str:
+def hash_without(record: Record, without: Iterable[str]) -> str:
     """A hash of a record's protocol but for some fields; its own where there are none of these."""
     left_out = set(without)
     if not left_out:
@@ -39,7 +39,7 @@ def shared_hash(record: Record, without: Iterable[str]) -> str:
     return hash_value({key: value for key, value in record.protocol.items() if key not in left_out})
 
 
-def difference(groups: Sequence[Sequence[Record]]) -> Difference:
+def protocol_difference(groups: Sequence[Sequence[Record]]) -> ProtocolDifference:
     """What the protocols of some groups of records differ in, each group having one."""
     flat = [_flat(group[0].protocol) for group in groups]
     fields = list(dict.fromkeys(field for each in flat for field in each))
@@ -48,7 +48,7 @@ def difference(groups: Sequence[Sequence[Record]]) -> Difference:
     if not found:
         # Only a file that was edited has a hash that is not that of its protocol.
         found = (("hash", tuple(group[0].protocol_hash for group in groups)),)
-    return Difference(tuple(_head(group) for group in groups), found)
+    return ProtocolDifference(tuple(_head(group) for group in groups), found)
 
 
 def _head(group: Sequence[Record]) -> str:

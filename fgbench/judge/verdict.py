@@ -6,9 +6,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from fgbench.judge.anomalies import Anomalies, Anomaly, impossible, too_good
+from fgbench.judge.anomalies import Anomalies, Anomaly, impossible_values, too_good
 from fgbench.judge.margin_test import Decision, decide
-from fgbench.judge.protocol_diff import Difference, difference
+from fgbench.judge.protocol_diff import ProtocolDifference, protocol_difference
 from fgbench.metrics.values import value_name
 from fgbench.papers.printed import Cell
 from fgbench.papers.recipes import Recipe
@@ -65,7 +65,7 @@ class Verdict:
     """95 % interval of the mean over further seeds; None for one seed."""
     decision: Decision | None = None
     """The test, where the runs answer the printed number."""
-    protocols: Difference | None = None
+    protocols: ProtocolDifference | None = None
     """Protocols of runs that do not share this number or column, field by field; that of the number comes first."""
     anomalies: tuple[Anomaly, ...] = ()
     """What is odd about the runs or the number."""
@@ -90,12 +90,12 @@ def judge(
     """The verdict on one cell, by itself; arguments as `fgbench.judge.columns.judge_papers`."""
     if cell.role == "context":
         return Verdict(cell, Outcome.CONTEXT, "another group's published number; fgbench does not run it")
-    key = recipe_of(cell)
+    key = recipe_key(cell)
     if not cell.recipe or key not in recipes:
         return Verdict(cell, Outcome.NOT_RUN, "this version of fgbench has no recipe")
     if cell.metric not in MEASURED:
         return Verdict(cell, Outcome.NOT_RUN, f"this version of fgbench does not measure {cell.metric} for a cell")
-    protocol, name = (tuple(cell.train), tuple(cell.test)), name_of(cell)
+    protocol, name = (tuple(cell.train), tuple(cell.test)), cell_value_name(cell)
     fitting = [r for r in records if r.recipe == key and name in r.values and _sees(r) == protocol]
     obstacle = obstacles.get(key)
     command = f"fgbench run {cell.recipe} --data {cell.data} --profile paper"
@@ -106,7 +106,7 @@ def judge(
     command = obstacle.command if obstacle else command
     closest = _closest(fitting)
     if len(closest) > 1:
-        between = difference(closest)
+        between = protocol_difference(closest)
         reason = (
             f"runs of {len(closest)} protocols answer to it, and nothing says which is meant; they differ in {between}"
         )
@@ -121,20 +121,20 @@ def judge(
         command,
         chosen,
         mean=float(np.mean(_values(cell, chosen))),
-        sampling=sampling_of(chosen, name),
+        sampling=sampling_interval(chosen, name),
         spread=mean_interval(_values(cell, chosen)) if len(chosen) > 1 else None,
-        protocols=difference([chosen, *others]) if others else None,
+        protocols=protocol_difference([chosen, *others]) if others else None,
         anomalies=_anomalies(cell, chosen, anomalies or {}),
     )
     return _weigh(verdict, recipes[key], obstacle)
 
 
-def name_of(cell: Cell) -> str:
+def cell_value_name(cell: Cell) -> str:
     """The name of a cell's value in a record."""
     return value_name(cell.metric, dict(cell.params))
 
 
-def recipe_of(cell: Cell) -> str:
+def recipe_key(cell: Cell) -> str:
     """The key of the recipe that gets a cell."""
     return f"{cell.recipe}@{cell.data}"
 
@@ -166,23 +166,23 @@ def _closest(records: Sequence[Record]) -> list[list[Record]]:
     return _by_protocol(record for record in records if closeness(record) == nearest)
 
 
-def merit(group: Sequence[Record]) -> tuple[tuple[bool, bool, bool, int], int, str]:
+def run_sort_key(group: Sequence[Record]) -> tuple[tuple[bool, bool, bool, int], int, str]:
     """Of seeds of a run: the closer to the printed number's conditions the greater, then the more, then the later."""
     return closeness(group[0]), len(group), max(str(record.provenance.get("finished") or "") for record in group)
 
 
 def best_runs(records: Sequence[Record]) -> tuple[Record, ...]:
-    """Those of one identity, of the greatest merit."""
-    best: Sequence[Record] = max(by_identity(records), key=merit)
+    """Those of one identity, of the greatest run_sort_key."""
+    best: Sequence[Record] = max(by_identity(records), key=run_sort_key)
     return tuple(best)
 
 
 def _values(cell: Cell, records: Sequence[Record]) -> list[float]:
-    return [record.values[name_of(cell)].value for record in records]
+    return [record.values[cell_value_name(cell)].value for record in records]
 
 
 def _anomalies(cell: Cell, records: Sequence[Record], known: Anomalies) -> tuple[Anomaly, ...]:
-    found = {a.text: a for record in records for a in (*impossible(record), *known.get(record.run_id, ()))}
+    found = {a.text: a for record in records for a in (*impossible_values(record), *known.get(record.run_id, ()))}
     if records[0].comparable and (odd := too_good(float(np.mean(_values(cell, records))), cell)):
         found[odd.text] = odd
     return tuple(found.values())
@@ -191,7 +191,7 @@ def _anomalies(cell: Cell, records: Sequence[Record], known: Anomalies) -> tuple
 def _weigh(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None) -> Verdict:
     """The outcome for runs of one identity."""
     cell, first = verdict.cell, verdict.records[0]
-    if bad := [anomaly.text for anomaly in verdict.anomalies if anomaly.voids]:
+    if bad := [anomaly.text for anomaly in verdict.anomalies if anomaly.invalidates_run]:
         return replace(verdict, reason=f"the runs cannot be right: {'; '.join(bad)}")
     if first.synthetic:
         reason = "measured on synthetic data, which answers no printed number"
@@ -204,7 +204,7 @@ def _weigh(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None) -> Verdi
     if secret := {d.field: d for record in verdict.records for d in unlisted(record, recipe)}:
         told = "; ".join(f"{d.field}: the recipe says {d.recipe}, the run {d.run}" for d in secret.values())
         return replace(verdict, reason=f"the run differs from the recipe, and its record does not list it: {told}")
-    value = first.values[name_of(cell)]
+    value = first.values[cell_value_name(cell)]
     decision = decide(
         cell,
         _values(cell, verdict.records),
@@ -212,11 +212,11 @@ def _weigh(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None) -> Verdi
         n=value.n,
         sampling=None if value.low is None or value.high is None else Interval(value.low, value.high),
     )
-    command = _more(cell, decision) if decision.place == "open" else ""
+    command = _more(cell, decision) if decision.position == "open" else ""
     doubts = [f"{d.field} are not {d.recipe} but {d.run}" for d in verdict.deviations if d.origin == "data"]
     told = f"{'; '.join(doubts)}: what that does to the number is not known" if doubts else ""
     reason = "; ".join(filter(None, (decision.reason, told)))
-    return replace(verdict, outcome=PLACES[decision.place], reason=reason, command=command, decision=decision)
+    return replace(verdict, outcome=PLACES[decision.position], reason=reason, command=command, decision=decision)
 
 
 def _more(cell: Cell, decision: Decision) -> str:
@@ -225,7 +225,7 @@ def _more(cell: Cell, decision: Decision) -> str:
     return f"fgbench run {cell.recipe} --data {cell.data} --profile paper --seeds {seeds}" if seeds else ""
 
 
-def sampling_of(records: Sequence[Record], name: str) -> Interval | None:
+def sampling_interval(records: Sequence[Record], name: str) -> Interval | None:
     """The first run's interval, moved to the mean: every seed has the same test images, or as many."""
     values = [record.values[name] for record in records]
     low, high = values[0].low, values[0].high

@@ -1,4 +1,4 @@
-"""A report in which every page has something to show, and one in which every name is out to do harm."""
+"""A report with content on every page, and a report whose names try to inject scripts."""
 
 import io
 
@@ -34,18 +34,18 @@ CURVE += [Point(stage="two", epoch=e, loss=0.9 / e, accuracy=60 + 10.0 * e, wall
 SYNTHETIC = {"synthetic": True, "data": "synthetic_birds", "profile": "quick"}
 KINDS = "<script>parent.ran = ran = 1</script>", "</script>", "\"'><img src=x onerror=ran=1>", "javascript:ran=1//"
 HOSTILE = " ".join(KINDS) + "]]>-->" + "w" * 90
-"""What a name may try, and a word that is wider than a telephone."""
+"""Attempts to inject a script, and a word that is wider than the screen of a phone."""
 
 
 def picture():
-    """A small JPEG."""
+    """Return a small JPEG."""
     kept = io.BytesIO()
     Image.new("RGB", (640, 160), (90, 120, 60)).save(kept, "JPEG")
     return kept.getvalue()
 
 
 def searches(seed):
-    """A record of a split of people."""
+    """Return a record of a re-identification run on VIPeR."""
     first = 50.0 + 10 * seed
     rates = {"cmc@1": first, "cmc@5": first + 20, "cmc@50": 99.0, "map/step": first / 2, "map/trapezoid": first / 2 - 1}
     values = {name: {"value": rate, "unit": "%", "n": 10} for name, rate in rates.items()}
@@ -56,7 +56,7 @@ def searches(seed):
 
 
 def busy_records():
-    """Records of every outcome, of several protocols, machines and weights, and the arrays of some."""
+    """Return records with every outcome and several protocols, machines and weights, and the arrays of some of them."""
     rng = np.random.default_rng(0)
     hard = rng.random(5794)
     pairs = []
@@ -66,7 +66,7 @@ def busy_records():
         return [of_accuracy(percent + s / 50, s, recipe=f"bcnn/{name}", half=half, **fields) for s in range(seeds)]
 
     def seen(name, percent, seeds, **fields):
-        """As the above, with arrays."""
+        """Return such records with arrays."""
         for seed in range(seeds):
             right = np.zeros(5794, bool)
             right[np.argsort(hard + rng.normal(0, 0.05, 5794))[: round(57.94 * percent) + seed]] = True
@@ -102,7 +102,7 @@ def busy_records():
 
 
 def night(k, name):
-    """One of some nights: a value that steps down in a failed one, and a benchmark that changes later."""
+    """Return night `k`: from night 10, which fails, a value is lower; from night 15 a benchmark has another version."""
     bench = BenchmarkTimes(name=name, title=name, version=f"{name} {k > 14}", machine=name, sessions=(0.1 * (k % 3),))
     return Night(
         finished=f"2026-01-{k + 1:02}", commit=name, source=name, passed=k != 10, accepted=k == 11,
@@ -122,7 +122,7 @@ def report(
     benchmarks=None,
     named="v",
 ):
-    """Write all pages; returns their folder."""
+    """Write all pages; return their folder."""
     folder.mkdir(parents=True, exist_ok=True)
     session = read_session(write(folder / "bench.json", benchmarks or everything()))
     verdicts = judge_papers(papers, records, obstacles or {}, RECIPES, anomalies)
@@ -134,7 +134,7 @@ def report(
 
 
 def busy_report(folder):
-    """The pages of the first."""
+    """Write the report with content on every page."""
     records, outputs = busy_records()
     pictures = {records[0].run_id: {"attention": picture()}, records[-1].run_id: {"searches": picture()}}
     anomalies = {records[5].run_id: [Anomaly("too good", "87.3 is far above")]}
@@ -144,7 +144,7 @@ def busy_report(folder):
 
 
 def hostile_report(folder):
-    """The pages of the second: papers, records and benchmarks full of names that are no names."""
+    """Write the report whose papers, records and benchmarks have hostile names."""
     bad = dict.fromkeys(MACHINE, HOSTILE) | {"packages": {HOSTILE: HOSTILE}}
     odd = deviation(HOSTILE).model_copy(update={"run": HOSTILE, "recipe": HOSTILE, "origin": HOSTILE})
     control = deviation("control", run=HOSTILE)
@@ -160,7 +160,7 @@ def hostile_report(folder):
     records = [
         of_accuracy(84.0, 0, **fields, cost=cost),
         made(seed=1, values=named, **fields),
-        # A record of a paper that is not here: its page must not be linked to.
+        # A record of an unknown paper, whose page must not be linked.
         made(seed=2, values={"accuracy": value}, **fields).model_copy(update={"recipe": "javascript:ran=1//x@y"}),
     ]
     paper = PAPERS["bcnn"]

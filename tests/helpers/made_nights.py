@@ -1,4 +1,4 @@
-"""Nights on disk and benchmarks of a night, made by hand."""
+"""Results of a night on disk, and benchmark times with given spread."""
 
 from math import log
 
@@ -9,6 +9,7 @@ from fgbench.records.store import Store
 
 
 def folder(path, *pairs):
+    """Write pairs of a record and its arrays into a results folder; return the folder."""
     store = Store(path / "records")
     for record, arrays in pairs:
         fields = record.model_dump(mode="json", exclude={"outputs", "outputs_sha256"})

@@ -17,7 +17,7 @@ NAMES = sorted(RECIPES)
 
 
 def night(rng, *, benches=BENCHES, sessions=SESSIONS, own=NIGHT, shared=0.0, common=0.0, slower=(), by=1.1):
-    """Benchmarks of a night: an effect of each session, of the night on a benchmark, of the night on all; rounds."""
+    """Return benchmark times of a night with random effects of session, night and benchmark, and round."""
     of_night = rng.normal(0, shared, benches) + rng.normal(0, common)
     of_session = rng.normal(0, own, (benches, sessions))
     rounds = rng.normal(0, ROUND, (benches, sessions, ROUNDS))
@@ -30,7 +30,7 @@ def night(rng, *, benches=BENCHES, sessions=SESSIONS, own=NIGHT, shared=0.0, com
 
 
 def speed_alarms(rng, nights, before=20, every=None, **noise):
-    """Nights without a change that raise an alarm, and nights in which a slower benchmark is found."""
+    """Return the number of unchanged nights with an alarm, and of nights with a slower benchmark that is found."""
     past = [night(rng, **noise) for _ in range(before)]
     alarms, found = 0, 0
     for _ in range(nights):
@@ -45,39 +45,39 @@ def speed_alarms(rng, nights, before=20, every=None, **noise):
 
 @dataclass(frozen=True)
 class Trainings:
-    """How networks trained anew differ from one another."""
+    """Random differences between trainings of the same network."""
 
     images: int
     share: float
-    """Of images right, on average."""
+    """Mean share of right images."""
     disagree: float
-    """Share of the images that one of two trainings has right and the other wrong."""
+    """Share of images that one of two trainings has right and the other wrong."""
     whole: float
-    """By how much a training is better or worse as a whole, in logits: on top of a coin for every image."""
+    """Standard deviation of a common effect of a training on all images, in logits."""
     runs: int
     seeds: int
     profile: str
 
     def chances(self, rng):
-        """(runs, images): of each image to be right, from a beta distribution with this share and disagreement."""
+        """Return the probability (runs, images) of each image to be right, from a beta distribution."""
         k = self.disagree / (2 * self.share * (1 - self.share))
         size = k / (1 - k)
         return rng.beta(self.share * size, (1 - self.share) * size, (self.runs, self.images)).clip(1e-9, 1 - 1e-9)
 
     def night(self, rng, chances):
-        """(runs, seeds, images), right or wrong."""
+        """Return whether each image is right, (runs, seeds, images)."""
         logits = np.log(chances / (1 - chances))[:, None] + self.whole * rng.normal(size=(self.runs, self.seeds, 1))
         return rng.random(logits.shape) < 1 / (1 + np.exp(-logits))
 
 
 QUICK = Trainings(images=400, share=0.6, disagree=0.15, whole=0.27, runs=6, seeds=2, profile="quick")
-"""As seeds of the quick profile differ: 2 points and more, twice to four times what coins would."""
+"""Like seeds of the profile `quick`: a standard deviation of 2 points or more, two to four times the binomial one."""
 CUB = Trainings(images=5794, share=0.84, disagree=0.09, whole=0.022, runs=6, seeds=3, profile="paper")
-"""At the size of CUB's test set, with 0.1 points between trainings beside the coins' 0.3."""
+"""Test set of the size of CUB; the common effect has 0.1 points, the binomial one 0.3."""
 
 
 def kept(rights, profile="paper"):
-    """Records of some runs, (runs, seeds, images) right and wrong, as `read_folder` gives them."""
+    """Return records of right and wrong images (runs, seeds, images), as `read_folder` returns them."""
     numbered = [(k, seed, r) for k, seeds in enumerate(rights) for seed, r in enumerate(seeds)]
     pairs = [of_right(r, NAMES[k], seed=seed, profile=profile) for k, seed, r in numbered]
     outputs = Arrays(*pairs)
@@ -85,7 +85,7 @@ def kept(rights, profile="paper"):
 
 
 def lose(rng, rights, run, points):
-    """So many points of accuracy less in all seeds of a run, each losing images of its own."""
+    """Lower the accuracy of all seeds of a run by `points`; each seed loses other images."""
     now = rights.copy()
     for row in now[run]:
         row[rng.choice(np.flatnonzero(row), round(len(row) * points / 100), replace=False)] = False
@@ -93,12 +93,12 @@ def lose(rng, rights, run, points):
 
 
 def worse(result):
-    """Findings of `worse`."""
+    """Return the findings of kind `worse`."""
     return [finding for finding in result[0] if finding.kind == "worse"]
 
 
 def quality_alarms(rng, nights, kind=QUICK):
-    """Nights with every network trained anew that raise an alarm, against the night before or the first."""
+    """Return the number of nights with new trainings that raise an alarm against the previous or the first night."""
     chances = kind.chances(rng)
     first = before = kept(kind.night(rng, chances), kind.profile)
     alarms = 0
@@ -110,7 +110,7 @@ def quality_alarms(rng, nights, kind=QUICK):
 
 
 def quality_power(rng, nights, kind, points, *, anew):
-    """In how many nights a run that lost so much is found, by networks trained anew or by those of the night before."""
+    """Return the number of nights in which a loss of accuracy is found, with new or with unchanged trainings."""
     found = 0
     for _ in range(nights):
         chances = kind.chances(rng)

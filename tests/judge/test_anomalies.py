@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from made_records import RECIPES, Kept, made, of_accuracy, of_right
 
-from fgbench.judge.anomalies import find_anomalies, impossible, pairing_test, too_good
+from fgbench.judge.anomalies import find_anomalies, impossible_values, pairing_test, too_good
 from fgbench.papers.printed import load_papers
 from fgbench.records.record import Weights
 
@@ -23,16 +23,16 @@ def percent(**values):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, 100.001])
 def test_values_outside_their_range_are_impossible(value):
-    (found,) = impossible(made(values=percent(accuracy=value)))
+    (found,) = impossible_values(made(values=percent(accuracy=value)))
     assert found.kind == "impossible"
-    assert found.voids
+    assert found.invalidates_run
     assert "accuracy is" in found.text
-    assert not impossible(made(values=percent(accuracy=100.0)))
+    assert not impossible_values(made(values=percent(accuracy=100.0)))
 
 
 def test_multiples_of_a_mean_may_pass_a_hundred_and_not_fall_below_zero():
     def times(value):
-        return impossible(made(values={"attention/box": {"value": value, "unit": "x", "n": 9}}))
+        return impossible_values(made(values={"attention/box": {"value": value, "unit": "x", "n": 9}}))
 
     assert not times(140.0)
     assert times(-1.0)
@@ -41,29 +41,29 @@ def test_multiples_of_a_mean_may_pass_a_hundred_and_not_fall_below_zero():
 @pytest.mark.parametrize(("low", "high"), [(50.0, 60.0), (10.0, 20.0), (float("nan"), 60.0)])
 def test_a_value_outside_its_interval_is_impossible(low, high):
     value = {"value": 45.0, "unit": "%", "n": 10, "low": low, "high": high}
-    assert impossible(made(values={"accuracy": value}))
-    assert not impossible(made(values={"accuracy": {**value, "low": 40.0, "high": 60.0}}))
+    assert impossible_values(made(values={"accuracy": value}))
+    assert not impossible_values(made(values={"accuracy": {**value, "low": 40.0, "high": 60.0}}))
     whole = {**value, "value": 100.0, "low": 60.0, "high": 100 - 1e-13}  # as rounding leaves Wilson's
-    assert not impossible(made(values={"accuracy": whole}))
+    assert not impossible_values(made(values={"accuracy": whole}))
 
 
 def test_no_samples_are_impossible():
-    assert impossible(made(values={"accuracy": {"value": 45.0, "unit": "%", "n": 0}}))
+    assert impossible_values(made(values={"accuracy": {"value": 45.0, "unit": "%", "n": 0}}))
 
 
 def test_rates_that_fall_with_the_rank_or_the_reach_are_impossible():
-    assert not impossible(made(values=percent(cmc_1=50.0, cmc_5=50.0, cmc_10=60.0)))
-    (found,) = impossible(made(values=percent(cmc_1=50.0, cmc_5=49.9, cmc_10=60.0)))
+    assert not impossible_values(made(values=percent(cmc_1=50.0, cmc_5=50.0, cmc_10=60.0)))
+    (found,) = impossible_values(made(values=percent(cmc_1=50.0, cmc_5=49.9, cmc_10=60.0)))
     assert found.text == "cmc@1 is above cmc@5"
     reach = {"pck@0.02/beak": 50.0, "pck@0.05/beak": 49.0, "pck@0.02/tail": 10.0, "pck@0.05/tail": 20.0, "pck@0.02": 30}
-    (found,) = impossible(made(values={name: {"value": v, "unit": "%", "n": 9} for name, v in reach.items()}))
+    (found,) = impossible_values(made(values={name: {"value": v, "unit": "%", "n": 9} for name, v in reach.items()}))
     assert found.text == "pck@0.02/beak is above pck@0.05/beak"
 
 
 def test_trapezoids_are_never_above_steps():
     def precision(step, trapezoid):
         values = {"map/step": step, "map/trapezoid": trapezoid, "minp": 1.0}
-        return impossible(made(values={name: {"value": v, "unit": "%", "n": 9} for name, v in values.items()}))
+        return impossible_values(made(values={name: {"value": v, "unit": "%", "n": 9} for name, v in values.items()}))
 
     assert not precision(30.0, 29.0)
     assert not precision(30.0, 30.0)
@@ -71,7 +71,7 @@ def test_trapezoids_are_never_above_steps():
 
 
 def test_ranks_are_ordered_as_numbers_not_as_words():
-    assert not impossible(made(values=percent(cmc_1=10.0, cmc_2=20.0, cmc_10=30.0, cmc_50=40.0)))
+    assert not impossible_values(made(values=percent(cmc_1=10.0, cmc_2=20.0, cmc_10=30.0, cmc_50=40.0)))
 
 
 def test_chance_is_told_by_the_exact_binomial_test():

@@ -1,7 +1,7 @@
 from made_records import RECIPES, deviation, made, of_accuracy
 
-from fgbench.judge.columns import judge_papers, one_protocol_a_column
-from fgbench.judge.protocol_diff import difference, may_share, shared_hash
+from fgbench.judge.columns import judge_papers, one_protocol_per_column
+from fgbench.judge.protocol_diff import hash_without, may_share_column, protocol_difference
 from fgbench.judge.verdict import Outcome
 from fgbench.papers.printed import load_papers
 from fgbench.util.hashing import hash_value
@@ -43,7 +43,7 @@ def test_two_protocols_never_share_a_column():
         assert "another protocol than the column's" in apart.reason
         assert len(apart.records) == 1
     shown = [v.records[0] for v in found.values() if v.mean is not None]
-    assert all(may_share(a, b) for a in shown for b in shown)
+    assert all(may_share_column(a, b) for a in shown for b in shown)
 
 
 def test_what_answers_the_printed_numbers_leads_a_column_and_else_the_most():
@@ -82,8 +82,8 @@ def test_rows_may_see_different_annotations_as_the_table_says_and_nothing_else()
     own = made("keypoint_fcn/fc7_ft@cub", values={"accuracy": {"value": 70.0, "unit": "%", "n": 5794}})
     seen = of_accuracy(74.0, recipe="keypoint_fcn/fc7_model@cub", protocol={"train_sees": ["parts"]})
     other = of_accuracy(74.0, recipe="keypoint_fcn/fc7_model@cub", protocol={"train_sees": ["parts"], "images": "x"})
-    assert may_share(own, seen)
-    assert not may_share(own, other)
+    assert may_share_column(own, seen)
+    assert not may_share_column(own, other)
     assert sum(v.mean is not None for v in verdicts([own, seen], TABLE1).values()) == 2
     assert sum(v.mean is not None for v in verdicts([own, other], TABLE1).values()) == 0
 
@@ -91,8 +91,8 @@ def test_rows_may_see_different_annotations_as_the_table_says_and_nothing_else()
 def test_a_hash_that_differs_is_enough():
     """A version of the program that says more in a protocol than this one knows."""
     one, two = of_accuracy(84.0), of_accuracy(84.0, 1, protocol_hash="another")
-    assert not may_share(one, two)
-    between = difference([[one], [two]])
+    assert not may_share_column(one, two)
+    between = protocol_difference([[one], [two]])
     assert between.rows == (("hash", (one.protocol_hash, "another")),)
 
 
@@ -100,7 +100,7 @@ def test_differences_are_told_field_by_field():
     one = of_accuracy(84.0, protocol={"metrics": [["accuracy", "top-1"], ["ties", "mean"]], "train_sees": ["boxes"]})
     two = of_accuracy(84.0, 1, protocol={"metrics": [["accuracy", "top-5"]]})
     three = of_accuracy(85.0, 2, title="Third", profile="frozen")
-    between = difference([[one], [two], [three]])
+    between = protocol_difference([[one], [two], [three]])
     assert between.rows == (
         ("train_sees", ("boxes", "none", "none")),
         ("definition of accuracy", ("top-1", "top-5", "top-1")),
@@ -112,12 +112,12 @@ def test_differences_are_told_field_by_field():
 
 def test_a_hash_without_some_fields():
     one, two = of_accuracy(84.0), of_accuracy(84.0, protocol={"train_sees": ["parts"]})
-    assert shared_hash(one, ["train_sees"]) == shared_hash(two, ["train_sees"])
-    assert shared_hash(one, ["test_sees"]) != shared_hash(two, ["test_sees"])
-    assert shared_hash(one, []) == one.protocol_hash == hash_value(one.protocol)
+    assert hash_without(one, ["train_sees"]) == hash_without(two, ["train_sees"])
+    assert hash_without(one, ["test_sees"]) != hash_without(two, ["test_sees"])
+    assert hash_without(one, []) == one.protocol_hash == hash_value(one.protocol)
 
 
 def test_judging_columns_twice_changes_nothing():
     records = [of_accuracy(84.0), of_accuracy(98.0, recipe="bcnn/fc_cnn_d@cub", protocol={"images": "x"})]
     found = judge_papers(BCNN, records, {}, RECIPES)["bcnn"]
-    assert one_protocol_a_column(found) == found
+    assert one_protocol_per_column(found) == found

@@ -78,17 +78,17 @@ def test_a_small_test_set_forbids_more_than_the_printed_images():
     """The printed number has the sampling error of the same images; for others it does not cancel."""
     found = verdict(over_seeds([84.0, 84.1, 83.9, 84.05]))
     assert found.outcome == Outcome.REPRODUCED
-    assert "sampling error 0.48 points with 5,794 images" in found.decision.beyond
-    assert "no number of seeds can tell, the test set is too small" in found.decision.beyond
+    assert "sampling error 0.48 points with 5,794 images" in found.decision.other_images
+    assert "no number of seeds can tell, the test set is too small" in found.decision.other_images
     larger = verdict(over_seeds([84.0, 84.1, 83.9, 84.05], half=0.2, n=100_000))
-    assert larger.decision.beyond.endswith("inside the margin there, too")
+    assert larger.decision.other_images.endswith("inside the margin there, too")
     between = verdict(over_seeds([84.0, 84.3, 83.7, 84.35], half=0.3))
     assert between.outcome == Outcome.REPRODUCED
-    assert "sampling error 0.15 points" in between.decision.beyond
-    assert "seeds would tell" in between.decision.beyond
-    assert verdict([of_accuracy(84.0, half=0.2)]).decision.beyond.endswith("one seed cannot tell")
+    assert "sampling error 0.15 points" in between.decision.other_images
+    assert "seeds would tell" in between.decision.other_images
+    assert verdict([of_accuracy(84.0, half=0.2)]).decision.other_images.endswith("one seed cannot tell")
     alone = verdict([of_accuracy(85.2, seeded=False)])
-    assert alone.decision.beyond.endswith("lies too close to the edge of the margin")
+    assert alone.decision.other_images.endswith("lies too close to the edge of the margin")
     assert found.sampling == pytest.approx((84.0125 - 0.94, 84.0125 + 0.94))
 
 
@@ -226,7 +226,7 @@ def test_a_value_that_cannot_be_is_found_without_being_told():
     for value in (float("nan"), 100.4):
         found = verdict([of_accuracy(value)])
         assert found.outcome == Outcome.NOT_COMPARABLE
-        assert [a.kind for a in found.anomalies if a.voids] == ["impossible"]
+        assert [a.kind for a in found.anomalies if a.invalidates_run] == ["impossible"]
 
 
 def test_random_divisions_are_never_one_run():
@@ -244,4 +244,4 @@ def test_random_divisions_are_never_one_run():
     assert "no number of seeds would: the printed number is a mean over 10 divisions of its own, " in found.reason
     assert "itself uncertain by 1.01 points" in found.reason
     assert found.command == ""
-    assert "each seed has a division of its own" in found.decision.beyond
+    assert "each seed has a division of its own" in found.decision.other_images

@@ -82,7 +82,7 @@ class Comparison:
         return {"base": self.base, "head": self.head, "verdict": self.verdict, "exit_code": self.exit_code, **own}
 
 
-def comparison(base: str, head: str, findings: Iterable[Finding], checks: Sequence[Check]) -> Comparison:
+def build_comparison(base: str, head: str, findings: Iterable[Finding], checks: Sequence[Check]) -> Comparison:
     """Findings in the order they are told."""
     ordered = sorted(findings, key=lambda finding: KINDS.index(finding.kind))
     return Comparison(base, head, tuple(ordered), tuple(checks))

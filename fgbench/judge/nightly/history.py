@@ -5,22 +5,23 @@ from math import isfinite
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 
-from fgbench.judge.nightly.bench_times import Bench
-from fgbench.judge.nightly.results_folder import Kept
-from fgbench.judge.nightly.run_matching import key_of, name_of
+from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
+from fgbench.judge.nightly.results_folder import ResultsFolder
+from fgbench.judge.nightly.run_matching import run_key, run_label
 from fgbench.records.record import Record
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import write_text
+from fgbench.util.validation import StrictModel
 
 FILE = "history.jsonl"
 
 
-class Night(BaseModel):
+class Night(StrictModel):
     """A night."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
     schema_version: Literal[1] = 1
     finished: str
@@ -36,12 +37,12 @@ class Night(BaseModel):
     values: dict[str, float]
     """Run and metric -> value, the mean over seeds."""
     units: dict[str, str]
-    benches: tuple[Bench, ...]
+    benches: tuple[BenchmarkTimes, ...]
     failed: tuple[str, ...]
     """Where something was wrong."""
 
     @property
-    def trusted(self) -> tuple[Bench, ...]:
+    def trusted(self) -> tuple[BenchmarkTimes, ...]:
         """Benchmarks that may be a baseline: not those that were slower in a night that nobody accepted."""
         return self.benches if self.accepted else tuple(b for b in self.benches if b.name not in self.failed)
 
@@ -68,16 +69,16 @@ def read_history(folder: Path) -> list[Night]:
     return nights
 
 
-def append(folder: Path, night: Night) -> None:
+def append_night(folder: Path, night: Night) -> None:
     """Add a night: readers see all of its line or nothing."""
     path = folder / FILE
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
     write_text(path, f"{before}{night.model_dump_json()}\n")
 
 
-def speed_nights(nights: list[Night]) -> list[tuple[Bench, ...]]:
+def baseline_nights(nights: list[Night]) -> list[tuple[BenchmarkTimes, ...]]:
     """What a benchmark may be held against: since it was last accepted after it had been slower."""
-    found: list[tuple[Bench, ...]] = []
+    found: list[tuple[BenchmarkTimes, ...]] = []
     for night in nights:
         if night.accepted:
             anew = set(night.failed)
@@ -87,19 +88,19 @@ def speed_nights(nights: list[Night]) -> list[tuple[Bench, ...]]:
     return found
 
 
-def values_of(kept: Kept) -> tuple[dict[str, float], dict[str, str]]:
+def mean_values(kept: ResultsFolder) -> tuple[dict[str, float], dict[str, str]]:
     """Means over seeds and units of a night's runs, by run and metric, named as findings name them.
 
     What is not finite is left out, and told elsewhere.
     """
     runs: dict[Hashable, list[Record]] = {}
     for record in kept.records:
-        runs.setdefault(key_of(record)[:-1], []).append(record)
+        runs.setdefault(run_key(record)[:-1], []).append(record)
     values, units = {}, {}
     for seeds in runs.values():
         for name in set.intersection(*(set(record.values) for record in seeds)):
             own = [record.values[name] for record in seeds]
-            where, mean = f"{name_of(*seeds)}: {name}", sum(value.value for value in own) / len(own)
+            where, mean = f"{run_label(*seeds)}: {name}", sum(value.value for value in own) / len(own)
             if isfinite(mean):
                 values[where], units[where] = mean, own[0].unit
     return dict(sorted(values.items())), units

@@ -6,10 +6,10 @@ import numpy as np
 
 from fgbench.judge.anomalies import find_anomalies
 from fgbench.judge.nightly.findings import Check, Finding, Kind
-from fgbench.judge.nightly.results_folder import Kept
-from fgbench.judge.nightly.run_matching import differing, match, name_of
-from fgbench.judge.nightly.value_tests import Pair, held
-from fgbench.judge.protocol_diff import difference
+from fgbench.judge.nightly.results_folder import ResultsFolder
+from fgbench.judge.nightly.run_matching import differing_settings, match_runs, run_label
+from fgbench.judge.nightly.value_tests import ValuePair, compare_values
+from fgbench.judge.protocol_diff import protocol_difference
 from fgbench.metrics.values import Value
 from fgbench.util.hashing import hash_value
 
@@ -22,17 +22,17 @@ FOLLOWS = ("ap_step", "ap_trapezoid", "inp", "shot_rank")
 SAME = 1e-9
 
 
-def compare_quality(base: Kept, head: Kept) -> tuple[list[Finding], list[Check]]:
+def compare_quality(base: ResultsFolder, head: ResultsFolder) -> tuple[list[Finding], list[Check]]:
     """What became of every run and value of the first night in the second."""
     found = [*_broken(base, head)]
-    matched = match(base.records, head.records)
+    matched = match_runs(base.records, head.records)
     found += [
-        _about("was not run", name_of(record), "in the baseline, and not in this night") for record in matched.missing
+        _about("was not run", run_label(record), "in the baseline, and not in this night") for record in matched.missing
     ]
-    found += [_about("new", name_of(record), "not in the baseline") for record in matched.new]
-    sound: dict[tuple[object, ...], list[Pair]] = {}
+    found += [_about("new", run_label(record), "not in the baseline") for record in matched.new]
+    sound: dict[tuple[object, ...], list[ValuePair]] = {}
     for old, new in matched.pairs:
-        pair = Pair(old, new, base.outputs(old), head.outputs(new))
+        pair = ValuePair(old, new, base.outputs(old), head.outputs(new))
         changed = list(_changed(pair))
         found += changed
         if not any(finding.fails for finding in changed):
@@ -47,7 +47,7 @@ def compare_quality(base: Kept, head: Kept) -> tuple[list[Finding], list[Check]]
             )
             sound.setdefault(own, []).append(pair)
     checks, quiet = [], []
-    for test in held(list(sound.values())):
+    for test in compare_values(list(sound.values())):
         said = f"{test.base:.2f} to {test.head:.2f} {test.unit}; {test.moved}, {test.test}"
         if test.down <= ALPHA:
             found.append(_about("worse", test.where, f"{said}, p = {test.down:.2g} among all values"))
@@ -68,7 +68,7 @@ def _about(kind: Kind, where: str, text: str) -> Finding:
     return Finding(kind, "quality", where, text)
 
 
-def _broken(base: Kept, head: Kept) -> Iterator[Finding]:
+def _broken(base: ResultsFolder, head: ResultsFolder) -> Iterator[Finding]:
     """Files that are no records, values that their outputs do not give, and what cannot be."""
     for night, kept in (("baseline", base), ("this night", head)):
         for text in kept.unreadable:
@@ -76,28 +76,30 @@ def _broken(base: Kept, head: Kept) -> Iterator[Finding]:
     for record in base.records:
         if says := base.wrong.get(record.run_id):
             text = f"the baseline's outputs no longer give its values; a definition changed, or the file: {_some(says)}"
-            yield _about("changed", name_of(record), text)
+            yield _about("changed", run_label(record), text)
     odd = find_anomalies(head.records, head.outputs)
     before = find_anomalies(base.records, base.outputs)
-    known = {(name_of(record), anomaly.text) for record in base.records for anomaly in before.get(record.run_id, ())}
+    known = {(run_label(record), anomaly.text) for record in base.records for anomaly in before.get(record.run_id, ())}
     for record in head.records:
         if says := head.wrong.get(record.run_id):
-            yield _about("broken", name_of(record), _some(says))
+            yield _about("broken", run_label(record), _some(says))
         for anomaly in odd.get(record.run_id, ()):
-            if anomaly.voids and (name_of(record), anomaly.text) not in known:
-                yield _about("broken", name_of(record), f"{anomaly.kind}: {anomaly.text}")
+            if anomaly.invalidates_run and (run_label(record), anomaly.text) not in known:
+                yield _about("broken", run_label(record), f"{anomaly.kind}: {anomaly.text}")
 
 
 def _some(lines: Sequence[str]) -> str:
     return "; ".join(lines[:3]) + (f"; and {len(lines) - 3} more" if len(lines) > 3 else "")
 
 
-def _changed(pair: Pair) -> Iterator[Finding]:
+def _changed(pair: ValuePair) -> Iterator[Finding]:
     """Why the numbers of a run may not be held against those of the night before, and values that one of them lacks."""
-    base, head, where = pair.base, pair.head, name_of(pair.base)
+    base, head, where = pair.base, pair.head, run_label(pair.base)
     if base.protocol_hash != head.protocol_hash:
-        yield _about("changed", where, f"the protocol: {difference([[base], [head]])}")
-    if other := [f"{field}: {a} or {b}" for field, (a, b) in differing(base, head).items() if field != "protocol"]:
+        yield _about("changed", where, f"the protocol: {protocol_difference([[base], [head]])}")
+    if other := [
+        f"{field}: {a} or {b}" for field, (a, b) in differing_settings(base, head).items() if field != "protocol"
+    ]:
         yield _about("changed", where, f"what is run: {_some(other)}")
     if base.split != head.split:
         yield _about("changed", where, f"the split: {base.split} or {head.split}")
@@ -113,7 +115,7 @@ def _changed(pair: Pair) -> Iterator[Finding]:
     yield from _arrays(pair, where)
 
 
-def _arrays(pair: Pair, where: str) -> Iterator[Finding]:
+def _arrays(pair: ValuePair, where: str) -> Iterator[Finding]:
     """Truth that changed, and values that changed although what the method gave did not."""
     before, after = pair.before, pair.after
     if not before or not after:

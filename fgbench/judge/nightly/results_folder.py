@@ -12,7 +12,7 @@ from fgbench.util.errors import FgbenchError
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ResultsFolder:
     """The runs of a night."""
 
     records: tuple[Record, ...]
@@ -24,7 +24,7 @@ class Kept:
     """Run id -> what `Store.verify` says of it."""
 
 
-def read_folder(folder: Path) -> Kept:
+def read_folder(folder: Path) -> ResultsFolder:
     """The records of a results folder, each verified: hashes, and every value recomputed from its outputs.
 
     Raises:
@@ -42,4 +42,4 @@ def read_folder(folder: Path) -> Kept:
                 wrong[record.run_id] = says
         except (FgbenchError, UnicodeDecodeError) as error:
             unreadable.append(f"{path.name}: {str(error).partition(chr(10))[0]}")
-    return Kept(tuple(records), store.outputs_or_none, tuple(unreadable), wrong)
+    return ResultsFolder(tuple(records), store.outputs_or_none, tuple(unreadable), wrong)

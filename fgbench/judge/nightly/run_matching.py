@@ -11,7 +11,7 @@ Key = tuple[str, str, str, bool, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Matched:
+class MatchedRuns:
     """The runs of two nights."""
 
     pairs: tuple[tuple[Record, Record], ...]
@@ -21,12 +21,12 @@ class Matched:
     """Of the second alone."""
 
 
-def key_of(record: Record) -> Key:
+def run_key(record: Record) -> Key:
     """Equal for runs of two nights that are the same run: what hangs on code, libraries and machine is left out."""
     return record.recipe, record.profile, record.data, record.control, record.seed
 
 
-def name_of(*seeds: Record) -> str:
+def run_label(*seeds: Record) -> str:
     """A run by name, or some that differ in their seed alone."""
     record = seeds[0]
     numbers = ", ".join(str(seed) for seed in sorted({own.seed for own in seeds}))
@@ -35,33 +35,35 @@ def name_of(*seeds: Record) -> str:
     return f"{record.recipe}{elsewhere} ({record.profile}, seed{'s' * (',' in numbers)} {numbers}{control})"
 
 
-def match(base: Sequence[Record], head: Sequence[Record]) -> Matched:
+def match_runs(base: Sequence[Record], head: Sequence[Record]) -> MatchedRuns:
     """Pairs of runs, those that differ in the fewest fields first, equal ones before all."""
     ours, theirs = _latest(head), _latest(base)
-    keys = dict.fromkeys(map(key_of, (*theirs, *ours)))
+    keys = dict.fromkeys(map(run_key, (*theirs, *ours)))
     pairs: list[tuple[Record, Record]] = []
     missing: list[Record] = []
     new: list[Record] = []
     for key in keys:
-        before = [record for record in theirs if key_of(record) == key]
-        after = [record for record in ours if key_of(record) == key]
+        before = [record for record in theirs if run_key(record) == key]
+        after = [record for record in ours if run_key(record) == key]
         while before and after:
-            _, i, k = min((len(differing(a, b)), i, k) for i, a in enumerate(before) for k, b in enumerate(after))
+            _, i, k = min(
+                (len(differing_settings(a, b)), i, k) for i, a in enumerate(before) for k, b in enumerate(after)
+            )
             pairs.append((before.pop(i), after.pop(k)))
         missing += before
         new += after
-    return Matched(tuple(pairs), tuple(missing), tuple(new))
+    return MatchedRuns(tuple(pairs), tuple(missing), tuple(new))
 
 
 def _latest(records: Iterable[Record]) -> list[Record]:
     """Of the same run done several times in a folder, as after a change of the code, the last."""
     last: dict[str, Record] = {}
     for record in sorted(records, key=lambda record: str(record.provenance.get("finished", ""))):
-        last[hash_value([*key_of(record), record.protocol_hash, record.settings])] = record
-    return sorted(last.values(), key=key_of)
+        last[hash_value([*run_key(record), record.protocol_hash, record.settings])] = record
+    return sorted(last.values(), key=run_key)
 
 
-def differing(a: Record, b: Record) -> dict[str, tuple[str, str]]:
+def differing_settings(a: Record, b: Record) -> dict[str, tuple[str, str]]:
     """The settings in which two runs differ, by dotted field."""
     before, after = dict(_flat(a.settings)), dict(_flat(b.settings))
     fields = dict.fromkeys((*before, *after))

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 from fgbench.judge.nightly.findings import KINDS, Check, Comparison, Finding
 
-HEADS = {
+SECTION_TITLES = {
     "broken": "Broken",
     "was not run": "Was not run",
     "changed": "Changed: not comparable by number",
@@ -25,7 +25,7 @@ def markdown(result: Comparison) -> str:
     lines = [f"## {mark} {_text(result.verdict)}", "", f"{_text(result.head)} against {_text(result.base)}", ""]
     for kind in KINDS:
         if own := result.of_kind(kind):
-            lines += [f"### {HEADS[kind]} ({len(own)})", ""]
+            lines += [f"### {SECTION_TITLES[kind]} ({len(own)})", ""]
             lines += [f"- **{_text(finding.where)}**: {_text(finding.text)}" for finding in own]
             lines.append("")
     for of, title in (("quality", "Values"), ("speed", "Times, as multiples of the reference workload")):

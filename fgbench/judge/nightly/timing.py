@@ -7,7 +7,7 @@ from math import exp, inf, log1p
 import numpy as np
 from scipy import special
 
-from fgbench.judge.nightly.bench_times import Bench
+from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
 from fgbench.judge.nightly.findings import Check, Finding, Kind
 from fgbench.statistics import holm
 from fgbench.statistics.moderated_variance import Moderated, moderate
@@ -24,7 +24,7 @@ NIGHT = 0.03
 """Spread between nights that is reckoned with as long as there are too few to see it, in logarithms."""
 POWER = 0.9
 
-Nights = Sequence[Sequence[Bench]]
+Nights = Sequence[Sequence[BenchmarkTimes]]
 """The benchmarks of some nights, the oldest first."""
 
 
@@ -32,14 +32,14 @@ Nights = Sequence[Sequence[Bench]]
 class Baseline:
     """The nights that a benchmark is held against."""
 
-    tonight: Bench
-    nights: tuple[Bench, ...]
+    tonight: BenchmarkTimes
+    nights: tuple[BenchmarkTimes, ...]
     """Of the same version and machine, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    bench: Bench
+    bench: BenchmarkTimes
     against: str
     base: float
     """Mean of the logarithms."""
@@ -57,7 +57,7 @@ class _Test:
 
 
 def compare_speed(
-    earlier: Nights, tonight: Sequence[Bench], expected: Iterable[str] = ()
+    earlier: Nights, tonight: Sequence[BenchmarkTimes], expected: Iterable[str] = ()
 ) -> tuple[list[Finding], list[Check]]:
     """What became of every benchmark of the last night, and how it stands against the nights before.
 
@@ -71,7 +71,7 @@ def compare_speed(
         tonight: this one.
         expected: names of benchmarks that have to be there.
     """
-    same: dict[tuple[str, str, str], list[Bench]] = {}
+    same: dict[tuple[str, str, str], list[BenchmarkTimes]] = {}
     for bench in (bench for night in earlier for bench in night):
         same.setdefault(bench.key, []).append(bench)
     baselines = [Baseline(bench, tuple(same.get(bench.key, ()))) for bench in tonight]
@@ -110,7 +110,7 @@ def compare_speed(
     return found, checks
 
 
-def _absent(expected: Iterable[str], tonight: Sequence[Bench]) -> Iterator[Finding]:
+def _absent(expected: Iterable[str], tonight: Sequence[BenchmarkTimes]) -> Iterator[Finding]:
     there = {bench.name for bench in tonight}
     for name in dict.fromkeys(expected):
         if name not in there:
@@ -119,7 +119,7 @@ def _absent(expected: Iterable[str], tonight: Sequence[Bench]) -> Iterator[Findi
 
 def _no_baseline(earlier: Nights, baselines: Sequence[Baseline]) -> Iterator[Finding]:
     """Benchmarks that are new, or whose earlier times are of another thing or machine."""
-    last: Mapping[str, Bench] = {bench.name: bench for night in earlier for bench in night}
+    last: Mapping[str, BenchmarkTimes] = {bench.name: bench for night in earlier for bench in night}
     for bench in (own.tonight for own in baselines if not own.nights):
         before = last.get(bench.name)
         if before is None:
@@ -175,7 +175,9 @@ def _named(baselines: Sequence[Baseline], found: Moderated) -> dict[str, tuple[f
     return {name: (float(v), found.freedom) for name, v in zip(names, found.variances, strict=True)}
 
 
-def _test(own: Baseline, nights: Sequence[Bench], against: str, spread: Mapping[str, tuple[float, float]]) -> _Test:
+def _test(
+    own: Baseline, nights: Sequence[BenchmarkTimes], against: str, spread: Mapping[str, tuple[float, float]]
+) -> _Test:
     variance, freedom = spread[own.tonight.name]
     base = float(np.mean([night.mean for night in nights]))
     error = max((variance * (1 + 1 / len(nights))) ** 0.5, 1e-9)

@@ -7,7 +7,7 @@ from math import isfinite
 
 import numpy as np
 
-from fgbench.judge.nightly.run_matching import name_of
+from fgbench.judge.nightly.run_matching import run_label
 from fgbench.metrics.per_sample import Arrays, Samples, sample_values
 from fgbench.records.record import Record
 from fgbench.statistics import holm
@@ -22,7 +22,7 @@ ELSEWHERE = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ValuePair:
     """A run of both nights, with its arrays."""
 
     base: Record
@@ -32,7 +32,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ValueTest:
     """A value of runs that differ in their seed alone, in both nights."""
 
     where: str
@@ -59,7 +59,7 @@ class _Rows:
     """(S, N)."""
 
 
-def held(groups: Sequence[Sequence[Pair]]) -> list[Held]:
+def compare_values(groups: Sequence[Sequence[ValuePair]]) -> list[ValueTest]:
     """Every value that is a mean over images, tested; of the others there is nothing that could be.
 
     The chance of a false alarm is shared out among the runs, then among the values of each by Holm, so that a run of
@@ -84,16 +84,16 @@ def held(groups: Sequence[Sequence[Pair]]) -> list[Held]:
     return found
 
 
-def _told(pairs: Sequence[Pair], rows: _Rows, test: str, down: float, up: float) -> Held:
+def _told(pairs: Sequence[ValuePair], rows: _Rows, test: str, down: float, up: float) -> ValueTest:
     lost, won = ((a > b).any(axis=0).sum() for a, b in ((rows.old, rows.new), (rows.new, rows.old)))
     before = float(np.mean([pair.base.values[rows.name].value for pair in pairs]))
     after = float(np.mean([pair.head.values[rows.name].value for pair in pairs]))
     moved = f"{lost} images lower and {won} higher of {rows.old.shape[1]}"
-    where, unit = f"{name_of(*(pair.base for pair in pairs))}: {rows.name}", pairs[0].base.values[rows.name].unit
-    return Held(where, before, after, unit, down, up, test, moved)
+    where, unit = f"{run_label(*(pair.base for pair in pairs))}: {rows.name}", pairs[0].base.values[rows.name].unit
+    return ValueTest(where, before, after, unit, down, up, test, moved)
 
 
-def _rows(pairs: Sequence[Pair]) -> Iterator[_Rows]:
+def _rows(pairs: Sequence[ValuePair]) -> Iterator[_Rows]:
     for name in pairs[0].base.values:
         if not all(_has(pair, name) for pair in pairs):
             continue
@@ -106,7 +106,7 @@ def _rows(pairs: Sequence[Pair]) -> Iterator[_Rows]:
             yield _Rows(name, old, new)
 
 
-def _has(pair: Pair, name: str) -> bool:
+def _has(pair: ValuePair, name: str) -> bool:
     return all(name in record.values and isfinite(record.values[name].value) for record in (pair.base, pair.head))
 
 

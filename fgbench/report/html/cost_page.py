@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
-from fgbench.judge.verdict import sampling_of
+from fgbench.judge.verdict import sampling_interval
 from fgbench.metrics.values import headline
 from fgbench.records.record import Record
 from fgbench.report.html import model
@@ -178,7 +178,7 @@ def _other_network(record: Record) -> bool:
 
 def _spot(name: str, group: Group, measured: str, cost: float) -> Spot:
     values = values_of(group, measured)
-    mean, sampling = sum(values) / len(values), sampling_of(group, measured)
+    mean, sampling = sum(values) / len(values), sampling_interval(group, measured)
     ends = (sampling.low, sampling.high) if sampling and isfinite(sampling.low + sampling.high) else ()
     return Spot(group[0].method.replace("_", " "), name, cost, mean, *ends)
 

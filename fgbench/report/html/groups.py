@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from fgbench.judge.verdict import merit
+from fgbench.judge.verdict import run_sort_key
 from fgbench.records.record import Record
 from fgbench.report.html.charts import Chart
 from fgbench.report.html.model import by_protocol
@@ -31,7 +31,7 @@ class Section:
 
 def nearest_first(groups: Iterable[Group]) -> list[Group]:
     """Those nearest to the papers' conditions first, real data before synthetic; then the most seeds, the latest."""
-    return sorted(groups, key=merit, reverse=True)
+    return sorted(groups, key=run_sort_key, reverse=True)
 
 
 def sections_of(groups: Iterable[Group], most: int) -> tuple[list[tuple[str, list[Group]]], str]:

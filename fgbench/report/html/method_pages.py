@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from fgbench.judge.verdict import Outcome, Verdict, recipe_of
+from fgbench.judge.verdict import Outcome, Verdict, recipe_key
 from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Deviation
 from fgbench.report.html import model
@@ -152,7 +152,7 @@ def address_of(method: str) -> str:
 
 
 def _method_of(verdict: Verdict, recipes: Mapping[str, Recipe]) -> str:
-    recipe = recipes.get(recipe_of(verdict.cell))
+    recipe = recipes.get(recipe_key(verdict.cell))
     return recipe.method if recipe and verdict.outcome != Outcome.CONTEXT else ""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fgbench.judge.anomalies import Anomalies, Anomaly
-from fgbench.judge.verdict import Outcome, Verdict, sampling_of
+from fgbench.judge.verdict import Outcome, Verdict, sampling_interval
 from fgbench.metrics.values import headline
 from fgbench.papers.printed import Cell, Paper
 from fgbench.records.record import Record
@@ -153,7 +153,7 @@ def run_line(group: Sequence[Record], address: str, anomalies: Anomalies) -> Run
         metric=metric,
         mean=mean_of(group, metric),
         unit=value.unit,
-        sampling=sampling_of(group, metric),
+        sampling=sampling_interval(group, metric),
         wall_s=sum(record.cost.wall_s for record in group) / len(group),
         peak_mib=max(record.cost.peak_mib for record in group),
         spared=any(record.cost.recalled for record in group),

@@ -8,8 +8,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fgbench.judge.anomalies import Anomalies
 from fgbench.judge.claims import ClaimResult
-from fgbench.judge.frames import word
-from fgbench.judge.verdict import Verdict, best_runs, name_of
+from fgbench.judge.frames import setting_text
+from fgbench.judge.verdict import Verdict, best_runs, cell_value_name
 from fgbench.papers.printed import Paper
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.phases import phases_of
@@ -70,7 +70,7 @@ def render(
         "m": model,
         "curve": learning_curve,
         "cmc": cmc_curve,
-        "name_of": name_of,
+        "name_of": cell_value_name,
         "phases_of": phases_of,
         "pictures": pictures or {},
         "speed": speed,
@@ -156,6 +156,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     pages.filters |= {"number": model.number, "printed": model.printed, "jpeg": _data_address, **FILTERS}
-    pages.filters |= {"address": address, "is_web": is_web, "word": word}
+    pages.filters |= {"address": address, "is_web": is_web, "word": setting_text}
     pages.globals |= {"place": place, "strip": strip, "reach": reach}
     return pages

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from fgbench.judge.anomalies import Outputs
-from fgbench.judge.claims import Pair, compare
-from fgbench.judge.frames import table_of
+from fgbench.judge.anomalies import ReadOutputs
+from fgbench.judge.claims import RunPair, compare_runs
+from fgbench.judge.frames import typed_frame
 from fgbench.metrics.values import headline
 from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Record, by_identity
@@ -33,7 +33,7 @@ ORDERED = "The order is that of the same images, so a difference tends to be too
 NOTHING = {**dict.fromkeys(("difference", "low", "high", "p"), math.nan), "samples": None}
 
 
-def difference_frame(records: Sequence[Record], outputs: Outputs, recipes: Mapping[str, Recipe]) -> pd.DataFrame:
+def difference_frame(records: Sequence[Record], outputs: ReadOutputs, recipes: Mapping[str, Recipe]) -> pd.DataFrame:
     """Each group of records that differ in their seed alone, less the next best with the same protocol and main value.
 
     Runs on networks that the recipe does not name are compared among themselves: one network at a time.
@@ -59,7 +59,7 @@ def difference_frame(records: Sequence[Record], outputs: Outputs, recipes: Mappi
         for better, worse in pairwise(sorted(groups, key=lambda group: -_mean(group, metric)))
     ]
     found = [_compared(metric, better, worse, outputs) for metric, better, worse in pairs]
-    adjusted = iter(holm([each.p for each in found if isinstance(each, Pair)]))
+    adjusted = iter(holm([each.p for each in found if isinstance(each, RunPair)]))
     rows = [
         {
             "better": names[better[0].run_id], "worse": names[worse[0].run_id], "metric": metric,
@@ -68,7 +68,7 @@ def difference_frame(records: Sequence[Record], outputs: Outputs, recipes: Mappi
         }
         for (metric, better, worse), each in zip(pairs, found, strict=True)
     ]  # fmt: skip
-    return table_of(rows, DIFFERENCES)
+    return typed_frame(rows, DIFFERENCES)
 
 
 def _others(record: Record, recipes: Mapping[str, Recipe]) -> frozenset[str]:
@@ -84,15 +84,15 @@ def _others(record: Record, recipes: Mapping[str, Recipe]) -> frozenset[str]:
     return frozenset() if run & own else run
 
 
-def _compared(metric: str, better: Sequence[Record], worse: Sequence[Record], outputs: Outputs) -> Pair | str:
+def _compared(metric: str, better: Sequence[Record], worse: Sequence[Record], outputs: ReadOutputs) -> RunPair | str:
     """The comparison of two groups, or why there is none."""
     try:
-        return compare(better, worse, metric, outputs)
+        return compare_runs(better, worse, metric, outputs)
     except FgbenchError as error:
         return str(error.args[0])
 
 
-def _numbers(pair: Pair, p: float) -> dict[str, object]:
+def _numbers(pair: RunPair, p: float) -> dict[str, object]:
     found = pair.difference
     low, high = found.interval
     return {"difference": found.value, "low": low, "high": high, "p": p, "samples": found.n, "test": str(found.test)}

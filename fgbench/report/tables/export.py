@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fgbench.judge import frames as analysis
+from fgbench.judge import frames
 from fgbench.judge.verdict import Verdict
 from fgbench.papers.printed import Paper, load_papers
 from fgbench.papers.recipes import load_recipes
@@ -78,28 +78,28 @@ def _style(style: str | None, out: Path | None) -> str:
 
 def _judged(name: str, results: Path, papers: Mapping[str, Paper]) -> dict[str, list[Verdict]]:
     wanted = {key: paper for key, paper in papers.items() if name in {"verdicts", key} or name.startswith(f"{key}/")}
-    return analysis.judged(wanted, analysis.store_at(results))
+    return frames.judge_store(wanted, frames.open_store(results))
 
 
 def _frame(name: str, results: Path, papers: Mapping[str, Paper]) -> pd.DataFrame:
     if name == "values":
-        return analysis.load(results)
+        return frames.load(results)
     if name in OF_RUNS:
-        return OF_RUNS[name][0](analysis.store_at(results), papers)
+        return OF_RUNS[name][0](frames.open_store(results), papers)
     if name == "cells":
-        return analysis.cells()
+        return frames.cells()
     found = [verdict for own in _judged(name, results, papers).values() for verdict in own]
     table = name.partition("/")[2]
-    return analysis.verdict_frame([v for v in found if not table or v.cell.id.startswith(f"{table}/")])
+    return frames.verdict_frame([v for v in found if not table or v.cell.id.startswith(f"{table}/")])
 
 
 def _sheets(name: str, results: Path, papers: Mapping[str, Paper]) -> list[Sheet]:
     if name == "values":
-        return [frame_sheet("values", "Measured values.", analysis.load(results), VALUES)]
+        return [frame_sheet("values", "Measured values.", frames.load(results), VALUES)]
     if name in OF_RUNS:
         return [OF_RUNS[name][1](_frame(name, results, papers))]
     if name == "cells":
-        return [frame_sheet("cells", "Numbers that the papers print.", analysis.cells(), CELLS)]
+        return [frame_sheet("cells", "Numbers that the papers print.", frames.cells(), CELLS)]
     return [
         comparison(papers[key], table, own)
         for key, own in _judged(name, results, papers).items()
@@ -109,7 +109,7 @@ def _sheets(name: str, results: Path, papers: Mapping[str, Paper]) -> list[Sheet
 
 
 def _runs(store: Store, papers: Mapping[str, Paper]) -> pd.DataFrame:
-    verdicts = [verdict for own in analysis.judged(papers, store).values() for verdict in own]
+    verdicts = [verdict for own in frames.judge_store(papers, store).values() for verdict in own]
     return run_frame(store.records(), verdicts)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from fgbench.judge.frames import table_of
+from fgbench.judge.frames import typed_frame
 from fgbench.records.phases import WHOLE, phases_of
 from fgbench.records.record import Record, by_identity
 from fgbench.report.tables.run_table import run_name
@@ -23,7 +23,7 @@ def phase_frame(records: Sequence[Record]) -> pd.DataFrame:
 
     `peak_mib` is NaN where the system could not tell it for each phase.
     """
-    return table_of([row for group in by_identity(records) for row in _rows(group)], PHASES)
+    return typed_frame([row for group in by_identity(records) for row in _rows(group)], PHASES)
 
 
 def _rows(group: Sequence[Record]) -> list[dict[str, object]]:

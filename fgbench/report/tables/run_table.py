@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from fgbench.judge.frames import deviations_text, split_deviations, table_of
-from fgbench.judge.verdict import Verdict, name_of
+from fgbench.judge.frames import deviations_text, split_deviations, typed_frame
+from fgbench.judge.verdict import Verdict, cell_value_name
 from fgbench.metrics.values import headline
 from fgbench.records.record import Record, by_identity
 from fgbench.report.html.model import NONE, all_deviations, number
@@ -38,14 +38,14 @@ def run_frame(records: Sequence[Record], verdicts: Sequence[Verdict]) -> pd.Data
         records: of any recipes.
         verdicts: on the cells of the papers, by these records.
     """
-    return table_of([_row(group, verdicts) for group in by_identity(records)], RUNS)
+    return typed_frame([_row(group, verdicts) for group in by_identity(records)], RUNS)
 
 
 def _row(group: Sequence[Record], verdicts: Sequence[Verdict]) -> dict[str, object]:
     first, metric = group[0], headline(group[0].values)
     value, ids = first.values[metric], {record.run_id for record in group}
     values = [record.values[metric].value for record in group]
-    own = [v for v in verdicts if name_of(v.cell) == metric and ids & {record.run_id for record in v.records}]
+    own = [v for v in verdicts if cell_value_name(v.cell) == metric and ids & {record.run_id for record in v.records}]
     low, high = mean_interval(values) if len(values) > 1 else (value.low, value.high)
     return {
         **{name: getattr(first, name) for name in ("recipe", "title", "profile", "data", "synthetic")},

@@ -8,11 +8,11 @@ from made_records import made, of_right
 from simulated_nights import kept
 
 from fgbench.judge.nightly import value_tests as values
-from fgbench.judge.nightly.findings import comparison
-from fgbench.judge.nightly.history import values_of
+from fgbench.judge.nightly.findings import build_comparison
+from fgbench.judge.nightly.history import mean_values
 from fgbench.judge.nightly.quality import compare_quality
 from fgbench.judge.nightly.results_folder import read_folder
-from fgbench.judge.nightly.run_matching import match, name_of
+from fgbench.judge.nightly.run_matching import match_runs, run_label
 from fgbench.metrics.ranking import Search, rank
 from fgbench.metrics.values import measure
 from fgbench.util.errors import FgbenchError
@@ -74,7 +74,7 @@ def test_seeds_are_pooled(tmp_path):
     found = compare(tmp_path, before, after)
     name = "bcnn/bcnn_dd@cub (paper, seeds 0, 1, 2): accuracy"
     assert list(found) == [("worse", name)]
-    kept_as, _ = values_of(read_folder(tmp_path / "b"))
+    kept_as, _ = mean_values(read_folder(tmp_path / "b"))
     assert kept_as[name] == pytest.approx(100 * np.mean(lost))
 
 
@@ -158,7 +158,7 @@ def test_what_is_no_number_or_cannot_be_is_broken(tmp_path, text):
     path.write_text(path.read_text().replace(f'"value": {value}', f'"value": {text}', 1))
     found, _ = compare_quality(read_folder(base), read_folder(head))
     assert any(finding.kind in {"broken", "was not run"} for finding in found)
-    assert comparison("a", "b", found, []).exit_code == 1
+    assert build_comparison("a", "b", found, []).exit_code == 1
 
 
 def test_a_damaged_record_and_damaged_outputs_are_broken(tmp_path):
@@ -181,17 +181,17 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
 
 def test_of_runs_with_one_name_those_with_equal_settings_are_matched():
     full, small = of_right(RIGHT)[0], of_right(RIGHT, protocol={"images": "of 20 classes"})[0]
-    assert match([full, small], [small]).missing == (full,)
-    assert match([full, small], [small]).pairs == ((small, small),)
+    assert match_runs([full, small], [small]).missing == (full,)
+    assert match_runs([full, small], [small]).pairs == ((small, small),)
     old = full.model_copy(update={"run_id": "0" * 16, "provenance": {"finished": "2025"}})
     new = full.model_copy(update={"provenance": {"finished": "2026"}})
-    assert match([full], [new, old]).pairs == ((full, new),)
+    assert match_runs([full], [new, old]).pairs == ((full, new),)
 
 
 def test_a_control_is_another_run():
     control = of_right(RIGHT, protocol={"control": "shuffled labels"})[0]
-    assert match([control], [of_right(RIGHT)[0]]).missing == (control,)
-    assert "shuffled labels" in name_of(control)
+    assert match_runs([control], [of_right(RIGHT)[0]]).missing == (control,)
+    assert "shuffled labels" in run_label(control)
 
 
 def test_the_level_is_for_all_values_together():
@@ -205,7 +205,7 @@ def test_the_level_is_for_all_values_together():
 
 def test_the_values_of_a_run_share_its_part_of_the_level(tmp_path, monkeypatch):
     """Holm's correction within a run, and every run with as much of the level as the others."""
-    monkeypatch.setattr(values, "worse", lambda old, new, luck: (0.001, "a test"))
+    monkeypatch.setattr(values, "decrease_test", lambda old, new, luck: (0.001, "a test"))
     arrays = searched()
     pairs = [(made(arrays=arrays), arrays), of_right(RIGHT, "bcnn/bcnn_dm@cub")]
     night = read_folder(folder(tmp_path, *pairs))

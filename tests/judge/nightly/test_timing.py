@@ -7,7 +7,7 @@ import pytest
 from made_nights import bench
 from simulated_nights import night, worse
 
-from fgbench.judge.nightly.bench_times import read_benches
+from fgbench.judge.nightly.benchmark_times import read_benchmark_times
 from fgbench.judge.nightly.timing import compare_speed
 from fgbench.util.errors import FgbenchError
 
@@ -81,7 +81,7 @@ def content(relatives, **fields):
 def test_sessions_are_read_with_their_rounds(tmp_path):
     one = bench_file.write(tmp_path / "1.json", bench_file.content(content([1.0, 2.0, 9.0]), bench_file.peer()))
     two = bench_file.write(tmp_path / "2.json", bench_file.content(content([3.0, 3.0, 3.0])))
-    (found,) = read_benches([one, two])
+    (found,) = read_benchmark_times([one, two])
     assert [round(exp(x), 9) for x in found.sessions] == [2.0, 3.0]
     assert found.machine == "Fake Xeon, 2 cores, torch not named"
     assert found.version == "0123456789ab"
@@ -89,7 +89,7 @@ def test_sessions_are_read_with_their_rounds(tmp_path):
 
 def test_without_rounds_the_median_counts_and_without_a_reference_nothing(tmp_path):
     whole = bench_file.content(bench_file.hot("x"), bench_file.frames(), bench_file.scaling(10, 1.0))
-    found = {own.title: own for own in read_benches([bench_file.write(tmp_path / "1.json", whole)])}
+    found = {own.title: own for own in read_benchmark_times([bench_file.write(tmp_path / "1.json", whole)])}
     assert set(found) == {"x", "frames/s, cpu"}
     assert exp(found["x"].mean) == pytest.approx(0.2)
     assert exp(found["frames/s, cpu"].mean) == pytest.approx(0.58 / 0.02)
@@ -100,7 +100,7 @@ def test_what_is_no_file_of_benchmarks_is_refused(tmp_path, wrong):
     path = tmp_path / "x.json"
     path.write_text(wrong)
     with pytest.raises(FgbenchError, match=r"x\.json"):
-        read_benches([path])
+        read_benchmark_times([path])
 
 
 @pytest.mark.parametrize("time", [0.0, -1.0, float("nan"), float("inf")])
@@ -108,4 +108,4 @@ def test_a_time_that_is_no_number_is_refused(tmp_path, time):
     path = tmp_path / "x.json"
     path.write_text(json.dumps(bench_file.content(content([time]))))
     with pytest.raises(FgbenchError, match="times the reference"):
-        read_benches([path])
+        read_benchmark_times([path])

@@ -6,7 +6,7 @@ from made_records import RECIPES
 from report_pages import HOSTILE, PAPERS, Parsed, only_our_script
 
 from fgbench.judge.columns import judge_papers
-from fgbench.judge.nightly.bench_times import Bench
+from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
 from fgbench.judge.nightly.history import Night
 from fgbench.report.html.history_page import history_page, lines_of
 from fgbench.report.html.render import render
@@ -26,7 +26,7 @@ def page_of(nights, folder):
 
 
 def timed(k, seconds, version):
-    bench = Bench(name="b", title="a hot path", version=version, machine="m", sessions=(math.log(seconds),))
+    bench = BenchmarkTimes(name="b", title="a hot path", version=version, machine="m", sessions=(math.log(seconds),))
     return one(k, 1.0).model_copy(update={"benches": (bench,)})
 
 

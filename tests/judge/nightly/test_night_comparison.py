@@ -9,9 +9,9 @@ from command_line import program, run
 from made_nights import bench, folder
 from made_records import of_right
 
-from fgbench.judge.nightly.findings import Check, Finding, comparison
-from fgbench.judge.nightly.history import Night, append, read_history, speed_nights
-from fgbench.judge.nightly.nights import compare_folders
+from fgbench.judge.nightly.findings import Check, Finding, build_comparison
+from fgbench.judge.nightly.history import Night, append_night, baseline_nights, read_history
+from fgbench.judge.nightly.night_comparison import compare_folders
 from fgbench.judge.nightly.summary import junit, markdown
 from fgbench.util.errors import FgbenchError
 
@@ -228,7 +228,7 @@ def test_a_users_mistake_is_a_sentence_and_exit_code_2(tmp_path):
 def test_junit_and_markdown_hold_every_finding_and_hostile_names_stay_text():
     found = [Finding("worse", "speed", HOSTILE, "a|b\x00"), Finding("new", "quality", "n", "not there")]
     checks = [Check("speed", HOSTILE, "1", "2", "+1", 0.0, "t"), Check("quality", "q", "1", "1", "none", 1.0, "t")]
-    result = comparison("a", "b", found, checks)
+    result = build_comparison("a", "b", found, checks)
     top = ElementTree.fromstring(junit(result))
     assert (top.tag, top.get("tests"), top.get("failures")) == ("testsuites", "2", "1")
     for suite in top:
@@ -253,9 +253,9 @@ def one(k, value, name="v", passed=True, accepted=False, failed=()):
 
 
 def test_the_history_is_only_added_to(tmp_path):
-    append(tmp_path, one(0, 1.25))
+    append_night(tmp_path, one(0, 1.25))
     before = (tmp_path / "history.jsonl").read_text()
-    append(tmp_path, one(1, 1.5))
+    append_night(tmp_path, one(1, 1.5))
     assert (tmp_path / "history.jsonl").read_text().startswith(before)
     assert read_history(tmp_path) == [one(0, 1.25), one(1, 1.5)]
     (tmp_path / "history.jsonl").write_text(before[:-20] + "\n")
@@ -266,6 +266,6 @@ def test_the_history_is_only_added_to(tmp_path):
 def test_a_slower_night_is_no_baseline_until_it_is_accepted():
     quiet, slow = (one(0, 1.0).model_copy(update={"benches": (bench(seconds=s),)}) for s in (1, 2))
     failed = slow.model_copy(update={"failed": ("b",), "passed": False})
-    assert speed_nights([quiet, failed]) == [quiet.benches]
+    assert baseline_nights([quiet, failed]) == [quiet.benches]
     accepted = failed.model_copy(update={"accepted": True, "passed": True})
-    assert speed_nights([quiet, accepted]) == [(), slow.benches]
+    assert baseline_nights([quiet, accepted]) == [(), slow.benches]

@@ -7,17 +7,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from fgbench.util.errors import FgbenchError
+from fgbench.util.validation import StrictModel
 
 AGAIN = "pytest benchmarks --benchmark-only --benchmark-json FILE"
 
 
-class Bench(BaseModel):
+class BenchmarkTimes(StrictModel):
     """A benchmark in a night."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
     name: str
     """Equal from night to night."""
@@ -41,7 +42,7 @@ class Bench(BaseModel):
         return self.name, self.version, self.machine
 
 
-def read_benches(paths: Iterable[Path]) -> tuple[Bench, ...]:
+def read_benchmark_times(paths: Iterable[Path]) -> tuple[BenchmarkTimes, ...]:
     """The benchmarks of fgbench itself in some files of pytest-benchmark, each file a session.
 
     Those without a reference beside them are left out: on a machine that others use their times say little.
@@ -49,7 +50,7 @@ def read_benches(paths: Iterable[Path]) -> tuple[Bench, ...]:
     Raises:
         FgbenchError: a file is not pytest-benchmark's, or a time is no number.
     """
-    found: dict[str, Bench] = {}
+    found: dict[str, BenchmarkTimes] = {}
     for path in paths:
         content = _content(path)
         machine = _machine(content["machine_info"])
@@ -77,7 +78,7 @@ def _content(path: Path) -> dict[str, Any]:
     return content
 
 
-def _bench(path: Path, entry: dict[str, Any], machine: str) -> Bench | None:
+def _bench(path: Path, entry: dict[str, Any], machine: str) -> BenchmarkTimes | None:
     try:
         info, name = entry["extra_info"], entry.get("fullname") or entry["name"]
         if info.get("entrant", "fgbench") != "fgbench" or not info.get("version"):
@@ -91,7 +92,7 @@ def _bench(path: Path, entry: dict[str, Any], machine: str) -> Bench | None:
         if not relative > 0 or not math.isfinite(relative):
             raise FgbenchError(f"{path}: {name} takes {relative} times the reference", AGAIN)
         sessions, title = (math.log(relative),), entry.get("group") or entry["name"]
-        return Bench(name=name, title=title, version=info["version"], machine=machine, sessions=sessions)
+        return BenchmarkTimes(name=name, title=title, version=info["version"], machine=machine, sessions=sessions)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise FgbenchError(f"{path}: a benchmark that is not of fgbench's kind: {error!r}", AGAIN) from error
 

@@ -6,21 +6,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fgbench.judge.nightly.bench_times import Bench, read_benches
-from fgbench.judge.nightly.findings import Check, Comparison, Finding, comparison
-from fgbench.judge.nightly.history import Night, append, read_history, speed_nights, values_of
+from fgbench.judge.nightly.benchmark_times import BenchmarkTimes, read_benchmark_times
+from fgbench.judge.nightly.findings import Check, Comparison, Finding, build_comparison
+from fgbench.judge.nightly.history import Night, append_night, baseline_nights, mean_values, read_history
 from fgbench.judge.nightly.quality import compare_quality
-from fgbench.judge.nightly.results_folder import Kept, read_folder
+from fgbench.judge.nightly.results_folder import ResultsFolder, read_folder
 from fgbench.judge.nightly.timing import compare_speed
 from fgbench.records.provenance import git_state
 from fgbench.records.store import RECORDS
-from fgbench.util.errors import FgbenchError
 from fgbench.util.code_hash import hash_code
+from fgbench.util.errors import FgbenchError
 
 TONIGHT, BASELINE, REFUSED, FIXED = "tonight", "baseline", "refused", "fixed"
 """Folders of a results folder: the night that is being judged, the last that passed, the last that did not, and the
 first, or the last that somebody accepted."""
-SESSIONS = "benchmarks*.json"
+SESSION_FILES = "benchmarks*.json"
 """Files of pytest-benchmark in a night's folder."""
 
 
@@ -36,10 +36,10 @@ def compare_folders(
     kept = [_some(base, before), _some(head, now)]
     found, checks = compare_quality(*kept)
     more, others = compare_speed([before], now, [bench.name for bench in before])
-    return comparison(str(base), str(head), [*found, *more], [*checks, *others])
+    return build_comparison(str(base), str(head), [*found, *more], [*checks, *others])
 
 
-def _some(folder: Path, times: Sequence[Bench]) -> Kept:
+def _some(folder: Path, times: Sequence[BenchmarkTimes]) -> ResultsFolder:
     """What a folder keeps, at least one thing of which can be read."""
     kept = read_folder(folder)
     if not kept.records and kept.unreadable:
@@ -76,10 +76,10 @@ def judge_night(
         raise FgbenchError(f"{tonight} has no records and no times of benchmarks", "tox -e nightly")
     nights = read_history(folder)
     found, checks = _held(nights, baseline, fixed, head, times, require_baseline)
-    result = comparison(_said(nights, fixed), str(tonight), [*found, *broken], checks)
+    result = build_comparison(_said(nights, fixed), str(tonight), [*found, *broken], checks)
     accepted = accept and not result.of_kind("broken")
     passed = accepted or not result.failures
-    values, units = values_of(head)
+    values, units = mean_values(head)
     night = Night(
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=str(git_state()["commit"] or ""),
@@ -91,7 +91,7 @@ def judge_night(
         benches=times,
         failed=tuple(dict.fromkeys(finding.where for finding in result.failures)),
     )
-    append(folder, night)
+    append_night(folder, night)
     if accepted or (passed and not fixed.is_dir()):
         _keep(tonight, fixed)
     _keep(tonight, baseline if passed else folder / REFUSED)
@@ -103,14 +103,19 @@ def _keep(night: Path, place: Path) -> None:
     """A copy of what a night is compared by: records and times, without the unfinished work."""
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    for path in night.glob(SESSIONS):
+    for path in night.glob(SESSION_FILES):
         shutil.copy2(path, place)
     if (night / RECORDS).is_dir():
         shutil.copytree(night / RECORDS, place / RECORDS)
 
 
 def _held(
-    nights: list[Night], baseline: Path, fixed: Path, head: Kept, times: Sequence[Bench], require_baseline: bool
+    nights: list[Night],
+    baseline: Path,
+    fixed: Path,
+    head: ResultsFolder,
+    times: Sequence[BenchmarkTimes],
+    require_baseline: bool,
 ) -> tuple[list[Finding], list[Check]]:
     """The findings of a night, of which the first is that there is nothing to hold it against."""
     passed = [night for night in nights if night.passed]
@@ -120,7 +125,7 @@ def _held(
             text = f"nothing was compared: {' and '.join(missing) or 'the history'} is not there"
             return [Finding("was not run", "nights", "baseline", text)], []
         found, checks = compare_quality(read_folder(baseline), head)
-        more, others = compare_speed(speed_nights(nights), times, [bench.name for bench in passed[-1].benches])
+        more, others = compare_speed(baseline_nights(nights), times, [bench.name for bench in passed[-1].benches])
         return [*found, *_against(fixed, head, found), *more], [*checks, *others]
     text = "no night is kept yet"
     first = Finding("was not run" if require_baseline else "note", "nights", "baseline", text)
@@ -128,11 +133,11 @@ def _held(
         found, checks = compare_quality(read_folder(fixed), head)
         return [first, *found], checks
     # Nothing is compared, but what cannot be is wrong on the first night too.
-    alone, _ = compare_quality(Kept((), lambda record: {}), head)
+    alone, _ = compare_quality(ResultsFolder((), lambda record: {}), head)
     return [first, *(finding for finding in alone if finding.kind != "new")], []
 
 
-def _against(fixed: Path, head: Kept, told: Sequence[Finding]) -> Iterator[Finding]:
+def _against(fixed: Path, head: ResultsFolder, told: Sequence[Finding]) -> Iterator[Finding]:
     """What fails against the fixed baseline, and is not told yet."""
     known = {(finding.kind, finding.where) for finding in told}
     for finding in compare_quality(read_folder(fixed), head)[0]:
@@ -149,7 +154,7 @@ def _said(nights: Sequence[Night], fixed: Path) -> str:
     )
 
 
-def _tonight(folder: Path, named: Sequence[Path] = ()) -> tuple[tuple[Bench, ...], list[Finding]]:
+def _tonight(folder: Path, named: Sequence[Path] = ()) -> tuple[tuple[BenchmarkTimes, ...], list[Finding]]:
     """The times of the night that is judged; where a file cannot be read, none, and why."""
     try:
         return _times(folder, named), []
@@ -157,5 +162,5 @@ def _tonight(folder: Path, named: Sequence[Path] = ()) -> tuple[tuple[Bench, ...
         return (), [Finding("broken", "speed", "times of this night", str(error).partition("\n")[0])]
 
 
-def _times(folder: Path, named: Sequence[Path] = ()) -> tuple[Bench, ...]:
-    return read_benches(named or sorted(folder.glob(SESSIONS)))
+def _times(folder: Path, named: Sequence[Path] = ()) -> tuple[BenchmarkTimes, ...]:
+    return read_benchmark_times(named or sorted(folder.glob(SESSION_FILES)))
