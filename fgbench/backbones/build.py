@@ -179,6 +179,7 @@ def load_backbone(
     """
     split_stream(f"{network}:{tap}")
     path = Path(weights) if weights is not None else None
+    # A dense tap is made from the fully connected layers.
     if tap in DENSE_TAPS:
         whole = load_backbone(network, "relu7", weights=weights, name=name, pretrained=pretrained, seed=seed)
         dense = dense_vgg(whole.layers, same=tap == "fcn7_same")
@@ -189,11 +190,13 @@ def load_backbone(
     if network.startswith(("tiny_", "timm/")):
         return _load_unpublished(network, tap, path).eval()
     file = find_weights(network, tap, (name,) if name else (), path)
+    # A MatConvNet file describes its own layers.
     if file.spec.format == "matconvnet":
         layers, spec, channels = read_matconvnet(file.path, TAPS[network][0] if tap == "pool" else tap)
         if tap == "pool":
             layers.add_module("pool", nn.AdaptiveAvgPool2d(1))
         return Backbone(network, tap, layers, spec, channels, file).eval()
+    # Other files hold only weights.
     state = read_state(file.path)
     empty = _empty(network, tap)
     load_into(empty.layers, state, file.path)

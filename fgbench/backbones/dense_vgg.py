@@ -38,6 +38,7 @@ def dense_vgg(layers: nn.Module, same: bool) -> DenseVgg:
             convolutions already.
         same: Pad fc6 so that every cell of pool5 has an output; otherwise only cells where its 7 x 7 window fits.
     """
+    # Make pooling round up and fc6 pad as asked.
     named = dict(_named_layers(layers) if isinstance(layers, FullyConnected) else layers.named_children())
     for name, layer in named.items():
         if isinstance(layer, nn.MaxPool2d):
@@ -47,6 +48,7 @@ def dense_vgg(layers: nn.Module, same: bool) -> DenseVgg:
     fc6 = named["fc6"]
     assert isinstance(fc6, nn.Conv2d)
     fc6.padding = (3, 3) if same else (0, 0)
+    # Split before pool5.
     names = list(named)
     pool5 = names.index("pool5")
     maps, top = (

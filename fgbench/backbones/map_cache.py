@@ -46,11 +46,13 @@ class MapCache:
         Raises:
             FgbenchError: The cached output differs from that of the network.
         """
+        # Read the cached outputs, and verify the first one of an earlier object.
         names = [_name(image) for image in images]
         known = {name: values for name in dict.fromkeys(names) if (values := _read(self._path(name))) is not None}
         recalled = [row for row, name in enumerate(names) if name in known and name not in self._computed]
         if recalled and not self._verified:
             self._verify(images[recalled[:1]], known[names[recalled[0]]])
+        # Compute and store the other outputs; repeated images only once.
         missing = {name: row for row, name in enumerate(names) if name not in known}
         if missing:
             computed = _channels_last(self._compute(images[list(missing.values())]))
@@ -58,7 +60,7 @@ class MapCache:
                 known[name] = values
                 self._write(name, values)
         self._on_recall(len(recalled))
-        stacked = torch.from_numpy(np.stack([known[name] for name in names]))
+        stacked = torch.from_numpy(np.stack([known[name] for name in names]))  # (B, h, w, C) or (B, C)
         return stacked.permute(0, 3, 1, 2) if stacked.ndim == 4 else stacked
 
     def _verify(self, image: Tensor, cached: np.ndarray | None) -> None:
@@ -88,6 +90,7 @@ class MapCache:
 
 
 def _name(image: Tensor) -> str:
+    """Return a hash of the pixels and the shape of an image (3, H, W)."""
     pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
     return hashlib.blake2b(
         pixels.data, digest_size=16, person=f"{pixels.shape[0]}x{pixels.shape[1]}".encode()
@@ -95,6 +98,7 @@ def _name(image: Tensor) -> str:
 
 
 def _channels_last(maps: Tensor) -> np.ndarray:
+    """Return maps (B, C, h, w) as (B, h, w, C); vectors (B, C) stay."""
     return np.ascontiguousarray((maps.permute(0, 2, 3, 1) if maps.ndim == 4 else maps).numpy())
 
 

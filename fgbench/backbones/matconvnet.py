@@ -56,6 +56,7 @@ def read_matconvnet(path: Path, tap: str = "") -> tuple[nn.Sequential, InputSpec
         raise FgbenchError(
             f"{path} is not a MATLAB file that can be read: {error}", "download the file again"
         ) from error
+    # The network is the file, or a variable `net`; the first layout has no `meta`.
     network = content.get("net", content)
     layers = _field(network, "layers")
     normalization = _field(_field(network, "meta"), "normalization")
@@ -64,6 +65,7 @@ def read_matconvnet(path: Path, tap: str = "") -> tuple[nn.Sequential, InputSpec
     average = _field(normalization, "averageImage")
     if layers is None or average is None:
         raise FgbenchError(f"{path} has no simplenn network: layers or normalization.averageImage are missing")
+    # Convert layer by layer up to the tap.
     sequence, channels, names = nn.Sequential(), 3, []
     for number, layer in enumerate(layers.reshape(-1), start=1):
         name = (_text(layer, "name") or f"layer{number}").replace(".", "_")
@@ -115,6 +117,8 @@ def _module(layer: Any, channels: int, where: str) -> tuple[nn.Module | None, in
 
 
 def _convolution(layer: Any, channels: int, where: str) -> tuple[nn.Module, int]:
+    """Return the convolution of a layer and the number of its output channels."""
+    # The first layout has `filters` and `biases` instead of `weights`.
     weights = _field(layer, "weights")
     if weights is not None and weights.size >= 2:
         filters, biases = weights.reshape(-1)[:2]
@@ -142,6 +146,7 @@ def _convolution(layer: Any, channels: int, where: str) -> tuple[nn.Module, int]
         convolution.weight.copy_(_tensor(kernel.transpose(3, 2, 0, 1)))
         if convolution.bias is not None:
             convolution.bias.copy_(_tensor(biases.reshape(-1)))
+    # torch pads both sides of an axis alike; other padding needs a layer of its own.
     left, right, top, bottom = pad = _pad(layer, where)
     if left == right and top == bottom:
         convolution.padding = (top, left)

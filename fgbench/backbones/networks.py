@@ -162,6 +162,7 @@ def _vggm(network: str, tap: str) -> Network:
 
 
 def _squeezenet(network: str, tap: str) -> Network:
+    """Build SqueezeNet 1.1 (Iandola et al. 2016) of torchvision."""
     from torchvision.models import squeezenet1_1
 
     layers = nn.Sequential(OrderedDict(features=squeezenet1_1(weights=None).features))
@@ -171,6 +172,7 @@ def _squeezenet(network: str, tap: str) -> Network:
 
 
 def _tiny(network: str, tap: str) -> Network:
+    """Build one of the two tiny networks."""
     layers, channels = (tiny.tiny_d(), 64) if network == "tiny_d" else (tiny.tiny_m(), 48)
     if tap == "pool":
         layers.append(nn.AdaptiveAvgPool2d(1))
@@ -199,6 +201,7 @@ class _TimmModel(nn.Module):
 
 
 def _timm(network: str, tap: str) -> Network:
+    """Build a model of timm without its classifier."""
     import timm
 
     name = network.removeprefix("timm/")

@@ -4,7 +4,7 @@ WIDE = {"width": 1440, "height": 900}
 
 
 class Watched:
-    """A page of the browser, and all that it complained of or asked for."""
+    """A page of the browser; `wrong` lists its errors, warnings, dialogs and network requests."""
 
     def __init__(self, browser, **options):
         self.context = browser.new_context(viewport=WIDE, **options)

@@ -11,7 +11,7 @@ CALL = CliRunner()
 
 
 def run(*arguments, monkeypatch=None):
-    """The program as a user starts it, in this process: (exit code, output)."""
+    """Run the command line in this process; return the exit code and the output."""
     result = CALL.invoke(cli.app, arguments)
     text = result.output
     if result.exception and not isinstance(result.exception, SystemExit):
@@ -20,4 +20,5 @@ def run(*arguments, monkeypatch=None):
 
 
 def program(*arguments):
+    """Run the command line in a process of its own."""
     return subprocess.run([sys.executable, "-m", "fgbench", *arguments], capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Boards that are not there: what NVML would say of them, and what may be planted."""
+"""A simulated NVML with GPU boards whose counters and faults tests set."""
 
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ class FakeBoard:
     reasons: int = 0
     programs: int = 1
     offset_j: float = 0.0
-    """Added to the counter: negative when it was set back."""
+    """Added to the counter; negative after a reset."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class FakeNvml:
     now_s: float = 0.0
     starts: bool = True
     renamed: bool = True
-    """Whether the driver knows the new name of the clocks' reasons."""
+    """Whether the driver knows the new name of the reasons for low clocks."""
     asked: list[str] = field(default_factory=list)
 
     NVMLError = FakeError

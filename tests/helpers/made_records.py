@@ -1,4 +1,4 @@
-"""Records with arrays behind them, small and quick to make, whose values are just what the arrays give."""
+"""Small records, with values computed from arrays or given."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ PROTOCOL = {
     "test_images": 5794, "train_sees": [], "test_sees": [], "metrics": [["accuracy", "top-1"]],
     "selection": "last epoch", "control": "none",
 }  # fmt: skip
-"""That of a run on the official birds."""
+"""Protocol of a run on the official CUB-200-2011."""
 
 
 def deviation(field, changes=True, run=2):
@@ -22,7 +22,7 @@ def deviation(field, changes=True, run=2):
 
 
 def made(recipe="bcnn/bcnn_dd@cub", seed=0, *, protocol=None, arrays=None, values=None, **fields):
-    """A record of a recipe as the paper says, with values from `arrays` or as given."""
+    """Return a record of a recipe under the profile `paper`, with values of `arrays` or given ones."""
     own = {**PROTOCOL, **(protocol or {})}
     base = {
         "run_id": hash_value([recipe, seed, own, str(values), str(sorted(fields.items()))]), "recipe": recipe,
@@ -37,20 +37,20 @@ def made(recipe="bcnn/bcnn_dd@cub", seed=0, *, protocol=None, arrays=None, value
 
 
 def of_accuracy(percent, seed=0, *, half=0.94, n=5794, **fields):
-    """A record of an accuracy alone, with the interval of CUB's test set unless told."""
+    """Return a record with only an accuracy; by default its interval is that of the test set of CUB."""
     value = {"value": percent, "unit": "%", "n": n, "low": percent - half, "high": percent + half}
     return made(seed=seed, values={"accuracy": value}, **fields)
 
 
 def scores_of(right, labels, classes):
-    """Scores that are right just where `right` says, and else for the next class."""
+    """Return scores whose maximum is the label where `right` is true, and else the next class."""
     scores = np.zeros((len(labels), classes), np.float32)
     scores[np.arange(len(labels)), np.where(right, labels, (labels + 1) % classes)] = 1
     return scores
 
 
 def of_right(right, recipe="bcnn/bcnn_dd@cub", seed=0, *, classes=8, ids=None, **fields):
-    """A record and its arrays: right on some images and wrong on others."""
+    """Return a record and its arrays for images with right and wrong predictions."""
     right = np.asarray(right, bool)
     labels = np.arange(len(right)) % classes
     arrays = {
@@ -62,7 +62,7 @@ def of_right(right, recipe="bcnn/bcnn_dd@cub", seed=0, *, classes=8, ids=None, *
 
 
 class Kept:
-    """Arrays by record, as a store gives them, and how often they were asked for."""
+    """Arrays by record, as a store returns them; notes every request."""
 
     def __init__(self, *pairs):
         self.records = [record for record, _ in pairs]

@@ -1,4 +1,4 @@
-"""A store of thousands of records, as years of nights leave it: quick to make, and like real ones in every field."""
+"""A store of thousands of records that is quick to write and has every field."""
 
 import json
 from itertools import product
@@ -14,9 +14,9 @@ IMAGES, CLASSES = 400, 20
 
 
 def fill(results, count, seeds=3):
-    """Write `count` records: every recipe in turn, some seeds a night, some of them synthetic, some on another machine.
+    """Write `count` records of every recipe in turn, with some seeds per night, two kinds of data and two devices.
 
-    Every recipe has arrays, which its records share: what a run gives is not what is measured here.
+    All records of a recipe share their arrays, and their accuracies are random.
     """
     folder = store_of(results).folder
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Runs small enough for tests: few birds, few pixels, short training. As a program, it does one run to the end."""
+"""Small runs on few synthetic birds. As a program: `mini.py RECIPE FOLDER` executes one run."""
 
 import sys
 from pathlib import Path
@@ -35,7 +35,7 @@ DATASET = datasets("mini_birds")(
 
 
 def recipe(name: str) -> Recipe:
-    """A recipe of the repository whose profile `quick` is on the mini birds."""
+    """Return a recipe of the repository whose profile `quick` uses the mini birds."""
     found = load_recipes()[f"bcnn/{name}@cub"]
     first = STAGE.model_copy(update={"train": ("classifier",), "augment": False, "lr": 1.0})
     stages = {"fv_sift": {}, "bcnn_dm": {"classifier": first, "finetune": STAGE.model_copy(update={"step": 2})}}
@@ -51,13 +51,13 @@ def recipe(name: str) -> Recipe:
 
 
 def run_of(name: str, *, seed: int = 0, changes: Changes | None = None) -> Run:
-    """One run of a recipe under its mini profile."""
+    """Return one run of a recipe under its mini profile."""
     (run,) = plan([recipe(name)], "quick", [seed], device="cpu", changes=changes or Changes()).runs
     return run
 
 
 def do(run: Run, folder: Path) -> Record:
-    """Do a run; its record is in `folder`/records."""
+    """Execute a run; its record is in `folder`/records."""
     do_run(run, folder, lambda what, share: None)
     return store_of(folder).read(run.id)
 

@@ -1,9 +1,9 @@
-"""Searches small enough for tests: few persons, few pixels, short training."""
+"""Small re-identification runs on few synthetic persons."""
 
 from functools import cache
 from pathlib import Path
 
-import mini  # its small networks are trained shorter
+import mini  # shortens the training of the tiny networks
 import numpy as np
 from PIL import Image
 
@@ -31,7 +31,7 @@ STAGES = {
 
 
 def draw_viper(root: Path) -> None:
-    """Eight persons in the layout of VIPeR, each one colour in noise."""
+    """Draw eight persons in the layout of VIPeR, each one colour with noise."""
     for number, camera in enumerate(("cam_a", "cam_b")):
         (root / camera).mkdir(parents=True)
         for person in range(8):
@@ -51,7 +51,7 @@ for name, load, make in (
 
 
 def recipe(name: str = "bcnn_dm", of: str = "market1501", **changes: object) -> Recipe:
-    """A recipe of the repository whose profile `quick` is on a mini data set."""
+    """Return a recipe of the repository whose profile `quick` uses a mini data set."""
     found = load_recipes()[f"where_to_focus/{name}@{of}"]
     own = {
         "data": "mini_persons",
@@ -65,18 +65,18 @@ def recipe(name: str = "bcnn_dm", of: str = "market1501", **changes: object) -> 
 
 
 def runs_of(found: Recipe, seeds: tuple[int, ...] = (0,), **changes: object) -> tuple[Run, ...]:
-    """Runs of a recipe under its mini profile."""
+    """Return the runs of a recipe under its mini profile."""
     return plan([found], "quick", seeds, device="cpu", changes=Changes(**changes)).runs  # type: ignore[arg-type]
 
 
 @cache
 def persons() -> ReidIndex:
-    """The index of the few persons."""
+    """Return the index of the mini persons."""
     return reid_datasets["mini_persons"].index()
 
 
 def random_values(index: ReidIndex, rules: SearchRules, draws: int = 40) -> dict[str, np.ndarray]:
-    """What random descriptors give: chance, by name, as the values of many draws."""
+    """Return the values of many draws of random descriptors by name."""
     splits = chosen_splits(index, rules, 0)
     found = []
     for draw in range(draws):

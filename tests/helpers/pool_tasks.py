@@ -1,4 +1,4 @@
-"""A task that does not end, and an audience that notes the ends of tasks."""
+"""A task that does not end, and a listener that notes progress and ends of tasks."""
 
 import os
 import time
@@ -6,6 +6,8 @@ from pathlib import Path
 
 
 class Notes:
+    """Notes the progress and the end of each task."""
+
     def __init__(self):
         self.steps, self.ends = [], []
 
@@ -20,5 +22,6 @@ class Notes:
 
 
 def forever(path, report):
+    """Write the process id and wait."""
     Path(path).write_text(str(os.getpid()))
     time.sleep(600)

@@ -48,7 +48,7 @@ weight_decay = 5e-4, augment = false }
 stages.second = { step = 2, train = ["classifier"], epochs = 2, batch_size = 33, lr = 0.5, momentum = 0.9, \
 weight_decay = 5e-4 }
 """
-"""Trains classifiers alone: batch normalisation would take the statistics of each process's own images."""
+"""Trains only classifiers, because batch normalisation uses the statistics of the images of each process."""
 
 
 class Idle(Bcnn):
@@ -88,7 +88,7 @@ def data(count: int) -> TrainData:
 def trained(stream: str, count: int, work: Path) -> tuple[dict[str, torch.Tensor], list[Epoch]]:
     """State and learning curve of a B-CNN trained on `count` images."""
     backbone = load_backbone(*stream.split(":"), pretrained=False)
-    # The root's gradient is steep enough near zero to make much of how sums are rounded, but for a large epsilon.
+    # A large epsilon, because the steep gradient of the root near zero would amplify rounding errors.
     options = methods["bcnn"].Options(epsilon=0.1)
     method = Idle([backbone, backbone], Task(3, 50), options, generator(0, "w"))
     work.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ if __name__ == "__main__":
     elif sys.argv[1] == "leave":
         noted = Path(sys.argv[2]) / os.environ["RANK"]
         atexit.register(lambda: noted.with_suffix(".end").write_text(str(torch.distributed.is_initialized())))
-        Engine().wait()  # what is registered first is called last
+        Engine().wait()  # functions registered first are called last
         noted.with_suffix(".work").write_text(str(torch.distributed.is_initialized()))
     else:
         from fgbench.cli import app

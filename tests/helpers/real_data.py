@@ -1,4 +1,4 @@
-"""Where the user's real data and weights are; None where they are not set."""
+"""Folders of the user's real data and weights; None if they are not set."""
 
 import os
 

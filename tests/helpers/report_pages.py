@@ -24,7 +24,7 @@ def pages(tmp_path, records, obstacles=None, papers=PAPERS, outputs=None, anomal
 
 
 class Parsed(HTMLParser):
-    """Text by tag, and a complaint about every tag that is not closed in order."""
+    """Tags and text of a page; `wrong` lists end tags that do not match."""
 
     def __init__(self, text):
         super().__init__()
@@ -52,7 +52,7 @@ class Parsed(HTMLParser):
 
 
 def only_our_script(text):
-    """Whether a page has the script of all pages, and else that of the charts where there are some: policy and tags."""
+    """Return whether the only scripts of a page, in policy and tags, are that of all pages and that of charts."""
     tags = Parsed(text).tags
     scripts = [attributes for tag, attributes in tags if tag == "script" and attributes.get("type") is None]
     charts = [{"defer": None, "src": "charts.js"}] if "charts.js" in text else []

@@ -15,6 +15,7 @@ PIPELINE = Pipeline.parse("resize(32) | random_crop(28) | flip | rotate(20)")
 
 
 def data(n=24, classes=3, seed=0):
+    """Return images in which the channel of their class is brighter."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % classes
     pixels = rng.integers(0, 90, (n, 32, 32, 3), dtype=np.uint8)
@@ -23,19 +24,21 @@ def data(n=24, classes=3, seed=0):
 
 
 def bcnn(seed=0):
+    """Return B-CNN on a tiny network with three classes."""
     streams = [load_backbone("tiny_m", "conv", pretrained=False)] * 2
     kind = methods["bcnn"]
     return kind(streams, Task(3, 32), kind.Options(), generator(seed, "w"))
 
 
 def stage(**fields):
+    """Return a stage of training with some fields changed."""
     base = {"step": 1, "train": ("classifier", "backbone"), "epochs": 3, "batch_size": 8, "lr": 0.01, "momentum": 0.9,
             "weight_decay": 1e-4}  # fmt: skip
     return Stage(**{**base, **fields})
 
 
 class Share(Engine):
-    """One of several processes, without the others."""
+    """One of several processes, while the others do not exist."""
 
     def __init__(self, rank=0, processes=1):
         super().__init__()
@@ -43,7 +46,7 @@ class Share(Engine):
 
 
 def numbered_data(count=10):
-    """Images that hold their number in every pixel, with a bright dot at the last keypoint."""
+    """Return images whose pixels have the number of the image, with a bright dot at the last keypoint."""
     rng = np.random.default_rng(0)
     pixels = np.zeros((count, 32, 32, 3), np.uint8) + np.arange(1, count + 1, dtype=np.uint8)[:, None, None, None]
     places = rng.integers(12, 20, (count, 2))
@@ -55,4 +58,5 @@ def numbered_data(count=10):
 
 
 def source(tmp_path, plan, given=None, engine=None, seed=0, name="s"):
+    """Return the batches of a stage."""
     return BatchSource(bcnn(), given or numbered_data(), plan, seed, name, engine or Share(), tmp_path / "features.npy")
