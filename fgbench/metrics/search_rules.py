@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from fgbench.util.validation import StrictModel
 
 
-class SearchRules(BaseModel):
+class SearchRules(StrictModel):
     """By what distance images are ranked, which of them count, and which splits are run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: Literal["euclidean", "cosine"]
     """Distance between two descriptors."""

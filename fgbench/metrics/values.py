@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from fgbench.datasets.bird_parts import PARTS
 from fgbench.metrics.accuracy import accuracy, correct, mean_class_accuracy
 from fgbench.metrics.keypoints import pck, pck_hits
 from fgbench.metrics.parts import part_boxes, pcp
 from fgbench.metrics.ranking import average, cmc
-from fgbench.statistics import mean_interval, wilson_interval
+from fgbench.statistics.intervals import mean_interval, wilson_interval
+from fgbench.util.validation import StrictModel
 
 ALPHAS = (0.02, 0.05, 0.08, 0.10)
 """Reaches of PCK as shares of the longer side of the box (keypoint FCN, table 2)."""
@@ -22,10 +22,8 @@ AP_RULE = "trapezoid"
 """Which average precision a printed `map` means that does not say: that of Market-1501's own code, usual in 2017."""
 
 
-class Value(BaseModel):
+class Value(StrictModel):
     """One measured value."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     value: float
     """In `unit`."""

@@ -3,21 +3,14 @@
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from fgbench.metrics.values import Value
 from fgbench.util.hashing import hash_value
+from fgbench.util.validation import StrictModel
 
 SCHEMA = 1
 
 
-class Model(BaseModel):
-    """A frozen model that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Deviation(Model):
+class Deviation(StrictModel):
     """One field in which a run differs from its recipe or from the official data."""
 
     field: str
@@ -32,7 +25,7 @@ class Deviation(Model):
     """True if the number is then not comparable with the printed one; False for a remark."""
 
 
-class Point(Model):
+class Point(StrictModel):
     """One epoch of a learning curve."""
 
     stage: str
@@ -43,7 +36,7 @@ class Point(Model):
     wall_s: float
 
 
-class Cost(Model):
+class Cost(StrictModel):
     """Time, memory and energy of a run."""
 
     wall_s: float
@@ -68,7 +61,7 @@ class Cost(Model):
     """Number of sessions: how often the run was started until it was finished."""
 
 
-class Weights(Model):
+class Weights(StrictModel):
     """The weights of one stream."""
 
     stream: str
@@ -79,7 +72,7 @@ class Weights(Model):
     """True if the recipe names this file first."""
 
 
-class Record(Model):
+class Record(StrictModel):
     """One finished run."""
 
     schema_version: Literal[1] = 1
