@@ -3,7 +3,12 @@
 from fgbench.backbones.spec import IMAGENET, InputSpec, WeightSpec
 from fgbench.util.registry import Registry
 
-weight_specs: Registry[WeightSpec] = Registry("weight file")
+weight_specs: Registry[WeightSpec] = Registry(
+    "weight file",
+    lambda candidate: isinstance(candidate, WeightSpec),
+    "a fgbench.backbones.WeightSpec",
+    group="fgbench.weights",
+)
 
 _VGG16 = ("relu5_3", "conv5_3", "pool")
 _VGG19 = ("relu5_4", "conv5_4", "pool", "relu7")

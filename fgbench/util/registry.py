@@ -1,4 +1,4 @@
-"""Named things of one kind, and the entry points by which a third party adds to them."""
+"""Registries: named objects of one kind, which other packages extend by entry points."""
 
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
@@ -10,67 +10,90 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """`@methods("bcnn")` adds, `methods["bcnn"]` finds. A name stands for one thing: a second is refused.
+    """Named objects of one kind: `@methods("bcnn")` adds one, `methods["bcnn"]` returns it.
+
+    A name belongs to one object; registering it for a second one raises an error.
 
     Args:
-        kind: what the things are, in the singular; other packages add to it by the entry point group
-            `fgbench.<kind>s`, each entry naming an object.
-        fits: True for an object that is such a thing.
-        needs: what an object has to be, in words.
+        kind: what the objects are, in the singular, for messages.
+        is_valid: True for an object of this kind.
+        requirement: what an object of this kind must be, in words.
+        group: entry point group by which other packages add objects; `fgbench.<kind>s` by default. Each entry names
+            an object.
     """
 
-    def __init__(self, kind: str, fits: Callable[[object], bool] = lambda thing: True, needs: str = "") -> None:
-        self.kind, self._fits, self._needs = kind, fits, needs
-        self._things: dict[str, T] = {}
+    def __init__(
+        self,
+        kind: str,
+        is_valid: Callable[[object], bool] = lambda candidate: True,
+        requirement: str = "",
+        *,
+        group: str = "",
+    ) -> None:
+        self.kind, self.group = kind, group or f"fgbench.{kind}s"
+        self._is_valid, self._requirement = is_valid, requirement
+        self._objects: dict[str, T] = {}
         self._loaded = False
 
     def __call__(self, name: str) -> Callable[[T], T]:
-        """Decorator that registers what follows under `name`; raises FgbenchError when the name is taken."""
+        """Return a decorator that registers an object under `name`.
 
-        def add(thing: T) -> T:
-            if name in self._things:
-                raise FgbenchError(f"{self.kind} {name!r} is registered twice")
-            self._things[name] = thing
-            return thing
+        Raises:
+            FgbenchError: the decorator runs and the name is taken.
+        """
+
+        def add(candidate: T) -> T:
+            if name in self._objects:
+                raise FgbenchError(f"{self.kind} {name!r} is registered twice", "rename one of the two")
+            self._objects[name] = candidate
+            return candidate
 
         return add
 
     def __getitem__(self, name: str) -> T:
-        """The thing called `name`; raises FgbenchError that names the nearest one."""
+        """Return the object called `name`.
+
+        Raises:
+            FgbenchError: there is none; the message suggests the nearest name.
+        """
         self._load()
-        if name not in self._things:
-            raise FgbenchError(f"no {self.kind} named {name!r}; {nearest(name, self._things)}")
-        return self._things[name]
+        if name not in self._objects:
+            raise FgbenchError(f"no {self.kind} named {name!r}; {nearest(name, self._objects)}")
+        return self._objects[name]
 
     def __contains__(self, name: object) -> bool:
         self._load()
-        return name in self._things
+        return name in self._objects
 
     def __iter__(self) -> Iterator[str]:
         self._load()
-        return iter(sorted(self._things))
+        return iter(sorted(self._objects))
 
     def _load(self) -> None:
+        """Add the objects of all entry points, once."""
         if self._loaded:
             return
         self._loaded = True
-        for entry in entry_points(group=f"fgbench.{self.kind}s"):
+        for entry in entry_points(group=self.group):
             self._add(entry)
 
     def _add(self, entry: EntryPoint) -> None:
-        """Add what another package offers; its module may have registered it by the decorator, too.
+        """Add the object of an entry point, unless its own module has registered it with the decorator.
 
         Raises:
-            FgbenchError: it cannot be imported, is not what it should be, or its name is taken.
+            FgbenchError: the object cannot be imported or is not of this kind, or its name is taken.
         """
-        where = f"the {self.kind} {entry.name!r} ({entry.value}, of {entry.dist.name if entry.dist else 'a package'})"
+        package = entry.dist.name if entry.dist else "a package"
+        origin = f"the {self.kind} {entry.name!r} ({entry.value}, of {package})"
         try:
-            thing = entry.load()
+            candidate = entry.load()
         except FgbenchError:
             raise
         except Exception as error:
-            raise FgbenchError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
-        if not self._fits(thing):
-            raise FgbenchError(f"{where} is not {self._needs}")
-        if self._things.get(entry.name) is not thing:
-            self(entry.name)(thing)
+            raise FgbenchError(
+                f"{origin} cannot be imported: {type(error).__name__}: {error}", f"mend or uninstall {package}"
+            ) from error
+        if not self._is_valid(candidate):
+            raise FgbenchError(f"{origin} is not {self._requirement}", f"mend or uninstall {package}")
+        if self._objects.get(entry.name) is not candidate:
+            self(entry.name)(candidate)

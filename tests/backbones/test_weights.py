@@ -36,7 +36,7 @@ def specs(monkeypatch: pytest.MonkeyPatch) -> None:
         spec = WeightSpec(
             name, "net", (f"{name}.pth", f"{name}.pt"), "pth", IMAGENET, ("conv",), sha256=digests.get(name, "")
         )
-        monkeypatch.setitem(weight_specs._things, name, spec)
+        monkeypatch.setitem(weight_specs._objects, name, spec)
 
 
 @pytest.mark.usefixtures("specs")
@@ -100,7 +100,7 @@ def test_the_error_for_missing_weights_names_files_and_folders(folders: Path) ->
 def test_every_edition_of_a_mat_file_is_known_by_its_md5(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = hashlib.md5(CONTENT).hexdigest()
     spec = WeightSpec("net.mat", "net", ("net.mat",), "matconvnet", None, ("conv",), md5=("0" * 32, old))
-    monkeypatch.setitem(weight_specs._things, "net.mat", spec)
+    monkeypatch.setitem(weight_specs._objects, "net.mat", spec)
     (folders / "a" / "net.mat").write_bytes(CONTENT)
     assert find_weights("net", "conv").sha256 == hashlib.sha256(CONTENT).hexdigest()
     (folders / "a" / "net.mat").write_bytes(b"other")

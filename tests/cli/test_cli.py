@@ -308,12 +308,12 @@ def test_data_get_downloads_verifies_and_unpacks_the_official_archive(birds_fold
     md5 = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
     official = datasets["cub"]
     served = replace(official, archive=replace(official.archive, url=address, md5=md5))
-    monkeypatch.setitem(datasets._things, "cub", served)
+    monkeypatch.setitem(datasets._objects, "cub", served)
     assert obtain.get_data("cub") == tmp_path / "data/CUB_200_2011"
     assert len(served.index()) == 30
     assert sorted(p.name for p in (tmp_path / "data").iterdir() if p.suffix != ".lock") == ["CUB_200_2011"]
     assert (tmp_path / "data/CUB_200_2011/attributes.txt").is_file()
-    monkeypatch.setitem(datasets._things, "cub", official)
+    monkeypatch.setitem(datasets._objects, "cub", official)
     assert obtain.get_data("cub") == tmp_path / "data/CUB_200_2011"
 
 

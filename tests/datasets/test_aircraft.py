@@ -178,7 +178,7 @@ def test_check_lists_missing_extra_and_corrupt_images_and_boxes_outside(copy):
 def test_check_reports_a_truncated_split_file(copy, monkeypatch, capsys):
     official_dataset = datasets["aircraft"]
     small = replace(official_dataset, counts={"train": 15, "test": 10, "classes": 5})
-    monkeypatch.setitem(datasets._things, "aircraft", small)
+    monkeypatch.setitem(datasets._objects, "aircraft", small)
     monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))
     assert data.check_data("aircraft")
     path = copy / "data/images_variant_test.txt"
@@ -202,7 +202,7 @@ def test_a_subset_and_other_counts_are_deviations(copy, monkeypatch):
         return {d.field: (d.recipe, d.run) for d in _data_deviations(dataset, index, recipe, "none")}
 
     small = replace(datasets["aircraft"], counts=index.counts)
-    monkeypatch.setitem(datasets._things, "aircraft", small)
+    monkeypatch.setitem(datasets._objects, "aircraft", small)
     assert deviations(small, index) == {}
     assert deviations(small, index.first_classes(3)) == {"data.classes": (5, "the first 3")}
     assert deviations(replace(small, counts=aircraft.COUNTS), index) == {
@@ -231,7 +231,7 @@ def test_get_downloads_verifies_and_unpacks_the_archive(official, tmp_path, monk
     assert not (place / official.name).exists()
     md5 = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
     known = datasets["aircraft"]
-    monkeypatch.setitem(datasets._things, "aircraft", replace(known, archive=replace(known.archive, md5=md5)))
+    monkeypatch.setitem(datasets._objects, "aircraft", replace(known, archive=replace(known.archive, md5=md5)))
     assert obtain.get_data("aircraft") == place / official.name
     assert sorted(p.name for p in place.iterdir() if p.suffix != ".lock") == [official.name]
     index = datasets["aircraft"].index()
