@@ -1,4 +1,4 @@
-"""Methods and images small enough for tests."""
+"""Small methods and images."""
 
 import torch
 from torch import nn
@@ -13,11 +13,11 @@ NAMES = ("beak", "crown", "nape", "back", "belly", "tail")
 """Three keypoints of the head and three of the body."""
 SIZE = 32
 CELLS = [(1, 2), (3, 3), (6, 1), (0, 7), (7, 0), (4, 5)]
-"""Row and column of each keypoint's planted cell."""
+"""Row and column of the cell with the highest score, by keypoint."""
 
 
 def small(channels=6, seed=0):
-    """A backbone whose cells are 4 px apart; its batch normalisation is not the identity."""
+    """Return a backbone with random weights whose cells are 4 px apart."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layers = nn.Sequential(
@@ -28,19 +28,19 @@ def small(channels=6, seed=0):
 
 
 class Pooled(nn.Module):
-    """A stream that gives a vector an image."""
+    """A stream that returns one vector per image, and notes its inputs in `seen`."""
 
     def __init__(self, backbone):
         super().__init__()
         self.backbone, self.channels, self.seen = backbone, backbone.channels, []
 
-    def forward(self, given):
-        self.seen.append(given)
-        return self.backbone(given).mean(dim=(2, 3))
+    def forward(self, images):
+        self.seen.append(images)
+        return self.backbone(images).mean(dim=(2, 3))
 
 
 class Planted(nn.Module):
-    """A score layer for which each keypoint wins in a known cell."""
+    """A score layer whose highest score of each keypoint is in its cell of `CELLS`."""
 
     def __init__(self, tops=(4.0,) * 6, low=-9.0):
         super().__init__()
@@ -54,7 +54,7 @@ class Planted(nn.Module):
 
 
 def tiny(*streams):
-    """The backbones of a recipe; equal streams are one."""
+    """Return the backbones of a recipe; equal streams share one."""
     loaded = {stream: load_backbone(*stream.partition("#")[0].split(":"), pretrained=False) for stream in streams}
     return [loaded[stream] for stream in streams]
 
@@ -69,7 +69,7 @@ def images(n=3, size=SIZE, seed=1):
 
 
 def target(n=3, size=SIZE, names=NAMES, seed=2):
-    """Labels, and keypoints all of which are visible."""
+    """Return labels and visible keypoints."""
     places = size * torch.rand(n, len(names), 2, generator=generator(seed, "points"))
     return Target(torch.arange(n) % 4, torch.cat([places, torch.ones(n, len(names), 1)], dim=-1))
 
@@ -81,6 +81,6 @@ def covers_all_parameters_once(method):
 
 
 def grads(loss, parameters):
-    """Which of the parameters a loss reaches."""
-    found = torch.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True)
-    return [gradient is not None and bool(gradient.abs().max() > 0) for gradient in found]
+    """Return whether each parameter has a nonzero gradient of a loss."""
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True)
+    return [gradient is not None and bool(gradient.abs().max() > 0) for gradient in gradients]
