@@ -82,7 +82,7 @@ class MapCache:
     def _write(self, name: str, values: np.ndarray) -> None:
         self._computed.add(name)
         mask = values != 0
-        with suppress(OSError):  # the disk is full: it is computed again next time
+        with suppress(FgbenchError):  # the disk is full: the map is computed again next time
             write_atomic(
                 self._path(name),
                 lambda path: np.savez(path, shape=values.shape, mask=np.packbits(mask), values=values[mask]),

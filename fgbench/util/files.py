@@ -1,5 +1,6 @@
-"""Atomic files, and the folders fgbench keeps things in."""
+"""Atomic writes, errors of a disk in one sentence, and the cache folder."""
 
+import errno
 import json
 import os
 import tempfile
@@ -9,29 +10,65 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fgbench.util.errors import FgbenchError
+
 DAMAGED_ARRAYS = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged array file raises, by where the damage is."""
+"""Errors that reading a damaged array file raises, depending on the place of the damage."""
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def cache_folder() -> Path:
-    """Where decoded pixels, maps of networks, file hashes, downloads and trained small networks are: FGBENCH_CACHE."""
+    """Return the folder of everything that can be computed or downloaded again.
+
+    It holds decoded pixels, feature maps, file hashes, downloads and trained small networks. FGBENCH_CACHE names it.
+    """
     return Path(os.environ.get("FGBENCH_CACHE") or "~/.cache/fgbench").expanduser()
 
 
+def storage_error(error: OSError, path: Path) -> FgbenchError:
+    """Return the error to raise when writing `path` failed: full disk, read-only folder, file instead of a folder."""
+    reason = error.strerror or str(error)
+    if error.errno in _FULL:
+        return FgbenchError(
+            f"the disk of {path.parent} is full: {reason}", "free space there and run the command again"
+        )
+    if error.errno in _FORBIDDEN:
+        return FgbenchError(
+            f"cannot write {path}: {reason}", "choose another folder, or get the permission to write there"
+        )
+    if file := next((parent for parent in path.parents if parent.is_file()), None):
+        return FgbenchError(f"cannot write {path}: {file} is a file, not a folder", f"move {file} elsewhere")
+    if path.is_dir():
+        return FgbenchError(f"cannot write {path}: it is a folder", "choose another file name")
+    return FgbenchError(f"cannot write {path}: {reason}", f"check the folder {path.parent}")
+
+
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` with a temporary path beside `path`, then rename it into place: readers see all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    """Write a file so that readers see all of it or nothing.
+
+    Args:
+        path: the file; its folders are made.
+        write: called with a temporary path beside `path`, which is then renamed to `path`.
+
+    Raises:
+        FgbenchError: the disk is full, the folder cannot be written, or a file is in the place of a folder.
+    """
     try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            write(temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, path) from error
 
 
 def write_json(path: Path, value: Any) -> None:

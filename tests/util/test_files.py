@@ -1,0 +1,66 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import storage_error, write_atomic, write_bytes, write_json, write_text
+
+
+def test_files_are_written_in_new_folders(tmp_path: Path) -> None:
+    write_text(tmp_path / "a" / "b" / "text.txt", "é\n")
+    write_bytes(tmp_path / "bytes", b"\xff")
+    write_json(tmp_path / "value.json", {"b": 1, "a": "é"})
+    assert (tmp_path / "a/b/text.txt").read_bytes() == "é\n".encode()
+    assert (tmp_path / "bytes").read_bytes() == b"\xff"
+    assert (tmp_path / "value.json").read_text(encoding="utf-8") == '{\n "b": 1,\n "a": "é"\n}\n'
+
+
+def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    write_text(path, "old")
+
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(FgbenchError, match=f"the disk of {tmp_path} is full") as caught:
+        write_atomic(path, fail)
+    assert caught.value.hint
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_refuses_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "value.json", float("nan"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("file")
+    with pytest.raises(FgbenchError, match=f"cannot write .*: {tmp_path}/file is a file, not a folder"):
+        write_text(tmp_path / "file" / "deep" / "text.txt", "text")
+
+
+def test_a_folder_in_the_place_of_a_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").mkdir()
+    with pytest.raises(FgbenchError, match="it is a folder"):
+        write_text(tmp_path / "text.txt", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.ENOSPC, "is full"), (errno.EFBIG, "is full"), (errno.EROFS, "cannot write .*Read-only"),
+        (errno.EACCES, "cannot write .*Permission denied"), (errno.EIO, "cannot write"),
+    ],
+)  # fmt: skip
+def test_each_storage_error_has_a_sentence_and_a_hint(tmp_path: Path, code: int, words: str) -> None:
+    error = storage_error(OSError(code, os.strerror(code)), tmp_path / "text.txt")
+    with pytest.raises(FgbenchError, match=words):
+        raise error
+    assert "\n" not in error.args[0]
+    assert error.hint
