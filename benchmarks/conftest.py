@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from race import OURS, Race
+from race import FGBENCH, Race
 
 _RACES: list[Race] = []
 """Races of this session."""
@@ -62,7 +62,7 @@ def row(benchmark, request: pytest.FixtureRequest) -> Callable[[Race, str], None
             return
         alone = request.config.getoption("nightly", default=False)
         if alone:
-            if name != OURS:
+            if name != FGBENCH:
                 pytest.skip("--nightly times fgbench only")
             race.alone()
         outcome = race.run()
@@ -84,7 +84,7 @@ def row(benchmark, request: pytest.FixtureRequest) -> Callable[[Race, str], None
         }
         if name in race.parts:
             benchmark.extra_info["scaled"] = f"measured on {race.parts[name]:.2%} of the work"
-        if name == OURS:
+        if name == FGBENCH:
             benchmark.extra_info |= _comparison(race)
             if not alone:
                 _check_thresholds(race)
@@ -95,7 +95,7 @@ def row(benchmark, request: pytest.FixtureRequest) -> Callable[[Race, str], None
 def _comparison(race: Race) -> dict[str, object]:
     """Return the fields that compare fgbench with its peers, its threshold and the floor."""
     outcome = race.run()
-    peers = [name for name in outcome.samples if name != OURS]
+    peers = [name for name in outcome.samples if name != FGBENCH]
     fields: dict[str, object] = {
         "times_as_fast_as": {name: outcome.ratio(name) for name in peers},
         "at_least": dict(race.at_least),
@@ -104,7 +104,11 @@ def _comparison(race: Race) -> dict[str, object]:
         fields["at_most_s"] = race.at_most_s
     if race.floor:
         floor = race.floor.seconds(race.threads)
-        fields |= {"floor_s": floor, "times_floor": outcome.median_s(OURS) / floor, "floor_counts": race.floor.counts}
+        fields |= {
+            "floor_s": floor,
+            "times_floor": outcome.median_s(FGBENCH) / floor,
+            "floor_counts": race.floor.counts,
+        }
     return fields
 
 
@@ -115,7 +119,7 @@ def _check_thresholds(race: Race) -> None:
             ratio = outcome.ratio(peer)
             assert ratio >= least, f"{race.title}: {ratio:.2f} times as fast as {peer}; required: {least:g}"
     if race.at_most_s is not None:
-        median_s = outcome.median_s(OURS)
+        median_s = outcome.median_s(FGBENCH)
         assert median_s <= race.at_most_s, f"{race.title}: {median_s:.2f} s; allowed: {race.at_most_s:g} s"
 
 
@@ -133,15 +137,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _lines(race: Race) -> Iterator[tuple[str, ...]]:
     outcome = race.run()
-    times_s = outcome.samples[OURS]
+    times_s = outcome.samples[FGBENCH]
     low, _, high = statistics.quantiles(times_s, n=4) if len(times_s) > 1 else (times_s[0],) * 3
-    own_time = (_seconds(outcome.median_s(OURS)), f"{_seconds(low)} to {_seconds(high)}")
-    floor = f"{outcome.median_s(OURS) / race.floor.seconds(race.threads):.1f}" if race.floor else "-"
+    own_time = (_seconds(outcome.median_s(FGBENCH)), f"{_seconds(low)} to {_seconds(high)}")
+    floor = f"{outcome.median_s(FGBENCH) / race.floor.seconds(race.threads):.1f}" if race.floor else "-"
     if race.at_most_s is not None or len(race.entrants) == 1:
         limit = "-" if race.at_most_s is None else f"at most {_seconds(race.at_most_s)}"
         yield race.title, "-", *own_time, "-", "-", limit, floor
     for name in race.names:
-        if name == OURS:
+        if name == FGBENCH:
             continue
         required = f"{race.at_least[name]:g}" if name in race.at_least else "-"
         if name in outcome.absent:

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from fgbench.util.numeric.matmul import product
 
-OURS = "fgbench"
+FGBENCH = "fgbench"
 ROUND_S = 0.05
 """Shortest round in seconds; shorter work is repeated to fill it."""
 NIGHTLY_ROUNDS = 9
@@ -55,12 +55,12 @@ class Race:
     """The path and its size; also the group of the rows."""
     entrants: Mapping[str, Callable[[], Work]]
     """Functions by name that prepare an entrant and return its work. A function skips if its peer is not installed. One
-    name is OURS."""
+    name is FGBENCH."""
     at_least: Mapping[str, float] = field(default_factory=dict)
     """Required ratio of the time of a peer to that of fgbench, by peer."""
     at_most_s: float | None = None
     """Longest allowed time of fgbench in seconds."""
-    agree: Callable[[Any, Any], object] = lambda ours, theirs: None
+    agree: Callable[[Any, Any], object] = lambda result, peer_result: None
     """Asserts that the results of fgbench and of a peer are equal."""
     floor: Floor | None = None
     rounds: int = 9
@@ -80,11 +80,11 @@ class Race:
     @property
     def names(self) -> list[str]:
         """Return the names of the entrants, fgbench first."""
-        return sorted(self.entrants, key=lambda name: name != OURS)
+        return sorted(self.entrants, key=lambda name: name != FGBENCH)
 
     def alone(self) -> None:
         """Remove the peers and the floor; nights compare only times of fgbench."""
-        self.entrants, self.floor = {OURS: self.entrants[OURS]}, None
+        self.entrants, self.floor = {FGBENCH: self.entrants[FGBENCH]}, None
         self.rounds = NIGHTLY_ROUNDS
 
     def run(self) -> "Outcome":
@@ -117,14 +117,14 @@ class Race:
         outcome = Outcome(absent, {name: [] for name in works}, {name: [] for name in works}, results)
         for number in range(self.rounds):
             for name, work in works.items():
-                if name == OURS or number < self.peer_rounds.get(name, self.rounds):
+                if name == FGBENCH or number < self.peer_rounds.get(name, self.rounds):
                     outcome.references[name].append(timed(reference)[0])
                     call_s, result = timed(work, calls[name])
                     outcome.samples[name].append(call_s / self.parts.get(name, 1.0))
                     results.setdefault(name, result)
         for name in works:
-            if name != OURS:
-                self.agree(results[OURS], results[name])
+            if name != FGBENCH:
+                self.agree(results[FGBENCH], results[name])
         return outcome
 
 
@@ -148,7 +148,7 @@ class Outcome:
     def ratio(self, peer: str) -> float:
         """Return the median ratio of the time of a peer to that of fgbench."""
         return statistics.median(
-            theirs / ours for ours, theirs in zip(self.samples[OURS], self.samples[peer], strict=False)
+            peer_s / own_s for own_s, peer_s in zip(self.samples[FGBENCH], self.samples[peer], strict=False)
         )
 
     def relative(self, name: str) -> float:

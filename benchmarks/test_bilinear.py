@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from race import OURS, Floor, Race
+from race import FGBENCH, Floor, Race
 
 from fgbench.layers.bilinear import bilinear_pool, l2_normalize, signed_sqrt
 
@@ -14,7 +14,7 @@ def maps():
     return torch.rand(1, CHANNELS, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
 
 
-def ours():
+def fgbench_entrant():
     x = maps()
 
     def work():
@@ -35,13 +35,13 @@ def einsum():
     return work
 
 
-def agree(ours, theirs):
-    assert torch.allclose(ours, theirs, atol=1e-5)
+def agree(result, peer_result):
+    assert torch.allclose(result, peer_result, atol=1e-5)
 
 
 RACE = Race(
     "bilinear pooling, 512 x 512 at 28 x 28",
-    {OURS: ours, EINSUM: einsum},
+    {FGBENCH: fgbench_entrant, EINSUM: einsum},
     at_least={EINSUM: 1},
     agree=agree,
     rounds=25,

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from race import OURS, Floor, Race
+from race import FGBENCH, Floor, Race
 
 from fgbench.layers.compact_bilinear import TensorSketch
 
@@ -26,7 +26,7 @@ def inference(function):
     return work
 
 
-def ours():
+def fgbench_entrant():
     layer, x = sketch(), maps()
     return inference(lambda: layer(x, x))
 
@@ -51,13 +51,13 @@ def one_inverse():
     return inference(work)
 
 
-def agree(ours, theirs):
-    assert torch.allclose(ours, theirs, atol=1e-4 * float(theirs.abs().max()))
+def agree(result, peer_result):
+    assert torch.allclose(result, peer_result, atol=1e-4 * float(peer_result.abs().max()))
 
 
 RACE = Race(
     "compact bilinear pooling, 512 x 28 x 28 to 8,192",
-    {OURS: ours, EACH: each_location, ONCE: one_inverse},
+    {FGBENCH: fgbench_entrant, EACH: each_location, ONCE: one_inverse},
     at_least={EACH: 15, ONCE: 10},
     agree=agree,
     peer_rounds={EACH: 5},

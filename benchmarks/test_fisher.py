@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from race import OURS, Floor, Race
+from race import FGBENCH, Floor, Race
 
 from fgbench.layers.fisher_vector import fisher_vector
 from fgbench.layers.gmm import Gmm, fit_gmm
@@ -37,7 +37,7 @@ def scikit_mixture(gmm):
 
 
 def fisher_race(count, dims, words, apart, least, rounds):
-    def ours():
+    def fgbench_entrant():
         gmm = mixture(words, dims, apart)
         x = points(count, gmm)
         return lambda: fisher_vector(x, gmm).numpy()
@@ -48,14 +48,14 @@ def fisher_race(count, dims, words, apart, least, rounds):
         x, peer_gmm = points(count, gmm).numpy(), scikit_mixture(gmm)
         return lambda: encode(x, peer_gmm, improved=True)
 
-    def agree(ours, theirs):
-        theirs = theirs[words:].copy()
-        theirs[words * dims :] *= -1
-        assert np.allclose(ours, theirs / np.linalg.norm(theirs), atol=2e-4)
+    def agree(result, peer_result):
+        peer_result = peer_result[words:].copy()
+        peer_result[words * dims :] *= -1
+        assert np.allclose(result, peer_result / np.linalg.norm(peer_result), atol=2e-4)
 
     return Race(
         f"improved Fisher vector, {count:,} x {dims}, K = {words}",
-        {OURS: ours, SCIKIT_IMAGE: scikit_image},
+        {FGBENCH: fgbench_entrant, SCIKIT_IMAGE: scikit_image},
         at_least={SCIKIT_IMAGE: least},
         agree=agree,
         rounds=rounds,
@@ -94,7 +94,7 @@ def clustered():
     return x, centres + torch.randn(centres.shape, generator=generator)
 
 
-def ours_em():
+def fgbench_em():
     x, start = clustered()
 
     def work():
@@ -139,13 +139,13 @@ def scikit_em():
     return work
 
 
-def agree_em(ours, theirs):
-    assert abs(ours - theirs) < 1e-2, (ours, theirs)
+def agree_em(result, peer_result):
+    assert abs(result - peer_result) < 1e-2, (result, peer_result)
 
 
 EM = Race(
     "EM of a Gaussian mixture, 65,536 x 80, K = 256, 10 iterations",
-    {OURS: ours_em, SCIKIT_LEARN: scikit_em},
+    {FGBENCH: fgbench_em, SCIKIT_LEARN: scikit_em},
     at_least={SCIKIT_LEARN: 3},
     agree=agree_em,
     rounds=3,

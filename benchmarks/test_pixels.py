@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from race import OURS, Race
+from race import FGBENCH, Race
 
 from fgbench.datasets.index import Index
 from fgbench.datasets.pipeline import Pipeline
@@ -41,7 +41,7 @@ def photographs():
     return Index("photographs", root, np.arange(IMAGES), files, zeros, zeros > 0, ("one",))
 
 
-def ours():
+def fgbench_entrant():
     index, pipeline, cache_folder = photographs(), Pipeline.parse(STEPS), tempfile.mkdtemp(prefix="fgbench-cache-")
 
     def work():
@@ -79,14 +79,14 @@ def pillow_in_threads():
     return lambda: (np.stack(list(pool.map(decoded, files))), 1.0)
 
 
-def agree(ours, theirs):
-    assert ours[0].shape == theirs[0].shape
-    assert np.abs(ours[0].astype(int) - theirs[0].astype(int)).mean() < 1
+def agree(result, peer_result):
+    assert result[0].shape == peer_result[0].shape
+    assert np.abs(result[0].astype(int) - peer_result[0].astype(int)).mean() < 1
 
 
 DECODE = Race(
     f"decode and resize {IMAGES} images to 448 x 448, all cores",
-    {OURS: ours, PILLOW: pillow, THREADS: pillow_in_threads},
+    {FGBENCH: fgbench_entrant, PILLOW: pillow, THREADS: pillow_in_threads},
     at_least={PILLOW: 1.2, THREADS: 0.7},
     agree=agree,
     rounds=5,
@@ -99,7 +99,7 @@ def test_decoding(row, benchmark, who):
     row(DECODE, who)
     if DECODE.outcome:
         benchmark.extra_info["cores_busy"] = busy = DECODE.outcome.results[who][1]
-        assert who != OURS or busy > 0.8 * CORES
+        assert who != FGBENCH or busy > 0.8 * CORES
 
 
 def birds(workers):
@@ -118,7 +118,7 @@ def birds(workers):
 
 DRAW = Race(
     "draw 400 synthetic birds, all cores",
-    {OURS: birds(None), "one process": birds(1)},
+    {FGBENCH: birds(None), "one process": birds(1)},
     at_least={"one process": 1.1},
     rounds=3,
     threads=CORES,

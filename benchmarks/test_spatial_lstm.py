@@ -8,7 +8,7 @@ about twice the time of fgbench.
 
 import pytest
 import torch
-from race import OURS, Floor, Race
+from race import FGBENCH, Floor, Race
 
 from fgbench.layers.spatial_lstm import SpatialLstm
 
@@ -61,16 +61,16 @@ def race(hidden, at_least, rounds, peer_rounds, warm):
 
         return prepare
 
-    def agree(ours, theirs):
+    def agree(result, peer_result):
         # Rounding in float32 adds up over the recurrence; the tests compare in float64.
-        assert (ours[0] - theirs[0]).abs().max() < 1e-2
-        assert (ours[1] - theirs[1]).norm() < 2e-2 * theirs[1].norm()
+        assert (result[0] - peer_result[0]).abs().max() < 1e-2
+        assert (result[1] - peer_result[1]).norm() < 2e-2 * peer_result[1].norm()
 
     products = 5 * INPUTS + 2 * 4 * hidden
     return Race(
         f"spatial LSTM forward and backward, {BATCH} x {INPUTS} x {SIDE} x {SIDE}, {hidden} hidden",
         {
-            OURS: step(lambda layer, x: layer(x)),
+            FGBENCH: step(lambda layer, x: layer(x)),
             CELLS: step(lambda layer, x: loop(layer, x, unbind=False)),
             UNBOUND: step(lambda layer, x: loop(layer, x, unbind=True)),
         },

@@ -95,15 +95,15 @@ def test_vgg16_gives_the_maps_of_torchvision(folders: Path, tap: str) -> None:
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        theirs = make_layers(cfgs["D"]).eval()
+        peer = make_layers(cfgs["D"]).eval()
     path = folders / "own.safetensors"
-    save_file({f"features.{name}": value for name, value in theirs.state_dict().items()}, path)
+    save_file({f"features.{name}": value for name, value in peer.state_dict().items()}, path)
     with pytest.raises(FgbenchError, match="not a known weight file"):
         load_backbone("vgg16", tap, weights=path)
-    ours = _unverified(path, tap)
+    backbone = _unverified(path, tap)
     with torch.inference_mode():
-        expected = theirs[: 30 if tap == "relu5_3" else 29](ours.input(images(64)))
-        torch.testing.assert_close(ours(images(64)), expected, rtol=1e-4, atol=1e-3 * float(expected.abs().max()))
+        expected = peer[: 30 if tap == "relu5_3" else 29](backbone.input(images(64)))
+        torch.testing.assert_close(backbone(images(64)), expected, rtol=1e-4, atol=1e-3 * float(expected.abs().max()))
 
 
 def _unverified(path: Path, tap: str) -> Backbone:
@@ -238,5 +238,5 @@ def test_chunks_without_gradients_give_the_same_maps(monkeypatch: pytest.MonkeyP
 def test_the_state_has_only_the_layers() -> None:
     backbone = load_backbone("tiny_d", "conv", pretrained=False)
     assert all(name.startswith("layers.") for name in backbone.state_dict())
-    own = Backbone("own", "conv", nn.Conv2d(3, 7, 3), InputSpec("bgr", 255.0, (0.0, 0.0, 0.0)))
-    assert own.channels == 7
+    custom = Backbone("custom", "conv", nn.Conv2d(3, 7, 3), InputSpec("bgr", 255.0, (0.0, 0.0, 0.0)))
+    assert custom.channels == 7

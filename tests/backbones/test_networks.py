@@ -22,9 +22,9 @@ def test_fully_connected_layers_of_vgg16_have_the_names_of_torchvision() -> None
     from torchvision.models import vgg16
 
     with torch.device("meta"):
-        theirs, ours = vgg16(weights=None).state_dict(), build_network("vgg16", "relu7").layers.state_dict()
-    assert {name: value.shape for name, value in ours.items()} == {
-        name: value.shape for name, value in theirs.items() if not name.startswith("classifier.6")
+        peer_state, state = vgg16(weights=None).state_dict(), build_network("vgg16", "relu7").layers.state_dict()
+    assert {name: value.shape for name, value in state.items()} == {
+        name: value.shape for name, value in peer_state.items() if not name.startswith("classifier.6")
     }
 
 

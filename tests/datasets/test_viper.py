@@ -141,7 +141,7 @@ def test_get_data_downloads_the_official_archive(official, tmp_path, monkeypatch
     assert known.archive.url == "http://users.soe.ucsc.edu/~manduchi/VIPeR.v1.0.zip"
     md5 = hashlib.md5((site / "VIPeR.v1.0.zip").read_bytes(), usedforsecurity=False).hexdigest()
     served = replace(known, archive=replace(known.archive, url=f"{serve(site)}/VIPeR.v1.0.zip", md5=md5))
-    monkeypatch.setitem(reid_datasets._things, "viper", served)
+    monkeypatch.setitem(reid_datasets._objects, "viper", served)
     monkeypatch.setenv("FGBENCH_DATA", str(tmp_path / "data"))
     assert obtain.get_data("viper") == tmp_path / "data/VIPeR"
     assert len(served.index()) == 16

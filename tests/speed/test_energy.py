@@ -155,14 +155,14 @@ def test_a_driver_may_not_list_programs():
     Board(ONE, nvml(programs=0)).check_alone()  # in a container, which hides its programs
 
 
-def journal(tmp_path, fake, monkeypatch, processes=1, uuids=(ONE,)):
+def phase_log(tmp_path, fake, monkeypatch, processes=1, uuids=(ONE,)):
     visible(monkeypatch, *uuids)
     return PhaseLog(tmp_path, 0, Meter.of("cuda", processes, fake))
 
 
 def test_a_record_has_the_energy_of_its_phases_over_all_sessions(tmp_path, monkeypatch):
     fake = nvml()
-    first = journal(tmp_path, fake, monkeypatch)
+    first = phase_log(tmp_path, fake, monkeypatch)
     with first.phase("training"):
         fake.pass_time(10.0)
     fake.pass_time(1000.0)  # between the sessions
@@ -174,22 +174,22 @@ def test_a_record_has_the_energy_of_its_phases_over_all_sessions(tmp_path, monke
 
     with pytest.raises(KeyError):
         fails()
-    second = journal(tmp_path, fake, monkeypatch)
+    second = phase_log(tmp_path, fake, monkeypatch)
     with second.phase("test"):
         fake.pass_time(3.0)
     assert second.energy_j == pytest.approx(1500.0)
     assert (second.energy_note, second.sittings, set(second.phase_s)) == ("", 2, {"training", "test"})
-    found = Cost.model_validate(cost(second, 10))
-    assert (found.energy_j, found.energy_note, found.sittings) == (second.energy_j, "", 2)
-    assert found.test_fps == pytest.approx(10 / second.phase_s["test"])
+    recorded = Cost.model_validate(cost(second, 10))
+    assert (recorded.energy_j, recorded.energy_note, recorded.sittings) == (second.energy_j, "", 2)
+    assert recorded.test_fps == pytest.approx(10 / second.phase_s["test"])
 
 
 def test_several_processes_count_every_board(tmp_path, monkeypatch):
     fake = nvml()
-    found = journal(tmp_path, fake, monkeypatch, processes=2, uuids=(ONE, TWO))
-    with found.phase("training"):
+    log = phase_log(tmp_path, fake, monkeypatch, processes=2, uuids=(ONE, TWO))
+    with log.phase("training"):
         fake.pass_time(10.0)
-    assert found.energy_j == pytest.approx(1070.0)
+    assert log.energy_j == pytest.approx(1070.0)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
     assert Meter.of("cuda", 2, fake).note == "GPUs of other machines were used as well"
 
@@ -197,7 +197,7 @@ def test_several_processes_count_every_board(tmp_path, monkeypatch):
 @pytest.mark.parametrize("attribute", ["counts", "programs", "offset_j"])
 def test_a_session_without_a_measurement_leaves_the_run_without_one(tmp_path, monkeypatch, attribute):
     fake = nvml()
-    first = journal(tmp_path, fake, monkeypatch)
+    first = phase_log(tmp_path, fake, monkeypatch)
     with first.phase("training"):
         fake.pass_time(10.0)
         setattr(fake.boards[0], attribute, {"counts": False, "programs": 2, "offset_j": -1e6}[attribute])
@@ -205,7 +205,7 @@ def test_a_session_without_a_measurement_leaves_the_run_without_one(tmp_path, mo
     reason = first.energy_note
     assert reason
     setattr(fake.boards[0], attribute, {"counts": True, "programs": 1, "offset_j": 0.0}[attribute])
-    second = journal(tmp_path, fake, monkeypatch)
+    second = phase_log(tmp_path, fake, monkeypatch)
     with second.phase("test"):
         fake.pass_time(3.0)
     assert (second.energy_j, second.energy_note) == (None, reason)
@@ -213,29 +213,29 @@ def test_a_session_without_a_measurement_leaves_the_run_without_one(tmp_path, mo
 
 def test_the_energy_note_names_the_missing_last_phase_of_a_killed_session(tmp_path, monkeypatch):
     fake = nvml()
-    first = journal(tmp_path, fake, monkeypatch)
+    first = phase_log(tmp_path, fake, monkeypatch)
     with first.phase("pixels"):
         fake.pass_time(10.0)
     going_on = first.phase("training")
     going_on.__enter__()  # and no exit, as after SIGKILL
-    second = journal(tmp_path, fake, monkeypatch)
+    second = phase_log(tmp_path, fake, monkeypatch)
     with second.phase("training"):
         fake.pass_time(1.0)
     assert second.energy_j == pytest.approx(1100.0)
     assert second.energy_note == KILLED
 
 
-def test_a_journal_from_before_energy_was_counted_has_none(tmp_path, monkeypatch):
+def test_a_phase_log_without_energy_gives_none(tmp_path, monkeypatch):
     (tmp_path / "journal.json").write_text(json.dumps({"phase_s": {"training": 5.0}, "sittings": 1}))
-    found = journal(tmp_path, nvml(), monkeypatch)
-    with found.phase("test"):
+    log = phase_log(tmp_path, nvml(), monkeypatch)
+    with log.phase("test"):
         pass
-    assert (found.energy_j, found.energy_note) == (None, UNMEASURED)
+    assert (log.energy_j, log.energy_note) == (None, UNMEASURED)
 
 
-def test_on_the_cpu_a_journal_says_why_there_is_no_energy(tmp_path):
+def test_on_the_cpu_a_phase_log_gives_the_reason_for_no_energy(tmp_path):
     for _ in range(2):
-        found = PhaseLog(tmp_path, 0, Meter.of("cpu"))
-        with found.phase("test"):
+        log = PhaseLog(tmp_path, 0, Meter.of("cpu"))
+        with log.phase("test"):
             pass
-        assert (found.energy_j, found.energy_note) == (None, "no GPU was used")
+        assert (log.energy_j, log.energy_note) == (None, "no GPU was used")
