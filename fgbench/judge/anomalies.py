@@ -1,4 +1,4 @@
-"""What is odd about records: values that cannot be, outputs of another run, chance, and more than is possible."""
+"""Anomalies of records: impossible values, outputs of another run, chance level, too good values, leaking labels."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,96 +17,98 @@ from fgbench.statistics import ALPHA
 from fgbench.util.hashing import hash_value
 
 ReadOutputs = Callable[[Record], Mapping[str, np.ndarray]]
-"""Gives the per-sample arrays of a record; none where they cannot be read."""
+"""Returns the per-sample arrays of a record; no arrays if they cannot be read."""
 
 LEAK_ALPHA = 0.001
-"""Level of the test of controls: one of a thousand honest ones is called a leak."""
+"""Level of the test of control runs: one in a thousand correct ones is reported as a leak."""
 ROUNDING = 1e-9
-"""Of intervals, which may end a last digit before 100 %."""
-FAR = 5
-"""Margins above the printed value from which a number is too good to be believed unseen."""
-PERFECT = ("accuracy", "cmc@1", f"map/{AP_RULE}")
-"""Values that are never 100 % on real data of these fields."""
-DRAWS = 9999
-"""Random pairings of classes in the test of a control."""
+"""Rounding error of the ends of intervals: an upper end can be the next float below 100 %."""
+TOO_GOOD_MARGINS = 5
+"""A value that is more than this number of margins above the printed one is reported as too good."""
+NEVER_PERFECT = ("accuracy", "cmc@1", f"map/{AP_RULE}")
+"""Values that never reach 100 % on the real data sets."""
+PERMUTATIONS = 9999
+"""Number of random permutations of the classes in the test of a control run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """Something odd."""
+    """A property of a run that suggests a mistake."""
 
     kind: Literal["impossible", "identical", "chance", "too good", "leak"]
     text: str
+    """Description in one sentence."""
 
     @property
     def invalidates_run(self) -> bool:
-        """True when the run cannot be right, so that its number answers nothing."""
+        """True if the run cannot be right, so that its values are not used."""
         return self.kind in {"impossible", "identical", "leak"}
 
 
 Anomalies = Mapping[str, Sequence[Anomaly]]
-"""What is odd, by run id."""
+"""Anomalies by run id."""
 
 
 def find_anomalies(records: Sequence[Record], outputs: ReadOutputs) -> dict[str, list[Anomaly]]:
-    """What is odd about some records, by run id; those that are as they should be are left out.
+    """Return the anomalies of records by run id; a record without anomalies has no entry.
 
     Args:
-        records: every record at hand.
-        outputs: asked for few records only: those of equal values, and controls.
+        records: all available records.
+        outputs: is called only for records with equal values and for control runs.
     """
-    found: dict[str, list[Anomaly]] = {}
+    anomalies: dict[str, list[Anomaly]] = {}
     for record in records:
-        for anomaly in (*impossible_values(record), *_chance(record), *_perfect(record)):
-            found.setdefault(record.run_id, []).append(anomaly)
+        for anomaly in (*impossible_values(record), *_at_chance(record), *_perfect(record)):
+            anomalies.setdefault(record.run_id, []).append(anomaly)
     for run_id, anomaly in (*_identical(records, outputs), *_leaks(records, outputs)):
-        found.setdefault(run_id, []).append(anomaly)
-    return found
+        anomalies.setdefault(run_id, []).append(anomaly)
+    return anomalies
 
 
 def too_good(mean: float, cell: Cell) -> Anomaly | None:
-    """A number so far above the printed one that a mistake is likelier than progress."""
-    if mean - cell.value <= FAR * cell.margin:
+    """Return an anomaly if the mean is so far above the printed value that a mistake is likely."""
+    if mean - cell.value <= TOO_GOOD_MARGINS * cell.margin:
         return None
-    return Anomaly("too good", f"{mean - cell.value:.1f} above the printed value, over {FAR} times the margin")
+    text = f"the mean is {mean - cell.value:.1f} above the printed value, more than {TOO_GOOD_MARGINS} times the margin"
+    return Anomaly("too good", text)
 
 
 def impossible_values(record: Record) -> list[Anomaly]:
-    """Values that no arrays give: outside their range, or in an order that their definitions exclude."""
-    wrong = []
+    """Return an anomaly for each value that is outside its range or contradicts another value by definition."""
+    texts = []
     values = record.values
     for name, value in values.items():
         top = 100.0 if value.unit == "%" else float("inf")
         ends = [end for end in (value.low, value.high) if end is not None]
         if not isfinite(value.value) or not 0 <= value.value <= top:
-            wrong.append(f"{name} is {value.value:g} {value.unit}")
+            texts.append(f"{name} is {value.value:g} {value.unit}, outside its range")
         elif not all(map(isfinite, ends)) or (
             len(ends) == 2 and not ends[0] - ROUNDING <= value.value <= ends[1] + ROUNDING
         ):
-            wrong.append(f"{name} is {value.value:g} {value.unit}, outside its own interval")
+            texts.append(f"{name} is {value.value:g} {value.unit}, outside its own confidence interval")
         elif value.n < 1:
-            wrong.append(f"{name} was measured on {value.n} samples")
-    wrong += [f"{low} is above {high}" for low, high in _ordered(record) if values[low].value > values[high].value]
-    return [Anomaly("impossible", text) for text in wrong]
+            texts.append(f"{name} was measured on {value.n} samples")
+    texts += [f"{low} is above {high}" for low, high in _ordered(record) if values[low].value > values[high].value]
+    return [Anomaly("impossible", text) for text in texts]
 
 
 def _ordered(record: Record) -> Iterable[tuple[str, str]]:
-    """Pairs of values of which the first is never above the second."""
+    """Return pairs of names of values; the first value of a pair is never above the second."""
     cmc = [f"cmc@{rank}" for rank in RANKS if f"cmc@{rank}" in record.values]
-    reaches = sorted({name.partition("/")[0] for name in record.values if name.startswith("pck@")})
+    alphas = sorted({name.partition("/")[0] for name in record.values if name.startswith("pck@")})
     parts = sorted({name.partition("/")[1] + name.partition("/")[2] for name in record.values if name[:4] == "pck@"})
-    pck = [[f"{reach}{part}" for reach in reaches if f"{reach}{part}" in record.values] for part in parts]
+    pck = [[f"{alpha}{part}" for alpha in alphas if f"{alpha}{part}" in record.values] for part in parts]
     pairs = [pair for names in (cmc, *pck) for pair in pairwise(names)]
     if {"map/step", "map/trapezoid"} <= set(record.values):
         pairs.append(("map/trapezoid", "map/step"))
     return pairs
 
 
-def _chance(record: Record) -> list[Anomaly]:
-    """An accuracy not above that of guessing.
+def _at_chance(record: Record) -> list[Anomaly]:
+    """Return an anomaly if the accuracy is not significantly above chance level.
 
-    By the one-sided exact binomial test (Conover, Practical Nonparametric Statistics, section 3.1, 1999). For rates of
-    re-identification chance is not known from the record: bare colours find clothes.
+    The test is the one-sided exact binomial test (Conover, Practical Nonparametric Statistics, section 3.1, 1999).
+    Re-identification is not tested: its chance level is not known from the record, since clothes have colours.
     """
     value = record.values.get("accuracy")
     if value is None or not isfinite(value.value) or value.n < 1 or not 0 <= value.value <= 100 or record.control:
@@ -115,46 +117,51 @@ def _chance(record: Record) -> list[Anomaly]:
     test = stats.binomtest(round(value.value * value.n / 100), value.n, 1 / classes, alternative="greater")
     if test.pvalue <= ALPHA:
         return []
-    return [
-        Anomaly("chance", f"{value.value:.1f} % is not above chance, {100 / classes:.1f} % (p = {test.pvalue:.2g})")
-    ]
+    text = (
+        f"accuracy {value.value:.1f} % is not above the chance level of {100 / classes:.1f} % (p = {test.pvalue:.2g})"
+    )
+    return [Anomaly("chance", text)]
 
 
 def _perfect(record: Record) -> list[Anomaly]:
-    """Not a single mistake, on data that were not made here."""
-    names = [name for name in PERFECT if name in record.values and record.values[name].value == 100]
+    """Return an anomaly for each value of 100 % on real data."""
+    names = [name for name in NEVER_PERFECT if name in record.values and record.values[name].value == 100]
     return [Anomaly("too good", f"{name} is 100 %") for name in names if not record.synthetic]
 
 
 def _identical(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tuple[str, Anomaly]]:
-    """Different runs that give the same for every test sample: one of them is not what it says it is."""
-    equal: dict[object, list[Record]] = {}
+    """Yield an anomaly for each of several different computations with the same output for every test sample."""
+    # Only records with equal values can have equal outputs, so that few arrays are read.
+    equal_values: dict[object, list[Record]] = {}
     for record in records:
         values = tuple(sorted((name, value.value) for name, value in record.values.items()))
-        equal.setdefault((record.protocol_hash, record.split, values), []).append(record)
-    for group in equal.values():
+        equal_values.setdefault((record.protocol_hash, record.split, values), []).append(record)
+    for group in equal_values.values():
         if len({_computation(record) for record in group}) < 2:
             continue
-        same: dict[str, list[Record]] = {}
+        equal_outputs: dict[str, list[Record]] = {}
         for record in group:
-            if print_ := _fingerprint(outputs(record), record):
-                same.setdefault(print_, []).append(record)
-        for alike in same.values():
+            if fingerprint := _fingerprint(outputs(record), record):
+                equal_outputs.setdefault(fingerprint, []).append(record)
+        for alike in equal_outputs.values():
             for record in alike:
-                if others := [o for o in alike if _computation(o) != _computation(record)]:
-                    names = ", ".join(sorted({f"{o.title}, seed {o.seed}" for o in others}))
-                    yield record.run_id, Anomaly("identical", f"every test sample comes out as in {names}")
+                if others := [other for other in alike if _computation(other) != _computation(record)]:
+                    names = ", ".join(sorted({f"{other.title}, seed {other.seed}" for other in others}))
+                    yield record.run_id, Anomaly("identical", f"every test sample has the same output as in {names}")
 
 
 def _computation(record: Record) -> str:
-    """Equal for runs that may give the same: other files can hold the same weights, and a seed is for training."""
+    """Return a hash that is equal for runs that may have equal outputs.
+
+    It leaves out the weight files, since two files can contain the same weights, and the seed if nothing is trained.
+    """
     return hash_value([record.method, record.settings, record.seed if record.settings.get("stages") else 0])
 
 
 def _fingerprint(arrays: Mapping[str, np.ndarray], record: Record) -> str:
-    """Equal where all that was decided is; empty without arrays that say.
+    """Return a hash of the predictions of a record; empty if the arrays do not contain them.
 
-    Where nothing was got wrong, only equal scores are the same outputs.
+    If every prediction is correct, the hash includes the scores, since two correct methods predict the same classes.
     """
     kept = {name: arrays[name] for name in ("keypoints", "first_rank", "ap_step") if name in arrays}
     if "scores" in arrays:
@@ -167,7 +174,7 @@ def _fingerprint(arrays: Mapping[str, np.ndarray], record: Record) -> str:
 
 
 def _leaks(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tuple[str, Anomaly]]:
-    """Controls that did not fall to chance, and every run of the same recipe, profile and data."""
+    """Yield an anomaly for each control run above chance level, and for all runs of its recipe, profile and data."""
     for control in records:
         if not control.control or "accuracy" not in control.values:
             continue
@@ -178,21 +185,27 @@ def _leaks(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tuple[st
         if p > LEAK_ALPHA:
             continue
         value = control.values["accuracy"].value
-        text = f"with shuffled labels it is still right for {value:.1f} % (p = {p:.2g}): test labels leak"
+        text = f"with shuffled training labels the accuracy is still {value:.1f} % (p = {p:.2g}), so test labels leak"
         for record in records:
             if (record.recipe, record.profile, record.data) == (control.recipe, control.profile, control.data):
                 yield record.run_id, Anomaly("leak", text)
 
 
 def pairing_test(predicted: np.ndarray, labels: np.ndarray, classes: int, *, seed: int = 0) -> float:
-    """One-sided p-value against "what is predicted has nothing to do with the class".
+    """Return the one-sided p-value of the hypothesis that predictions are independent of the classes.
 
-    The names of the predicted classes are shuffled. Unlike a binomial test it allows for images of a class being taken
-    for the same class together, as they are (a permutation test: Fisher, The Design of Experiments, section 21, 1935).
+    The test permutes the names of the predicted classes (a permutation test: Fisher, The Design of Experiments,
+    section 21, 1935). Unlike a binomial test, it allows that all images of a class are predicted as the same class.
+
+    Args:
+        predicted: (N,) predicted classes.
+        labels: (N,) true classes.
+        classes: number of classes.
+        seed: of the permutations.
     """
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (labels, predicted), 1)
     rng = np.random.default_rng(seed)
-    pairings = rng.permuted(np.tile(np.arange(classes), (DRAWS, 1)), axis=1)
+    pairings = rng.permuted(np.tile(np.arange(classes), (PERMUTATIONS, 1)), axis=1)
     hits = counts[np.arange(classes), pairings].sum(axis=1)
-    return float((hits >= np.trace(counts)).sum() + 1) / (DRAWS + 1)
+    return float((hits >= np.trace(counts)).sum() + 1) / (PERMUTATIONS + 1)

@@ -1,7 +1,7 @@
-"""Orders between methods that a paper states, tested sample by sample on the same images, apart from the numbers.
+"""Test claims: orders between methods that a paper states, by paired tests on the same images.
 
-A cell is a number on given images; a claim is a sentence on methods. So here the images count as drawn from more of
-their kind, and a difference has to stand out from the error of drawing them, besides the spread over seeds.
+A cell is a number on given images, while a claim is a statement on methods. The test of a claim therefore includes the
+sampling error of the images besides the spread over seeds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,11 @@ from fgbench.statistics import ALPHA, PairedDifference, compare_crossed, compare
 from fgbench.util.errors import FgbenchError
 
 PROFILES = ("quick", "frozen", "paper")
-"""From the least to the most that a claim is better checked on."""
+"""Profiles in increasing order of preference for the test of a claim."""
 
 
 class ClaimState(StrEnum):
-    """What is said of a claim."""
+    """The outcome of the test of a claim."""
 
     HOLDS = "holds"
     CONTRADICTED = "contradicted"
@@ -39,22 +39,22 @@ class ClaimState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunPair:
-    """Two neighbours of a claimed order, the one claimed to be better first."""
+    """Comparison of two runs: two neighbours of a claimed order, the one claimed to be better first."""
 
     better: str
-    """Its title."""
+    """Title of the first run."""
     worse: str
-    """The other's."""
+    """Title of the second run."""
     difference: PairedDifference
-    """In percent, of the better less the worse."""
+    """Value of `better` minus value of `worse`, in percent."""
     p: float
-    """Of no difference, adjusted by Holm for all the pairs that are tested with it."""
+    """Two-sided p-value of no difference; `check_claims` adjusts it by Holm for all pairs of all claims."""
     seeds: tuple[int, int]
-    """How many of each."""
+    """Number of seeds of each run."""
 
     @property
     def state(self) -> ClaimState:
-        """What this pair alone says."""
+        """The outcome of this pair alone."""
         if self.p >= ALPHA:
             return ClaimState.UNDECIDED
         return ClaimState.HOLDS if self.difference.value > 0 else ClaimState.CONTRADICTED
@@ -62,7 +62,7 @@ class RunPair:
     def __str__(self) -> str:
         low, high = self.difference.interval
         return (
-            f"{self.better} less {self.worse}: {self.difference.value:+.2f} points "
+            f"{self.better} minus {self.worse}: {self.difference.value:+.2f} points "
             f"(95 % interval {low:.2f} to {high:.2f}, p = {self.p:.2g}, {self.difference.n:,} samples, "
             f"{self.seeds[0]} and {self.seeds[1]} seeds; {self.difference.test})"
         )
@@ -70,23 +70,24 @@ class RunPair:
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """An order that a paper states, beside what was measured."""
+    """A claim with the outcome of its test."""
 
     claim: Claim
     state: ClaimState
     text: str
-    """Why, in a sentence."""
+    """The reason of the outcome, in one sentence."""
     pairs: tuple[RunPair, ...] = ()
-    """The comparisons it rests on, where there are any."""
+    """The tested pairs; empty if nothing could be tested."""
     records: tuple[Record, ...] = ()
+    """The tested runs."""
 
     @property
     def order(self) -> ClaimState:
-        """What the tests say of the order itself, whether or not the runs answer the paper's claim."""
+        """The outcome of the tests alone, even if the runs are not comparable with the paper."""
         states = [pair.state for pair in self.pairs]
         if ClaimState.CONTRADICTED in states:
             return ClaimState.CONTRADICTED
-        # All neighbours have to be in order, each by a test of its own: no further correction is due for that (Berger,
+        # Every pair must be in order by its own test; this intersection-union test needs no further correction (Berger,
         # Technometrics 24:295-300, 1982).
         return ClaimState.HOLDS if states and set(states) == {ClaimState.HOLDS} else ClaimState.UNDECIDED
 
@@ -98,140 +99,160 @@ def check_claims(
     recipes: Mapping[str, Recipe],
     anomalies: Anomalies | None = None,
 ) -> list[ClaimResult]:
-    """Every claim of every paper; p-values are adjusted for all of them together.
+    """Return the results of all claims of all papers; the p-values are adjusted for all of them together.
 
     Args:
         papers: by id.
-        records: every record at hand.
-        outputs: gives their per-sample arrays.
-        recipes: by key, to know what runs differ from them in.
-        anomalies: run id -> what `fgbench.judge.anomalies.find_anomalies` found.
+        records: all available records.
+        outputs: returns the per-sample arrays of a record.
+        recipes: by key; runs are compared with them.
+        anomalies: run id -> result of `fgbench.judge.anomalies.find_anomalies`.
     """
     results = [_check(claim, records, outputs) for paper in papers.values() for claim in paper.claims]
-    # A comparison that two papers claim is one test.
-    tested = {_test(pair): pair.p for result in results for pair in result.pairs}
+    # A pair that occurs in two claims is one test.
+    tested = {_test_key(pair): pair.p for result in results for pair in result.pairs}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
-    results = [replace(r, pairs=tuple(replace(p, p=adjusted[_test(p)]) for p in r.pairs)) for r in results]
-    return [_told(result, recipes, anomalies or {}) for result in results]
+    results = [replace(r, pairs=tuple(replace(p, p=adjusted[_test_key(p)]) for p in r.pairs)) for r in results]
+    return [_with_outcome(result, recipes, anomalies or {}) for result in results]
 
 
-def _test(pair: RunPair) -> tuple[object, ...]:
+def _test_key(pair: RunPair) -> tuple[object, ...]:
     return pair.better, pair.worse, pair.difference
 
 
 def _check(claim: Claim, records: Sequence[Record], outputs: ReadOutputs) -> ClaimResult:
-    """The comparisons of a claim with unadjusted p-values, or why there are none."""
+    """Return the pairs of a claim with unadjusted p-values, or the reason why there are none."""
+    # The records of each method of the order.
     name = value_name(claim.metric, dict(claim.params))
     keys = [f"{recipe}@{claim.data}" for recipe in claim.order]
     sides = [[r for r in records if r.recipe == key and name in r.values and not r.control] for key in keys]
-    if lacking := [recipe for recipe, side in zip(claim.order, sides, strict=True) if not side]:
-        return ClaimResult(claim, ClaimState.NOT_RUN, f"no record of {', '.join(lacking)}")
+    if missing := [recipe for recipe, side in zip(claim.order, sides, strict=True) if not side]:
+        return ClaimResult(claim, ClaimState.NOT_RUN, f"there is no record of {', '.join(missing)}")
+    # Profiles and protocols under which all methods were run.
     shared = set.intersection(*({_conditions(r, claim) for r in side} for side in sides))
     if not shared:
-        profiles = len({hash_without(r, claim.across) for side in sides for r in side}) == 1
-        why = "profile" if profiles else f"protocol: {protocol_difference([best_runs(side) for side in sides])}"
-        return ClaimResult(claim, ClaimState.NOT_COMPARABLE, f"its sides do not share a {why}")
-    ways = [[best_runs([r for r in side if _conditions(r, claim) == each]) for side in sides] for each in shared]
-    nearest = max(map(_nearness, ways))
-    ways = [way for way in ways if _nearness(way) == nearest]
-    if len(ways) > 1:
-        between = protocol_difference([way[0] for way in ways])
-        why = f"it was run under {len(ways)} protocols, and nothing says which is meant; they differ in {between}"
-        return ClaimResult(claim, ClaimState.NOT_COMPARABLE, why)
-    (groups,) = ways
-    everything = tuple(record for group in groups for record in group)
+        same_protocol = len({hash_without(r, claim.across) for side in sides for r in side}) == 1
+        between = "" if same_protocol else str(protocol_difference([best_runs(side) for side in sides]))
+        text = (
+            "the methods have no common profile" if same_protocol else f"the methods have no common protocol: {between}"
+        )
+        return ClaimResult(claim, ClaimState.NOT_COMPARABLE, text)
+    # The conditions closest to the paper; no test if there are several.
+    candidates = [
+        [best_runs([r for r in side if _conditions(r, claim) == conditions]) for side in sides] for conditions in shared
+    ]
+    closest = max(map(_closeness, candidates))
+    candidates = [candidate for candidate in candidates if _closeness(candidate) == closest]
+    if len(candidates) > 1:
+        between = protocol_difference([candidate[0] for candidate in candidates])
+        text = (
+            f"there are runs of {len(candidates)} protocols, and none is closer to the conditions of the paper; "
+            f"the protocols differ in {between}"
+        )
+        return ClaimResult(claim, ClaimState.NOT_COMPARABLE, text)
+    # The test of each pair of neighbours.
+    (groups,) = candidates
+    tested = tuple(record for group in groups for record in group)
     try:
         pairs = tuple(compare_runs(a, b, name, outputs) for a, b in pairwise(groups))
     except FgbenchError as error:
-        return ClaimResult(claim, ClaimState.NOT_COMPARABLE, str(error.args[0]), records=everything)
-    return ClaimResult(claim, ClaimState.UNDECIDED, "", pairs, everything)
+        return ClaimResult(claim, ClaimState.NOT_COMPARABLE, str(error.args[0]), records=tested)
+    return ClaimResult(claim, ClaimState.UNDECIDED, "", pairs, tested)
 
 
 def _conditions(record: Record, claim: Claim) -> tuple[str, str]:
-    """What all sides have to share."""
+    """Return what all sides of a claim must have in common: the profile and the protocol."""
     return record.profile, hash_without(record, claim.across)
 
 
-def _nearness(way: Sequence[Sequence[Record]]) -> tuple[bool, int, int]:
-    """How near the sides of a claim come to what the paper did: the more telling the greater."""
-    firsts = [side[0] for side in way]
+def _closeness(sides: Sequence[Sequence[Record]]) -> tuple[bool, int, int]:
+    """Return a sort key: real data first, then the larger profile, then the fewest deviations."""
+    firsts = [side[0] for side in sides]
     changes = sum(d.changes_experiment for first in firsts for d in first.deviations)
     return not any(first.synthetic for first in firsts), PROFILES.index(firsts[0].profile), -changes
 
 
 def compare_runs(a: Sequence[Record], b: Sequence[Record], name: str, outputs: ReadOutputs) -> RunPair:
-    """The comparison of two groups of records that differ in their seed alone, in percent.
+    """Return the comparison of two groups of records, each of which differs only in its seed, in percent.
 
     Args:
-        a: the one expected to be better.
-        b: the other.
+        a: the group that is expected to be better.
+        b: the other group.
         name: of the value.
-        outputs: gives their per-sample arrays.
+        outputs: returns the per-sample arrays of a record.
 
     Raises:
-        FgbenchError: they share no test images, or their arrays cannot be read or do not tell.
+        FgbenchError: the groups share no test images, or their arrays cannot be read or lack the value.
     """
     titles = a[0].title, b[0].title
     first, second = ([sample_values(outputs(record), name) for record in side] for side in (a, b))
     fixed = not any(side[0].seeded for side in (a, b) if len(side) == 1)
+    # The rows of both sides, grouped by their test images.
     by_images: dict[bytes, tuple[list[np.ndarray], list[np.ndarray]]] = {}
-    for place, side in enumerate((first, second)):
+    for index, side in enumerate((first, second)):
         for images, values in side:
-            by_images.setdefault(images.tobytes(), ([], []))[place].append(values)
+            by_images.setdefault(images.tobytes(), ([], []))[index].append(values)
     both = [(np.stack(x), np.stack(y)) for x, y in by_images.values() if x and y]
     if not both:
         raise FgbenchError(f"{titles[0]} and {titles[1]} were not measured on the same images")
+    # One test set: images and seeds are crossed. Several: random splits of one data set.
     if len(both) == 1:
-        found = compare_crossed(*both[0], fixed=fixed)
+        difference = compare_crossed(*both[0], fixed=fixed)
     else:
         ratio = a[0].protocol["test_images"] / a[0].protocol["train_images"]
-        each = np.array([x.mean() - y.mean() for x, y in both])
-        found = compare_resampled(each, ratio, sum(x.shape[1] for x, _ in both))
-    found = found.times(100)
-    return RunPair(*titles, found, found.p, (len(a), len(b)))
+        per_split = np.array([x.mean() - y.mean() for x, y in both])
+        difference = compare_resampled(per_split, ratio, sum(x.shape[1] for x, _ in both))
+    difference = difference.times(100)
+    return RunPair(*titles, difference, difference.p, (len(a), len(b)))
 
 
-def _told(result: ClaimResult, recipes: Mapping[str, Recipe], anomalies: Anomalies) -> ClaimResult:
-    """A result with its state and sentence, from its pairs."""
+def _with_outcome(result: ClaimResult, recipes: Mapping[str, Recipe], anomalies: Anomalies) -> ClaimResult:
+    """Return a result with the outcome and the sentence that follow from its pairs."""
     if not result.pairs:
         return result
-    told = "; ".join(map(str, result.pairs))
-    odd = {
-        f"{r.title}: {a.text}": a for r in result.records for a in (*impossible_values(r), *anomalies.get(r.run_id, ()))
+    pairs = "; ".join(map(str, result.pairs))
+    by_text = {
+        f"{record.title}: {anomaly.text}": anomaly
+        for record in result.records
+        for anomaly in (*impossible_values(record), *anomalies.get(record.run_id, ()))
     }
-    if bad := [text for text, anomaly in odd.items() if anomaly.invalidates_run]:
-        return replace(result, state=ClaimState.NOT_COMPARABLE, text=f"the runs cannot be right: {'; '.join(bad)}")
-    uneven = _uneven(result, recipes)
+    if invalid := [text for text, anomaly in by_text.items() if anomaly.invalidates_run]:
+        return replace(result, state=ClaimState.NOT_COMPARABLE, text=f"the runs cannot be right: {'; '.join(invalid)}")
+    uneven = _uneven_deviations(result, recipes)
     if any(record.synthetic for record in result.records):
-        return replace(
-            result, state=ClaimState.NOT_COMPARABLE, text=f"on synthetic data, where it is {_in_words(result)}: {told}"
-        )
-    if uneven:
-        text = f"not all sides differ from their recipes alike: {uneven}; as run it is {_in_words(result)}: {told}"
+        text = f"measured on synthetic data, where the order {_order_text(result)}: {pairs}"
         return replace(result, state=ClaimState.NOT_COMPARABLE, text=text)
-    both = sorted({d.field for record in result.records for d in record.deviations if d.changes_experiment})
-    shared = f"; all sides differ from their recipes in {', '.join(both)}" if both else ""
-    return replace(result, state=result.order, text=told + shared)
+    if uneven:
+        text = (
+            f"the methods differ from their recipes in different ways: {uneven}; "
+            f"as run, the order {_order_text(result)}: {pairs}"
+        )
+        return replace(result, state=ClaimState.NOT_COMPARABLE, text=text)
+    fields = sorted({d.field for record in result.records for d in record.deviations if d.changes_experiment})
+    shared = f"; all methods differ from their recipes in {', '.join(fields)}" if fields else ""
+    return replace(result, state=result.order, text=pairs + shared)
 
 
-def _in_words(result: ClaimResult) -> str:
-    return {ClaimState.HOLDS: "in order", ClaimState.CONTRADICTED: "contradicted"}.get(result.order, "undecided")
+def _order_text(result: ClaimResult) -> str:
+    """Return the outcome of the tests alone as a verb."""
+    texts = {ClaimState.HOLDS: "holds", ClaimState.CONTRADICTED: "is contradicted"}
+    return texts.get(result.order, "is undecided")
 
 
-def _uneven(result: ClaimResult, recipes: Mapping[str, Recipe]) -> str:
-    """Deviations that change the experiment on some sides of a claim and not alike on all, in words, listed or not."""
+def _uneven_deviations(result: ClaimResult, recipes: Mapping[str, Recipe]) -> str:
+    """Return the deviations that change the experiment for some sides of a claim only, as text; unlisted ones, too."""
     sides: dict[str, dict[tuple[str, str], Deviation]] = {}
     for record in result.records:
-        own = sides.setdefault(record.recipe, {})
+        side = sides.setdefault(record.recipe, {})
         hidden = unlisted(record, recipes[record.recipe]) if record.recipe in recipes else []
-        own |= {_what(d): d for d in (*record.deviations, *hidden) if d.changes_experiment}
-    alike = set.intersection(*(set(own) for own in sides.values()))
-    fields = {recipe: sorted({own[what].field for what in set(own) - alike}) for recipe, own in sides.items()}
+        side |= {_effect(d): d for d in (*record.deviations, *hidden) if d.changes_experiment}
+    shared = set.intersection(*(set(side) for side in sides.values()))
+    fields = {recipe: sorted({side[effect].field for effect in set(side) - shared}) for recipe, side in sides.items()}
     return "; ".join(f"{recipe.partition('@')[0]} in {', '.join(names)}" for recipe, names in fields.items() if names)
 
 
-def _what(deviation: Deviation) -> tuple[str, str]:
-    """Equal for deviations that do the same to two sides: another weight file does, for whichever stream."""
+def _effect(deviation: Deviation) -> tuple[str, str]:
+    """Return a key that is equal for deviations with equal effect: another weight file counts once for all streams."""
     kind = "weights" if deviation.field.startswith("weights.") else deviation.field
     run = str(deviation.run)
     return kind, run.partition(" for ")[0] if kind == "weights" else run

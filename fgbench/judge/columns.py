@@ -1,4 +1,4 @@
-"""Cells judged together: in a column of a table all numbers are of one protocol."""
+"""Judge cells together: all numbers in one column of a table have one protocol."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,14 +19,14 @@ def judge_papers(
     recipes: Mapping[str, Recipe],
     anomalies: Anomalies | None = None,
 ) -> dict[str, list[Verdict]]:
-    """The verdicts on every cell of some papers, by paper, no column of a table having numbers of two protocols.
+    """Return the verdicts on all cells by paper; all numbers of one column have one protocol.
 
     Args:
         papers: by id.
-        records: every record at hand.
-        obstacles: recipe key -> why its `paper` profile cannot run here.
-        recipes: every recipe there is, by key.
-        anomalies: run id -> what `fgbench.judge.anomalies.find_anomalies` found.
+        records: all available records.
+        obstacles: recipe key -> why the `paper` profile of the recipe cannot run here.
+        recipes: all recipes, by key.
+        anomalies: run id -> result of `fgbench.judge.anomalies.find_anomalies`.
     """
     by_recipe: dict[str, list[Record]] = {}
     for record in records:
@@ -40,19 +40,19 @@ def judge_papers(
 
 
 def one_protocol_per_column(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Verdicts without the numbers that are of another protocol than their column's.
+    """Return the verdicts without the numbers that have another protocol than their column.
 
-    A column has the protocol of the runs that come closest to answering the printed numbers, and of equals that of most
-    cells, then of most runs. Where two are equal in all that, it has none, and no number. A cell without a number shows
-    the difference of the protocols instead.
+    The protocol of a column is that of the runs closest to the printed conditions; of equally close ones that of the
+    most cells, then of the most runs. If two protocols are equal in all this, the column has no protocol and no number.
+    A cell that loses its number shows the difference of the protocols.
     """
     columns: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
         if verdict.mean is not None:
             columns.setdefault(_column(verdict.cell), []).append(verdict)
-    leaders = {column: _leaders(own) for column, own in columns.items()}
+    leaders = {column: _leaders(in_column) for column, in_column in columns.items()}
     return [
-        verdict if verdict.mean is None else _with_column(verdict, leaders[_column(verdict.cell)])
+        verdict if verdict.mean is None else _within_column(verdict, leaders[_column(verdict.cell)])
         for verdict in verdicts
     ]
 
@@ -63,30 +63,30 @@ def _column(cell: Cell) -> tuple[str, str]:
 
 
 def _leaders(verdicts: Sequence[Verdict]) -> list[Record]:
-    """A record of the protocol that a column has; of several where nothing says which it has."""
-    firsts = {verdict.records[0].protocol_hash: verdict.records[0] for verdict in verdicts}
+    """Return a record with the protocol of the column; one record for each protocol if several are equally good."""
+    by_protocol = {verdict.records[0].protocol_hash: verdict.records[0] for verdict in verdicts}
 
-    def merit(record: Record) -> tuple[object, ...]:
+    def sort_key(record: Record) -> tuple[object, ...]:
         sharing = [verdict for verdict in verdicts if may_share_column(verdict.records[0], record)]
-        nearest = max(closeness(verdict.records[0]) for verdict in sharing)
-        return nearest, len(sharing), sum(len(verdict.records) for verdict in sharing)
+        closest = max(closeness(verdict.records[0]) for verdict in sharing)
+        return closest, len(sharing), sum(len(verdict.records) for verdict in sharing)
 
-    merits = {key: merit(record) for key, record in firsts.items()}
-    best = [record for key, record in firsts.items() if merits[key] == max(merits.values())]
+    sort_keys = {protocol: sort_key(record) for protocol, record in by_protocol.items()}
+    best = [record for protocol, record in by_protocol.items() if sort_keys[protocol] == max(sort_keys.values())]
     return best[:1] if all(may_share_column(best[0], record) for record in best) else best
 
 
-def _with_column(verdict: Verdict, leaders: Sequence[Record]) -> Verdict:
-    """A verdict as it may stand beside the others of its column."""
-    own = verdict.records[0]
-    if len(leaders) == 1 and may_share_column(own, leaders[0]):
+def _within_column(verdict: Verdict, leaders: Sequence[Record]) -> Verdict:
+    """Return the verdict, without its number if its protocol is not that of the column."""
+    first = verdict.records[0]
+    if len(leaders) == 1 and may_share_column(first, leaders[0]):
         return verdict
-    others = [[record] for record in leaders if not may_share_column(record, own)]
+    others = [[record] for record in leaders if not may_share_column(record, first)]
     between = protocol_difference([*others, verdict.records])
     reason = (
-        f"its runs are of another protocol than the column's: {between}"
+        f"the runs have another protocol than the column: {between}"
         if len(leaders) == 1
-        else f"the column has runs of {len(leaders)} protocols, and nothing says which is meant: {between}"
+        else f"the column has runs of {len(leaders)} protocols, and none is closer to the printed conditions: {between}"
     )
     return replace(
         verdict,

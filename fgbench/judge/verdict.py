@@ -1,4 +1,4 @@
-"""Does a printed number hold? Cells and records in, verdicts out."""
+"""The verdict on a cell: whether the records reproduce a printed number."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +18,11 @@ from fgbench.statistics import Interval, mean_interval
 from fgbench.util.errors import Obstacle
 
 MEASURED = {"accuracy", "pck", "pcp", "cmc", "map"}
-"""Metrics of cells that records have values of."""
+"""Metrics of cells that fgbench measures."""
 
 
 class Outcome(StrEnum):
-    """What is said of a cell."""
+    """The outcome of the verdict on a cell."""
 
     REPRODUCED = "reproduced"
     EXCEEDS = "exceeds"
@@ -32,52 +32,53 @@ class Outcome(StrEnum):
     NOT_RUN = "not run"
     BLOCKED = "blocked"
     CONTEXT = "context"
-    """Another group's published row, which is not ours to run."""
+    """A published row of another group, which fgbench does not run."""
 
 
-PLACES = {
+OUTCOME_AT = {
     "inside": Outcome.REPRODUCED,
     "above": Outcome.EXCEEDS,
     "below": Outcome.NOT_REPRODUCED,
     "open": Outcome.INCONCLUSIVE,
 }
-AT_LEAST = 3
-"""Seeds to run where there is one."""
+"""Outcome for each position of the mean relative to the margin."""
+MIN_SEEDS = 3
+"""Number of seeds that the command proposes if there is one seed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A cell beside what was measured."""
+    """A cell with its measured value and the outcome of their comparison."""
 
     cell: Cell
     outcome: Outcome
     reason: str
-    """Why, in one sentence."""
+    """The reason of the outcome, in one sentence."""
     command: str = ""
-    """What to type to get or unblock the number."""
+    """Command that gets or unblocks the number."""
     records: tuple[Record, ...] = ()
-    """The runs it stands on: one recipe, profile and protocol, several seeds; of all protocols where it has no mean."""
+    """The judged runs: several seeds of one recipe, profile and protocol; without a mean, runs of several protocols."""
     mean: float | None = None
-    """Mean of the measured values, in the cell's unit; None without runs, and where no number may be shown."""
+    """Mean of the measured values, in the unit of the cell; None without runs, and if no number may be shown."""
     sampling: Interval | None = None
     """95 % interval of the mean for another test set of this size."""
     spread: Interval | None = None
-    """95 % interval of the mean over further seeds; None for one seed."""
+    """95 % interval of the mean over seeds; None for one seed."""
     decision: Decision | None = None
-    """The test, where the runs answer the printed number."""
+    """Result of the test; None if the runs cannot be compared with the printed number."""
     protocols: ProtocolDifference | None = None
-    """Protocols of runs that do not share this number or column, field by field; that of the number comes first."""
+    """Difference to the protocols of other runs of the cell or column; the protocol of the number comes first."""
     anomalies: tuple[Anomaly, ...] = ()
-    """What is odd about the runs or the number."""
+    """Anomalies of the runs and of the mean."""
 
     @property
     def deviations(self) -> tuple[Deviation, ...]:
-        """Every deviation of the runs, once."""
-        found: dict[str, Deviation] = {}
+        """Deviations of the runs, one for each field."""
+        by_field: dict[str, Deviation] = {}
         for record in self.records:
             for deviation in record.deviations:
-                found.setdefault(deviation.field, deviation)
-        return tuple(found.values())
+                by_field.setdefault(deviation.field, deviation)
+        return tuple(by_field.values())
 
 
 def judge(
@@ -87,14 +88,24 @@ def judge(
     recipes: Mapping[str, Recipe],
     anomalies: Anomalies | None = None,
 ) -> Verdict:
-    """The verdict on one cell, by itself; arguments as `fgbench.judge.columns.judge_papers`."""
+    """Return the verdict on one cell, without regard to its column.
+
+    Args:
+        cell: the printed number.
+        records: records of any recipes.
+        obstacles: recipe key -> why the `paper` profile of the recipe cannot run here.
+        recipes: all recipes, by key.
+        anomalies: run id -> result of `fgbench.judge.anomalies.find_anomalies`.
+    """
+    # Cells that fgbench does not run.
     if cell.role == "context":
-        return Verdict(cell, Outcome.CONTEXT, "another group's published number; fgbench does not run it")
+        return Verdict(cell, Outcome.CONTEXT, "a published number of another group, which fgbench does not run")
     key = recipe_key(cell)
     if not cell.recipe or key not in recipes:
-        return Verdict(cell, Outcome.NOT_RUN, "this version of fgbench has no recipe")
+        return Verdict(cell, Outcome.NOT_RUN, "this version of fgbench has no recipe for this row")
     if cell.metric not in MEASURED:
-        return Verdict(cell, Outcome.NOT_RUN, f"this version of fgbench does not measure {cell.metric} for a cell")
+        return Verdict(cell, Outcome.NOT_RUN, f"this version of fgbench does not measure {cell.metric}")
+    # Records of this cell.
     protocol, name = (tuple(cell.train), tuple(cell.test)), cell_value_name(cell)
     fitting = [r for r in records if r.recipe == key and name in r.values and _sees(r) == protocol]
     obstacle = obstacles.get(key)
@@ -102,16 +113,19 @@ def judge(
     if not fitting:
         if obstacle:
             return Verdict(cell, Outcome.BLOCKED, obstacle.reason, obstacle.command)
-        return Verdict(cell, Outcome.NOT_RUN, "no record of it", command)
+        return Verdict(cell, Outcome.NOT_RUN, "there is no record", command)
     command = obstacle.command if obstacle else command
+    # The runs closest to the printed conditions; no number if they have several protocols.
     closest = _closest(fitting)
     if len(closest) > 1:
         between = protocol_difference(closest)
         reason = (
-            f"runs of {len(closest)} protocols answer to it, and nothing says which is meant; they differ in {between}"
+            f"there are runs of {len(closest)} protocols, and none is closer to the printed conditions; "
+            f"the protocols differ in {between}"
         )
         together = tuple(record for group in closest for record in group)
         return Verdict(cell, Outcome.NOT_COMPARABLE, reason, command, together, protocols=between)
+    # The seeds of one run.
     chosen = best_runs(closest[0])
     others = _by_protocol(r for r in fitting if r.protocol_hash != chosen[0].protocol_hash)
     verdict = Verdict(
@@ -126,16 +140,16 @@ def judge(
         protocols=protocol_difference([chosen, *others]) if others else None,
         anomalies=_anomalies(cell, chosen, anomalies or {}),
     )
-    return _weigh(verdict, recipes[key], obstacle)
+    return _with_outcome(verdict, recipes[key], obstacle)
 
 
 def cell_value_name(cell: Cell) -> str:
-    """The name of a cell's value in a record."""
+    """Return the name of the value of a cell in a record."""
     return value_name(cell.metric, dict(cell.params))
 
 
 def recipe_key(cell: Cell) -> str:
-    """The key of the recipe that gets a cell."""
+    """Return the key of the recipe of a cell."""
     return f"{cell.recipe}@{cell.data}"
 
 
@@ -144,7 +158,10 @@ def _sees(record: Record) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def closeness(record: Record) -> tuple[bool, bool, bool, int]:
-    """How near a run comes to the printed number's conditions."""
+    """Return a sort key: how close a run is to the printed conditions.
+
+    Comparable runs first, then no controls, then real data, then the fewest deviations that change the experiment.
+    """
     return (
         record.comparable,
         not record.control,
@@ -154,25 +171,25 @@ def closeness(record: Record) -> tuple[bool, bool, bool, int]:
 
 
 def _by_protocol(records: Iterable[Record]) -> list[list[Record]]:
-    found: dict[str, list[Record]] = {}
+    groups: dict[str, list[Record]] = {}
     for record in records:
-        found.setdefault(record.protocol_hash, []).append(record)
-    return list(found.values())
+        groups.setdefault(record.protocol_hash, []).append(record)
+    return list(groups.values())
 
 
 def _closest(records: Sequence[Record]) -> list[list[Record]]:
-    """The runs that come closest to the printed number's conditions, by protocol."""
+    """Return the runs closest to the printed conditions, one group for each protocol."""
     nearest = max(map(closeness, records))
     return _by_protocol(record for record in records if closeness(record) == nearest)
 
 
 def run_sort_key(group: Sequence[Record]) -> tuple[tuple[bool, bool, bool, int], int, str]:
-    """Of seeds of a run: the closer to the printed number's conditions the greater, then the more, then the later."""
+    """Return a sort key of the seeds of a run: closest to the printed conditions, then most seeds, then latest."""
     return closeness(group[0]), len(group), max(str(record.provenance.get("finished") or "") for record in group)
 
 
 def best_runs(records: Sequence[Record]) -> tuple[Record, ...]:
-    """Those of one identity, of the greatest run_sort_key."""
+    """Return the group of records that differ only in their seed and that is last by `run_sort_key`."""
     best: Sequence[Record] = max(by_identity(records), key=run_sort_key)
     return tuple(best)
 
@@ -182,28 +199,30 @@ def _values(cell: Cell, records: Sequence[Record]) -> list[float]:
 
 
 def _anomalies(cell: Cell, records: Sequence[Record], known: Anomalies) -> tuple[Anomaly, ...]:
-    found = {a.text: a for record in records for a in (*impossible_values(record), *known.get(record.run_id, ()))}
-    if records[0].comparable and (odd := too_good(float(np.mean(_values(cell, records))), cell)):
-        found[odd.text] = odd
-    return tuple(found.values())
+    by_text = {a.text: a for record in records for a in (*impossible_values(record), *known.get(record.run_id, ()))}
+    if records[0].comparable and (anomaly := too_good(float(np.mean(_values(cell, records))), cell)):
+        by_text[anomaly.text] = anomaly
+    return tuple(by_text.values())
 
 
-def _weigh(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None) -> Verdict:
-    """The outcome for runs of one identity."""
+def _with_outcome(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None) -> Verdict:
+    """Return the verdict with its outcome; all its runs differ only in their seed."""
     cell, first = verdict.cell, verdict.records[0]
-    if bad := [anomaly.text for anomaly in verdict.anomalies if anomaly.invalidates_run]:
-        return replace(verdict, reason=f"the runs cannot be right: {'; '.join(bad)}")
+    # Runs that cannot be compared with the printed number.
+    if invalid := [anomaly.text for anomaly in verdict.anomalies if anomaly.invalidates_run]:
+        return replace(verdict, reason=f"the runs cannot be right: {'; '.join(invalid)}")
     if first.synthetic:
-        reason = "measured on synthetic data, which answers no printed number"
+        reason = "measured on synthetic data, which cannot be compared with a printed number"
         if obstacle:
-            reason += f"; the real run is blocked: {obstacle.reason}"
+            reason += f"; a run on the real data is blocked: {obstacle.reason}"
         return replace(verdict, reason=reason)
     if not first.comparable:
         fields = ", ".join(d.field for d in verdict.deviations if d.changes_experiment)
         return replace(verdict, reason=f"the run is another experiment: it differs from the recipe in {fields}")
-    if secret := {d.field: d for record in verdict.records for d in unlisted(record, recipe)}:
-        told = "; ".join(f"{d.field}: the recipe says {d.recipe}, the run {d.run}" for d in secret.values())
-        return replace(verdict, reason=f"the run differs from the recipe, and its record does not list it: {told}")
+    if hidden := {d.field: d for record in verdict.records for d in unlisted(record, recipe)}:
+        fields = "; ".join(f"{d.field}: {d.recipe} in the recipe, {d.run} in the run" for d in hidden.values())
+        return replace(verdict, reason=f"the run differs from the recipe, and its record does not list it: {fields}")
+    # The test against the margin.
     value = first.values[cell_value_name(cell)]
     decision = decide(
         cell,
@@ -212,21 +231,24 @@ def _weigh(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None) -> Verdi
         n=value.n,
         sampling=None if value.low is None or value.high is None else Interval(value.low, value.high),
     )
-    command = _more(cell, decision) if decision.position == "open" else ""
-    doubts = [f"{d.field} are not {d.recipe} but {d.run}" for d in verdict.deviations if d.origin == "data"]
-    told = f"{'; '.join(doubts)}: what that does to the number is not known" if doubts else ""
-    reason = "; ".join(filter(None, (decision.reason, told)))
-    return replace(verdict, outcome=PLACES[decision.position], reason=reason, command=command, decision=decision)
+    command = _deciding_command(cell, decision) if decision.position == "open" else ""
+    changed_data = [f"{d.field} is {d.run} instead of {d.recipe}" for d in verdict.deviations if d.origin == "data"]
+    doubt = f"{'; '.join(changed_data)}, with an unknown effect on the number" if changed_data else ""
+    reason = "; ".join(filter(None, (decision.reason, doubt)))
+    return replace(verdict, outcome=OUTCOME_AT[decision.position], reason=reason, command=command, decision=decision)
 
 
-def _more(cell: Cell, decision: Decision) -> str:
-    """The command that would decide."""
-    seeds = decision.seeds_needed if decision.interval else AT_LEAST
+def _deciding_command(cell: Cell, decision: Decision) -> str:
+    """Return the command that runs enough seeds to decide; empty if no number of seeds would."""
+    seeds = decision.seeds_needed if decision.interval else MIN_SEEDS
     return f"fgbench run {cell.recipe} --data {cell.data} --profile paper --seeds {seeds}" if seeds else ""
 
 
 def sampling_interval(records: Sequence[Record], name: str) -> Interval | None:
-    """The first run's interval, moved to the mean: every seed has the same test images, or as many."""
+    """Return the sampling interval of the mean over seeds; None if the value has no interval.
+
+    It is the interval of the first run, moved to the mean: all seeds have the same number of test images.
+    """
     values = [record.values[name] for record in records]
     low, high = values[0].low, values[0].high
     if low is None or high is None:

@@ -143,16 +143,13 @@ def test_without_ray_the_command_that_installs_it_is_named(monkeypatch):
     assert "pip install 'fgbench[ray]'" in text
 
 
-def test_a_cluster_decides_on_profile_device_and_threads_and_its_failures_are_told(monkeypatch, tmp_path, birds_folder):
+def test_a_cluster_determines_profile_and_device_and_its_failures_are_printed(monkeypatch, tmp_path, birds_folder):
     (tmp_path / "CUB_200_2011").symlink_to(birds_folder)
     monkeypatch.setenv("FGBENCH_DATA", str(tmp_path))
     asked = []
 
     class Session:
         has_gpu = True
-
-        def threads(self, profile):
-            return 3
 
         def run(self, plan, folder, watcher):
             asked.extend(plan.runs)
@@ -169,7 +166,7 @@ def test_a_cluster_decides_on_profile_device_and_threads_and_its_failures_are_to
     code, text = run("run", "bcnn/fv_sift", "--executor", "ray", *options, "--results", str(tmp_path / "r"))
     cluster, *planned = asked
     assert (cluster.address, cluster.cpus, cluster.gpus, cluster.retries) == ("ray://h:1", 3, 0.5, 0)
-    assert {(each.profile, each.device, each.threads) for each in planned} == {("paper", "cuda", 3)}
+    assert {(each.profile, each.device, each.threads) for each in planned} == {("paper", "cuda", 4)}
     assert code == 1
     assert "a node died" in text
     assert "failed: x: y" in text
@@ -289,7 +286,7 @@ def test_what_is_odd_is_told_and_what_cannot_be_right_fails(tmp_path):
     store.write({**fields, "run_id": "c" * 16, "method": "fc_cnn"}, outputs)
     code, text = run("verify", str(tmp_path))
     assert code == 1
-    assert text.count("identical: every test sample comes out as in FV-SIFT, seed 0") == 2
+    assert text.count("identical: every test sample has the same output as in FV-SIFT, seed 0") == 2
     code, text = run("report", "--results", str(tmp_path))
     assert code == 0
     assert text.count("identical: ") == 2

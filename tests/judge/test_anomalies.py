@@ -30,7 +30,7 @@ def test_values_outside_their_range_are_impossible(value):
     assert not impossible_values(made(values=percent(accuracy=100.0)))
 
 
-def test_multiples_of_a_mean_may_pass_a_hundred_and_not_fall_below_zero():
+def test_values_in_multiples_may_exceed_100_but_not_be_negative():
     def times(value):
         return impossible_values(made(values={"attention/box": {"value": value, "unit": "x", "n": 9}}))
 
@@ -51,7 +51,7 @@ def test_no_samples_are_impossible():
     assert impossible_values(made(values={"accuracy": {"value": 45.0, "unit": "%", "n": 0}}))
 
 
-def test_rates_that_fall_with_the_rank_or_the_reach_are_impossible():
+def test_rates_that_fall_with_the_rank_or_alpha_are_impossible():
     assert not impossible_values(made(values=percent(cmc_1=50.0, cmc_5=50.0, cmc_10=60.0)))
     (found,) = impossible_values(made(values=percent(cmc_1=50.0, cmc_5=49.9, cmc_10=60.0)))
     assert found.text == "cmc@1 is above cmc@5"
@@ -60,7 +60,7 @@ def test_rates_that_fall_with_the_rank_or_the_reach_are_impossible():
     assert found.text == "pck@0.02/beak is above pck@0.05/beak"
 
 
-def test_trapezoids_are_never_above_steps():
+def test_map_trapezoid_is_never_above_map_step():
     def precision(step, trapezoid):
         values = {"map/step": step, "map/trapezoid": trapezoid, "minp": 1.0}
         return impossible_values(made(values={name: {"value": v, "unit": "%", "n": 9} for name, v in values.items()}))
@@ -70,11 +70,11 @@ def test_trapezoids_are_never_above_steps():
     assert precision(29.0, 30.0)
 
 
-def test_ranks_are_ordered_as_numbers_not_as_words():
+def test_ranks_are_ordered_as_numbers():
     assert not impossible_values(made(values=percent(cmc_1=10.0, cmc_2=20.0, cmc_10=30.0, cmc_50=40.0)))
 
 
-def test_chance_is_told_by_the_exact_binomial_test():
+def test_chance_level_is_tested_by_the_exact_binomial_test():
     def at(hits, n=400):
         right = np.arange(n) < hits
         return kinds(of_right(RNG.permutation(right), classes=8))[0]
@@ -85,7 +85,7 @@ def test_chance_is_told_by_the_exact_binomial_test():
     assert at(20) == ["chance"]
 
 
-def test_chance_calls_an_honest_method_no_more_often_than_it_misses_chance():
+def test_a_method_at_chance_is_missed_in_at_most_five_percent():
     rng = np.random.default_rng(1)
     called = [of_right(rng.random(200) < 1 / 8, seed=i, classes=8) for i in range(300)]
     kept = Kept(*called)
@@ -93,7 +93,7 @@ def test_chance_calls_an_honest_method_no_more_often_than_it_misses_chance():
     assert np.mean([r.run_id not in found for r in kept.records]) < 0.08
 
 
-def test_without_a_mistake_real_data_are_too_good():
+def test_a_perfect_value_on_real_data_is_too_good():
     assert kinds(of_right(np.ones(40, bool))) == [["too good"]]
     assert kinds(of_right(np.ones(40, bool), synthetic=True)) == [[]]
     assert kinds((made(values=percent(cmc_1=90.0, cmc_50=100.0)), {})) == [[]]
@@ -113,7 +113,7 @@ def test_the_same_outputs_of_two_methods_are_found():
     assert "as in FV-CNN [D], seed 0" in find_anomalies(kept.records, kept)[one[0].run_id][0].text
 
 
-def test_equal_values_of_different_outputs_are_chance():
+def test_equal_values_of_different_outputs_are_no_anomaly():
     other = np.roll(SOME, 1)
     assert kinds(of_right(SOME), of_right(other, "bcnn/fv_cnn_d@cub")) == [[], []]
 
@@ -130,7 +130,7 @@ def test_only_arrays_of_equal_values_are_read():
     assert kept.asked == []
 
 
-def test_a_seed_that_changed_nothing_is_found_where_there_is_training():
+def test_equal_outputs_of_two_seeds_are_found_if_there_is_training():
     assert RECIPES["bcnn/bcnn_dd@cub"].settings.stages
     assert kinds(of_right(SOME, seed=0), of_right(SOME, seed=1)) == [["identical"], ["identical"]]
     still = RECIPES["bcnn/bcnn_dd@cub"].settings.model_dump(mode="json") | {"stages": {}}
@@ -151,7 +151,7 @@ def test_without_mistakes_only_equal_scores_are_the_same_outputs():
     assert kinds((one, arrays), (other, {**same, "scores": 2 * same["scores"]})) == [[], []]
 
 
-def test_searches_and_keypoints_are_compared_by_what_they_are():
+def test_searches_are_compared_by_their_ranks():
     def search(recipe, ranks):
         values = {"cmc@1": {"value": 50.0, "unit": "%", "n": 2}}
         return made(recipe, values=values), {"first_rank": np.array(ranks, float)}
@@ -166,25 +166,25 @@ def test_records_without_readable_arrays_are_not_the_same():
 
 
 def control(share):
-    """Eight classes of which a share is known, the rest being guessed."""
+    """A control run on eight classes that knows a share of the labels and guesses the others."""
     labels = np.arange(400) % 8
     guessed = np.where(RNG.random(400) < share, labels, RNG.integers(0, 8, 400))
     record, arrays = of_right(guessed == labels, protocol={"control": "shuffled training labels"})
     return record, {**arrays, "scores": np.eye(8)[guessed]}
 
 
-def test_a_control_that_still_knows_the_classes_spoils_its_recipe():
-    leaky = control(0.2)
+def test_a_control_above_chance_invalidates_its_recipe():
+    leaking = control(0.2)
     plain = of_right(SOME)
     other = of_right(RNG.random(400) < 0.6, "bcnn/fv_cnn_d@cub")
-    assert kinds(leaky, plain, other) == [["leak"], ["leak"], []]
-    assert kinds((leaky[0], {}), plain, other) == [[], [], []]  # arrays that cannot be read say nothing
+    assert kinds(leaking, plain, other) == [["leak"], ["leak"], []]
+    assert kinds((leaking[0], {}), plain, other) == [[], [], []]  # arrays that cannot be read say nothing
     honest = control(0)
     assert kinds(honest, plain, other) == [[], [], []]  # and no control is called chance
 
 
-def test_controls_of_alike_images_raise_no_alarm_where_a_binomial_test_would():
-    """Shuffled labels send all images of a class the same way: right together or wrong together."""
+def test_controls_of_similar_images_raise_no_false_alarm_unlike_a_binomial_test():
+    """With shuffled labels all images of a class are predicted as the same class."""
     from scipy import stats
 
     rng = np.random.default_rng(3)
@@ -199,15 +199,15 @@ def test_controls_of_alike_images_raise_no_alarm_where_a_binomial_test_would():
     assert np.mean(binomial) > 0.2
 
 
-def test_pairing_of_few_classes_is_what_counting_says():
-    """Three classes: six pairings, of which one is as good as the true one."""
+def test_the_p_value_of_few_classes_equals_that_by_counting():
+    """Three classes have six permutations, one of which is as good as the identity."""
     labels = np.repeat(np.arange(3), 5)
     assert pairing_test(labels, labels, 3) == pytest.approx(1 / 6, abs=0.015)
     assert pairing_test((labels + 1) % 3, labels, 3) == 1
     assert pairing_test(labels, labels, 3) == pairing_test(labels, labels, 3)
 
 
-def test_honest_records_are_not_in_the_list():
+def test_a_record_without_anomalies_has_no_entry():
     kept = Kept(of_right(SOME))
     assert find_anomalies(kept.records, kept) == {}
     assert find_anomalies([of_accuracy(84.0)], lambda record: {}) == {}

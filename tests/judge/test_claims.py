@@ -65,7 +65,7 @@ def test_a_reversed_order_is_contradicted_and_an_even_one_undecided():
     assert [pair.state for pair in even.pairs] == [ClaimState.UNDECIDED, ClaimState.HOLDS]
 
 
-def test_an_order_of_means_that_is_luck_does_not_hold():
+def test_an_order_of_means_without_significance_is_undecided():
     found = one(side(A, 0.72), side(B, 0.705), side(C, 0.69))
     means = [r.values["accuracy"].value for r in found.records]
     assert means == sorted(means, reverse=True)
@@ -86,7 +86,7 @@ def test_several_seeds_are_tested_with_their_spread():
     assert one(side(A, 0.8), side(B, 0.7), claims=[claim(A, B)]).state == ClaimState.HOLDS
 
 
-def test_a_side_without_a_seed_lacks_no_spread():
+def test_a_side_without_random_numbers_has_no_spread_over_seeds():
     many = [side(A, 0.8, seed) for seed in range(3)]
     fixed = one(*many, side(B, 0.7, seeded=False), claims=[claim(A, B)]).pairs[0].difference.interval
     spread = one(*many, side(B, 0.7), claims=[claim(A, B)]).pairs[0].difference.interval
@@ -95,21 +95,21 @@ def test_a_side_without_a_seed_lacks_no_spread():
 
 def test_without_a_side_it_is_not_run_and_controls_are_no_side():
     found = one(side(A, 0.8), side(B, 0.7))
-    assert (found.state, found.text) == (ClaimState.NOT_RUN, "no record of bcnn/fc_cnn_d")
+    assert (found.state, found.text) == (ClaimState.NOT_RUN, "there is no record of bcnn/fc_cnn_d")
     control = side(C, 0.6, protocol={"control": "shuffled training labels"})
     assert one(side(A, 0.8), side(B, 0.7), control).state == ClaimState.NOT_RUN
 
 
-def test_sides_of_two_protocols_are_not_compared_and_the_difference_is_told():
+def test_sides_of_two_protocols_are_not_compared_and_the_difference_is_reported():
     found = one(side(A, 0.8), side(B, 0.7, protocol={"images": "others"}), side(C, 0.6))
     assert found.state == ClaimState.NOT_COMPARABLE
     assert "images: i or others" in found.text
     assert not found.pairs
     profiles = one(side(A, 0.8), side(B, 0.7, profile="frozen"), side(C, 0.6))
-    assert (profiles.state, profiles.text) == (ClaimState.NOT_COMPARABLE, "its sides do not share a profile")
+    assert (profiles.state, profiles.text) == (ClaimState.NOT_COMPARABLE, "the methods have no common profile")
 
 
-def test_a_claim_about_annotations_is_made_across_them():
+def test_a_claim_across_annotations_ignores_their_field():
     pairs = side(A, 0.8, protocol={"train_sees": ["parts"]}), side(B, 0.7)
     assert one(*pairs, claims=[claim(A, B)]).state == ClaimState.NOT_COMPARABLE
     assert one(*pairs, claims=[claim(A, B, across=["train_sees"])]).state == ClaimState.HOLDS
@@ -122,15 +122,18 @@ def test_other_test_images_are_not_compared():
     assert "not measured on the same images" in found.text
 
 
-def test_deviations_of_one_side_alone_forbid_and_shared_ones_are_told():
+def test_deviations_of_one_side_prevent_the_comparison_and_shared_ones_are_reported():
     frozen = deviation("stages", run="none")
     alike = one(*(side(name, share, deviations=[frozen]) for name, share in ((A, 0.8), (B, 0.7))), claims=[claim(A, B)])
     assert alike.state == ClaimState.HOLDS
-    assert alike.text.endswith("all sides differ from their recipes in stages")
+    assert alike.text.endswith("all methods differ from their recipes in stages")
     uneven = one(side(A, 0.8, deviations=[frozen]), side(B, 0.7), claims=[claim(A, B)])
     assert uneven.state == ClaimState.NOT_COMPARABLE
     assert uneven.order == ClaimState.HOLDS
-    assert "not all sides differ from their recipes alike: bcnn/bcnn_dd in stages; as run it is in order" in uneven.text
+    assert (
+        "the methods differ from their recipes in different ways: bcnn/bcnn_dd in stages; as run, the order holds"
+        in uneven.text
+    )
     values = one(
         side(A, 0.8, deviations=[deviation("size", run=1)]), side(B, 0.7, deviations=[deviation("size", run=2)]),
         claims=[claim(A, B)],
@@ -140,7 +143,7 @@ def test_deviations_of_one_side_alone_forbid_and_shared_ones_are_told():
     assert small.state == ClaimState.HOLDS
 
 
-def test_another_weight_file_does_the_same_for_every_stream():
+def test_another_weight_file_counts_once_for_all_streams():
     one_file = [deviation("weights.1", run="vgg16.torchvision for vgg16:relu5_3")]
     same_file = [deviation("weights.0", run="vgg16.torchvision for vgg16:fc7")]
     other = [deviation("weights.0", run="vgg16.caffe for vgg16:fc7")]
@@ -152,18 +155,18 @@ def test_another_weight_file_does_the_same_for_every_stream():
     assert found.state == ClaimState.NOT_COMPARABLE
 
 
-def test_what_a_side_does_not_list_forbids_too():
+def test_an_unlisted_deviation_prevents_the_comparison():
     settings = {**RECIPES[f"{B}@cub"].settings.model_dump(mode="json"), "mirror": False}
     hidden = one(side(A, 0.8), side(B, 0.7, settings=settings), claims=[claim(A, B)])
     assert hidden.state == ClaimState.NOT_COMPARABLE
     assert "bcnn/fv_cnn_d in mirror" in hidden.text
 
 
-def test_runs_that_cannot_be_right_answer_no_claim():
+def test_a_claim_with_an_invalid_run_is_not_comparable():
     kept = Kept(side(A, 0.8), side(B, 0.7))
     for kind, state in (("identical", ClaimState.NOT_COMPARABLE), ("chance", ClaimState.HOLDS)):
-        odd = {kept.records[1].run_id: [Anomaly(kind, "something odd")]}
-        (found,) = check_claims(paper(claim(A, B)), kept.records, kept, RECIPES, odd)
+        anomalies = {kept.records[1].run_id: [Anomaly(kind, "an anomaly")]}
+        (found,) = check_claims(paper(claim(A, B)), kept.records, kept, RECIPES, anomalies)
         assert found.state == state
     wrong = side(A, 0.8)[0].values["accuracy"].model_copy(update={"value": 101.0})
     record, arrays = side(A, 0.8)
@@ -171,25 +174,28 @@ def test_runs_that_cannot_be_right_answer_no_claim():
     assert "101 %" in one(broken, side(B, 0.7), claims=[claim(A, B)]).text
 
 
-def test_under_two_protocols_that_nothing_tells_apart_there_is_no_answer():
+def test_a_claim_under_two_equally_good_protocols_is_not_comparable():
     def both(**fields):
         return side(A, 0.8, **fields), side(B, 0.7, **fields)
 
     other = {"protocol": {"images": "others"}}
     found = one(*both(), *both(**other), claims=[claim(A, B)])
     assert found.state == ClaimState.NOT_COMPARABLE
-    assert "run under 2 protocols, and nothing says which is meant; they differ in images: " in found.text
+    assert (
+        "runs of 2 protocols, and none is closer to the conditions of the paper; the protocols differ in images: "
+        in found.text
+    )
     nearer = one(*both(), *both(deviations=[deviation("data.classes")], **other), claims=[claim(A, B)])
     assert (nearer.state, "differ" in nearer.text) == (ClaimState.HOLDS, False)
 
 
-def test_synthetic_data_answer_no_claim_but_the_order_is_told():
+def test_a_claim_on_synthetic_data_is_not_comparable_but_the_order_is_reported():
     found = one(*(side(name, share, synthetic=True) for name, share in ((A, 0.8), (B, 0.7), (C, 0.6))))
     assert (found.state, found.order) == (ClaimState.NOT_COMPARABLE, ClaimState.HOLDS)
-    assert "on synthetic data, where it is in order" in found.text
+    assert "measured on synthetic data, where the order holds" in found.text
 
 
-def test_real_runs_and_the_larger_profile_are_taken_and_the_latest():
+def test_real_data_the_larger_profile_and_the_latest_run_are_preferred():
     quick = [side(name, share, synthetic=True, profile="quick") for name, share in ((A, 0.5), (B, 0.9))]
     frozen = [side(name, share, profile="frozen") for name, share in ((A, 0.5), (B, 0.9))]
     whole = [side(name, share) for name, share in ((A, 0.8), (B, 0.7))]
@@ -200,7 +206,7 @@ def test_real_runs_and_the_larger_profile_are_taken_and_the_latest():
     assert one(new, old, side(B, 0.7), claims=[claim(A, B)]).state == ClaimState.HOLDS
 
 
-def test_of_two_networks_the_one_nearer_to_the_recipe_is_taken_however_often_the_other_was_run():
+def test_the_network_closer_to_the_recipe_is_preferred_to_more_seeds():
     stages = deviation("stages").model_dump()
     near = [side(name, share, profile="frozen", deviations=[stages]) for name, share in ((A, 0.8), (B, 0.7))]
     other = {"profile": "frozen", "deviations": [stages, deviation("backbones").model_dump()], "settings": {"other": 1}}
@@ -214,7 +220,7 @@ def test_of_two_networks_the_one_nearer_to_the_recipe_is_taken_however_often_the
     assert one(*far, claims=[claim(A, B)]).state == ClaimState.CONTRADICTED
 
 
-def test_many_claims_at_once_are_adjusted_together_and_a_pair_that_stands_twice_counts_once():
+def test_many_claims_at_once_are_adjusted_together_and_a_repeated_pair_counts_once():
     weak = [side(A, 0.725), side(B, 0.7), side(C, 0.3)]
     alone = one(*weak, claims=[claim(A, B)])
     twice = check(*weak, claims=[claim(A, B), claim(A, B)])
@@ -278,4 +284,4 @@ def test_arrays_that_cannot_be_read_give_no_order():
     kept = Kept(side(A, 0.8), side(B, 0.7))
     (found,) = check_claims(paper(claim(A, B)), kept.records, lambda record: {}, RECIPES)
     assert found.state == ClaimState.NOT_COMPARABLE
-    assert "they lack" in found.text
+    assert "outputs lack" in found.text

@@ -16,18 +16,18 @@ def verdicts(records, papers=BCNN):
     return {v.cell.id: v for v in found}
 
 
-def test_numbers_of_one_protocol_stand_together():
+def test_a_column_shows_numbers_of_one_protocol():
     found = verdicts([of_accuracy(84.0), of_accuracy(74.0, recipe="bcnn/fv_cnn_d@cub")])
     assert found["t1/bcnn_dd/birds"].mean == 84.0
     assert found["t1/fv_cnn_d/birds"].mean == 74.0
 
 
 def test_two_protocols_never_share_a_column():
-    made_up = {"data": "synthetic_birds", "classes": 20}
+    synthetic = {"data": "synthetic_birds", "classes": 20}
     records = [
         of_accuracy(84.0),
         of_accuracy(84.0, 1),
-        of_accuracy(99.0, recipe="bcnn/fv_cnn_d@cub", synthetic=True, protocol=made_up),
+        of_accuracy(99.0, recipe="bcnn/fv_cnn_d@cub", synthetic=True, protocol=synthetic),
         of_accuracy(98.0, recipe="bcnn/fc_cnn_d@cub", protocol={"images": "recompressed"}),
     ]
     found = verdicts(records)
@@ -36,17 +36,17 @@ def test_two_protocols_never_share_a_column():
         ("fv_cnn_d", (("data", ("cub", "synthetic_birds")), ("classes", ("200", "20")))),
         ("fc_cnn_d", (("images", ("i", "recompressed")),)),
     ):
-        apart = found[f"t1/{name}/birds"]
-        assert apart.outcome == Outcome.NOT_COMPARABLE
-        assert apart.mean is apart.spread is apart.sampling is apart.decision is None
-        assert apart.protocols.rows == rows
-        assert "another protocol than the column's" in apart.reason
-        assert len(apart.records) == 1
+        verdict = found[f"t1/{name}/birds"]
+        assert verdict.outcome == Outcome.NOT_COMPARABLE
+        assert verdict.mean is verdict.spread is verdict.sampling is verdict.decision is None
+        assert verdict.protocols.rows == rows
+        assert "another protocol than the column" in verdict.reason
+        assert len(verdict.records) == 1
     shown = [v.records[0] for v in found.values() if v.mean is not None]
     assert all(may_share_column(a, b) for a in shown for b in shown)
 
 
-def test_what_answers_the_printed_numbers_leads_a_column_and_else_the_most():
+def test_the_closest_protocol_leads_a_column_then_the_most_frequent():
     def birds(*records):
         return {v.cell.id.split("/")[1] for v in verdicts(records).values() if v.mean is not None}
 
@@ -59,26 +59,26 @@ def test_what_answers_the_printed_numbers_leads_a_column_and_else_the_most():
     assert birds(*two, of_accuracy(84.0, protocol={"images": "z"})) == {"fv_cnn_d", "fc_cnn_d"}
 
 
-def test_a_column_of_two_protocols_that_nothing_tells_apart_has_no_number():
+def test_a_column_of_two_equally_good_protocols_has_no_number():
     one, two = of_accuracy(84.0), of_accuracy(75.0, recipe="bcnn/fv_cnn_d@cub", protocol={"images": "others"})
     found = verdicts([one, two])
     for name, rows in (("bcnn_dd", ("others", "i")), ("fv_cnn_d", ("i", "others"))):
-        apart = found[f"t1/{name}/birds"]
-        assert (apart.outcome, apart.mean) == (Outcome.NOT_COMPARABLE, None)
-        assert apart.protocols.rows == (("images", rows),)
-        assert "nothing says which is meant" in apart.reason
+        verdict = found[f"t1/{name}/birds"]
+        assert (verdict.outcome, verdict.mean) == (Outcome.NOT_COMPARABLE, None)
+        assert verdict.protocols.rows == (("images", rows),)
+        assert "none is closer to the printed conditions" in verdict.reason
     more = verdicts([one, two, of_accuracy(84.1, 1)])
     assert (more["t1/bcnn_dd/birds"].mean, more["t1/fv_cnn_d/birds"].mean) == (84.05, None)
 
 
-def test_other_columns_and_tables_have_protocols_of_their_own():
+def test_each_column_and_table_has_its_own_protocol():
     boxes = {"train_sees": ["boxes"], "test_sees": ["boxes"], "images": "others"}
     found = verdicts([of_accuracy(84.0), of_accuracy(84.8, recipe="bcnn/bcnn_dd_box@cub", protocol=boxes)])
     assert found["t1/bcnn_dd/birds"].mean == 84.0
     assert found["t1box/bcnn_dd/birds"].mean == 84.8
 
 
-def test_rows_may_see_different_annotations_as_the_table_says_and_nothing_else():
+def test_rows_may_differ_in_their_annotations_only():
     own = made("keypoint_fcn/fc7_ft@cub", values={"accuracy": {"value": 70.0, "unit": "%", "n": 5794}})
     seen = of_accuracy(74.0, recipe="keypoint_fcn/fc7_model@cub", protocol={"train_sees": ["parts"]})
     other = of_accuracy(74.0, recipe="keypoint_fcn/fc7_model@cub", protocol={"train_sees": ["parts"], "images": "x"})
@@ -88,15 +88,15 @@ def test_rows_may_see_different_annotations_as_the_table_says_and_nothing_else()
     assert sum(v.mean is not None for v in verdicts([own, other], TABLE1).values()) == 0
 
 
-def test_a_hash_that_differs_is_enough():
-    """A version of the program that says more in a protocol than this one knows."""
+def test_a_different_hash_is_a_different_protocol():
+    """Another version of fgbench may add fields to the protocol."""
     one, two = of_accuracy(84.0), of_accuracy(84.0, 1, protocol_hash="another")
     assert not may_share_column(one, two)
     between = protocol_difference([[one], [two]])
     assert between.rows == (("hash", (one.protocol_hash, "another")),)
 
 
-def test_differences_are_told_field_by_field():
+def test_a_difference_lists_each_field():
     one = of_accuracy(84.0, protocol={"metrics": [["accuracy", "top-1"], ["ties", "mean"]], "train_sees": ["boxes"]})
     two = of_accuracy(84.0, 1, protocol={"metrics": [["accuracy", "top-5"]]})
     three = of_accuracy(85.0, 2, title="Third", profile="frozen")
@@ -104,7 +104,7 @@ def test_differences_are_told_field_by_field():
     assert between.rows == (
         ("train_sees", ("boxes", "none", "none")),
         ("definition of accuracy", ("top-1", "top-5", "top-1")),
-        ("definition of ties", ("mean", "not said", "not said")),
+        ("definition of ties", ("mean", "not given", "not given")),
     )
     assert between.heads[2] == f"{three.protocol_hash}: 1 run, Third (frozen)"
     assert str(between).startswith("train_sees: boxes or none; definition of accuracy: top-1 or top-5")

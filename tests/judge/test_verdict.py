@@ -40,59 +40,61 @@ def test_outcome_over_seeds(values, outcome):
     assert found.mean == pytest.approx(np.mean(values))
     assert (found.spread is None) == (len(values) == 1)
     assert f"{np.mean(values):.2f} %" in found.reason
-    assert "from the printed 84 with its margin of 0.5" in found.reason
+    assert "from the printed 84 (margin 0.5)" in found.reason
 
 
 @pytest.mark.parametrize(
     ("value", "outcome"), [(84.4, Outcome.REPRODUCED), (84.6, Outcome.EXCEEDS), (83.4, Outcome.NOT_REPRODUCED)]
 )
-def test_a_run_without_a_seed_says_all(value, outcome):
+def test_one_run_without_random_numbers_decides(value, outcome):
     found = verdict([of_accuracy(value, seeded=False)])
     assert found.outcome == outcome
     assert "one run decides" in found.reason
     assert found.command == ""
 
 
-def test_data_that_are_not_the_official_ones_cast_a_doubt_on_the_outcome_that_is_told():
-    official, ours = "the official JPEG files", "all recompressed"
-    images = deviation("data.images", changes=False, run=ours).model_copy(update={"recipe": official, "origin": "data"})
+def test_the_reason_names_data_that_are_not_the_official_ones():
+    official, changed = "the official JPEG files", "all recompressed"
+    images = deviation("data.images", changes=False, run=changed).model_copy(
+        update={"recipe": official, "origin": "data"}
+    )
     found = verdict([of_accuracy(81.0, seeded=False, deviations=[images, deviation("precision", changes=False)])])
     assert found.outcome == Outcome.NOT_REPRODUCED
-    told = f"; data.images are not {official} but {ours}: what that does to the number is not known"
-    assert found.reason.endswith(told)
-    assert told not in verdict([of_accuracy(81.0, seeded=False)]).reason
+    doubt = f"; data.images is {changed} instead of {official}, with an unknown effect on the number"
+    assert found.reason.endswith(doubt)
+    assert doubt not in verdict([of_accuracy(81.0, seeded=False)]).reason
 
 
-def test_what_would_decide_is_said_and_can_be_typed():
+def test_the_number_of_seeds_that_would_decide_is_in_reason_and_command():
     found = verdict(over_seeds([84.1, 84.5, 83.9]))
     assert found.outcome == Outcome.INCONCLUSIVE
     assert found.decision.seeds_needed > 3
     assert f"about {found.decision.seeds_needed} seeds would" in found.reason
     assert found.command == f"fgbench run bcnn/bcnn_dd --data cub --profile paper --seeds {found.decision.seeds_needed}"
     one = verdict([of_accuracy(84.1)])
-    assert "3 seeds if it is under 0.17 or 5 seeds if it is under 0.29 points would decide" in one.reason
+    assert "3 seeds if it is below 0.17 or 5 seeds if it is below 0.29 points would decide" in one.reason
     assert one.command.endswith("--seeds 3")
 
 
-def test_a_small_test_set_forbids_more_than_the_printed_images():
+def test_a_small_test_set_does_not_decide_for_other_images():
     """The printed number has the sampling error of the same images; for others it does not cancel."""
     found = verdict(over_seeds([84.0, 84.1, 83.9, 84.05]))
     assert found.outcome == Outcome.REPRODUCED
     assert "sampling error 0.48 points with 5,794 images" in found.decision.other_images
-    assert "no number of seeds can tell, the test set is too small" in found.decision.other_images
+    assert "no number of seeds decides, because the test set is too small" in found.decision.other_images
     larger = verdict(over_seeds([84.0, 84.1, 83.9, 84.05], half=0.2, n=100_000))
-    assert larger.decision.other_images.endswith("inside the margin there, too")
+    assert larger.decision.other_images.endswith("inside the margin for other images, too")
     between = verdict(over_seeds([84.0, 84.3, 83.7, 84.35], half=0.3))
     assert between.outcome == Outcome.REPRODUCED
     assert "sampling error 0.15 points" in between.decision.other_images
-    assert "seeds would tell" in between.decision.other_images
-    assert verdict([of_accuracy(84.0, half=0.2)]).decision.other_images.endswith("one seed cannot tell")
+    assert "seeds would decide" in between.decision.other_images
+    assert verdict([of_accuracy(84.0, half=0.2)]).decision.other_images.endswith("one seed does not decide")
     alone = verdict([of_accuracy(85.2, seeded=False)])
-    assert alone.decision.other_images.endswith("lies too close to the edge of the margin")
+    assert alone.decision.other_images.endswith("is too close to the edge of the margin")
     assert found.sampling == pytest.approx((84.0125 - 0.94, 84.0125 + 0.94))
 
 
-def test_synthetic_data_answers_no_printed_number_however_close():
+def test_synthetic_data_is_not_comparable_even_with_an_equal_value():
     found = verdict(over_seeds([84.0, 84.1, 84.0], synthetic=True))
     assert found.outcome == Outcome.NOT_COMPARABLE
     assert "synthetic" in found.reason
@@ -104,7 +106,7 @@ def test_a_deviation_that_changes_the_experiment_is_not_comparable_and_named():
     assert "stages.finetune.lr" in found.reason
 
 
-def test_a_deviation_to_keep_in_mind_is_listed_and_does_not_forbid():
+def test_a_deviation_that_does_not_change_the_experiment_is_listed():
     found = verdict(over_seeds([84.0, 84.1, 84.0, 84.1], deviations=[deviation("data.images", changes=False)]))
     assert found.outcome == Outcome.REPRODUCED
     assert [d.field for d in found.deviations] == ["data.images"]
@@ -133,14 +135,14 @@ def test_a_setting_that_rounds_is_no_deviation_to_be_listed():
     assert verdict(over_seeds([84.0, 84.1, 83.9, 84.05], settings=settings)).outcome == Outcome.REPRODUCED
 
 
-def test_a_record_of_one_seed_that_lies_spoils_the_others():
+def test_a_record_with_other_weights_is_not_averaged_in():
     good = over_seeds([84.0, 84.1, 83.9])
-    liar = of_accuracy(84.0, 3, weights=[Weights(stream="a", name="b", sha256="c", official=True)])
+    other = of_accuracy(84.0, 3, weights=[Weights(stream="a", name="b", sha256="c", official=True)])
     assert verdict(good).outcome == Outcome.REPRODUCED
-    assert len(verdict([*good, liar]).records) == 3  # other weights are another identity, never averaged in
+    assert len(verdict([*good, other]).records) == 3  # other weights are another identity, never averaged in
 
 
-def test_the_comparable_run_is_taken_and_control_runs_come_last():
+def test_the_comparable_run_is_chosen_and_control_runs_come_last():
     real = of_accuracy(84.0)
     frozen = of_accuracy(70.0, deviations=[deviation("stages")], settings={"a": 1})
     control = of_accuracy(0.5, deviations=[deviation("control")], protocol={"control": "shuffled"})
@@ -150,7 +152,7 @@ def test_the_comparable_run_is_taken_and_control_runs_come_last():
     assert verdict([control, synthetic]).records == (synthetic,)
 
 
-def test_runs_of_another_protocol_are_told_beside_the_number():
+def test_runs_of_another_protocol_are_listed_beside_the_number():
     found = verdict([of_accuracy(84.0), of_accuracy(99.0, synthetic=True, protocol={"data": "birds", "classes": 20})])
     assert found.mean == 84.0
     assert dict(found.protocols.rows) == {"data": ("cub", "birds"), "classes": ("200", "20")}
@@ -163,7 +165,7 @@ def test_records_of_two_protocols_give_their_difference_and_no_number():
     assert found.mean is found.decision is None
     assert len(found.records) == 2
     assert found.protocols.rows == (("images", ("i", "recompressed")),)
-    assert "they differ in images: i or recompressed" in found.reason
+    assert "the protocols differ in images: i or recompressed" in found.reason
 
 
 def test_the_same_seed_run_twice_by_two_versions_of_the_code_is_not_two_seeds():
@@ -190,7 +192,7 @@ def test_without_records():
     assert judge(box, [of_accuracy(84.8)], {}, RECIPES).outcome == Outcome.NOT_RUN
 
 
-def test_a_run_without_boxes_does_not_answer_a_cell_with_boxes():
+def test_a_run_without_boxes_is_not_used_for_a_cell_with_boxes():
     box = CELLS["t1box/bcnn_dd/birds"]
     key = f"{box.recipe}@cub"
     assert verdict([of_accuracy(84.8, recipe=key, seeded=False)], box).outcome == Outcome.NOT_RUN
@@ -199,21 +201,21 @@ def test_a_run_without_boxes_does_not_answer_a_cell_with_boxes():
     assert verdict([seen], box).outcome == Outcome.REPRODUCED
 
 
-def test_rivals_rows_are_context():
-    rival = next(c for c in load_papers()["where_to_focus"].cells() if c.role == "context")
-    assert judge(rival, [], {}, {}).outcome == Outcome.CONTEXT
+def test_rows_of_other_groups_are_context():
+    other_group = next(c for c in load_papers()["where_to_focus"].cells() if c.role == "context")
+    assert judge(other_group, [], {}, {}).outcome == Outcome.CONTEXT
 
 
 @pytest.mark.parametrize(
-    ("kind", "voids"), [("impossible", True), ("identical", True), ("leak", True), ("chance", False)]
+    ("kind", "invalid"), [("impossible", True), ("identical", True), ("leak", True), ("chance", False)]
 )
-def test_a_run_that_cannot_be_right_answers_nothing(kind, voids):
+def test_an_invalid_run_is_not_comparable(kind, invalid):
     records = over_seeds([84.0, 84.1, 83.9, 84.05])
-    odd = Anomaly(kind, "something odd")
-    found = verdict(records, anomalies={records[2].run_id: [odd]})
-    assert found.anomalies == (odd,)
-    assert (found.outcome == Outcome.NOT_COMPARABLE) == voids
-    assert ("something odd" in found.reason) == voids
+    anomaly = Anomaly(kind, "an anomaly")
+    found = verdict(records, anomalies={records[2].run_id: [anomaly]})
+    assert found.anomalies == (anomaly,)
+    assert (found.outcome == Outcome.NOT_COMPARABLE) == invalid
+    assert ("an anomaly" in found.reason) == invalid
 
 
 def test_a_number_far_above_the_printed_one_is_flagged():
@@ -222,14 +224,14 @@ def test_a_number_far_above_the_printed_one_is_flagged():
     assert not verdict(over_seeds([99.0, 99.1], synthetic=True)).anomalies
 
 
-def test_a_value_that_cannot_be_is_found_without_being_told():
+def test_an_impossible_value_is_found_without_known_anomalies():
     for value in (float("nan"), 100.4):
         found = verdict([of_accuracy(value)])
         assert found.outcome == Outcome.NOT_COMPARABLE
         assert [a.kind for a in found.anomalies if a.invalidates_run] == ["impossible"]
 
 
-def test_random_divisions_are_never_one_run():
+def test_random_splits_are_tested_over_several_runs():
     cell = next(c for c in load_papers()["where_to_focus"].cells() if c.id == "t3/ours_dm/cuhk03_r1")
     key = "where_to_focus/spatial_lstm_dm@cuhk03"
 
@@ -241,7 +243,10 @@ def test_random_divisions_are_never_one_run():
     assert searches([65.0], 0).outcome == Outcome.INCONCLUSIVE
     found = searches([61.0, 70.0, 66.0, 63.0, 67.0, 64.0], 3)
     assert found.outcome == Outcome.INCONCLUSIVE
-    assert "no number of seeds would: the printed number is a mean over 10 divisions of its own, " in found.reason
-    assert "itself uncertain by 1.01 points" in found.reason
+    assert (
+        "no number of seeds would decide, because the printed number is a mean over 10 other random splits "
+        in found.reason
+    )
+    assert "a standard error of 1.01 points" in found.reason
     assert found.command == ""
-    assert "each seed has a division of its own" in found.decision.other_images
+    assert "each seed has its own random split" in found.decision.other_images
