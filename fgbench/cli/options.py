@@ -32,7 +32,9 @@ class Execution:
     ] = None
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Number of runs at the same time. [default: number of cores under quick, else 1]"),
+        typer.Option(
+            min=1, help="Runs at the same time. [default: cores / threads of a run (1 under quick, else 4); 1 on a GPU]"
+        ),
     ] = None
     executor: Annotated[str, typer.Option(help="local, or ray (the nodes of a Ray cluster).")] = "local"
     address: Annotated[
@@ -42,9 +44,9 @@ class Execution:
             "[default: auto]"
         ),
     ] = None
-    cpus: Annotated[int | None, typer.Option(min=1, help="Ray: cores of a run. [default: 1 under quick, else 4]")] = (
-        None
-    )
+    cpus: Annotated[
+        int | None, typer.Option(min=1, help="Ray: cores that a run reserves. [default: 1 under quick, else 4]")
+    ] = None
     gpus: Annotated[
         float | None,
         typer.Option(

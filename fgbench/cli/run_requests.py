@@ -18,7 +18,7 @@ from fgbench.records.store import store_of
 from fgbench.runs import planning
 from fgbench.runs.executors import ray_cluster, runner
 from fgbench.runs.planning import NO_CHANGES, Plan
-from fgbench.runs.run import Changes, Run
+from fgbench.runs.run import THREADS, Changes, Run
 from fgbench.runs.training.distributed import processes, rank
 from fgbench.util.errors import FgbenchError, nearest
 
@@ -146,8 +146,9 @@ def _run_here(request: Request, results: Path) -> tuple[Plan, runner.Result]:
     """Plan and execute a request on this machine."""
     has_gpu, cores = torch.cuda.is_available(), os.cpu_count() or 1
     profile = choose_profile(request.profile, request.data, has_gpu)
-    jobs = request.jobs or (cores if profile == "quick" else 1)
-    plan = _plan(request, profile, has_gpu, max(1, cores // (jobs * processes())))
+    device_jobs = 1 if has_gpu and profile != "quick" else max(1, cores // THREADS[profile])
+    jobs = request.jobs or max(1, device_jobs // processes())
+    plan = _plan(request, profile, has_gpu)
     with Progress(quiet=bool(rank())) as progress:
         return plan, runner.run_plan(plan, results, progress.watch(), jobs=jobs)
 
@@ -157,12 +158,12 @@ def _run_on_cluster(request: Request, results: Path) -> tuple[Plan, runner.Resul
     assert request.cluster is not None
     with ray_cluster.connected(request.cluster) as session:
         profile = choose_profile(request.profile, request.data, session.has_gpu)
-        plan = _plan(request, profile, session.has_gpu, session.threads(profile))
+        plan = _plan(request, profile, session.has_gpu)
         with Progress() as progress:
             return plan, session.run(plan, results, progress.watch())
 
 
-def _plan(request: Request, profile: str, has_gpu: bool, threads: int) -> Plan:
+def _plan(request: Request, profile: str, has_gpu: bool) -> Plan:
     """Plan the runs of every data set of a request; prints a line for each data set and each blocked recipe."""
     device = "cuda" if has_gpu and profile != "quick" else "cpu"
     members = GROUPS.get(request.data, (request.data,))
@@ -178,7 +179,7 @@ def _plan(request: Request, profile: str, has_gpu: bool, threads: int) -> Plan:
         if profile == "quick":
             names = " and ".join(sorted({settings.data.replace("_", " ") for settings in resolved}))
             out(f"{names} and small networks: these numbers are not comparable with printed numbers")
-        plans.append(planning.plan(recipes, profile, seeds, device=device, threads=threads, changes=request.changes))
+        plans.append(planning.plan(recipes, profile, seeds, device=device, changes=request.changes))
     blocked = {recipe: obstacle for plan in plans for recipe, obstacle in plan.blocked.items()}
     for recipe, obstacle in blocked.items():
         out(f"blocked: {recipe}: {obstacle.reason}\n  {obstacle.command}")

@@ -41,13 +41,10 @@ from fgbench.util.errors import FgbenchError
 from fgbench.util.files import write_atomic
 from fgbench.util.gpu_board import Meter
 from fgbench.util.memory import freed_memory_kept
-from fgbench.util.numeric.seeding import generator, torch_threads, use_deterministic
+from fgbench.util.numeric.seeding import fixed_threads, generator, use_deterministic
 
 PHASES = {"pixels": 0.05, "training": 0.5, "fit": 0.1, "descriptors": 0.2, "svm": 0.05, "test": 0.1}
 """Phases of a run with their approximate share of its time, for the progress bar."""
-CPU_TRAINING_THREADS = {"quick": 1, "frozen": 4, "paper": 4}
-"""Threads of a training on a CPU under each profile. Gradients are summed over images in an order that depends on the
-number of threads, so this number must not depend on the machine or on how many runs share it."""
 
 Report = Callable[[str, float], object]
 """Called with (what is being done, share of the run that is done)."""
@@ -68,12 +65,13 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     Raises:
         FgbenchError: the data changed since the run was planned, or a step fails in a way that a user can fix.
     """
-    execution = Execution(run, store, work, report)
-    execution.prepare()
-    execution.learn()
-    if execution.engine.rank:
-        return None
-    return execution.keep(execution.predict())
+    with fixed_threads(run.threads):
+        execution = Execution(run, store, work, report)
+        execution.prepare()
+        execution.learn()
+        if execution.engine.rank:
+            return None
+        return execution.keep(execution.predict())
 
 
 class Execution:
@@ -109,8 +107,7 @@ class Execution:
 
     def learn(self) -> None:
         """Train the stages; then, in the first process, fit what needs no labels and train the SVM."""
-        threads = CPU_TRAINING_THREADS[self.run.profile] if self.run.device == "cpu" else torch.get_num_threads()
-        with self.log.phase("training"), freed_memory_kept(), torch_threads(threads):
+        with self.log.phase("training"), freed_memory_kept():
             self.curve = train(
                 self.method,
                 self.train_data,

@@ -42,7 +42,6 @@ def plan(
     seeds: Sequence[int],
     *,
     device: str = "cpu",
-    threads: int = 1,
     changes: Changes = NO_CHANGES,
 ) -> Plan:
     """Resolve recipes under a profile. A recipe is blocked if its data or weights are missing.
@@ -55,7 +54,7 @@ def plan(
     for recipe in recipes:
         try:
             settings, protocol, streams, deviations = _resolve(recipe, profile, changes)
-            first = Run(recipe, profile, seeds[0], settings, protocol, streams, device, threads, deviations, changes)
+            first = Run(recipe, profile, seeds[0], settings, protocol, streams, device, deviations, changes)
             runs += [replace(first, seed=seed) for seed in (seeds if first.seeded else seeds[:1])]
         except MissingError as error:
             blocked[recipe.key] = Obstacle(f"{error.what}: {error.args[0]}", error.hint)

@@ -21,6 +21,11 @@ LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow", "scipy")
 """Packages whose version can change a value."""
 
 
+THREADS = {"quick": 1, "frozen": 4, "paper": 4}
+"""CPU threads of a run under each profile. The rounding of sums depends on the number of threads, so it must not depend
+on the machine, on `--jobs`, or on the load."""
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What the user changed against the profile."""
@@ -51,8 +56,6 @@ class Run:
     streams: tuple[StreamWeights, ...]
     device: str
     """`cpu` or `cuda`; values may differ between them."""
-    threads: int
-    """CPU threads that the run may use. Values do not depend on it."""
     deviations: tuple[Deviation, ...] = field(repr=False)
     changes: Changes = Changes()
 
@@ -82,6 +85,11 @@ class Run:
     def seeded(self) -> bool:
         """True if another seed may give other values."""
         return is_seeded(self.recipe.method, self.settings, shuffled=self.changes.shuffle_labels)
+
+    @property
+    def threads(self) -> int:
+        """Number of CPU threads; fixed by the profile."""
+        return THREADS[self.profile]
 
     @property
     def what(self) -> str:

@@ -45,7 +45,7 @@ class Cluster:
     address: str = "auto"
     """`ray://host:10001` from any machine; `host:6379` or `auto` on a node."""
     cpus: int | None = None
-    """Number of cores and threads of a run; None for 1 under `quick`, else 4."""
+    """Number of cores that a run reserves; None for as many as it has threads: 1 under `quick`, else 4."""
     gpus: float | None = None
     """GPUs of a run, or its share of one; None for one GPU if the cluster has some and the profile is not `quick`."""
     retries: int = 3
@@ -110,10 +110,6 @@ class ClusterSession:
         for name in ("fgbench.runs.executors.remote", "fgbench.runs.executors.ray_retries"):
             ray.cloudpickle.register_pickle_by_value(sys.modules[name])
 
-    def threads(self, profile: str) -> int:
-        """Return the number of threads of a run."""
-        return self._cluster.cpus or (1 if profile == "quick" else 4)
-
     def run(self, plan: Plan, folder: Path, watcher: Watcher) -> Result:
         """Execute every run of a plan that has no record yet; see `fgbench.runs.executors.runner.run_plan`.
 
@@ -125,6 +121,9 @@ class ClusterSession:
         watcher.expect(len(todo))
         failures = []
         if todo:
+            cpus = self._cluster.cpus or todo[0].threads
             gpus = (self._cluster.gpus or 1) if todo[0].device == "cuda" else 0
-            failures = Submission(self._ray, todo, store, watcher, gpus=gpus, retries=self._cluster.retries).go()
+            failures = Submission(
+                self._ray, todo, store, watcher, cpus=cpus, gpus=gpus, retries=self._cluster.retries
+            ).go()
         return Result(len(todo) - len(failures), len(plan.runs) - len(todo), tuple(failures))

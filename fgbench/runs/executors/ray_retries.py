@@ -95,9 +95,10 @@ class Submission:
 
     Args:
         ray: the module ray, connected.
-        runs: runs with the same device and number of threads.
+        runs: runs with the same device.
         store: store of the records.
         watcher: receives the progress.
+        cpus: number of cores of each run.
         gpus: number of GPUs of each run, or its share of one.
         retries: maximum number of repetitions after a node or worker died.
 
@@ -106,15 +107,15 @@ class Submission:
     """
 
     def __init__(
-        self, ray: Any, runs: Sequence[Run], store: Store, watcher: Watcher, *, gpus: float, retries: int
+        self, ray: Any, runs: Sequence[Run], store: Store, watcher: Watcher, *, cpus: int, gpus: float, retries: int
     ) -> None:
         self._ray, self._store, self._watcher, self._retries = ray, store, watcher, retries
-        self._needs = {"CPU": runs[0].threads, "GPU": gpus}
+        self._needs = {"CPU": cpus, "GPU": gpus}
         if not self._suitable_nodes():
             raise FgbenchError(f"no node of the cluster has {self._need}", "ask for less with --cpus and --gpus")
         # A worker process keeps its first GPU, so it must not be used for a second run.
         once = {"max_calls": 1} if gpus else {}
-        self._task = self._ray.remote(num_cpus=runs[0].threads, num_gpus=gpus, max_retries=0, **once)(_do)
+        self._task = self._ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, **once)(_do)
         self._progress_actor = self._ray.remote(num_cpus=0, max_restarts=-1)(_ProgressActor).remote()
         self._waiting = [_Attempt(run) for run in runs]
         self._pending: dict[Any, _Attempt] = {}

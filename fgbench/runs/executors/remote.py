@@ -126,9 +126,7 @@ def do(run_id: str, pickled: bytes, folder: Path, report: "Report") -> None:
 
     run: Run = pickle.loads(pickled)
     try:
-        planned = plan(
-            [run.recipe], run.profile, [run.seed], device=run.device, threads=run.threads, changes=run.changes
-        )
+        planned = plan([run.recipe], run.profile, [run.seed], device=run.device, changes=run.changes)
     except FgbenchError as error:
         raise RefusedError(str(error)) from error
     for obstacle in planned.blocked.values():

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
 from filelock import FileLock
 
 from fgbench.records.store import store_of
@@ -68,7 +67,6 @@ def _run_in_this_process(todo: list[Run], kept: int, folder: Path, watcher: Watc
     """Execute runs one after the other in this process, one of several equal processes that `torchrun` started."""
     failures = []
     for run in todo:
-        torch.set_num_threads(run.threads)
         started = time.monotonic()
         failure = None
         try:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from threadpoolctl import threadpool_limits
 
 
 def generator(seed: int, *purpose: object) -> torch.Generator:
@@ -24,14 +25,18 @@ def use_deterministic(*, warn_only: bool = False) -> None:
 
 
 @contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Let torch use `count` threads inside the block."""
+def fixed_threads(count: int) -> Iterator[None]:
+    """Let torch and the BLAS libraries use exactly `count` CPU threads inside the block.
+
+    The rounding of a sum depends on how it is divided among threads.
+    """
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    with threadpool_limits(count):
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 @contextmanager
@@ -41,7 +46,7 @@ def same_operations() -> Iterator[None]:
     strict, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     use_deterministic()
     try:
-        with torch_threads(1):
+        with fixed_threads(1):
             yield
     finally:
         torch.use_deterministic_algorithms(strict, warn_only=warns)

@@ -166,9 +166,8 @@ def test_a_run_goes_round_the_nodes_that_refuse_it(run, files, tmp_path):
 
 def test_without_a_node_that_has_what_a_run_needs_nothing_is_begun(run, tmp_path):
     ray = Ray([])
-    (greedy,) = plan([run.recipe], "quick", [0], threads=3).runs
     with pytest.raises(FgbenchError, match="no node of the cluster has 3 CPUs"):
-        go(ray, [greedy], tmp_path)
+        go(ray, [run], tmp_path, cpus=3)
     assert ray.asked == []
 
 
@@ -211,10 +210,8 @@ def test_what_has_a_record_is_not_asked_for(run, files, tmp_path):
     assert ray.asked == []
 
 
-def test_threads_are_the_cores_of_a_run():
-    assert [ClusterSession(Ray([]), Cluster()).threads(profile) for profile in ("quick", "frozen", "paper")] == [
-        1,
-        4,
-        4,
-    ]
-    assert ClusterSession(Ray([]), Cluster(cpus=7)).threads("quick") == 7
+@pytest.mark.parametrize(("options", "cores"), [({}, 1), ({"cpus": 2}, 2)])
+def test_a_run_reserves_its_threads_or_the_cores_that_were_asked_for(run, files, tmp_path, options, cores):
+    ray = Ray([("a", "10.0.0.1", 1.0, ("done", files))])
+    assert go(ray, [run], tmp_path / "s", **options).done == 1
+    assert ray.needs["run"]["num_cpus"] == cores
