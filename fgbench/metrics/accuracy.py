@@ -1,38 +1,54 @@
-"""Classification accuracy: pure functions of arrays."""
+"""Classification accuracy."""
 
 import numpy as np
 
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 def correct(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Which samples are right: (N,) bool.
+    """Return which samples are classified correctly: (N,) bool.
 
     Args:
-        scores: (N, C), higher is more likely; ties go to the lower class.
+        scores: (N, C), a higher score is more likely. Among equal scores, the lowest class is predicted.
         labels: (N,) integers from 0 to C - 1.
 
     Raises:
-        FgbenchError: shapes do not fit, no samples, a label out of range, or a score that is not finite.
+        ArgumentError: the shapes do not fit, there are no samples, a label is out of range, or a score is not finite.
+
+    Example:
+        >>> correct(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1])).tolist()
+        [True, False]
     """
     if scores.ndim != 2 or labels.shape != scores.shape[:1] or not len(labels):
-        raise FgbenchError(f"accuracy of scores {scores.shape} against labels {labels.shape}")
+        raise ArgumentError(f"accuracy needs scores (N, C) and labels (N,), not {scores.shape} and {labels.shape}")
     if labels.min() < 0 or labels.max() >= scores.shape[1]:
-        raise FgbenchError(f"a label outside 0 ... {scores.shape[1] - 1}")
+        raise ArgumentError(f"a label is outside 0 ... {scores.shape[1] - 1}")
     if not np.isfinite(scores).all():
         row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
-        raise FgbenchError(f"the scores of sample {row} are not finite")
+        raise ArgumentError(f"the scores of sample {row} are not finite")
     return scores.argmax(axis=1) == labels  # type: ignore[no-any-return]
 
 
 def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Per-image top-1 accuracy in percent; arguments as `correct`."""
+    """Return the top-1 accuracy over images, in percent. Arguments and errors as in `correct`.
+
+    Example:
+        >>> accuracy(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1]))
+        50.0
+    """
     return float(correct(scores, labels).mean() * 100)
 
 
 def mean_class_accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over the classes that occur of their top-1 accuracy, in percent; arguments as `correct`."""
-    right = correct(scores, labels)
+    """Return the mean over classes of the top-1 accuracy, in percent. Arguments and errors as in `correct`.
+
+    Classes without samples are ignored.
+
+    Example:
+        >>> mean_class_accuracy(np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]]), np.array([0, 0, 1]))
+        50.0
+    """
+    hits = correct(scores, labels)
     count = np.bincount(labels)
-    hits = np.bincount(labels, weights=right)
-    return float((hits[count > 0] / count[count > 0]).mean() * 100)
+    class_hits = np.bincount(labels, weights=hits)
+    return float((class_hits[count > 0] / count[count > 0]).mean() * 100)

@@ -1,4 +1,4 @@
-"""Searching people in a gallery: which images count for a query, and their distances, a block of queries at a time."""
+"""Person search in a gallery: the images that count for a query, and distances in blocks of queries."""
 
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
@@ -6,60 +6,75 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 BLOCK_MIB = 128
-"""Distances held at a time: enough rows for a fast matrix product, small beside the features."""
+"""Memory of a block of distances: enough rows for a fast matrix product, small compared with the features."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Search:
-    """Who is searched for in a gallery, and which of its images count.
+    """Identities of queries and gallery images, and the rules for the images that count.
 
-    A gallery image of the query's identity is a match, any other is a negative, unless it is removed, which means
-    that it is neither and stands in nobody's way. Distractors, identity 0 of Market-1501, are negatives like others.
+    A gallery image with the identity of the query is a match; any other image is a negative. A removed image is neither
+    and does not affect ranks. Distractors (identity 0 in Market-1501) are negatives.
 
     Raises:
-        FgbenchError: ids or cameras that are no integers or whose numbers do not fit, no queries, no gallery, a query
-            that is junk, missing cameras, or an unknown `same_camera`.
+        ArgumentError: ids or cameras are not integers or their numbers do not fit, there are no queries or no gallery
+            images, a query is junk, cameras are missing, or `same_camera` is unknown.
+
+    Example:
+        >>> search = Search(
+        ...     np.array([1]), np.array([1, 1, 2]), np.array([7]), np.array([7, 8, 7]), same_camera="remove"
+        ... )
+        >>> search.kept(0).tolist()
+        [False, True, True]
     """
 
     query_ids: np.ndarray
-    """(Q,) integers, one for each person."""
+    """(Q,) integer identity of each query."""
     gallery_ids: np.ndarray
-    """(G,) integers."""
+    """(G,) integer identity of each gallery image."""
     query_cameras: np.ndarray | None = None
-    """(Q,) integers; needed unless all images are kept."""
+    """(Q,) integers; optional if `same_camera` is `keep`."""
     gallery_cameras: np.ndarray | None = None
-    """(G,) integers."""
+    """(G,) integers; optional if `same_camera` is `keep`."""
     _: KW_ONLY
     same_camera: Literal["remove", "keep", "remove_camera"]
-    """`remove` gallery images of the query's identity from the query's camera (Market-1501's evaluation code, and
-    torchreid for all data sets), `keep` them, or `remove_camera`: all images from the query's camera, whoever they show
-    (open-reid's `separate_camera_set`, its rule for CUHK03)."""
+    """Rule for gallery images from the camera of the query.
+
+    `remove`: images with the identity of the query are removed (evaluation code of Market-1501; torchreid for all data
+    sets). `keep`: all are kept. `remove_camera`: all are removed (`separate_camera_set` of open-reid, its rule for
+    CUHK03)."""
     junk: int | None = -1
-    """Identity of gallery images that are removed for every query; None where no image is junk."""
+    """Identity of gallery images that are removed for every query; None if no image is junk."""
 
     def __post_init__(self) -> None:
         if self.same_camera not in {"remove", "keep", "remove_camera"}:
-            known = "take 'remove', 'keep' or 'remove_camera'"
-            raise FgbenchError(f"no rule {self.same_camera!r} for images from the same camera", known)
+            raise ArgumentError(
+                f"the rule {self.same_camera!r} for images from the same camera is unknown",
+                "use 'remove', 'keep' or 'remove_camera'",
+            )
         for side, ids, cameras in (
             ("query", self.query_ids, self.query_cameras),
             ("gallery", self.gallery_ids, self.gallery_cameras),
         ):
             if ids.ndim != 1 or not ids.size or ids.dtype.kind not in "iu":
-                raise FgbenchError(f"{side} ids have to be a row of integers, not {ids.shape} of {ids.dtype}")
+                raise ArgumentError(
+                    f"{side} ids have to be integers of shape (N,), not {ids.dtype} of shape {ids.shape}"
+                )
             if cameras is None and self.same_camera != "keep":
-                raise FgbenchError(f"same_camera={self.same_camera!r} needs the {side} cameras")
+                raise ArgumentError(f"same_camera={self.same_camera!r} requires the {side} cameras")
             if cameras is not None and (cameras.shape != ids.shape or cameras.dtype.kind not in "iu"):
-                raise FgbenchError(f"{side} cameras have to be integers, one for each id, not {cameras.shape}")
+                raise ArgumentError(
+                    f"{side} cameras have to be integers, one for each id, not {cameras.dtype} of shape {cameras.shape}"
+                )
         if self.junk is not None and (self.query_ids == self.junk).any():
             query = int((self.query_ids == self.junk).argmax())
-            raise FgbenchError(f"query {query} has the identity {self.junk} of junk", "or name another with junk=")
+            raise ArgumentError(f"query {query} has the identity of junk, {self.junk}", "set junk= to another identity")
 
     def kept(self, query: int) -> np.ndarray:
-        """(G,) bool: the gallery images that count for a query."""
+        """Return the gallery images that are not removed for a query: (G,) bool."""
         kept = self.gallery_ids != self.junk if self.junk is not None else np.ones(len(self.gallery_ids), bool)
         if self.same_camera != "keep" and self.query_cameras is not None and self.gallery_cameras is not None:
             same = self.gallery_cameras == self.query_cameras[query]
@@ -69,45 +84,64 @@ class Search:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """Descriptors of both sides, from which `blocks` computes distances in their precision, at least float32.
+    """Descriptors of queries and gallery images, from which `blocks` computes distances.
 
-    Distances are right to about 1e-6 of the squared norms in float32, which may swap images as near to one another as
-    that; float64 features double the time and memory, and leave about 1e-15.
+    Distances have the precision of the descriptors, at least float32. The error is about 1e-6 of the squared norms in
+    float32 and 1e-15 in float64, which takes twice the time and memory. Images whose distances differ by less than the
+    error may change places.
 
     Raises:
-        FgbenchError: shapes do not fit, a value that is not finite, a zero vector under the cosine, or another metric.
+        ArgumentError: the shapes do not fit, a value is not finite, a vector is zero with the cosine distance, or the
+            metric is unknown.
+
+    Example:
+        >>> features = Features(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 1.0]]), "euclidean")
+        >>> features.shape
+        (1, 2)
+        >>> left, right = features.factors()
+        >>> (left @ right.T).argsort().tolist()
+        [[1, 0]]
     """
 
     query: np.ndarray
-    """(Q, D)."""
+    """(Q, D) descriptors of the queries."""
     gallery: np.ndarray
-    """(G, D)."""
+    """(G, D) descriptors of the gallery images."""
     metric: Literal["euclidean", "cosine"]
+    """Distance between two descriptors."""
 
     def __post_init__(self) -> None:
         if self.metric not in {"euclidean", "cosine"}:
-            raise FgbenchError(f"no distance {self.metric!r} between features", "take 'euclidean' or 'cosine'")
+            raise ArgumentError(f"the distance {self.metric!r} is unknown", "use 'euclidean' or 'cosine'")
         if (
             self.query.ndim != 2
             or not self.query.size
             or self.gallery.shape != (len(self.gallery), *self.query.shape[1:])
         ):
-            raise FgbenchError(f"distances of query features {self.query.shape} to the gallery's {self.gallery.shape}")
+            raise ArgumentError(
+                f"features have to be (Q, D) and (G, D), not {self.query.shape} and {self.gallery.shape}"
+            )
         for side, features in (("query", self.query), ("gallery", self.gallery)):
-            _refuse(np.all(np.isfinite(features), axis=1), f"the features of {side} {{}} are not finite")
+            _require(np.all(np.isfinite(features), axis=1), f"the features of {side} {{}} are not finite")
             if self.metric == "cosine":
-                _refuse(np.any(features, axis=1), f"the cosine to the zero features of {side} {{}} is not defined")
+                _require(
+                    np.any(features, axis=1), f"the features of {side} {{}} are zero, so they have no cosine distance"
+                )
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Numbers of queries and of gallery images."""
+        """Number of queries and number of gallery images, (Q, G)."""
         return len(self.query), len(self.gallery)
 
     def factors(self) -> tuple[np.ndarray, np.ndarray]:
-        """Two matrices, (Q, E) and (G, E), whose inner products order the gallery of each query as the distances do.
+        """Return two matrices whose inner products order the gallery of each query in the same way as the distances.
 
-        Of (q - g)^2 the product leaves out q^2, which is the same for the whole gallery; g^2 is a further column. Both
-        sides are first moved to the middle of the gallery, which takes nothing from a distance but the rounding error.
+        For the Euclidean distance, the product is (q - g)^2 - q^2 = g^2 - 2 q g, because q^2 is the same for the whole
+        gallery; g^2 is an additional column. The mean of the gallery is first subtracted from both sides, which reduces
+        the rounding error. For the cosine distance, the product is the negative cosine.
+
+        Returns:
+            (Q, E) and (G, E) with E = D + 1 (Euclidean) or E = D (cosine).
         """
         exact = np.result_type(self.query, self.gallery, np.float32)
         query, gallery = self.query.astype(exact), self.gallery.astype(exact)
@@ -115,44 +149,52 @@ class Features:
             query /= _norms(query)
             gallery /= -_norms(gallery)
             return query, gallery
-        middle = gallery.mean(axis=0, dtype=np.float64).astype(exact)
+        center = gallery.mean(axis=0, dtype=np.float64).astype(exact)
         left = np.ones((len(query), query.shape[1] + 1), exact)
         right = np.empty((len(gallery), query.shape[1] + 1), exact)
-        np.subtract(query, middle, out=left[:, :-1])
-        np.subtract(gallery, middle, out=gallery)
+        np.subtract(query, center, out=left[:, :-1])
+        np.subtract(gallery, center, out=gallery)
         right[:, -1] = np.einsum("ij,ij->i", gallery, gallery)
         np.multiply(gallery, -2, out=right[:, :-1])
         return left, right
 
 
 class Block(NamedTuple):
-    """Some queries and their distances; arrays may be written to."""
+    """Distances of a block of B queries; the arrays may be overwritten."""
 
     rows: slice
-    """Which queries."""
+    """Range of the queries."""
     negatives: np.ndarray
-    """(B, G) distances to the negatives; infinity for matches and removed images."""
+    """(B, G) distances to negatives; infinity for matches and removed images."""
     query: np.ndarray
-    """(M,) row of `negatives` to which a match belongs, in ascending order."""
+    """(M,) row in `negatives` of the query of each match, in ascending order."""
     match: np.ndarray
-    """(M,) distance of the match; in ascending order for each query."""
+    """(M,) distance of each match, in ascending order for each query."""
 
 
 def blocks(distances: np.ndarray | Features, search: Search, block_mib: float = BLOCK_MIB) -> Iterator[Block]:
-    """The distances of all queries, block by block, so that memory does not grow with queries times gallery.
+    """Yield the distances of all queries in blocks, so that memory does not grow with Q * G.
 
     Args:
-        distances: (Q, G), smaller is nearer, or the features to compute them from.
-        search: Q queries, G gallery images.
-        block_mib: memory for the distances of a block; one row at least.
+        distances: (Q, G), smaller is nearer, or features from which distances are computed.
+        search: Q queries and G gallery images.
+        block_mib: memory for the distances of a block in MiB; a block has at least one row.
 
     Raises:
-        FgbenchError: shapes do not fit, or a distance that is not finite.
+        ArgumentError: the shapes do not fit, or a distance is not finite.
+
+    Example:
+        >>> search = Search(np.array([1]), np.array([1, 2]), same_camera="keep")
+        >>> (block,) = blocks(np.array([[0.5, 0.7]]), search)
+        >>> block.match.tolist(), block.negatives.round(1).tolist()
+        ([0.5], [[inf, 0.7]])
     """
     expected = (len(search.query_ids), len(search.gallery_ids))
     if distances.shape != expected:
-        raise FgbenchError(f"distances {distances.shape} of {expected[0]} queries to {expected[1]} gallery images")
-    from fgbench.util.numeric.matmul import array_product  # torch, which those who only read records do without
+        raise ArgumentError(
+            f"distances of {expected[0]} queries and {expected[1]} gallery images have the shape {distances.shape}"
+        )
+    from fgbench.util.numeric.matmul import array_product  # imports torch, which reading records does not need
 
     left, right = distances.factors() if isinstance(distances, Features) else (distances, None)
     exact = np.result_type(left, np.float32)
@@ -165,15 +207,17 @@ def blocks(distances: np.ndarray | Features, search: Search, block_mib: float = 
         block = left[rows].astype(exact) if right is None else array_product(left[rows], right.T)
         if not np.isfinite(block).all():
             query, image = np.argwhere(~np.isfinite(block))[0]
-            raise FgbenchError(f"the distance of query {start + query} to gallery image {image} is not finite")
-        # The gallery images of the query's identity: a run of `order` for each query, one after the other.
+            raise ArgumentError(f"the distance of query {start + query} to gallery image {image} is not finite")
+        # Matches of all queries: for each query, a contiguous part of `order`.
         count = last[rows] - first[rows]
         query = np.arange(len(block)).repeat(count)
         within = np.arange(len(query)) - (count.cumsum() - count).repeat(count)
         image = order[first[rows].repeat(count) + within]
         match = block[query, image]
+        # Remove matches and junk from the negatives.
         block[query, image] = np.inf
         block[:, junk] = np.inf
+        # Remove images from the camera of the query.
         if search.same_camera != "keep" and search.query_cameras is not None and search.gallery_cameras is not None:
             cameras = search.query_cameras[rows]
             other = cameras[query] != search.gallery_cameras[image]
@@ -185,12 +229,12 @@ def blocks(distances: np.ndarray | Features, search: Search, block_mib: float = 
 
 
 def _norms(features: np.ndarray) -> np.ndarray:
-    """Euclidean norms, (N, 1); scaled first, since squares leave the range of the numbers long before these do."""
+    """Return Euclidean norms: (N, 1). The features are scaled first, so that the squares do not overflow."""
     largest = np.maximum(features.max(axis=1, keepdims=True), -features.min(axis=1, keepdims=True))
     return largest * np.linalg.norm(features / largest, axis=1, keepdims=True)  # type: ignore[no-any-return]
 
 
-def _refuse(right: np.ndarray, message: str) -> None:
-    """Raise `message` with the number of the first sample that is not right."""
-    if not right.all():
-        raise FgbenchError(message.format(int(right.argmin())))
+def _require(valid: np.ndarray, message: str) -> None:
+    """Raise `message` with the number of the first invalid sample."""
+    if not valid.all():
+        raise ArgumentError(message.format(int(valid.argmin())))

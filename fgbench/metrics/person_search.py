@@ -1,4 +1,4 @@
-"""Persons searched for in a gallery: from descriptors to what became of each query, as a record keeps it."""
+"""Person search: per-query arrays of a record from descriptors."""
 
 import numpy as np
 
@@ -10,26 +10,52 @@ from fgbench.metrics.search_rules import SearchRules
 from fgbench.metrics.single_shot import single_shot
 
 SHOWN = 6
-"""Queries of which the record keeps the first gallery images."""
+"""Number of queries for which the record keeps the first gallery images."""
 FIRST = 10
-"""How many of these."""
+"""Number of first gallery images of such a query."""
 
 
 def chosen_splits(index: ReidIndex, rules: SearchRules, seed: int) -> tuple[ReidSplit, ...]:
-    """The splits that a seed runs: those of one number, which share their training images."""
-    found = tuple(split for split in index.splits if split.number == rules.number(seed))
-    return found if rules.directions == "both" else found[:1]
+    """Return the splits that a seed uses: those with one number, which share their training images.
+
+    Example:
+        >>> from pathlib import Path
+        >>> splits = tuple(ReidSplit(n, 1, np.array([0]), np.array([1]), np.array([2, 3])) for n in ("1a", "1b"))
+        >>> index = ReidIndex(
+        ...     "four", Path(), tuple("abcd"), np.array([5, 6, 6, 7]), np.array([1, 1, 2, 2]), splits
+        ... )
+        >>> [split.name for split in chosen_splits(index, SearchRules(metric="cosine", directions="first"), seed=0)]
+        ['1a']
+    """
+    splits = tuple(split for split in index.splits if split.number == rules.number(seed))
+    return splits if rules.directions == "both" else splits[:1]
 
 
 def searched_rows(splits: tuple[ReidSplit, ...]) -> np.ndarray:
-    """The images that have to be described, as ascending rows of the data set, each once."""
+    """Return the images that need descriptors: ascending unique rows of the data set.
+
+    Example:
+        >>> split = ReidSplit("1", 1, np.array([0]), np.array([5, 2]), np.array([9, 5]))
+        >>> searched_rows((split,)).tolist()
+        [2, 5, 9]
+    """
     return np.unique(np.concatenate([rows for split in splits for rows in (split.query, split.gallery)]))
 
 
-def shuffled(index: ReidIndex, split: ReidSplit, rng: np.random.Generator) -> np.ndarray:
-    """The identities with those of the test images permuted, among images of the same camera and role.
+def shuffle_identities(index: ReidIndex, split: ReidSplit, rng: np.random.Generator) -> np.ndarray:
+    """Return the identities of all images, with random permutations within each camera and role of test images.
 
-    So there are as many of each in every camera as before, and a query that is in the gallery, too, is still itself.
+    The roles are query, gallery, and both. The permutation keeps the number of images of each identity in each camera
+    and role. An image that is both query and gallery image has one identity.
+
+    Example:
+        >>> from pathlib import Path
+        >>> split = ReidSplit("1", 1, np.array([0]), np.array([1]), np.array([2, 3]))
+        >>> index = ReidIndex(
+        ...     "four", Path(), tuple("abcd"), np.array([5, 6, 6, 7]), np.array([1, 1, 2, 2]), (split,)
+        ... )
+        >>> shuffle_identities(index, split, np.random.default_rng(0))[:2].tolist()  # training image and only query
+        [5, 6]
     """
     identities = index.identities.copy()
     roles = 2 * np.isin(np.arange(len(index)), split.query) + np.isin(np.arange(len(index)), split.gallery)
@@ -49,76 +75,91 @@ def search_arrays(
     seed: int,
     shuffle: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Arrays by name, with a row for each query of each split, one split after the other.
+    """Return the arrays of a record by name, with one row for each query, split by split.
 
     Args:
-        descriptors: (N, D), those of `searched_rows(splits)`.
-        index: the data set.
-        splits: what to search in.
-        rules: how.
-        seed: of random galleries, and of the control.
-        shuffle: the control experiment: identities permuted.
+        descriptors: (N, D) descriptors of `searched_rows(splits)`.
+        index: index of the data set.
+        splits: splits with queries and galleries.
+        rules: rules of the evaluation.
+        seed: seed of the random galleries and of the control.
+        shuffle: run the control experiment with permuted identities.
 
     Returns:
-        `ids` and `identities` and `cameras` of the queries, `split` (its name), `relevant`, `tied`, `first_rank`,
-        `ap_step`, `ap_trapezoid` and `inp` as in `metrics.ranking.RankedQueries`, with random galleries `shot_rank` as
-        `single_shot` gives it; `ties` and `no_match`, the rules that make values of them. Of a few queries of the
-        first split, `shown` (S,), their positions, `shown_gallery` (S, FIRST), rows of the data set or -1 where there
-        are no more, and `shown_right` (S, FIRST).
+        Queries: `ids`, `identities`, `cameras`, and `split`, the name of the split.
+        Measures: `relevant`, `tied`, `first_rank`, `ap_step`, `ap_trapezoid` and `inp`, as in
+        `fgbench.metrics.ranking.RankedQueries`; with random galleries also `shot_rank`, as in `single_shot`.
+        Rules for ties and queries without a match: `ties`, `no_match`.
+        Examples, for a few queries of the first split: `shown` (S,), positions of the queries; `shown_gallery`
+        (S, FIRST), rows of the first gallery images, -1 if there are fewer; `shown_right` (S, FIRST), whether they are
+        matches.
+
+    Example:
+        >>> from pathlib import Path
+        >>> split = ReidSplit("1", 1, np.array([0]), np.array([1]), np.array([2, 3]))
+        >>> index = ReidIndex(
+        ...     "four", Path(), tuple("abcd"), np.array([5, 6, 6, 7]), np.array([1, 1, 2, 2]), (split,)
+        ... )
+        >>> descriptors = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]], dtype=np.float32)  # of rows 1, 2, 3
+        >>> arrays = search_arrays(descriptors, index, (split,), SearchRules(metric="cosine"), seed=0)
+        >>> arrays["ids"].tolist(), arrays["first_rank"].tolist(), arrays["shown_gallery"][0, :3].tolist()
+        ([1], [[2.0, 2.0]], [3, 2, -1])
     """
     rows = searched_rows(splits)
-    found: dict[str, list[np.ndarray]] = {}
+    columns: dict[str, list[np.ndarray]] = {}
     shown: dict[str, np.ndarray] = {}
     for number, split in enumerate(splits):
-        who = shuffled(index, split, np.random.default_rng([seed, number])) if shuffle else index.identities
+        identities = (
+            shuffle_identities(index, split, np.random.default_rng([seed, number])) if shuffle else index.identities
+        )
         search = Search(
-            who[split.query],
-            who[split.gallery],
+            identities[split.query],
+            identities[split.gallery],
             index.cameras[split.query],
             index.cameras[split.gallery],
             same_camera=rules.same_camera,
         )
-        nearness = distances(
+        query_distances = distances(
             descriptors, rows.searchsorted(split.query), rows.searchsorted(split.gallery), rules.metric
         )
-        ranking = rank(nearness, search)
+        ranked = rank(query_distances, search)
         arrays = {
             "ids": split.query,
-            "identities": who[split.query],
+            "identities": identities[split.query],
             "cameras": index.cameras[split.query],
             "split": np.full(len(split.query), split.name),
-            **_columns(ranking),
+            **_measures(ranked),
         }
         if rules.gallery == "single_shot":
-            arrays["shot_rank"] = single_shot(nearness, search, seed=seed, repeats=rules.repeats)
+            arrays["shot_rank"] = single_shot(query_distances, search, seed=seed, repeats=rules.repeats)
         for name, values in arrays.items():
-            found.setdefault(name, []).append(values)
+            columns.setdefault(name, []).append(values)
         if not shown:
-            shown = _first_images(nearness, search, split, ranking)
+            shown = _first_images(query_distances, search, split, ranked)
     return {
-        **{name: np.concatenate(values) for name, values in found.items()},
+        **{name: np.concatenate(values) for name, values in columns.items()},
         **shown,
         "ties": np.array(rules.ties),
         "no_match": np.array(rules.no_match),
     }
 
 
-def _columns(ranking: RankedQueries) -> dict[str, np.ndarray]:
+def _measures(ranked: RankedQueries) -> dict[str, np.ndarray]:
     names = ("relevant", "tied", "first_rank", "ap_step", "ap_trapezoid", "inp")
-    return {name: getattr(ranking, name) for name in names}
+    return {name: getattr(ranked, name) for name in names}
 
 
 def _first_images(
-    nearness: np.ndarray, search: Search, split: ReidSplit, ranking: RankedQueries
+    query_distances: np.ndarray, search: Search, split: ReidSplit, ranked: RankedQueries
 ) -> dict[str, np.ndarray]:
-    """What a few queries find first; of images equally near, the first in the gallery's order."""
-    matched = np.flatnonzero(ranking.relevant)
+    """Return the first gallery images of a few queries; ties are in the order of the gallery."""
+    matched = np.flatnonzero(ranked.relevant)
     shown = matched[np.unique(np.linspace(0, len(matched) - 1, min(SHOWN, len(matched))).round().astype(int))]
     gallery = np.full((len(shown), FIRST), -1, dtype=np.int64)
     right = np.zeros((len(shown), FIRST), dtype=bool)
     for place, query in enumerate(shown):
         kept = np.flatnonzero(search.kept(int(query)))
-        first = kept[nearness[query, kept].argsort(kind="stable")[:FIRST]]
+        first = kept[query_distances[query, kept].argsort(kind="stable")[:FIRST]]
         gallery[place, : len(first)] = split.gallery[first]
         right[place, : len(first)] = search.gallery_ids[first] == search.query_ids[query]
     return {"shown": shown, "shown_gallery": gallery, "shown_right": right}

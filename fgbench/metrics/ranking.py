@@ -1,11 +1,11 @@
 """Person re-identification: CMC, mean average precision (mAP) and mean inverse negative penalty (mINP).
 
-CMC and the rules for the gallery: Zheng et al., Scalable person re-identification: a benchmark (ICCV 2015), and the
-evaluation code of Market-1501 that came with it. mINP: Ye et al., arXiv 2001.04193, section 3.4.
+CMC and the rules for the gallery: Zheng et al., Scalable person re-identification: a benchmark (ICCV 2015), and its
+evaluation code for Market-1501. mINP: Ye et al., arXiv 2001.04193, section 3.4.
 
-A ranking is computed once and holds every definition; which one a number follows is named where the number is taken.
-Where negatives are exactly as near as a match the order is open. Every measure therefore has two values for a query:
-an optimistic one (the match comes first) and a pessimistic one (it comes last), which are equal where no tie matters.
+`rank` computes all definitions of average precision at once; `average` and `cmc` reduce them to one number. If a
+negative has exactly the same distance as a match, their order is undefined. Every measure of a query therefore has two
+values: optimistic (the match comes first) and pessimistic (the match comes last).
 """
 
 from dataclasses import dataclass
@@ -14,50 +14,62 @@ from typing import Literal
 import numpy as np
 
 from fgbench.metrics.gallery import BLOCK_MIB, Features, Search, blocks
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 Ties = Literal["optimistic", "pessimistic", "mean"]
-"""Matches before negatives as near as they are, after them, or the mean of the two values of each query's measure."""
+"""Rule for ties: matches before negatives at the same distance, after them, or the mean of both values."""
 NoMatch = Literal["skip", "zero"]
-"""A query without any match is left out of the mean (torchreid, FastReID) or counts as zero (layumi's evaluation)."""
+"""A query without a match is skipped (torchreid, FastReID) or counts as zero (evaluation code of layumi)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankedQueries:
-    """What became of each query; last axis of 2: optimistic, pessimistic. Shares are from 0 to 1."""
+    """Measures of each query. The last axis of size 2 is (optimistic, pessimistic). Shares are from 0 to 1.
+
+    Example:
+        >>> search = Search(np.array([1]), np.array([2, 1]), same_camera="keep")
+        >>> rank(np.array([[0.1, 0.1]]), search).tied_percent
+        100.0
+    """
 
     relevant: np.ndarray
-    """(Q,) number of matches in the gallery that are not removed."""
+    """(Q,) number of matches in the gallery, without removed images."""
     tied: np.ndarray
-    """(Q,) bool: a negative is exactly as near as a match, so that the two values differ."""
+    """(Q,) bool: a negative has exactly the same distance as a match, so the two values differ."""
     first_rank: np.ndarray
     """(Q, 2) rank of the nearest match, from 1; infinity without a match."""
     ap_step: np.ndarray
-    """(Q, 2) average precision, the mean over the matches i = 1 ... R at ranks r_i of i / r_i (torchreid, FastReID,
-    scikit-learn from 0.19); NaN without a match."""
+    """(Q, 2) average precision by steps: the mean of i / r_i over the matches i = 1 ... R at ranks r_i (torchreid,
+    FastReID, scikit-learn from 0.19); NaN without a match."""
     ap_trapezoid: np.ndarray
-    """(Q, 2) average precision by the trapezoidal rule of Market-1501's own code (and layumi's): the mean over the
-    matches of half of (i - 1) / (r_i - 1) + i / r_i, the former being 1 where r_i = 1; never above `ap_step`."""
+    """(Q, 2) average precision by the trapezoidal rule of the evaluation codes of Market-1501 and layumi: the mean over
+    the matches of ((i - 1) / (r_i - 1) + i / r_i) / 2, where the first term is 1 if r_i = 1; never above `ap_step`."""
     inp: np.ndarray
-    """(Q, 2) inverse negative penalty R / r_R, the share of matches among all images down to the last match; NaN
-    without a match."""
+    """(Q, 2) inverse negative penalty R / r_R: the share of matches among all images up to the last match; NaN without
+    a match."""
 
     @property
     def tied_percent(self) -> float:
-        """Share of the queries for which a tie matters, in percent."""
+        """Percentage of queries whose optimistic and pessimistic values differ."""
         return float(self.tied.mean() * 100)
 
 
 def rank(distances: np.ndarray | Features, search: Search, *, block_mib: float = BLOCK_MIB) -> RankedQueries:
-    """Where the matches of each query stand in its gallery, sorted by distance.
+    """Rank the gallery of each query by distance and compute the measures of the matches.
 
     Args:
-        distances: (Q, G), smaller is nearer (negate similarities), or `Features` of both sides.
-        search: Q queries, G gallery images, and which of them count.
-        block_mib: memory for distances, so many queries being looked at together.
+        distances: (Q, G), smaller is nearer (negate similarities), or `Features` of queries and gallery images.
+        search: Q queries and G gallery images, and the rules for the images that count.
+        block_mib: memory for distances in MiB; determines the number of queries in a block.
 
     Raises:
-        FgbenchError: shapes do not fit, a distance that is not finite, or no query has any match.
+        ArgumentError: the shapes do not fit, a distance is not finite, or no query has a match.
+
+    Example:
+        >>> search = Search(np.array([1]), np.array([2, 1, 1]), same_camera="keep")
+        >>> ranked = rank(np.array([[0.1, 0.2, 0.3]]), search)
+        >>> ranked.first_rank[0].tolist(), ranked.ap_step[0].round(3).tolist(), ranked.inp[0].round(3).tolist()
+        ([2.0, 2.0], [0.583, 0.583], [0.667, 0.667])
     """
     count = len(search.query_ids)
     relevant, tied = np.zeros(count, np.int64), np.zeros(count, bool)
@@ -66,85 +78,88 @@ def rank(distances: np.ndarray | Features, search: Search, *, block_mib: float =
     for rows, negatives, query, match in blocks(distances, search, block_mib):
         matches = np.bincount(query, minlength=len(negatives))
         stop = matches.cumsum()
-        # Of a ranking only the matches' places are wanted: a sort of bare distances, without indices, is the fast way.
+        # Only the ranks of the matches are needed. Sorting distances is faster than sorting indices.
         negatives.sort(axis=1)
+        # (M, 2) number of negatives before each match: optimistic, pessimistic.
         before = np.empty((len(query), 2), np.int64)
         for row, start, end in zip(negatives, stop - matches, stop, strict=True):
             before[start:end, 0] = row.searchsorted(match[start:end], "left")
             before[start:end, 1] = row.searchsorted(match[start:end], "right")
+        # (M,) number i of each match of its query, and (M, 2) its rank r_i and precision i / r_i.
         number = np.arange(1, len(query) + 1) - (stop - matches)[query]
-        place = before + number[:, None]
-        precision = number[:, None] / place
-        # Precision just before each match; before the first image of all there is none to be wrong.
+        ranks = before + number[:, None]
+        precision = number[:, None] / ranks
+        # (M, 2) precision just before each match, (i - 1) / (r_i - 1); 1 before the first image.
         earlier = np.ones_like(precision)
-        np.divide(number[:, None] - 1, place - 1, out=earlier, where=place > 1)
-        found = matches > 0
+        np.divide(number[:, None] - 1, ranks - 1, out=earlier, where=ranks > 1)
+        has_match = matches > 0
         relevant[rows] = matches
         tied[rows] = np.bincount(query, before[:, 0] < before[:, 1], len(negatives)) > 0
-        first_rank[rows][found] = place[number == 1]
-        ap_step[rows][found] = _mean_of_runs(precision, matches[found])
-        ap_trapezoid[rows][found] = _mean_of_runs((earlier + precision) / 2, matches[found])
-        inp[rows][found] = precision[number == matches[query]]
+        first_rank[rows][has_match] = ranks[number == 1]
+        ap_step[rows][has_match] = _mean_of_runs(precision, matches[has_match])
+        ap_trapezoid[rows][has_match] = _mean_of_runs((earlier + precision) / 2, matches[has_match])
+        inp[rows][has_match] = precision[number == matches[query]]
     if not relevant.any():
-        raise FgbenchError(f"none of the {count} queries has a match in the gallery", "do both sides use the same ids?")
+        raise ArgumentError(
+            f"none of the {count} queries has a match in the gallery", "use the same ids for queries and gallery"
+        )
     return RankedQueries(relevant, tied, first_rank, ap_step, ap_trapezoid, inp)
 
 
 def cmc(first_ranks: np.ndarray, rank: int, *, ties: Ties, no_match: NoMatch) -> float:
-    """Cumulative match characteristic: share of the queries with a match among the first `rank` images, in percent.
+    """Return the cumulative match characteristic (CMC): the percentage of queries with a match up to `rank`.
 
     Args:
-        first_ranks: (Q, 2) or, for several draws of the gallery, (Q, N, 2), optimistic and pessimistic ranks of the
-            first match, from 1; infinity where a query has none. Draws count alike.
-        rank: from 1.
-        ties: which of the two; `mean` for the mean of their CMC.
-        no_match: how queries without a match count.
+        first_ranks: optimistic and pessimistic rank of the first match, from 1: (Q, 2), or (Q, N, 2) for N random
+            galleries, which have equal weight. Infinity if a query has no match.
+        rank: number of images from the start of the ranking, at least 1.
+        ties: rule for ties.
+        no_match: rule for queries without a match.
 
     Raises:
-        FgbenchError: a rank below 1, an unknown rule, shapes do not fit, or only queries without a match to skip.
+        ArgumentError: the rank is below 1, a rule is unknown, the shapes do not fit, or no query remains.
+
+    Example:
+        >>> cmc(np.array([[1, 1], [3, 3]]), 1, ties="mean", no_match="skip")
+        50.0
     """
     if rank < 1:
-        raise FgbenchError(f"CMC starts at rank 1, not {rank}")
+        raise ArgumentError(f"the rank of a CMC has to be at least 1, not {rank}")
     return average(np.where(np.isinf(first_ranks), np.nan, first_ranks <= rank), ties=ties, no_match=no_match)
 
 
-def mean_ap(ranking: RankedQueries, *, rule: Literal["step", "trapezoid"], ties: Ties, no_match: NoMatch) -> float:
-    """Mean average precision in percent, by one of the two rules told apart in `RankedQueries`; errors as `average`."""
-    if rule not in {"step", "trapezoid"}:
-        raise FgbenchError(f"no average precision by {rule!r}", "take 'step' or 'trapezoid'")
-    return average(ranking.ap_step if rule == "step" else ranking.ap_trapezoid, ties=ties, no_match=no_match)
-
-
-def mean_inp(ranking: RankedQueries, *, ties: Ties, no_match: NoMatch) -> float:
-    """Mean inverse negative penalty, mINP, in percent; errors as `average`."""
-    return average(ranking.inp, ties=ties, no_match=no_match)
-
-
 def average(values: np.ndarray, *, ties: Ties, no_match: NoMatch) -> float:
-    """Mean over the queries of a measure, in percent.
+    """Return the mean of a measure over queries, in percent: mAP of `ap_step` or `ap_trapezoid`, mINP of `inp`.
 
     Args:
-        values: (Q, ..., 2), shares from 0 to 1, optimistic and pessimistic; NaN where a query has no match.
-        ties: which of the two, or the mean of both.
-        no_match: how queries without a match count.
+        values: (Q, ..., 2) shares from 0 to 1, optimistic and pessimistic; NaN if a query has no match.
+        ties: rule for ties.
+        no_match: rule for queries without a match.
 
     Raises:
-        FgbenchError: an unknown rule, shapes do not fit, no queries, or only queries without a match to skip.
+        ArgumentError: a rule is unknown, the shapes do not fit, or no query remains.
+
+    Example:
+        >>> ap = np.array([[1.0, 0.5], [np.nan, np.nan]])
+        >>> average(ap, ties="mean", no_match="skip"), average(ap, ties="mean", no_match="zero")
+        (75.0, 37.5)
     """
     if values.ndim < 2 or values.shape[-1] != 2 or not values.size:
-        raise FgbenchError(f"a mean of optimistic and pessimistic values, (Q, ..., 2), not {values.shape}")
+        raise ArgumentError(f"the values have to be optimistic and pessimistic, (Q, ..., 2), not {values.shape}")
     if ties not in {"optimistic", "pessimistic", "mean"}:
-        raise FgbenchError(f"no rule {ties!r} for ties", "take 'optimistic', 'pessimistic' or 'mean'")
+        raise ArgumentError(f"the rule {ties!r} for ties is unknown", "use 'optimistic', 'pessimistic' or 'mean'")
     if no_match not in {"skip", "zero"}:
-        raise FgbenchError(f"no rule {no_match!r} for queries without a match", "take 'skip' or 'zero'")
+        raise ArgumentError(f"the rule {no_match!r} for queries without a match is unknown", "use 'skip' or 'zero'")
     chosen = {"optimistic": values[..., :1], "pessimistic": values[..., 1:], "mean": values}[ties]
     shares = chosen.reshape(len(values), -1).mean(axis=1)
     matched = ~np.isnan(shares)
     if no_match == "skip" and not matched.any():
-        raise FgbenchError(f"none of the {len(values)} queries has a match", "or count them with no_match='zero'")
+        raise ArgumentError(
+            f"none of the {len(values)} queries has a match", "set no_match='zero' to count them as zero"
+        )
     return float(100 * shares[matched].sum() / (matched.sum() if no_match == "skip" else len(values)))
 
 
 def _mean_of_runs(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Means of values (M, 2) over runs of the given lengths, none of them empty: (len(lengths), 2)."""
+    """Return means over consecutive runs of rows of `values` (M, 2), with positive lengths: (len(lengths), 2)."""
     return np.add.reduceat(values, lengths.cumsum() - lengths) / lengths[:, None]  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The per-sample arrays of a record: what a method gave for each test image, beside what is true of it."""
+"""Per-sample arrays of a record: outputs of a method for each test image, with the annotations."""
 
 from collections.abc import Mapping
 
@@ -11,18 +11,31 @@ from fgbench.metrics.attention import attention_at_points, attention_in_boxes
 
 
 def sample_arrays(outputs: Mapping[str, np.ndarray], truth: Index, pipeline: Pipeline) -> dict[str, np.ndarray]:
-    """Arrays by name, those but names with a row a test image.
+    """Return the per-sample arrays by name, with one row for each test image (except names of classes and parts).
 
     Args:
-        outputs: `scores` (N, C) of a method that classifies, and where the method gives them `keypoints` (N, P, 3) in
-            pixels of its images with confidences, and `attention` (N, h, w).
-        truth: the test images with everything that is known of them.
-        pipeline: from the original images to those the method saw.
+        outputs: outputs of a method: optional `scores` (N, C); `keypoints` (N, P, 3), x and y in pixels of the input
+            and confidence; and `attention` (N, h, w).
+        truth: the test images with all annotations.
+        pipeline: preprocessing from the original images to the input of the method.
 
     Returns:
-        `ids`, `labels` and, of a method that classifies, `scores` and `class_names` (C,); with keypoints, `keypoints`
-        (N, P, 3) in pixels of the original images beside `true_keypoints`, `boxes` and `part_names`; with attention,
-        `attention_at_parts` (N, P) and `attention_in_box` (N,) as multiples of the map's mean, beside `part_names`.
+        `ids` and `labels`.
+        With scores: `scores` and `class_names` (C,).
+        With keypoints: `keypoints` (N, P, 3), x and y in pixels of the original image; `true_keypoints`; `boxes`;
+        `part_names`.
+        With attention: `attention_at_parts` (N, P) and `attention_in_box` (N,), relative to the mean of the map;
+        `part_names`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> truth = Index(
+        ...     name="two", root=Path(), ids=np.arange(2), files=("a", "b"), labels=np.array([0, 1]),
+        ...     train=np.zeros(2, bool), classes=("Gull", "Tern"),
+        ... )
+        >>> pipeline = Pipeline.parse("resize(100, bilinear) | center_crop(96)")
+        >>> list(sample_arrays({"scores": np.eye(2)}, truth, pipeline))
+        ['ids', 'labels', 'scores', 'class_names']
     """
     arrays = {"ids": truth.ids, "labels": truth.labels}
     if "scores" in outputs:
@@ -32,9 +45,9 @@ def sample_arrays(outputs: Mapping[str, np.ndarray], truth: Index, pipeline: Pip
     scale, offset = input_geometry(truth, pipeline)
     arrays["part_names"] = np.array(truth.part_names)
     if "keypoints" in outputs:
-        found = np.asarray(outputs["keypoints"])
-        places = to_original(found[..., :2].astype(np.float64), scale, offset)
-        arrays["keypoints"] = np.concatenate([places, found[..., 2:]], axis=-1)
+        keypoints = np.asarray(outputs["keypoints"])
+        places = to_original(keypoints[..., :2].astype(np.float64), scale, offset)
+        arrays["keypoints"] = np.concatenate([places, keypoints[..., 2:]], axis=-1)
         arrays |= {"true_keypoints": truth.parts, "boxes": truth.boxes}
     if "attention" in outputs:
         size = pipeline.cached_size

@@ -1,4 +1,4 @@
-"""How a search for persons is measured: what a recipe for re-identification has to say, and what its numbers mean."""
+"""Rules of the evaluation of person re-identification: the table `ranking` of a recipe."""
 
 from typing import Literal
 
@@ -8,32 +8,42 @@ from fgbench.util.validation import StrictModel
 
 
 class SearchRules(StrictModel):
-    """By what distance images are ranked, which of them count, and which splits are run."""
+    """Distance, rules for the images that count, and splits of an evaluation.
+
+    Example:
+        >>> rules = SearchRules(metric="cosine", splits=20)
+        >>> rules.number(0), rules.number(21)
+        (1, 2)
+        >>> dict(rules.definitions)["no match"]
+        'left out'
+    """
 
     metric: Literal["euclidean", "cosine"]
     """Distance between two descriptors."""
     same_camera: Literal["remove", "keep", "remove_camera"] = "remove"
-    """`remove` gallery images of the query's identity from its camera, `keep` them, or remove all from its camera."""
+    """Rule for gallery images from the camera of the query: `remove` those with its identity, `keep` them, or remove
+    all (`remove_camera`)."""
     gallery: Literal["all", "single_shot"] = "all"
-    """CMC in the whole gallery, or in random galleries of one image an identity. Average precision is of the whole."""
+    """Gallery of the CMC: all images, or random galleries with one image of each identity. Average precision always
+    uses all images."""
     repeats: int = Field(default=10, ge=1)
-    """Random galleries a query, where they are random."""
+    """Random galleries of each query if `gallery` is `single_shot`."""
     ties: Literal["optimistic", "pessimistic", "mean"] = "mean"
-    """Matches before negatives as near as they are, after them, or the mean of both."""
+    """Rule for ties: matches before negatives at the same distance, after them, or the mean of both."""
     no_match: Literal["skip", "zero"] = "skip"
-    """Queries without a match are left out, or count as zero."""
+    """Queries without a match are skipped or count as zero."""
     splits: int = Field(default=1, ge=1)
-    """How many splits of the data set the seeds go through: seed k runs split k mod `splits` + 1."""
+    """Number of splits that the seeds use: seed k uses split k mod `splits` + 1."""
     directions: Literal["both", "first"] = "both"
-    """Where a split can be searched from either camera: all its queries together, or those of the first way alone."""
+    """If the queries of a split can come from either camera: use both directions, or the first one."""
 
     def number(self, seed: int) -> int:
-        """The number of the split that a seed runs."""
+        """Return the number of the split that a seed uses."""
         return seed % self.splits + 1
 
     @property
     def definitions(self) -> tuple[tuple[str, str], ...]:
-        """Each metric with its definition: all that two methods must share, so not the distance."""
+        """Name and text of each rule that all methods of a protocol share, so without the distance."""
         camera = {
             "remove": "gallery images of the query's identity from the query's camera are removed",
             "keep": "gallery images from the query's camera are kept",
@@ -44,7 +54,7 @@ class SearchRules(StrictModel):
             "pessimistic": "matches after negatives as near as they are",
             "mean": "the mean of matches before and after negatives as near as they are",
         }[self.ties]
-        alone = {"skip": "left out", "zero": "counted as zero"}[self.no_match]
+        no_match = {"skip": "left out", "zero": "counted as zero"}[self.no_match]
         shot = f"the mean of {self.repeats} random galleries of one image an identity"
         splits = f"{self.splits}, run by seed; {self.directions} of the ways between two cameras"
         return (
@@ -56,6 +66,6 @@ class SearchRules(StrictModel):
             ("same camera", camera),
             ("junk", "removed; distractors are negatives"),
             ("ties", ties),
-            ("no match", alone),
+            ("no match", no_match),
             ("splits", splits),
         )

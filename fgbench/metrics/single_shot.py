@@ -1,8 +1,8 @@
-"""Single-gallery-shot CMC, the classic protocol of CUHK03: the gallery holds one random image of each identity.
+"""Single-gallery-shot CMC, the original protocol of CUHK03: the gallery has one random image of each identity.
 
-Li et al., DeepReID (CVPR 2014). With `Search(same_camera="remove")` this is torchreid's `eval_cuhk03`, with
-`"remove_camera"` open-reid's; they differ by the negatives from the query's own camera. All distractors count
-as one identity, as they do there.
+Source: Li et al., DeepReID (CVPR 2014). `Search(same_camera="remove")` gives `eval_cuhk03` of torchreid, and
+`"remove_camera"` gives the evaluation of open-reid. They differ in the negatives from the camera of the query. All
+distractors count as one identity, as in both libraries.
 """
 
 from collections.abc import Iterator
@@ -10,78 +10,51 @@ from collections.abc import Iterator
 import numpy as np
 
 from fgbench.metrics.gallery import BLOCK_MIB, Features, Search, blocks
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 def single_shot(
     distances: np.ndarray | Features, search: Search, *, seed: int, repeats: int = 10, block_mib: float = BLOCK_MIB
 ) -> np.ndarray:
-    """Rank of the match in random galleries of one image an identity, for `cmc`: (Q, repeats, 2) float64.
-
-    Last axis: optimistic, pessimistic; infinity for a query without a match.
+    """Return the rank of the match in random galleries with one image of each identity, for `cmc`.
 
     Args:
-        distances: as `ranking.rank`.
-        search: as `ranking.rank`.
-        seed: of the draws; each query has a generator of its own, so `block_mib` changes nothing.
-        repeats: galleries for each query; 10 in torchreid and open-reid.
-        block_mib: as `ranking.rank`.
+        distances: as in `fgbench.metrics.ranking.rank`.
+        search: as in `rank`.
+        seed: seed of the random galleries. Each query has its own random generator, so `block_mib` has no effect.
+        repeats: number of galleries for each query; 10 in torchreid and open-reid.
+        block_mib: as in `rank`.
+
+    Returns:
+        (Q, repeats, 2) float64, optimistic and pessimistic rank; infinity for a query without a match.
 
     Raises:
-        FgbenchError: as `ranking.rank`, or less than one repeat.
+        ArgumentError: as in `rank`, or `repeats` is below 1.
+
+    Example:
+        >>> search = Search(np.array([1]), np.array([2, 2, 1]), same_camera="keep")
+        >>> single_shot(np.array([[0.1, 0.2, 0.3]]), search, seed=0, repeats=2).tolist()
+        [[[2.0, 2.0], [2.0, 2.0]]]
     """
     if repeats < 1:
-        raise FgbenchError(f"a CMC needs one gallery at least, not {repeats}")
+        raise ArgumentError(f"a single-shot CMC needs at least one gallery, not {repeats}")
     ranks = np.full((len(search.query_ids), repeats, 2), np.inf)
     for query, match, negatives, images in _queries(distances, search, block_mib):
         draw = np.random.default_rng([seed, query])
-        own = match[draw.integers(len(match), size=(repeats, 1))]
-        others = negatives[images.cumsum() - images + draw.integers(images, size=(repeats, len(images)))]
-        ranks[query, :, 0] = 1 + (others < own).sum(axis=1)
-        ranks[query, :, 1] = 1 + (others <= own).sum(axis=1)
+        # (repeats, 1) distances of the matches, (repeats, C) distances of one negative of each identity.
+        drawn_match = match[draw.integers(len(match), size=(repeats, 1))]
+        drawn_negatives = negatives[images.cumsum() - images + draw.integers(images, size=(repeats, len(images)))]
+        ranks[query, :, 0] = 1 + (drawn_negatives < drawn_match).sum(axis=1)
+        ranks[query, :, 1] = 1 + (drawn_negatives <= drawn_match).sum(axis=1)
     return ranks
-
-
-def expected_single_shot(
-    distances: np.ndarray | Features, search: Search, *, ranks: int, block_mib: float = BLOCK_MIB
-) -> np.ndarray:
-    """What the CMC of `single_shot` tends to with ever more repeats, for each query: (Q, ranks, 2) float64.
-
-    Entry k - 1 is the probability that the match is among the first k images, to be averaged by `ranking.average`; last
-    axis: optimistic, pessimistic; NaN for a query without a match. Given the match that is drawn, each other identity
-    gets before it with the share of its images that are nearer, independently of the others; so the number before it
-    has a Poisson binomial distribution, which is built up identity by identity.
-
-    Args:
-        distances: as `ranking.rank`.
-        search: as `ranking.rank`.
-        ranks: how many ranks, from 1.
-        block_mib: as `ranking.rank`.
-
-    Raises:
-        FgbenchError: as `ranking.rank`, or less than one rank.
-    """
-    if ranks < 1:
-        raise FgbenchError(f"CMC starts at rank 1, not {ranks}")
-    result = np.full((len(search.query_ids), ranks, 2), np.nan)
-    for query, match, negatives, images in _queries(distances, search, block_mib):
-        nearer = np.stack([negatives < match[:, None], negatives <= match[:, None]], axis=1)
-        shares = np.add.reduceat(nearer, images.cumsum() - images, axis=2, dtype=np.int64) / images
-        chance = np.zeros((ranks, len(match), 2))  # of exactly 0, 1, 2, ... identities before the match
-        chance[0] = 1
-        for share in np.moveaxis(shares, 2, 0):
-            chance[1:] += share * (chance[:-1] - chance[1:])
-            chance[0] *= 1 - share
-        result[query] = chance.mean(axis=1).cumsum(axis=0)
-    return result
 
 
 def _queries(
     distances: np.ndarray | Features, search: Search, block_mib: float
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
-    """Each query that has a match: its number, distances to its matches (M,) and negatives (N,), and runs (C,).
+    """Yield each query with a match: its index, distances to matches (M,) and negatives (N,), and image counts (C,).
 
-    The negatives come identity after identity; the runs are how many images each of these has, never 0.
+    The negatives are sorted by identity. The image counts are the numbers of negatives of each identity, at least 1.
     """
     order = search.gallery_ids.argsort(kind="stable")
     ids = search.gallery_ids[order]
@@ -89,10 +62,13 @@ def _queries(
     matched = False
     for rows, negatives, query, match in blocks(distances, search, block_mib):
         for row in np.unique(query):
-            nearness = negatives[row, order]
-            kept = np.isfinite(nearness)
+            distances_by_id = negatives[row, order]
+            kept = np.isfinite(distances_by_id)
             images = np.add.reduceat(kept, starts, dtype=np.int64)
             matched = True
-            yield rows.start + int(row), match[query == row], nearness[kept], images[images > 0]
+            yield rows.start + int(row), match[query == row], distances_by_id[kept], images[images > 0]
     if not matched:
-        raise FgbenchError(f"none of the {len(search.query_ids)} queries has a match in the gallery")
+        raise ArgumentError(
+            f"none of the {len(search.query_ids)} queries has a match in the gallery",
+            "use the same ids for queries and gallery",
+        )

@@ -1,4 +1,4 @@
-"""Every value of a record from its per-sample arrays, so that anybody can compute it again."""
+"""Values of a record, computed from its per-sample arrays."""
 
 from collections.abc import Mapping
 
@@ -13,40 +13,54 @@ from fgbench.statistics.intervals import mean_interval, wilson_interval
 from fgbench.util.validation import StrictModel
 
 ALPHAS = (0.02, 0.05, 0.08, 0.10)
-"""Reaches of PCK as shares of the longer side of the box (keypoint FCN, table 2)."""
-
-
+"""Distances of PCK as fractions of the longer side of the box (Zhang et al., arXiv 1511.07063, Table 2)."""
 RANKS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50)
-"""Of the cumulative match characteristic."""
+"""Ranks of the cumulative match characteristic."""
 AP_RULE = "trapezoid"
-"""Which average precision a printed `map` means that does not say: that of Market-1501's own code, usual in 2017."""
+"""Average precision of a printed `map` without a rule: that of the evaluation code of Market-1501, common in 2017."""
 
 
 class Value(StrictModel):
-    """One measured value."""
+    """A measured value.
+
+    Example:
+        >>> Value(value=84.1, unit="%", n=5794).value
+        84.1
+    """
 
     value: float
-    """In `unit`."""
+    """Value in `unit`."""
     unit: str
+    """`%`, or `x` for a multiple of a mean."""
     n: int
-    """Samples it was measured on."""
+    """Number of samples behind the value."""
     low: float | None = None
-    """Lower end of the 95 % interval for another test set of n samples, in `unit`."""
+    """Lower end of the 95 % confidence interval for another test set of n samples, in `unit`."""
     high: float | None = None
     """Upper end of that interval."""
     definition: str = ""
-    """The metric's definition."""
+    """Definition of the metric."""
 
 
 def measure(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
-    """The values that per-sample arrays give, by name.
+    """Return the values that follow from per-sample arrays, by name.
 
     Args:
-        arrays: as `fgbench.metrics.sample_arrays.sample_arrays` makes them. `scores` and `labels` give the accuracies; `keypoints`
-            give `pck@<alpha>/<part>` and their mean `pck@<alpha>`, and where the parts are a bird's `pcp/head` and
-            `pcp/body`; attention gives `attention/<part>`, `attention/parts` and `attention/box`; `first_rank` and what
-            else `fgbench.metrics.person_search` keeps of queries give `cmc@<rank>`, `map/step`, `map/trapezoid` and `minp`;
-            `watched` gives `watched/last_epoch` and `watched/best_on_test`, which answer no printed number.
+        arrays: per-sample arrays, from `fgbench.metrics.sample_arrays.sample_arrays` or
+            `fgbench.metrics.person_search.search_arrays`.
+
+    Returns:
+        From `scores` and `labels`: `accuracy`, `mean_class_accuracy`.
+        From `keypoints`: `pck@<alpha>/<part>`, their mean `pck@<alpha>`; for birds `pcp/head`, `pcp/body`.
+        From `attention_at_parts`: `attention/<part>`, `attention/parts`, `attention/box`.
+        From `first_rank`: `cmc@<rank>`, `map/step`, `map/trapezoid`, `minp`.
+        From `watched`: `watched/last_epoch`, `watched/best_on_test`, which are not compared with printed numbers.
+
+    Example:
+        >>> scores, labels = np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1])
+        >>> values = measure({"scores": scores, "labels": labels})
+        >>> {name: value.value for name, value in values.items()}
+        {'accuracy': 50.0, 'mean_class_accuracy': 50.0}
     """
     values = _accuracies(arrays["scores"], arrays["labels"]) if "scores" in arrays else {}
     if "watched" in arrays:
@@ -61,12 +75,22 @@ def measure(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
 
 
 def headline(values: Mapping[str, Value]) -> str:
-    """The name of the value that says most of a run."""
+    """Return the name of the main value of a run: accuracy, CMC at rank 1, PCK at 0.10, or the first value.
+
+    Example:
+        >>> headline({name: Value(value=50, unit="%", n=2) for name in ("mean_class_accuracy", "accuracy")})
+        'accuracy'
+    """
     return next((name for name in ("accuracy", "cmc@1", "pck@0.10") if name in values), next(iter(values)))
 
 
 def value_name(metric: str, params: Mapping[str, object]) -> str:
-    """The name under which `measure` gives what a printed cell's metric and parameters ask for."""
+    """Return the name in `measure` of the value for the metric and parameters of a printed cell.
+
+    Example:
+        >>> value_name("pck", {"alpha": 0.1, "part": "tail"})
+        'pck@0.10/tail'
+    """
     if metric == "pck":
         return f"pck@{float(str(params['alpha'])):.2f}/{params['part']}"
     if metric == "cmc":
@@ -102,29 +126,29 @@ def _share(percent: float, hits: float, n: int, definition: str) -> Value:
 
 
 def _keypoints(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
-    found, truth, boxes = arrays["keypoints"], arrays["true_keypoints"], arrays["boxes"]
+    predicted, truth, boxes = arrays["keypoints"], arrays["true_keypoints"], arrays["boxes"]
     names = [str(name) for name in arrays["part_names"]]
     visible = (truth[..., 2] > 0).sum(axis=0)
     values = {}
     for alpha in ALPHAS:
         reach = f"within {alpha:g} of the box's longer side, visible keypoints"
-        each = pck(found[..., :2], truth, boxes, alpha)
-        hits = pck_hits(found[..., :2], truth, boxes, alpha).sum(axis=0)
+        percent = pck(predicted[..., :2], truth, boxes, alpha)
+        hits = pck_hits(predicted[..., :2], truth, boxes, alpha).sum(axis=0)
         shown = [part for part in range(len(names)) if visible[part]]
         if not shown:
             return {}
         values[f"pck@{alpha:.2f}"] = Value(
-            value=float(each[shown].mean()), unit="%", n=int(visible.sum()), definition=f"{reach}; mean of the parts"
+            value=float(percent[shown].mean()), unit="%", n=int(visible.sum()), definition=f"{reach}; mean of the parts"
         )
         for part in shown:
             values[f"pck@{alpha:.2f}/{names[part]}"] = _share(
-                float(each[part]), int(hits[part]), int(visible[part]), reach
+                float(percent[part]), int(hits[part]), int(visible[part]), reach
             )
     if set().union(*PARTS.values()) <= set(names):
         for region in PARTS:
-            true = part_boxes(truth[..., :2], truth[..., 2] > 0, names, region)  # type: ignore[arg-type]
-            ours = part_boxes(found[..., :2], found[..., 2] > 0, names, region)  # type: ignore[arg-type]
-            result = pcp(ours, true)
+            true_boxes = part_boxes(truth[..., :2], truth[..., 2] > 0, names, region)  # type: ignore[arg-type]
+            predicted_boxes = part_boxes(predicted[..., :2], predicted[..., 2] > 0, names, region)  # type: ignore[arg-type]
+            result = pcp(predicted_boxes, true_boxes)
             if result.total:
                 hits = round(result.percent / 100 * result.total)
                 values[f"pcp/{region}"] = _share(result.percent, hits, result.total, "IoU over 0.5 with the true box")
@@ -133,11 +157,11 @@ def _keypoints(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
 
 def _attention(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
     at_parts, in_box = arrays["attention_at_parts"], arrays["attention_in_box"]
-    what = "times the map's mean"
+    relative = "times the map's mean"
 
     def mean(values: np.ndarray, where: str) -> Value:
         kept = values[~np.isnan(values)]
-        return Value(value=float(kept.mean()), unit="x", n=len(kept), definition=f"attention {where}, {what}")
+        return Value(value=float(kept.mean()), unit="x", n=len(kept), definition=f"attention {where}, {relative}")
 
     values = {"attention/parts": mean(at_parts, "at visible keypoints"), "attention/box": mean(in_box, "in the box")}
     for name, column in zip(arrays["part_names"], at_parts.T, strict=True):
@@ -147,7 +171,7 @@ def _attention(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
 
 
 def _searches(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
-    """Rates and mean precisions of searches; their intervals take the queries for independent of one another."""
+    """Return the values of person search; the intervals assume that queries are independent."""
     rules = {"ties": str(arrays["ties"]), "no_match": str(arrays["no_match"])}
     whole = arrays["first_rank"]
     ranks = arrays.get("shot_rank", whole)
@@ -165,8 +189,8 @@ def _searches(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
     ):
         shares = arrays[array]
         percent = average(shares, **rules)  # type: ignore[arg-type]
-        each = 100 * np.where(matched, shares.mean(axis=1), 0.0)[matched | (rules["no_match"] == "zero")]
-        half = percent - mean_interval(each.tolist()).low if n > 1 else 0.0
+        per_query = 100 * np.where(matched, shares.mean(axis=1), 0.0)[matched | (rules["no_match"] == "zero")]
+        half = percent - mean_interval(per_query.tolist()).low if n > 1 else 0.0
         values[name] = Value(
             value=percent, unit="%", n=n, low=percent - half, high=percent + half, definition=definition
         )

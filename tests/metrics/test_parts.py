@@ -8,14 +8,14 @@ from real_data import REAL
 from fgbench.datasets import cub
 from fgbench.datasets.bird_parts import BODY, HEAD
 from fgbench.metrics.parts import iou, part_boxes, pcp
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import ArgumentError
 
 NAMES = (
     *("back", "beak", "belly", "breast", "crown", "forehead", "left eye", "left leg", "left wing", "nape"),
     *("right eye", "right leg", "right wing", "tail", "throat"),
 )
-"""As in CUB's parts.txt."""
-NOTHING = [np.nan] * 4
+"""Names in parts.txt of CUB-200-2011."""
+MISSING = [np.nan] * 4
 
 
 def keypoints(samples=60, share=0.35, seed=0):
@@ -33,7 +33,7 @@ def naive_boxes(points, visible, part):
     for n in range(len(points)):
         shown = [points[n, p].tolist() for p, name in enumerate(NAMES) if name in part and visible[n, p]]
         if len(shown) < 3:
-            rows.append(NOTHING)
+            rows.append(MISSING)
             continue
         xs, ys = [x for x, _ in shown], [y for _, y in shown]
         rows.append([min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)])
@@ -51,24 +51,24 @@ def naive_iou(a, b):
     return width * height / union if union else 0.0
 
 
-def test_the_sets_share_the_throat_and_leave_nothing_out():
+def test_head_and_body_share_the_throat_and_cover_all_keypoints():
     assert {"throat"} == HEAD & BODY
     assert set(NAMES) == HEAD | BODY
     assert (len(HEAD), len(BODY)) == (7, 9)
 
 
 @pytest.mark.parametrize(("part", "members"), [("head", HEAD), ("body", BODY)])
-def test_boxes_equal_the_rule_written_out(part, members):
+def test_boxes_equal_a_naive_reference(part, members):
     points, visible = keypoints()
     expected = naive_boxes(points, visible, members)
-    found = part_boxes(points, visible, NAMES, part)
+    result = part_boxes(points, visible, NAMES, part)
     assert 5 < np.isnan(expected).any(axis=1).sum() < 55
-    np.testing.assert_allclose(found, expected, atol=1e-9)
+    np.testing.assert_allclose(result, expected, atol=1e-9)
     with_more_columns = np.dstack([points, visible])
-    np.testing.assert_array_equal(part_boxes(with_more_columns, visible, NAMES, part), found)
+    np.testing.assert_array_equal(part_boxes(with_more_columns, visible, NAMES, part), result)
     order = np.random.default_rng(1).permutation(15)
     shuffled = part_boxes(points[:, order], visible[:, order], [NAMES[i] for i in order], part)
-    np.testing.assert_array_equal(shuffled, found)
+    np.testing.assert_array_equal(shuffled, result)
 
 
 def test_three_visible_keypoints_make_a_box_and_two_do_not():
@@ -78,11 +78,11 @@ def test_three_visible_keypoints_make_a_box_and_two_do_not():
         points[:, NAMES.index(name)] = place
         visible[:, NAMES.index(name)] = True
     visible[1, NAMES.index("throat")] = False
-    np.testing.assert_array_equal(part_boxes(points, visible, NAMES, "head"), [[10, 5, 30, 15], NOTHING])
-    np.testing.assert_array_equal(part_boxes(points, visible, NAMES, "body"), [NOTHING, NOTHING])
+    np.testing.assert_array_equal(part_boxes(points, visible, NAMES, "head"), [[10, 5, 30, 15], MISSING])
+    np.testing.assert_array_equal(part_boxes(points, visible, NAMES, "body"), [MISSING, MISSING])
 
 
-def test_hidden_keypoints_may_lie_nowhere():
+def test_invisible_keypoints_may_be_nan():
     points, visible = keypoints()
     expected = part_boxes(points, visible, NAMES, "body")
     points[~visible] = np.nan
@@ -97,25 +97,25 @@ def with_nan():
 
 
 @pytest.mark.parametrize(
-    ("points", "visible", "names", "part", "says"),
+    ("points", "visible", "names", "part", "message"),
     [
         (*keypoints(), NAMES, "haed", "did you mean 'head'"),
         (*keypoints(), (*NAMES[:-2], "tale", NAMES[-1]), "head", "did you mean 'tail'"),
-        (*keypoints(), (NAMES[1], *NAMES[1:]), "head", "'beak' stands 2 times"),
-        (keypoints()[0][:, 2:], keypoints()[1][:, 2:], NAMES[2:], "head", "head box needs the keypoints beak too"),
-        (*keypoints(), NAMES[1:], "head", "and 14 names"),
-        (keypoints()[0], keypoints()[1][:-1], NAMES, "head", "head boxes of keypoints"),
-        (keypoints()[0][:, :, :1], keypoints()[1], NAMES, "head", "head boxes of keypoints"),
-        (keypoints()[0], keypoints()[1].astype(float), NAMES, "head", "bool, not float64"),
+        (*keypoints(), (NAMES[1], *NAMES[1:]), "head", "'beak' occurs 2 times"),
+        (keypoints()[0][:, 2:], keypoints()[1][:, 2:], NAMES[2:], "head", "head box also needs the keypoints beak"),
+        (*keypoints(), NAMES[1:], "head", "and 14"),
+        (keypoints()[0], keypoints()[1][:-1], NAMES, "head", "head boxes need keypoints"),
+        (keypoints()[0][:, :, :1], keypoints()[1], NAMES, "head", "head boxes need keypoints"),
+        (keypoints()[0], keypoints()[1].astype(float), NAMES, "head", "has to be bool, not float64"),
         (*with_nan(), NAMES, "body", "body of sample 7 is not finite"),
     ],
 )
-def test_boxes_of_nonsense_are_refused(points, visible, names, part, says):
-    with pytest.raises(FgbenchError, match=says):
+def test_wrong_arguments_of_boxes_raise(points, visible, names, part, message):
+    with pytest.raises(ArgumentError, match=message):
         part_boxes(points, visible, names, part)
 
 
-def test_overlap_equals_its_definition_written_out():
+def test_iou_equals_a_naive_reference():
     a, b = boxes(), boxes(seed=1)
     a[3, 2], b[4] = np.nan, np.nan
     b[5] = a[5]
@@ -139,58 +139,58 @@ def test_overlap_equals_its_definition_written_out():
         ([3, 4, 0, 7], [3, 4, 0, 6], 0),
         ([3, 4, 0, 0], [0, 0, 10, 10], 0),
         ([3, 4, 0, 0], [8, 4, 0, 0], 0),
-        (NOTHING, [0, 0, 10, 10], 0),
-        (NOTHING, NOTHING, 0),
+        (MISSING, [0, 0, 10, 10], 0),
+        (MISSING, MISSING, 0),
     ],
 )
-def test_overlap_of_small_boxes_worked_out_by_hand(a, b, overlap):
+def test_iou_of_small_boxes(a, b, overlap):
     a, b = np.array([a], dtype=float), np.array([b], dtype=float)
     assert iou(a, b) == pytest.approx(overlap)
     assert iou(b, a) == pytest.approx(overlap)
 
 
 @pytest.mark.parametrize(
-    ("b", "says"),
+    ("b", "message"),
     [
-        (boxes(3), "overlap of boxes"),
-        (boxes(2)[:, :3], "overlap of boxes"),
+        (boxes(3), "IoU needs boxes"),
+        (boxes(2)[:, :3], "IoU needs boxes"),
         (np.array([[0, 0, 1, 1], [0, 0, 1, -1.0]]), "sample 1 is infinite or has a negative"),
         (np.array([[0, 0, 1, 1], [0, np.inf, 1, 1]]), "sample 1 is infinite or has a negative"),
     ],
 )
-def test_overlap_of_nonsense_is_refused(b, says):
+def test_wrong_arguments_of_iou_raise(b, message):
     for pair in ((boxes(2), b), (b, boxes(2))):
-        with pytest.raises(FgbenchError, match=says):
+        with pytest.raises(ArgumentError, match=message):
             iou(*pair)
 
 
-def test_pcp_counts_true_boxes_and_wants_more_than_the_threshold():
-    """One right, one of overlap exactly 0.5, one missed, one where nothing is; then nothing on both sides."""
-    truth = np.array([[0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 10], NOTHING, NOTHING])
-    predicted = np.array([[0, 0, 6, 10], [0, 0, 5, 10], NOTHING, [0, 0, 9, 9], NOTHING])
-    found = pcp(predicted, truth)
-    assert (found.percent, found.total) == (pytest.approx(100 / 3), 3)
+def test_pcp_counts_true_boxes_above_the_threshold():
+    """The rows: correct; IoU of exactly 0.5; missing prediction; missing true box; both missing."""
+    truth = np.array([[0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 10], MISSING, MISSING])
+    predicted = np.array([[0, 0, 6, 10], [0, 0, 5, 10], MISSING, [0, 0, 9, 9], MISSING])
+    result = pcp(predicted, truth)
+    assert (result.percent, result.total) == (pytest.approx(100 / 3), 3)
     assert pcp(predicted, truth, 0.49).percent == pytest.approx(200 / 3)
     assert pcp(predicted, truth, 0.6) == (0, 3)
     assert pcp(predicted, truth, 0).percent == pytest.approx(200 / 3)
 
 
-def test_pcp_of_no_true_box_has_no_value():
-    percent, total = pcp(np.array([[0, 0, 1.0, 1]]), np.array([NOTHING]))
+def test_pcp_without_true_boxes_is_nan():
+    percent, total = pcp(np.array([[0, 0, 1.0, 1]]), np.array([MISSING]))
     assert math.isnan(percent)
     assert total == 0
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.0, math.nan])
-def test_a_threshold_out_of_range_is_refused(threshold):
-    with pytest.raises(FgbenchError, match="threshold from 0 to below 1"):
+def test_threshold_out_of_range_raises(threshold):
+    with pytest.raises(ValueError, match="has to be at least 0 and below 1"):
         pcp(boxes(2), boxes(2), threshold)
 
 
 @pytest.mark.parametrize("part", ["head", "body"])
-def test_a_perfect_prediction_is_100_even_where_a_part_has_no_area(part):
+def test_perfect_prediction_gives_100_for_parts_without_area(part):
     points, visible = keypoints(share=0.6)
-    points[:9, :, 0] = 50  # in line
+    points[:9, :, 0] = 50  # on a vertical line
     points[:3] = 50
     truth = part_boxes(points, visible, NAMES, part)
     assert (truth[:, 2] == 0).any()
@@ -199,8 +199,8 @@ def test_a_perfect_prediction_is_100_even_where_a_part_has_no_area(part):
 
 @pytest.mark.real
 @pytest.mark.skipif(not REAL["FGBENCH_DATA"], reason="FGBENCH_DATA is not set")
-def test_the_boxes_of_the_official_splits_are_those_of_part_rcnn():
-    """As many as in the annotations shipped with the code of Part R-CNN: 5,994 - 11 and 5,794 - 9 heads, ..."""
+def test_number_of_boxes_equals_part_rcnn():
+    """The numbers are those of the annotations in the code of Part R-CNN."""
     index = cub.load(Path(REAL["FGBENCH_DATA"]) / cub.FOLDER)
     visible = index.parts[:, :, 2] == 1
     counts = {}

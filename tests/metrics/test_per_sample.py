@@ -4,7 +4,6 @@ import pytest
 from fgbench.datasets.bird_parts import BODY, HEAD
 from fgbench.metrics.per_sample import sample_values
 from fgbench.metrics.values import measure
-from fgbench.util.errors import FgbenchError
 
 RNG = np.random.default_rng(0)
 
@@ -16,10 +15,10 @@ def classified():
 def keypoints():
     names = sorted(HEAD | BODY)
     truth = np.concatenate([RNG.random((30, len(names), 2)) * 90, RNG.random((30, len(names), 1)) < 0.7], axis=2)
-    found = truth + RNG.normal(0, 4, truth.shape)
-    found[..., 2] = RNG.random((30, len(names)))
+    predicted = truth + RNG.normal(0, 4, truth.shape)
+    predicted[..., 2] = RNG.random((30, len(names)))
     boxes = np.tile([0.0, 0.0, 100.0, 80.0], (30, 1))
-    return {"ids": np.arange(30), "labels": np.zeros(30, int), "keypoints": found, "true_keypoints": truth,
+    return {"ids": np.arange(30), "labels": np.zeros(30, int), "keypoints": predicted, "true_keypoints": truth,
             "boxes": boxes, "part_names": np.array(names)}  # fmt: skip
 
 
@@ -50,11 +49,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_samples_give_the_value_they_are_measured_on(case):
+def test_mean_of_the_samples_equals_the_value(case):
     arrays, compared = CASES[case], 0
     for name, value in measure(arrays).items():
         if name == "mean_class_accuracy" or (name.startswith("pck") and "/" not in name):
-            with pytest.raises(FgbenchError, match="not a mean over test samples"):
+            with pytest.raises(ValueError, match="not a mean over test samples"):
                 sample_values(arrays, name)
             continue
         names, samples = sample_values(arrays, name)
@@ -65,13 +64,13 @@ def test_samples_give_the_value_they_are_measured_on(case):
     assert compared >= 1
 
 
-def test_searches_of_two_ways_are_samples_of_their_own():
+def test_query_names_contain_the_split():
     names, _ = sample_values(searched(no_match="zero"), "cmc@1")
     assert {name.split()[0] for name in names.tolist()} == {"1a", "1b"}
 
 
-def test_what_there_is_not_cannot_be_told():
-    with pytest.raises(FgbenchError, match="not a mean over test samples"):
+def test_values_without_samples_raise():
+    with pytest.raises(ValueError, match="not a mean over test samples"):
         sample_values(classified(), "attention/box")
-    with pytest.raises(FgbenchError, match="they lack 'first_rank'"):
+    with pytest.raises(ValueError, match="lack 'first_rank', which cmc@1 needs"):
         sample_values(classified(), "cmc@1")

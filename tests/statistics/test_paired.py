@@ -20,19 +20,19 @@ def pair(only_a, only_b, both=10, neither=5):
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(1, 7), (0, 0), (3, 3), (25, 40), (120, 60), (0, 5)])
 def test_mcnemar_equals_statsmodels(only_a, only_b):
-    found = mcnemar(*pair(only_a, only_b))
-    assert (found.only_a, found.only_b) == (only_a, only_b)
-    assert found.p == pytest.approx(statsmodels_mcnemar([[10, only_a], [only_b, 5]], exact=True).pvalue)
+    result = mcnemar(*pair(only_a, only_b))
+    assert (result.only_a, result.only_b) == (only_a, only_b)
+    assert result.p == pytest.approx(statsmodels_mcnemar([[10, only_a], [only_b, 5]], exact=True).pvalue)
     k, n = min(only_a, only_b), only_a + only_b
     mid = 2 * (stats.binom.cdf(k, n, 0.5) - stats.binom.pmf(k, n, 0.5) / 2)
-    assert found.p_mid == pytest.approx(min(1, mid))
-    assert found.p_mid <= found.p
+    assert result.p_mid == pytest.approx(min(1, mid))
+    assert result.p_mid <= result.p
 
 
 def test_mcnemar_of_a_published_table():
     """Fagerland et al. 2013, airway hyper-responsiveness before and after a transplant: 1 and 7."""
-    found = mcnemar(*pair(1, 7))
-    assert (round(found.p, 4), round(found.p_mid, 4)) == (0.0703, 0.0391)
+    result = mcnemar(*pair(1, 7))
+    assert (round(result.p, 4), round(result.p_mid, 4)) == (0.0703, 0.0391)
 
 
 def test_mcnemar_of_different_images_raises():
@@ -102,27 +102,27 @@ def runs(rng, seeds, n, seed_sd, gap=0.0):
 def test_one_seed_each_gives_mcnemar_or_permutation_test_and_paired_bootstrap():
     rng = np.random.default_rng(3)
     a, b = runs(rng, (1, 1), 300, 0.1, 0.5)
-    found = compare_crossed(a, b)
-    assert found.p == mcnemar(a[0], b[0]).p
-    assert found.value == pytest.approx(a.mean() - b.mean())
-    assert found.interval.low < found.value < found.interval.high
-    assert "McNemar" in found.test
-    assert "one trained network each" in found.test
+    result = compare_crossed(a, b)
+    assert result.p == mcnemar(a[0], b[0]).p
+    assert result.value == pytest.approx(a.mean() - b.mean())
+    assert result.interval.low < result.value < result.interval.high
+    assert "McNemar" in result.test
+    assert "one trained network each" in result.test
     assert "one trained network" not in compare_crossed(a, b, fixed=True).test
     shares = compare_crossed(a * 0.5, b * 0.7)
     assert "permutation" in shares.test
     assert shares.p == paired_permutation(a[0] * 0.5 - b[0] * 0.7)
-    assert compare_crossed(b, a).value == -found.value
-    scaled = found.times(100)
-    assert (scaled.value, scaled.interval.low) == (100 * found.value, 100 * found.interval.low)
-    assert scaled.p == found.p
+    assert compare_crossed(b, a).value == -result.value
+    scaled = result.times(100)
+    assert (scaled.value, scaled.interval.low) == (100 * result.value, 100 * result.interval.low)
+    assert scaled.p == result.p
 
 
 @pytest.mark.parametrize("seeds", [(3, 3), (4, 2)])
 def test_several_seeds_give_variance_components(seeds):
     rng = np.random.default_rng(4)
     a, b = runs(rng, seeds, 250, 0.3)
-    found = compare_crossed(a, b)
+    result = compare_crossed(a, b)
     per_image = a.mean(0) - b.mean(0)
     components = [(per_image.var(ddof=1) / 250, 249)]
     variances = [a.mean(1).var(ddof=1), b.mean(1).var(ddof=1)]
@@ -131,10 +131,10 @@ def test_several_seeds_give_variance_components(seeds):
     else:
         components += [(variances[0] / 4, 3), (variances[1] / 2, 1)]
     half = np.sqrt(sum(x * stats.t.isf(0.025, f) ** 2 for x, f in components))
-    assert found.interval == pytest.approx((per_image.mean() - half, per_image.mean() + half))
-    assert found.n == 250
+    assert result.interval == pytest.approx((per_image.mean() - half, per_image.mean() + half))
+    assert result.n == 250
     # At confidence 1 - p, the interval ends at 0.
-    at_p = sum(x * stats.t.isf(found.p / 2, f) ** 2 for x, f in components)
+    at_p = sum(x * stats.t.isf(result.p / 2, f) ** 2 for x, f in components)
     assert np.sqrt(at_p) == pytest.approx(abs(per_image.mean()))
 
 
@@ -143,10 +143,10 @@ def test_one_seed_has_the_variance_of_the_other_side():
     a, b = runs(rng, (4, 1), 250, 0.3)
     per_image, variance = a.mean(0) - b[0], a.mean(1).var(ddof=1)
     for fixed, share in ((False, 1 / 4 + 1), (True, 1 / 4)):
-        found = compare_crossed(a, b, fixed=fixed)
+        result = compare_crossed(a, b, fixed=fixed)
         components = [(per_image.var(ddof=1) / 250, 249), (variance * share, 3)]
         half = np.sqrt(sum(x * stats.t.isf(0.025, f) ** 2 for x, f in components))
-        assert found.interval == pytest.approx((per_image.mean() - half, per_image.mean() + half))
+        assert result.interval == pytest.approx((per_image.mean() - half, per_image.mean() + half))
 
 
 def test_without_image_variance_the_test_is_a_t_test():
@@ -200,10 +200,10 @@ def test_tests_without_seed_variance_have_a_high_error_rate():
 
 def test_resampled_comparison_equals_the_formula():
     differences = np.array([0.02, 0.05, 0.01, 0.04])
-    found = compare_resampled(differences, 0.0, 400)
+    result = compare_resampled(differences, 0.0, 400)
     reference = stats.ttest_1samp(differences, 0)
-    assert found.p == pytest.approx(reference.pvalue)
-    assert found.interval == pytest.approx(tuple(reference.confidence_interval(0.95)))
+    assert result.p == pytest.approx(reference.pvalue)
+    assert result.interval == pytest.approx(tuple(reference.confidence_interval(0.95)))
     corrected = compare_resampled(differences, 1.0, 400)
     t = differences.mean() / (differences.std(ddof=1) * np.sqrt(1 / 4 + 1))
     assert corrected.p == pytest.approx(2 * stats.t.sf(t, 3))
