@@ -1,7 +1,7 @@
-"""Records, verdicts and cells as pandas tables, at full precision: `fgbench.load`, `verdicts`, `cells`, `outputs`.
+"""Records, verdicts and cells as pandas tables at full precision: `fgbench.load`, `verdicts`, `cells`, `outputs`.
 
-Every table has the same columns of the same types whether it has rows or not. What is missing is NaN in a column of
-floats and `<NA>` in the others.
+A table has the same columns and types with and without rows. A missing value is NaN in a column of floats and `<NA>` in
+the other columns.
 """
 
 import os
@@ -26,27 +26,27 @@ RUN = {
     "run_id": "string", "identity": "string", "paper": "string", "recipe": "string", "title": "string",
     "method": "string", "profile": "string", "data": "string", "split": "string", "seed": "int64",
 }  # fmt: skip
-"""What was run. `identity` is equal for runs that differ in their seed alone."""
+"""Columns of the run. `identity` is equal for runs that differ only in their seed."""
 VALUE = {
     "metric": "string", "value": "float64", "low": "float64", "high": "float64", "n": "int64", "unit": "string",
     "definition": "string",
 }  # fmt: skip
-"""As `fgbench.metrics.values.Value`."""
+"""Columns of `fgbench.metrics.values.Value`."""
 TRUST = {
     "protocol_hash": "string", "control": "string", "synthetic": "bool", "comparable": "bool", "deviations": "string",
 }  # fmt: skip
-"""What keeps a value from answering a printed one."""
+"""Columns that say whether a value is comparable with a printed one."""
 COST = {
     "wall_s": "float64", "peak_mib": "float64", "test_fps": "float64", "energy_j": "float64", "energy_note": "string",
     "sittings": "int64", "recalled": "int64",
 }  # fmt: skip
-"""As `fgbench.records.record.Cost`."""
+"""Columns of `fgbench.records.record.Cost`."""
 PROVENANCE = {
     "command": "string", "fgbench": "string", "source": "string", "commit": "string", "dirty": "boolean",
     "python": "string", "platform": "string", "cpu": "string", "device": "string", "cores": "Int64",
     "threads": "Int64", "processes": "Int64", "started": TIME, "finished": TIME,
 }  # fmt: skip
-"""As a record's provenance; beside them stand `packages` and `weights`, by name and version or hash."""
+"""Columns of the provenance of a record, besides `packages` (names and versions) and `weights` (names and hashes)."""
 VALUES = RUN | VALUE | TRUST | COST | PROVENANCE | {"packages": "string", "weights": "string"}
 """Columns of `load` and their types."""
 CELLS = {
@@ -66,35 +66,36 @@ _TYPES: dict[str, type] = {"string": str, "boolean": bool, "Int64": int, TIME: s
 
 
 def load(path: str | os.PathLike[str], *, strict: bool = True) -> pd.DataFrame:
-    """Every value of every record, one row each, in the order of recipe, profile, data and seed.
+    """Return every value of every record, one row each, in the order of recipe, profile, data and seed.
 
     Args:
-        path: a folder of records, or a results folder that holds one, such as `runs`.
-        strict: False to leave out files that are no records, each with a warning.
+        path: a folder of records, or a results folder that contains one, such as `runs`.
+        strict: False to skip files that are not records, each with a warning.
 
     Raises:
-        FgbenchError: there is no such folder, or, if `strict`, a file in it is not a record; names it.
+        FgbenchError: there is no such folder, or `strict` is true and a file is not a record.
     """
     records = open_store(path).records(broken=None if strict else _warn)
-    own = {name: kind for name, kind in VALUES.items() if name not in VALUE}
-    runs = typed_frame([_run(record) for record in records], own)
+    # One row for each run, repeated for each of its values.
+    run_columns = {name: kind for name, kind in VALUES.items() if name not in VALUE}
+    runs = typed_frame([_run_row(record) for record in records], run_columns)
     rows = np.repeat(np.arange(len(records)), [len(record.values) for record in records])
     values = [value for record in records for value in record.values.values()]
     columns = {"metric": [name for record in records for name in record.values]}
     columns |= {name: [getattr(value, name) for value in values] for name in VALUE if name != "metric"}
-    found = {name: pd.Series(column, dtype=VALUE[name]) for name, column in columns.items()}
-    return runs.take(rows).reset_index(drop=True).assign(**found)[list(VALUES)]
+    value_columns = {name: pd.Series(column, dtype=VALUE[name]) for name, column in columns.items()}
+    return runs.take(rows).reset_index(drop=True).assign(**value_columns)[list(VALUES)]
 
 
 def outputs(path: str | os.PathLike[str], run_id: str) -> dict[str, np.ndarray]:
-    """The per-sample arrays of one record, by name: `ids`, `labels`, `scores` and what else its method gives.
+    """Return the per-sample arrays of one record by name: `ids`, `labels`, `scores` and other outputs of its method.
 
     Args:
         path: as for `load`.
-        run_id: of the record, as in the column `run_id`.
+        run_id: of the record; see the column `run_id` of `load`.
 
     Raises:
-        FgbenchError: there is no such record, or its array file is missing or not the one that was written with it.
+        FgbenchError: there is no such record, or its file of arrays is missing or was changed.
     """
     store = open_store(path)
     if not store.has(run_id):
@@ -103,17 +104,17 @@ def outputs(path: str | os.PathLike[str], run_id: str) -> dict[str, np.ndarray]:
     record = store.read(run_id)
     file = store.folder / record.outputs
     if file.is_file() and hash_file(file) != record.outputs_sha256:
-        raise FgbenchError(f"{file} is not the file that was written with the record", f"fgbench verify {path}")
+        raise FgbenchError(f"{file} was changed after the record was written", f"fgbench verify {path}")
     return store.outputs(record)
 
 
 def cells() -> pd.DataFrame:
-    """Every number that the papers print, one row each."""
-    return typed_frame([_cell(cell) for paper in load_papers().values() for cell in paper.cells()], CELLS)
+    """Return all printed numbers of the papers, one row each."""
+    return typed_frame([_cell_row(cell) for paper in load_papers().values() for cell in paper.cells()], CELLS)
 
 
 def verdicts(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Every printed number beside what was measured, one row each; the measured ones are means over seeds.
+    """Return all printed numbers with the measured means over seeds and the verdicts, one row each.
 
     Args:
         path: as for `load`.
@@ -121,11 +122,13 @@ def verdicts(path: str | os.PathLike[str]) -> pd.DataFrame:
     Raises:
         FgbenchError: as for `load`.
     """
-    return verdict_frame([verdict for own in judge_store(load_papers(), open_store(path)).values() for verdict in own])
+    return verdict_frame(
+        [verdict for of_paper in judge_store(load_papers(), open_store(path)).values() for verdict in of_paper]
+    )
 
 
 def judge_store(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any]]:
-    """The verdicts on every cell by the records of a folder: id of the paper -> `fgbench.judge.verdict.Verdict`."""
+    """Return the verdicts (`fgbench.judge.verdict.Verdict`) on all cells from the records of a store, by paper."""
     from fgbench.judge.anomalies import find_anomalies
     from fgbench.judge.columns import judge_papers
     from fgbench.runs.planning import obstacles
@@ -136,7 +139,11 @@ def judge_store(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any
 
 
 def open_store(path: str | os.PathLike[str]) -> Store:
-    """The records in a folder: its own, or those of a results folder; raises FgbenchError when there is none."""
+    """Return the store of a folder of records or of a results folder.
+
+    Raises:
+        FgbenchError: there is no such folder.
+    """
     folder = Path(path)
     if not folder.is_dir():
         raise FgbenchError(f"there is no folder {folder}", "name a folder of results, such as runs")
@@ -144,66 +151,67 @@ def open_store(path: str | os.PathLike[str]) -> Store:
     return Store(inner if inner.is_dir() else folder)
 
 
-def verdict_frame(found: Sequence[Any]) -> pd.DataFrame:
-    """Verdicts as a table with the columns `VERDICTS`."""
-    return typed_frame([_verdict(verdict) for verdict in found], VERDICTS)
+def verdict_frame(verdicts: Sequence[Any]) -> pd.DataFrame:
+    """Return verdicts as a table with the columns `VERDICTS`."""
+    return typed_frame([_verdict_row(verdict) for verdict in verdicts], VERDICTS)
 
 
 def deviation_text(deviation: Deviation) -> str:
-    """A deviation in a line: `field: what the recipe says -> what was done`."""
-    return f"{deviation.field}: {setting_text(deviation.recipe, deviation.field)} -> {setting_text(deviation.run, deviation.field)}"
+    """Return a deviation as one line: `field: value in the recipe -> value in the run`."""
+    field = deviation.field
+    return f"{field}: {setting_text(deviation.recipe, field)} -> {setting_text(deviation.run, field)}"
 
 
 def deviations_text(deviations: Sequence[Deviation]) -> str:
-    """Deviations in a line, as a table has them."""
+    """Return deviations as one line for a cell of a table."""
     return "; ".join(map(deviation_text, deviations))
 
 
 def split_deviations(text: str) -> list[str]:
-    """Each deviation of a line by `deviations_text`, none of an empty one."""
+    """Return the deviations of a line made by `deviations_text`; none for an empty line."""
     return re.split(r"; (?=[\w.]+: )", text) if text else []
 
 
 def setting_text(value: object, field: str) -> str:
-    """A setting as text: a list without brackets, or none where it is empty; no files of weights named are any."""
+    """Return a setting as text: a list without brackets; an empty list is `any` for `weights`, else `none`."""
     if isinstance(value, list):
         return ", ".join(map(str, value)) or ("any" if field == "weights" else "none")
     return "none" if value is None else str(value)
 
 
 def _warn(error: FgbenchError) -> None:
-    warnings.warn(f"left out: {error}", stacklevel=4)
+    warnings.warn(f"skipped: {error}", stacklevel=4)
 
 
 def typed_frame(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> pd.DataFrame:
-    """Rows as a table whose columns have these types."""
+    """Return rows as a table with these columns and types."""
     return pd.DataFrame({name: _column([row[name] for row in rows], kind) for name, kind in types.items()})
 
 
 def _column(values: list[Any], kind: str) -> "pd.Series[Any]":
     if kind == TIME:
-        words = pd.Series(values, dtype="string")
-        return pd.to_datetime(words, format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
+        times = pd.Series(values, dtype="string")
+        return pd.to_datetime(times, format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
     return pd.Series(values, dtype=kind)
 
 
-def _run(record: Record) -> dict[str, Any]:
-    # A record of another version may lack a field of its provenance, or hold something else in it.
-    given = {name: record.provenance.get(name) for name in PROVENANCE}
+def _run_row(record: Record) -> dict[str, Any]:
+    # A record of another version of fgbench may lack a field of its provenance, or have another type in it.
+    provenance = {name: record.provenance.get(name) for name in PROVENANCE}
     packages = record.provenance.get("packages") or {}
     return {
         **{name: getattr(record, name) for name in (*RUN, *TRUST) if name not in {"paper", "control", "deviations"}},
         **{name: getattr(record.cost, name) for name in COST},
-        **{name: value if isinstance(value, _TYPES[PROVENANCE[name]]) else None for name, value in given.items()},
+        **{name: value if isinstance(value, _TYPES[PROVENANCE[name]]) else None for name, value in provenance.items()},
         "paper": record.recipe_paper,
         "control": record.protocol.get("control", "none"),
         "deviations": deviations_text(record.deviations),
         "packages": "; ".join(f"{name} {version}" for name, version in packages.items()),
-        "weights": "; ".join(f"{own.stream}: {own.name} {own.sha256}" for own in record.weights),
+        "weights": "; ".join(f"{weights.stream}: {weights.name} {weights.sha256}" for weights in record.weights),
     }
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def _cell_row(cell: Cell) -> dict[str, Any]:
     same = ("paper", "version", "table", "row", "column", "role", "data", "metric", "unit", "margin", "recipe")
     return {
         **{name: getattr(cell, name) for name in (*same, "source", "note")},
@@ -215,13 +223,13 @@ def _cell(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _verdict(verdict: Any) -> dict[str, Any]:
+def _verdict_row(verdict: Any) -> dict[str, Any]:
     def ends(name: str, interval: Any) -> dict[str, Any]:
         return {f"{name}_{end}": interval and getattr(interval, end) for end in ("low", "high")}
 
     first = verdict.records[0] if verdict.records else None
     return {
-        **_cell(verdict.cell),
+        **_cell_row(verdict.cell),
         "verdict": str(verdict.outcome),
         "reason": verdict.reason,
         "command": verdict.command,

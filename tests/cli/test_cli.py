@@ -220,7 +220,7 @@ def test_rows_of_persons_name_their_recipe_or_what_is_missing():
     assert set(ours) == {"viper", "cuhk03", "market1501"}
     assert ours["viper"]["recipe"] == "where_to_focus/spatial_lstm_dm"
     assert ours["viper"]["get it by"] == "fgbench data get viper"
-    assert all(row["runs"].startswith("another group's") for row in found if not row["recipe"])
+    assert all(row["runs"].startswith("a published number of another group") for row in found if not row["recipe"])
 
 
 def test_check_of_a_broken_data_set_fails_and_names_the_file(birds, birds_folder, tmp_path, monkeypatch):

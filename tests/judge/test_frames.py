@@ -29,7 +29,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_every_value_of_every_record_is_a_row_to_the_last_bit(folder):
+def test_every_value_of_every_record_is_a_row_with_all_bits(folder):
     frame = fgbench.load(folder)
     assert list(frame.run_id) == ["c" * 16] * 2 + ["a" * 16] * 5 + ["b" * 16] * 5
     for run_id in ("a" * 16, "b" * 16):
@@ -43,7 +43,7 @@ def test_every_value_of_every_record_is_a_row_to_the_last_bit(folder):
     assert (accuracy.value, accuracy.low, accuracy.high) == (stored.value, stored.low, stored.high)
 
 
-def test_what_a_row_says_of_its_run(folder):
+def test_a_row_contains_the_run_and_its_provenance(folder):
     frame = fgbench.load(folder / "records")
     first, last = frame[frame.run_id == "a" * 16].iloc[0], frame[frame.run_id == "c" * 16].iloc[0]
     assert (first.paper, first.recipe, first.threads, first.dirty, first.packages) == (
@@ -68,25 +68,25 @@ def test_an_empty_folder_gives_the_same_columns_of_the_same_types(folder, tmp_pa
     assert "object" not in set(map(str, full.dtypes))
 
 
-def test_no_folder_is_not_an_empty_one(tmp_path):
+def test_a_missing_folder_is_an_error(tmp_path):
     for call in (fgbench.load, fgbench.verdicts):
         with pytest.raises(FgbenchError, match="there is no folder"):
             call(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"", b'{"schema_version": 1}'])
-def test_a_broken_record_is_named_and_does_not_hide_the_others(folder, content):
+def test_a_broken_record_is_named_and_can_be_skipped(folder, content):
     (folder / "records/broken.json").write_bytes(content)
     with pytest.raises(FgbenchError, match=r"broken\.json"):
         fgbench.load(folder)
-    with pytest.warns(UserWarning, match=r"left out: .*broken\.json") as told:
+    with pytest.warns(UserWarning, match=r"skipped: .*broken\.json") as warned:
         frame = fgbench.load(folder, strict=False)
-    assert len(told) == 1
-    assert told[0].filename == __file__
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
     assert sorted(set(frame.run_id)) == ["a" * 16, "b" * 16, "c" * 16]
 
 
-def test_a_folder_named_like_a_record_is_told(folder):
+def test_a_folder_named_like_a_record_is_an_error(folder):
     (folder / "records/odd.json").mkdir()
     with pytest.raises(FgbenchError, match=r"cannot read .*odd\.json"):
         fgbench.load(folder)
@@ -103,14 +103,14 @@ def test_outputs_are_those_written_with_the_record(folder):
         fgbench.outputs(folder, "a" * 15 + "b")
     arrays["labels"][0] += 1
     np.savez(folder / "records" / f"{'a' * 16}.npz", **arrays)
-    with pytest.raises(FgbenchError, match="is not the file that was written"):
+    with pytest.raises(FgbenchError, match="was changed after the record was written"):
         fgbench.outputs(folder, "a" * 16)
     (folder / "records" / f"{'a' * 16}.npz").unlink()
     with pytest.raises(FgbenchError, match="cannot read the per-sample outputs"):
         fgbench.outputs(folder, "a" * 16)
 
 
-def test_cells_are_those_that_the_papers_print():
+def test_cells_are_the_printed_numbers_of_the_papers():
     frame = fgbench.cells()
     assert [str(kind) for kind in frame.dtypes] == list(CELLS.values())
     assert len(frame) == 208

@@ -95,7 +95,7 @@ def test_time_that_lacks_what_an_earlier_run_did_says_so(tmp_path):
 def test_a_seed_run_twice_is_one_seed_and_both_records_are_found(tmp_path):
     plain, again = run(80.0), "0123456789abcdef"
     found = pages(tmp_path, [plain, plain.model_copy(update={"run_id": again}), run(80.0, protocol={"images": "j"})])
-    assert "runs of 2 protocols answer to it" in found["bcnn"]
+    assert "runs of 2 protocols, and none is closer" in found["bcnn"]
     assert "2 seeds" not in Parsed(found["index"]).text
     assert all(f'id="r-{run_id}"' in found["provenance"] for run_id in (plain.run_id, again))
 
@@ -128,7 +128,7 @@ def test_every_phase_has_its_time_and_memory(tmp_path):
 def test_cells_say_what_would_decide_and_what_holds_of_other_images(tmp_path):
     text = Parsed(pages(tmp_path, [run(84.0 + s / 3, s) for s in range(3)])["bcnn"]).text
     for words in (
-        "the 90 % interval over 3 seeds, 83.77 to 84.90, does not decide", "seeds would, four times of five,",
+        "the 90 % interval over 3 seeds, 83.77 to 84.90, does not decide", "seeds would decide with a probability of 80%,",
         "--seeds", "Beyond these images", "the test set is too small for this margin", "Deviations none",
     ):  # fmt: skip
         assert words in text
@@ -195,7 +195,7 @@ def test_claims_are_shown_with_their_state_and_numbers(tmp_path):
     for page in ("index", "bcnn", "where_to_focus"):
         text = Parsed(found[page]).text
         assert "▼ contradicted" in text
-        assert "FV-CNN [D] less FC-CNN [D]: -" in text
+        assert "FV-CNN [D] minus FC-CNN [D]: -" in text
         assert "○ not run" in text
     assert "p-values are adjusted" in Parsed(found["index"]).text
 
