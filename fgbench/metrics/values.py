@@ -109,6 +109,12 @@ def _accuracies(scores: np.ndarray, labels: np.ndarray) -> dict[str, Value]:
 
 
 def _watched(classes: np.ndarray, labels: np.ndarray) -> dict[str, Value]:
+    """Return the accuracies of the last and the best epoch.
+
+    Args:
+        classes: (N, E) predicted class of each test image after each epoch.
+        labels: (N,) true classes.
+    """
     hits = (classes == labels[:, None]).sum(axis=0)
     best, epochs, n = int(hits.argmax()), len(hits), len(labels)
     softmax = "of the softmax layer, images without their mirror images"
@@ -121,6 +127,7 @@ def _watched(classes: np.ndarray, labels: np.ndarray) -> dict[str, Value]:
 
 
 def _share(percent: float, hits: float, n: int, definition: str) -> Value:
+    """Return a percentage with its Wilson interval."""
     interval = wilson_interval(hits, n)
     return Value(value=percent, unit="%", n=n, low=100 * interval.low, high=100 * interval.high, definition=definition)
 
@@ -130,6 +137,7 @@ def _keypoints(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
     names = [str(name) for name in arrays["part_names"]]
     visible = (truth[..., 2] > 0).sum(axis=0)
     values = {}
+    # PCK of each part and their mean.
     for alpha in ALPHAS:
         reach = f"within {alpha:g} of the box's longer side, visible keypoints"
         percent = pck(predicted[..., :2], truth, boxes, alpha)
@@ -144,6 +152,7 @@ def _keypoints(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
             values[f"pck@{alpha:.2f}/{names[part]}"] = _share(
                 float(percent[part]), int(hits[part]), int(visible[part]), reach
             )
+    # PCP of head and body for birds.
     if set().union(*PARTS.values()) <= set(names):
         for region in PARTS:
             true_boxes = part_boxes(truth[..., :2], truth[..., 2] > 0, names, region)  # type: ignore[arg-type]
@@ -179,9 +188,11 @@ def _searches(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
     n = len(whole) if rules["no_match"] == "zero" else int(matched.sum())
     where = "random galleries of one image an identity" if "shot_rank" in arrays else "the whole gallery"
     values = {}
+    # CMC.
     for rank in RANKS:
         percent = cmc(ranks, rank, **rules)  # type: ignore[arg-type]
         values[f"cmc@{rank}"] = _share(percent, percent / 100 * n, n, f"a match among the first {rank} of {where}")
+    # Means over queries, with a t interval of the mean.
     for name, array, definition in (
         ("map/step", "ap_step", "mean average precision, by steps"),
         ("map/trapezoid", "ap_trapezoid", "mean average precision, by trapezoids as Market-1501's own code"),

@@ -26,7 +26,7 @@ def power_law(sizes: Sequence[float], costs: Sequence[float], confidence: float 
     """Fit a power law by ordinary least squares of log cost on log size.
 
     The interval is the t interval of a regression slope (Student, Biometrika 6:1-25, 1908; Draper and Smith, Applied
-    Regression Analysis, section 1.4). It is wide if the points do not lie on a line in logarithms, for example if a
+    Regression Analysis, chapter 1). It is wide if the points do not lie on a line in logarithms, for example if a
     constant cost adds to a cost that grows.
 
     Args:
