@@ -16,7 +16,7 @@ Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write a summa
 
 
 @dataclass(frozen=True, slots=True)
-class Execution:
+class ExecutionOptions:
     """The options of `run` and `reproduce` that say how often and where the recipes are run."""
 
     profile: Annotated[
@@ -61,8 +61,8 @@ class Execution:
 
 
 def with_execution(verb: Callable[..., None]) -> Callable[..., None]:
-    """Replace a verb's parameter `execution` by one option for each field of `Execution`."""
-    hints = get_type_hints(Execution, include_extras=True)
+    """Replace a verb's parameter `execution` by one option for each field of `ExecutionOptions`."""
+    hints = get_type_hints(ExecutionOptions, include_extras=True)
     options = [
         inspect.Parameter(
             field.name,
@@ -70,7 +70,7 @@ def with_execution(verb: Callable[..., None]) -> Callable[..., None]:
             default=inspect.Parameter.empty if field.default is MISSING else field.default,
             annotation=hints[field.name],
         )
-        for field in fields(Execution)
+        for field in fields(ExecutionOptions)
     ]
     signature = inspect.signature(verb)
     parameters = []
@@ -79,7 +79,7 @@ def with_execution(verb: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(verb)
     def typed(**values: Any) -> None:
-        execution = Execution(**{option.name: values.pop(option.name) for option in options})
+        execution = ExecutionOptions(**{option.name: values.pop(option.name) for option in options})
         verb(execution=execution, **values)
 
     typed.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

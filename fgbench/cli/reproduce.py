@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from fgbench.cli.options import RESULTS, Execution, Results, with_execution
+from fgbench.cli.options import RESULTS, ExecutionOptions, Results, with_execution
 
 
 @with_execution
 def reproduce(
     data: Annotated[str, typer.Argument(help="Data set, such as cub; reid for all data sets of re-identification.")],
-    execution: Execution,
+    execution: ExecutionOptions,
     results: Results = RESULTS,
 ) -> None:
     """Run every recipe of a data set, judge every printed cell, and render the report."""

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from fgbench.cli.options import RESULTS, Execution, Results, with_execution
+from fgbench.cli.options import RESULTS, ExecutionOptions, Results, with_execution
 
 
 @with_execution
 def run(
     recipes: Annotated[list[str], typer.Argument(help="Recipes, such as bcnn/bcnn_dd; see `fgbench list recipes`.")],
-    execution: Execution,
+    execution: ExecutionOptions,
     data: Annotated[str, typer.Option(help="Data set of the recipes.")] = "cub",
     classes: Annotated[int | None, typer.Option(min=2, help="Use only the first classes: a deviation.")] = None,
     size: Annotated[int | None, typer.Option(min=1, help="Input size in pixels: a deviation.")] = None,

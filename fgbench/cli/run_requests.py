@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 
 from fgbench.cli.console import Progress, out, table
-from fgbench.cli.options import Execution
+from fgbench.cli.options import ExecutionOptions
 from fgbench.datasets.obtain import is_here
 from fgbench.metrics.values import headline
 from fgbench.papers.recipes import PROFILES, Recipe, load_recipes
@@ -43,7 +43,9 @@ class Request:
     """None for this machine."""
 
     @classmethod
-    def of(cls, data: str, execution: Execution, recipes: tuple[str, ...] = (), changes: Changes = NO_CHANGES) -> Self:
+    def of(
+        cls, data: str, execution: ExecutionOptions, recipes: tuple[str, ...] = (), changes: Changes = NO_CHANGES
+    ) -> Self:
         """Build a request from the options of the command line.
 
         Raises:
