@@ -8,7 +8,7 @@ import fgbench
 from fgbench.datasets import datasets
 from fgbench.judge.verdict import Outcome
 from fgbench.records.store import Store
-from fgbench.report.html.model import BADGES
+from fgbench.report.formatting import BADGES
 
 PAPER, DATASET, METHOD = (page(f"docs/guides/add_a_{name}.md") for name in ("paper", "dataset", "method"))
 
@@ -43,6 +43,7 @@ def test_add_a_data_set_and_a_method(tmp_path):
     outputs = dict(zip(lines(METHOD), map(shell, lines(METHOD)), strict=True))
     assert "Mean and standard deviation of the three colours." in outputs["fgbench list methods"]
     assert "2 of 2 records verified" in outputs["fgbench verify"]
+    assert "vgg16.leaves" in outputs["fgbench weights list"]
     values = fgbench.load(tmp_path / "runs")
     accuracy = values[values.metric == "accuracy"].set_index("recipe")
     assert sorted(accuracy.index) == ["demo/colour@leaves", "demo/sift@leaves"]
