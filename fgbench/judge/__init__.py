@@ -4,6 +4,6 @@ To add a verdict, change these files:
 
 1. `verdict.py`: a member of `Outcome` and the rule that gives it (`judge`; for outcomes of the statistical test,
    `Position` in `margin_test.py` and `OUTCOME_AT`).
-2. `fgbench/report/html/model.py` (`BADGES`) and `fgbench/report/tables/latex_markdown.py` (`SIGNS`): how it is shown.
+2. `fgbench/report/formatting.py` (`BADGES`) and `fgbench/report/tables/latex_markdown.py` (`SIGNS`): how it is shown.
 3. `docs/verdicts.md`: what it means.
 """

@@ -132,9 +132,11 @@ def _check(claim: Claim, records: Sequence[Record], outputs: ReadOutputs) -> Cla
     shared = set.intersection(*({_conditions(r, claim) for r in side} for side in sides))
     if not shared:
         same_protocol = len({hash_without(r, claim.across) for side in sides for r in side}) == 1
-        between = "" if same_protocol else str(protocol_difference([best_runs(side) for side in sides]))
+        protocols = "" if same_protocol else str(protocol_difference([best_runs(side) for side in sides]))
         text = (
-            "the methods have no common profile" if same_protocol else f"the methods have no common protocol: {between}"
+            "the methods have no common profile"
+            if same_protocol
+            else f"the methods have no common protocol: {protocols}"
         )
         return ClaimResult(claim, ClaimState.NOT_COMPARABLE, text)
     # The conditions closest to the paper; no test if there are several.

@@ -1,1 +1,1 @@
-"""Two nights side by side: what got worse or better, is new, was not run, or can no longer be compared."""
+"""Compare two results folders or nights: what is worse, better, new, not run, or no longer comparable."""

@@ -1,4 +1,4 @@
-"""The times of a night: of each benchmark, what every session says it takes as a multiple of the reference workload."""
+"""Read the times of benchmarks: for each session a time as a multiple of the reference workload."""
 
 import json
 import math
@@ -12,69 +12,71 @@ from pydantic import ConfigDict
 from fgbench.util.errors import FgbenchError
 from fgbench.util.validation import StrictModel
 
-AGAIN = "pytest benchmarks --benchmark-only --benchmark-json FILE"
+RERUN = "pytest benchmarks --benchmark-only --benchmark-json FILE"
 
 
 class BenchmarkTimes(StrictModel):
-    """A benchmark in a night."""
+    """The times of one benchmark in one night."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
     name: str
-    """Equal from night to night."""
+    """Test id of pytest; equal in all nights."""
     title: str
-    """What readers call it."""
+    """Readable name."""
     version: str
-    """Hash of the benchmark's source: times of two versions are of two things."""
+    """Hash of the code of the benchmark; times of different versions are not compared."""
     machine: str
-    """Processor, cores and torch: times of two machines are not compared."""
+    """Processor, number of cores and version of torch; times of different machines are not compared."""
     sessions: tuple[float, ...]
-    """Of each process that timed it, the logarithm of the median round over the reference workload beside it."""
+    """For each session (process), the logarithm of the median time of a round relative to the reference workload."""
 
     @property
     def mean(self) -> float:
-        """Over the sessions, in logarithms."""
+        """Mean of the logarithms over the sessions."""
         return sum(self.sessions) / len(self.sessions)
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What has to be equal for two nights to be compared."""
+        """Name, version and machine: equal if the times of two nights may be compared."""
         return self.name, self.version, self.machine
 
 
 def read_benchmark_times(paths: Iterable[Path]) -> tuple[BenchmarkTimes, ...]:
-    """The benchmarks of fgbench itself in some files of pytest-benchmark, each file a session.
+    """Return the benchmarks of fgbench itself in files of pytest-benchmark; each file is one session.
 
-    Those without a reference beside them are left out: on a machine that others use their times say little.
+    Benchmarks without times of the reference workload are left out: their times depend on the load of the machine.
 
     Raises:
-        FgbenchError: a file is not pytest-benchmark's, or a time is no number.
+        FgbenchError: a file is not from pytest-benchmark, or a time is not a positive number.
     """
-    found: dict[str, BenchmarkTimes] = {}
+    by_name: dict[str, BenchmarkTimes] = {}
     for path in paths:
         content = _content(path)
         machine = _machine(content["machine_info"])
         for entry in content["benchmarks"]:
             if bench := _bench(path, entry, machine):
-                before = found.get(bench.name)
+                before = by_name.get(bench.name)
                 if before is not None and before.key != bench.key:
-                    raise FgbenchError(f"{path}: {bench.name} is not that of the other sessions: {before.key}", AGAIN)
+                    raise FgbenchError(
+                        f"{path}: {bench.name} has another version or machine than in the other sessions", RERUN
+                    )
                 sessions = (*(before.sessions if before else ()), *bench.sessions)
-                found[bench.name] = bench.model_copy(update={"sessions": sessions})
-    return tuple(found.values())
+                by_name[bench.name] = bench.model_copy(update={"sessions": sessions})
+    return tuple(by_name.values())
 
 
 def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise FgbenchError(f"{path} cannot be read: {error}", AGAIN) from error
+        raise FgbenchError(f"{path} cannot be read: {error}", RERUN) from error
     if (
         not isinstance(content, dict)
         or not isinstance(content.get("benchmarks"), list)
         or "machine_info" not in content
     ):
-        raise FgbenchError(f"{path} is not of pytest-benchmark", AGAIN)
+        raise FgbenchError(f"{path} is not a file of pytest-benchmark", RERUN)
     return content
 
 
@@ -90,11 +92,11 @@ def _bench(path: Path, entry: dict[str, Any], machine: str) -> BenchmarkTimes | 
         if relative is None:
             return None
         if not relative > 0 or not math.isfinite(relative):
-            raise FgbenchError(f"{path}: {name} takes {relative} times the reference", AGAIN)
+            raise FgbenchError(f"{path}: {name} takes {relative} times the reference", RERUN)
         sessions, title = (math.log(relative),), entry.get("group") or entry["name"]
         return BenchmarkTimes(name=name, title=title, version=info["version"], machine=machine, sessions=sessions)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise FgbenchError(f"{path}: a benchmark that is not of fgbench's kind: {error!r}", AGAIN) from error
+        raise FgbenchError(f"{path}: an entry is not a benchmark of fgbench: {error!r}", RERUN) from error
 
 
 def _machine(info: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The nights that are kept: one line each in a file that is only ever added to."""
+"""The history of nights: a file with one line for each night, to which lines are only added."""
 
 from collections.abc import Hashable
 from math import isfinite
@@ -15,45 +15,47 @@ from fgbench.util.errors import FgbenchError
 from fgbench.util.files import write_text
 from fgbench.util.validation import StrictModel
 
-FILE = "history.jsonl"
+HISTORY_FILE = "history.jsonl"
 
 
 class Night(StrictModel):
-    """A night."""
+    """The results of one night."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
     schema_version: Literal[1] = 1
     finished: str
-    """When, in UTC."""
+    """Time in UTC."""
     commit: str
-    """Of the checkout; empty where there is none."""
+    """Commit of the checkout; empty without a checkout."""
     source: str
-    """Hash of the source that computes values."""
+    """Hash of the code that computes values."""
     passed: bool
-    """Whether nothing got worse and everything was run, or it was accepted as it is."""
+    """True if the comparison had no failure, or if the night was accepted."""
     accepted: bool
-    """Whether somebody said that what differs is meant."""
+    """True if a user accepted the differences."""
     values: dict[str, float]
-    """Run and metric -> value, the mean over seeds."""
+    """Run and metric -> mean over seeds."""
     units: dict[str, str]
+    """Run and metric -> unit of the value."""
     benches: tuple[BenchmarkTimes, ...]
+    """Times of the benchmarks."""
     failed: tuple[str, ...]
-    """Where something was wrong."""
+    """`where` of each finding with which the comparison failed."""
 
     @property
     def trusted(self) -> tuple[BenchmarkTimes, ...]:
-        """Benchmarks that may be a baseline: not those that were slower in a night that nobody accepted."""
+        """Benchmarks that may be a baseline: in a night that is not accepted, those without a failure."""
         return self.benches if self.accepted else tuple(b for b in self.benches if b.name not in self.failed)
 
 
 def read_history(folder: Path) -> list[Night]:
-    """The nights of a folder, the oldest first.
+    """Return the nights of a folder, the oldest first.
 
     Raises:
-        FgbenchError: a line is no night.
+        FgbenchError: a line is not a valid night.
     """
-    path = folder / FILE
+    path = folder / HISTORY_FILE
     if not path.is_file():
         return []
     nights = []
@@ -62,45 +64,48 @@ def read_history(folder: Path) -> list[Night]:
             nights.append(Night.model_validate_json(line))
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "it"
+            where = ".".join(map(str, first["loc"])) or "line"
             raise FgbenchError(
-                f"{path}, line {number}: {where}: {first['msg']}", "take the file from a copy"
+                f"{path}, line {number}: {where}: {first['msg']}", "restore the file from a backup"
             ) from error
     return nights
 
 
 def append_night(folder: Path, night: Night) -> None:
-    """Add a night: readers see all of its line or nothing."""
-    path = folder / FILE
+    """Add a night to the history; readers never see a part of its line."""
+    path = folder / HISTORY_FILE
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
     write_text(path, f"{before}{night.model_dump_json()}\n")
 
 
 def baseline_nights(nights: list[Night]) -> list[tuple[BenchmarkTimes, ...]]:
-    """What a benchmark may be held against: since it was last accepted after it had been slower."""
-    found: list[tuple[BenchmarkTimes, ...]] = []
+    """Return the times of all nights with which a benchmark may be compared.
+
+    If a night is accepted, the earlier times of the benchmarks that failed in it are left out.
+    """
+    baselines: list[tuple[BenchmarkTimes, ...]] = []
     for night in nights:
         if night.accepted:
-            anew = set(night.failed)
-            found = [tuple(bench for bench in own if bench.name not in anew) for own in found]
+            accepted = set(night.failed)
+            baselines = [tuple(bench for bench in times if bench.name not in accepted) for times in baselines]
         if night.trusted:
-            found.append(night.trusted)
-    return found
+            baselines.append(night.trusted)
+    return baselines
 
 
-def mean_values(kept: ResultsFolder) -> tuple[dict[str, float], dict[str, str]]:
-    """Means over seeds and units of a night's runs, by run and metric, named as findings name them.
+def mean_values(folder: ResultsFolder) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the means over seeds and the units of the runs of a night, by run and metric as in findings.
 
-    What is not finite is left out, and told elsewhere.
+    Values that are not finite are left out; `compare_quality` reports them.
     """
     runs: dict[Hashable, list[Record]] = {}
-    for record in kept.records:
+    for record in folder.records:
         runs.setdefault(run_key(record)[:-1], []).append(record)
     values, units = {}, {}
     for seeds in runs.values():
         for name in set.intersection(*(set(record.values) for record in seeds)):
-            own = [record.values[name] for record in seeds]
-            where, mean = f"{run_label(*seeds)}: {name}", sum(value.value for value in own) / len(own)
+            per_seed = [record.values[name] for record in seeds]
+            where, mean = f"{run_label(*seeds)}: {name}", sum(value.value for value in per_seed) / len(per_seed)
             if isfinite(mean):
-                values[where], units[where] = mean, own[0].unit
+                values[where], units[where] = mean, per_seed[0].unit
     return dict(sorted(values.items())), units

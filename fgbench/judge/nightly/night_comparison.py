@@ -1,4 +1,4 @@
-"""Two folders compared; and a night held against those kept before it, and kept."""
+"""Compare two results folders; compare a night with the kept nights and keep it."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -18,67 +18,74 @@ from fgbench.util.code_hash import hash_code
 from fgbench.util.errors import FgbenchError
 
 TONIGHT, BASELINE, REFUSED, FIXED = "tonight", "baseline", "refused", "fixed"
-"""Folders of a results folder: the night that is being judged, the last that passed, the last that did not, and the
-first, or the last that somebody accepted."""
+"""Folders of a results folder: the night to judge, the last that passed, the last that failed, and the fixed baseline
+(the first night or the last accepted one)."""
 SESSION_FILES = "benchmarks*.json"
-"""Files of pytest-benchmark in a night's folder."""
+"""Pattern of the files of pytest-benchmark in the folder of a night."""
 
 
 def compare_folders(
     base: Path, head: Path, base_times: Sequence[Path] = (), head_times: Sequence[Path] = ()
 ) -> Comparison:
-    """Two folders of results, with the files of pytest-benchmark that lie in them or are named.
+    """Return the comparison of two results folders.
+
+    Args:
+        base: results folder of before.
+        head: results folder of now.
+        base_times: files of pytest-benchmark of before; by default those in `base`.
+        head_times: files of pytest-benchmark of now; by default those in `head`.
 
     Raises:
-        FgbenchError: a folder is missing or has nothing to be compared, or a file is not pytest-benchmark's.
+        FgbenchError: a folder is missing or empty, or a file is not from pytest-benchmark.
     """
     before, now = _times(base, base_times), _times(head, head_times)
-    kept = [_some(base, before), _some(head, now)]
-    found, checks = compare_quality(*kept)
-    more, others = compare_speed([before], now, [bench.name for bench in before])
-    return build_comparison(str(base), str(head), [*found, *more], [*checks, *others])
+    folders = [_read_nonempty(base, before), _read_nonempty(head, now)]
+    quality, value_checks = compare_quality(*folders)
+    speed, time_checks = compare_speed([before], now, [bench.name for bench in before])
+    return build_comparison(str(base), str(head), [*quality, *speed], [*value_checks, *time_checks])
 
 
-def _some(folder: Path, times: Sequence[BenchmarkTimes]) -> ResultsFolder:
-    """What a folder keeps, at least one thing of which can be read."""
-    kept = read_folder(folder)
-    if not kept.records and kept.unreadable:
-        raise FgbenchError(f"{folder} has no record that can be read: {kept.unreadable[0]}", "fgbench verify FOLDER")
-    if not kept.records and not times:
-        raise FgbenchError(
-            f"{folder} has no records and no times of benchmarks", "fgbench reproduce cub --results FOLDER"
-        )
-    return kept
+def _read_nonempty(folder: Path, times: Sequence[BenchmarkTimes]) -> ResultsFolder:
+    """Return the results of a folder; raise FgbenchError if it has neither readable records nor times."""
+    results = read_folder(folder)
+    if not results.records and results.unreadable:
+        raise FgbenchError(f"{folder} has no record that can be read: {results.unreadable[0]}", "fgbench verify FOLDER")
+    if not results.records and not times:
+        raise FgbenchError(f"{folder} has no records and no benchmark times", "fgbench reproduce cub --results FOLDER")
+    return results
 
 
 def judge_night(
     folder: Path, *, fixed: Path | None = None, require_baseline: bool = False, accept: bool = False
 ) -> tuple[Comparison, Night]:
-    """Hold the night in `<folder>/tonight` against those kept, add it to the history, and keep it.
+    """Compare the night in `<folder>/tonight` with the kept nights, add it to the history, and keep it.
 
-    It becomes the baseline where nothing in it fails, so that what got worse is told every night until it is mended or
-    accepted. Values are held against the fixed baseline too, lest many small losses pass one by one. The first night
-    is the first of both.
+    A night without failures becomes the baseline; a failure is reported every night until it is fixed or accepted.
+    Values are also compared with the fixed baseline, to detect the sum of many small losses. The first night becomes
+    both baselines.
 
     Args:
-        folder: with `tonight`, and of nights before `baseline`, `fixed` and `history.jsonl`.
-        fixed: where the fixed baseline is kept instead of `<folder>/fixed`; written by the first night and `accept`.
-        require_baseline: fail where no night is kept yet.
-        accept: make it the baseline, and the fixed one, whatever differs; not with anything broken in it.
+        folder: contains `tonight` and, from earlier nights, `baseline`, `fixed` and `history.jsonl`.
+        fixed: folder of the fixed baseline; by default `<folder>/fixed`. The first night and `accept` write it.
+        require_baseline: fail if there is no earlier night.
+        accept: make the night the baseline and the fixed baseline despite differences; not if something is broken.
 
     Raises:
         FgbenchError: there is no such night, or the history cannot be read.
     """
+    # Read the night.
     tonight, baseline, fixed = folder / TONIGHT, folder / BASELINE, fixed or folder / FIXED
     head = read_folder(tonight)
-    times, broken = _tonight(tonight)
+    times, broken = _read_times(tonight)
     if not (head.records or head.unreadable or times or broken):
-        raise FgbenchError(f"{tonight} has no records and no times of benchmarks", "tox -e nightly")
+        raise FgbenchError(f"{tonight} has no records and no benchmark times", "tox -e nightly")
+    # Compare it with the baselines.
     nights = read_history(folder)
-    found, checks = _held(nights, baseline, fixed, head, times, require_baseline)
-    result = build_comparison(_said(nights, fixed), str(tonight), [*found, *broken], checks)
+    findings, checks = _compare_with_baselines(nights, baseline, fixed, head, times, require_baseline)
+    result = build_comparison(_baseline_name(nights, fixed), str(tonight), [*findings, *broken], checks)
     accepted = accept and not result.of_kind("broken")
     passed = accepted or not result.failures
+    # Add it to the history.
     values, units = mean_values(head)
     night = Night(
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -92,6 +99,7 @@ def judge_night(
         failed=tuple(dict.fromkeys(finding.where for finding in result.failures)),
     )
     append_night(folder, night)
+    # Keep it as baseline or as failed night.
     if accepted or (passed and not fixed.is_dir()):
         _keep(tonight, fixed)
     _keep(tonight, baseline if passed else folder / REFUSED)
@@ -99,17 +107,17 @@ def judge_night(
     return result, night
 
 
-def _keep(night: Path, place: Path) -> None:
-    """A copy of what a night is compared by: records and times, without the unfinished work."""
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
+def _keep(night: Path, target: Path) -> None:
+    """Copy the records and times of a night, without unfinished runs."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
     for path in night.glob(SESSION_FILES):
-        shutil.copy2(path, place)
+        shutil.copy2(path, target)
     if (night / RECORDS).is_dir():
-        shutil.copytree(night / RECORDS, place / RECORDS)
+        shutil.copytree(night / RECORDS, target / RECORDS)
 
 
-def _held(
+def _compare_with_baselines(
     nights: list[Night],
     baseline: Path,
     fixed: Path,
@@ -117,47 +125,48 @@ def _held(
     times: Sequence[BenchmarkTimes],
     require_baseline: bool,
 ) -> tuple[list[Finding], list[Check]]:
-    """The findings of a night, of which the first is that there is nothing to hold it against."""
+    """Return the findings and checks of a night; a missing baseline is a finding."""
     passed = [night for night in nights if night.passed]
     if passed or baseline.is_dir():
-        missing = [str(place) for place in (baseline, fixed) if not place.is_dir()]
+        missing = [str(path) for path in (baseline, fixed) if not path.is_dir()]
         if missing or not passed:
-            text = f"nothing was compared: {' and '.join(missing) or 'the history'} is not there"
+            text = f"nothing was compared, since {' and '.join(missing) or 'the history'} is missing"
             return [Finding("was not run", "nights", "baseline", text)], []
-        found, checks = compare_quality(read_folder(baseline), head)
-        more, others = compare_speed(baseline_nights(nights), times, [bench.name for bench in passed[-1].benches])
-        return [*found, *_against(fixed, head, found), *more], [*checks, *others]
-    text = "no night is kept yet"
-    first = Finding("was not run" if require_baseline else "note", "nights", "baseline", text)
+        quality, value_checks = compare_quality(read_folder(baseline), head)
+        speed, time_checks = compare_speed(baseline_nights(nights), times, [bench.name for bench in passed[-1].benches])
+        return [*quality, *_against_fixed(fixed, head, quality), *speed], [*value_checks, *time_checks]
+    no_baseline = Finding(
+        "was not run" if require_baseline else "note", "nights", "baseline", "there is no earlier night"
+    )
     if fixed.is_dir():
-        found, checks = compare_quality(read_folder(fixed), head)
-        return [first, *found], checks
-    # Nothing is compared, but what cannot be is wrong on the first night too.
-    alone, _ = compare_quality(ResultsFolder((), lambda record: {}), head)
-    return [first, *(finding for finding in alone if finding.kind != "new")], []
+        findings, checks = compare_quality(read_folder(fixed), head)
+        return [no_baseline, *findings], checks
+    # Nothing is compared, but broken records are reported in the first night, too.
+    findings, _ = compare_quality(ResultsFolder((), lambda record: {}), head)
+    return [no_baseline, *(finding for finding in findings if finding.kind != "new")], []
 
 
-def _against(fixed: Path, head: ResultsFolder, told: Sequence[Finding]) -> Iterator[Finding]:
-    """What fails against the fixed baseline, and is not told yet."""
-    known = {(finding.kind, finding.where) for finding in told}
+def _against_fixed(fixed: Path, head: ResultsFolder, reported: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield the failures against the fixed baseline that are not reported yet."""
+    known = {(finding.kind, finding.where) for finding in reported}
     for finding in compare_quality(read_folder(fixed), head)[0]:
         if finding.fails and (finding.kind, finding.where) not in known:
             yield replace(finding, text=f"against the fixed baseline: {finding.text}")
 
 
-def _said(nights: Sequence[Night], fixed: Path) -> str:
+def _baseline_name(nights: Sequence[Night], fixed: Path) -> str:
     passed = [night for night in nights if night.passed]
     if not passed:
-        return str(fixed) if fixed.is_dir() else "no night"
+        return str(fixed) if fixed.is_dir() else "no earlier night"
     return f"the night of {passed[-1].finished[:16].replace('T', ' ')} UTC" + (
         f" ({passed[-1].commit[:12]})" if passed[-1].commit else ""
     )
 
 
-def _tonight(folder: Path, named: Sequence[Path] = ()) -> tuple[tuple[BenchmarkTimes, ...], list[Finding]]:
-    """The times of the night that is judged; where a file cannot be read, none, and why."""
+def _read_times(folder: Path) -> tuple[tuple[BenchmarkTimes, ...], list[Finding]]:
+    """Return the times of the judged night; if a file cannot be read, no times and a finding."""
     try:
-        return _times(folder, named), []
+        return _times(folder), []
     except FgbenchError as error:
         return (), [Finding("broken", "speed", "times of this night", str(error).partition("\n")[0])]
 

@@ -1,4 +1,4 @@
-"""The records of a results folder, also of one in which some cannot be read."""
+"""Read the records of a results folder, even if some of them cannot be read."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,16 +16,17 @@ class ResultsFolder:
     """The runs of a night."""
 
     records: tuple[Record, ...]
+    """All readable records."""
     outputs: Callable[[Record], Mapping[str, np.ndarray]]
-    """Gives the per-sample arrays of a record; none where they cannot be read."""
+    """Returns the per-sample arrays of a record; no arrays if they cannot be read."""
     unreadable: tuple[str, ...] = ()
-    """Why a file is no record."""
+    """For each file that is not a record: its name and the reason."""
     wrong: Mapping[str, list[str]] = field(default_factory=dict)
-    """Run id -> what `Store.verify` says of it."""
+    """Run id -> errors that `Store.verify` found."""
 
 
 def read_folder(folder: Path) -> ResultsFolder:
-    """The records of a results folder, each verified: hashes, and every value recomputed from its outputs.
+    """Return the records of a results folder, each verified: hashes, and all values recomputed from the outputs.
 
     Raises:
         FgbenchError: there is no such folder.
@@ -38,8 +39,8 @@ def read_folder(folder: Path) -> ResultsFolder:
         try:
             record = store.read(path.stem)
             records.append(record)
-            if says := store.verify(record):
-                wrong[record.run_id] = says
+            if errors := store.verify(record):
+                wrong[record.run_id] = errors
         except (FgbenchError, UnicodeDecodeError) as error:
             unreadable.append(f"{path.name}: {str(error).partition(chr(10))[0]}")
     return ResultsFolder(tuple(records), store.outputs_or_none, tuple(unreadable), wrong)

@@ -1,4 +1,4 @@
-"""A comparison for readers and machines: Markdown and JUnit XML."""
+"""A comparison as Markdown and as JUnit XML."""
 
 import re
 from xml.etree import ElementTree
@@ -12,28 +12,28 @@ SECTION_TITLES = {
     "worse": "Worse",
     "better": "Better",
     "new": "New",
-    "note": "To know",
+    "note": "Notes",
 }
-"""Of the sections."""
+"""Titles of the sections."""
 _CONTROL = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no way to write."""
+"""Characters that XML 1.0 does not allow."""
 
 
 def markdown(result: Comparison) -> str:
-    """As GitHub shows it, such as in `GITHUB_STEP_SUMMARY`."""
+    """Return a comparison as Markdown of GitHub, for `GITHUB_STEP_SUMMARY`."""
     mark = "❌" if result.failures else "✅"
     lines = [f"## {mark} {_text(result.verdict)}", "", f"{_text(result.head)} against {_text(result.base)}", ""]
     for kind in KINDS:
-        if own := result.of_kind(kind):
-            lines += [f"### {SECTION_TITLES[kind]} ({len(own)})", ""]
-            lines += [f"- **{_text(finding.where)}**: {_text(finding.text)}" for finding in own]
+        if findings := result.of_kind(kind):
+            lines += [f"### {SECTION_TITLES[kind]} ({len(findings)})", ""]
+            lines += [f"- **{_text(finding.where)}**: {_text(finding.text)}" for finding in findings]
             lines.append("")
     for of, title in (("quality", "Values"), ("speed", "Times, as multiples of the reference workload")):
         checks = [check for check in result.checks if check.of == of]
         if checks:
             lines += [f"<details><summary>{title}: {len(checks)} compared</summary>", ""]
             lines += [
-                "| | before | now | change | p among all | found 9 of 10 | test |",
+                "| | before | now | change | adjusted p | detectable change | test |",
                 "|---|--:|--:|--:|--:|--:|---|",
             ]
             lines += [_row(check) for check in checks]
@@ -47,30 +47,30 @@ def _row(check: Check) -> str:
 
 
 def _text(text: str) -> str:
-    """As it is, though it may hold what Markdown or HTML would take for their own."""
-    kept = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
-    return re.sub(r"([\\`*_|\[\]#])", r"\\\1", kept)
+    """Return text with the characters of Markdown and HTML escaped."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
+    return re.sub(r"([\\`*_|\[\]#])", r"\\\1", escaped)
 
 
 def junit(result: Comparison) -> str:
-    """JUnit XML: a case for every value and benchmark that was compared, and for every other failure."""
+    """Return a comparison as JUnit XML: one case for each compared value or benchmark and for each other failure."""
     failing: dict[tuple[str, str], list[Finding]] = {}
     for finding in result.failures:
         failing.setdefault((finding.of, finding.where), []).append(finding)
     cases = dict.fromkeys([*((check.of, check.where) for check in result.checks), *failing])
     top = ElementTree.Element("testsuites", name="fgbench", tests=str(len(cases)), failures=str(len(failing)))
     for of in dict.fromkeys(of for of, _ in cases):
-        own = [where for suite, where in cases if suite == of]
-        bad = sum((of, where) in failing for where in own)
+        names = [where for suite, where in cases if suite == of]
+        failed = sum((of, where) in failing for where in names)
         suite = ElementTree.SubElement(
-            top, "testsuite", name=of, tests=str(len(own)), failures=str(bad), errors="0", skipped="0"
+            top, "testsuite", name=of, tests=str(len(names)), failures=str(failed), errors="0", skipped="0"
         )
-        for where in own:
+        for where in names:
             case = ElementTree.SubElement(suite, "testcase", classname=f"fgbench.{of}", name=_xml(where))
-            if found := failing.get((of, where)):
-                kinds = ", ".join(dict.fromkeys(finding.kind for finding in found))
-                failure = ElementTree.SubElement(case, "failure", type=kinds, message=_xml(found[0].text))
-                failure.text = _xml("\n".join(finding.text for finding in found))
+            if findings := failing.get((of, where)):
+                kinds = ", ".join(dict.fromkeys(finding.kind for finding in findings))
+                failure = ElementTree.SubElement(case, "failure", type=kinds, message=_xml(findings[0].text))
+                failure.text = _xml("\n".join(finding.text for finding in findings))
     ElementTree.indent(top)
     return ElementTree.tostring(top, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -37,11 +37,11 @@ def nightly(results, *arguments):
     return run("nightly", "--results", str(results), *arguments)
 
 
-def test_twice_in_a_row_the_second_compares_with_the_first(tmp_path):
+def test_the_second_night_is_compared_with_the_first(tmp_path):
     tonight(tmp_path)
     code, text = nightly(tmp_path)
     assert code == 0
-    assert "no night is kept yet" in text
+    assert "there is no earlier night" in text
     tonight(tmp_path)
     code, text = nightly(tmp_path)
     assert code == 0
@@ -52,7 +52,7 @@ def test_twice_in_a_row_the_second_compares_with_the_first(tmp_path):
         assert (tmp_path / name).stat().st_size
 
 
-def test_a_fault_fails_every_night_until_it_is_mended_or_accepted(tmp_path):
+def test_a_failure_is_reported_every_night_until_it_is_fixed_or_accepted(tmp_path):
     tonight(tmp_path)
     assert nightly(tmp_path)[0] == 0
     for _ in range(2):
@@ -70,18 +70,18 @@ def test_a_fault_fails_every_night_until_it_is_mended_or_accepted(tmp_path):
     assert nightly(tmp_path)[0] == 1
 
 
-def test_a_baseline_that_is_asked_for_or_was_lost_is_a_failure(tmp_path):
+def test_a_required_or_lost_baseline_is_a_failure(tmp_path):
     tonight(tmp_path / "a")
     code, text = nightly(tmp_path / "a", "--require-baseline")
     assert code == 1
-    assert "no night is kept yet" in text
+    assert "there is no earlier night" in text
     tonight(tmp_path / "b")
     assert nightly(tmp_path / "b")[0] == 0
     shutil.rmtree(tmp_path / "b" / "baseline")
     tonight(tmp_path / "b")
     code, text = nightly(tmp_path / "b")
     assert code == 1
-    assert "is not there" in text
+    assert "is missing" in text
     tonight(tmp_path / "c")
     assert nightly(tmp_path / "c")[0] == 0
     (tmp_path / "c" / "history.jsonl").unlink()
@@ -89,7 +89,7 @@ def test_a_baseline_that_is_asked_for_or_was_lost_is_a_failure(tmp_path):
     assert nightly(tmp_path / "c")[0] == 1
 
 
-def test_losses_too_small_to_be_seen_from_night_to_night_are_found_against_the_first(tmp_path):
+def test_many_small_losses_are_found_against_the_fixed_baseline(tmp_path):
     for count in (0, 10, 20):
         tonight(tmp_path, fewer(count))
         assert nightly(tmp_path)[0] == 0
@@ -104,7 +104,7 @@ def test_losses_too_small_to_be_seen_from_night_to_night_are_found_against_the_f
     assert nightly(tmp_path)[0] == 0
 
 
-def test_a_fixed_baseline_kept_elsewhere_is_read_and_not_written(tmp_path):
+def test_a_fixed_baseline_in_another_folder_is_read_but_not_written(tmp_path):
     kept, results = tmp_path / "reports", tmp_path / "runs"
     tonight(tmp_path / "old")
     assert nightly(tmp_path / "old", "--fixed", str(kept))[0] == 0  # the first of all is kept there
@@ -119,7 +119,7 @@ def test_a_fixed_baseline_kept_elsewhere_is_read_and_not_written(tmp_path):
     assert sorted((path, path.stat().st_mtime_ns) for path in kept.rglob("*")) == before
 
 
-def test_a_benchmark_that_is_gone_fails_until_it_is_back(tmp_path):
+def test_a_missing_benchmark_fails_until_it_is_back(tmp_path):
     tonight(tmp_path)
     assert nightly(tmp_path)[0] == 0
     for _ in range(2):
@@ -141,7 +141,7 @@ def test_times_that_cannot_be_read_are_broken(tmp_path):
     assert "benchmarks-1.json cannot be read" in text
 
 
-def test_what_is_broken_cannot_be_accepted(tmp_path):
+def test_a_broken_night_cannot_be_accepted(tmp_path):
     tonight(tmp_path)
     assert nightly(tmp_path)[0] == 0
     tonight(tmp_path)
@@ -153,7 +153,7 @@ def test_what_is_broken_cannot_be_accepted(tmp_path):
     assert "2 values and benchmarks compared: nothing differs" in text
 
 
-def test_without_a_night_and_with_a_damaged_history_it_says_so(tmp_path):
+def test_a_missing_night_and_a_damaged_history_are_errors(tmp_path):
     code, text = nightly(tmp_path)
     assert code != 0
     assert "no folder" in text
@@ -164,7 +164,7 @@ def test_without_a_night_and_with_a_damaged_history_it_says_so(tmp_path):
     assert "line 1" in text
 
 
-def test_compare_tells_writes_and_exits(tmp_path):
+def test_compare_prints_writes_files_and_sets_the_exit_code(tmp_path):
     base, head = folder(tmp_path / "a", of_right(RIGHT)), folder(tmp_path / "b", of_right(fewer(40)))
     files = ("--markdown", str(tmp_path / "s.md"), "--junit", str(tmp_path / "j.xml"))
     code, text = run("compare", str(base), str(head), *files)
@@ -200,21 +200,21 @@ def no_times(place):
 
 @pytest.mark.parametrize("side", ["base", "head"])
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         (lambda place: place.rmdir(), "no folder"),
-        (empty, "no records and no times"),
+        (empty, "no records and no benchmark times"),
         (of_another_version, "no record that can be read"),
         (damaged, "no record that can be read"),
-        (no_times, "not of pytest-benchmark"),
+        (no_times, "not a file of pytest-benchmark"),
     ],
     ids=["none", "empty", "version", "damaged", "times"],
 )
-def test_a_folder_that_cannot_be_compared_is_the_users_mistake(tmp_path, wrong, said, side):
+def test_a_folder_that_cannot_be_compared_is_the_users_mistake(tmp_path, wrong, message, side):
     good, bad = folder(tmp_path / "good", of_right(RIGHT)), tmp_path / "bad"
     bad.mkdir()
     wrong(bad)
-    with pytest.raises(FgbenchError, match=said):
+    with pytest.raises(FgbenchError, match=message):
         compare_folders(*((bad, good) if side == "base" else (good, bad)))
 
 
@@ -225,7 +225,7 @@ def test_a_users_mistake_is_a_sentence_and_exit_code_2(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_junit_and_markdown_hold_every_finding_and_hostile_names_stay_text():
+def test_junit_and_markdown_contain_every_finding_and_escape_names():
     found = [Finding("worse", "speed", HOSTILE, "a|b\x00"), Finding("new", "quality", "n", "not there")]
     checks = [Check("speed", HOSTILE, "1", "2", "+1", 0.0, "t"), Check("quality", "q", "1", "1", "none", 1.0, "t")]
     result = build_comparison("a", "b", found, checks)
@@ -252,7 +252,7 @@ def one(k, value, name="v", passed=True, accepted=False, failed=()):
     )  # fmt: skip
 
 
-def test_the_history_is_only_added_to(tmp_path):
+def test_a_night_is_added_at_the_end_of_the_history(tmp_path):
     append_night(tmp_path, one(0, 1.25))
     before = (tmp_path / "history.jsonl").read_text()
     append_night(tmp_path, one(1, 1.5))
@@ -263,7 +263,7 @@ def test_the_history_is_only_added_to(tmp_path):
         read_history(tmp_path)
 
 
-def test_a_slower_night_is_no_baseline_until_it_is_accepted():
+def test_a_slower_night_is_not_a_baseline_until_it_is_accepted():
     quiet, slow = (one(0, 1.0).model_copy(update={"benches": (bench(seconds=s),)}) for s in (1, 2))
     failed = slow.model_copy(update={"failed": ("b",), "passed": False})
     assert baseline_nights([quiet, failed]) == [quiet.benches]

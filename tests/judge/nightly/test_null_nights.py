@@ -1,4 +1,4 @@
-"""Nights without a change raise no alarm, and what is planted is found: at the sizes and noise that are stated."""
+"""Simulated nights: the rate of false alarms without a change, and the power to find planted changes."""
 
 import numpy as np
 from simulated_nights import CUB, NAMES, QUICK, kept, lose, night, quality_alarms, speed_alarms, worse
@@ -14,7 +14,7 @@ def test_two_hundred_nights_without_a_change_raise_two_alarms_at_most():
     assert speed + quality_alarms(rng, 200) <= 2
 
 
-def test_a_night_that_is_the_one_before_bit_by_bit_finds_nothing():
+def test_an_identical_night_has_no_finding():
     images = QUICK.night(np.random.default_rng(3), QUICK.chances(np.random.default_rng(4)))
     found, checks = compare_quality(kept(images), kept(images))
     assert found == []

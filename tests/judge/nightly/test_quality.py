@@ -35,7 +35,7 @@ def test_equal_nights_have_no_finding(tmp_path):
     assert compare(tmp_path, [of_right(RIGHT)], [of_right(RIGHT, provenance={"source": "other"})]) == {}
 
 
-def test_a_run_that_is_gone_was_not_run_and_fails_and_one_more_is_new(tmp_path):
+def test_a_missing_run_fails_and_an_added_run_is_new(tmp_path):
     one, two = of_right(RIGHT), of_right(~RIGHT, "bcnn/bcnn_dm@cub")
     found = compare(tmp_path, [one, two], [one])
     assert list(found) == [("was not run", "bcnn/bcnn_dm@cub (paper, seed 0)")]
@@ -43,7 +43,7 @@ def test_a_run_that_is_gone_was_not_run_and_fails_and_one_more_is_new(tmp_path):
     assert list(found) == [("new", "bcnn/bcnn_dm@cub (paper, seed 0)")]
 
 
-def test_a_value_that_is_gone_was_not_run(tmp_path):
+def test_a_missing_value_was_not_run(tmp_path):
     record, arrays = of_right(RIGHT)
     less = record.model_copy(update={"values": {"accuracy": record.values["accuracy"]}})
     found = compare(tmp_path, [(record, arrays)], [(less, arrays)])
@@ -70,7 +70,9 @@ def test_seeds_are_pooled(tmp_path):
     after = [of_right(lost[k], seed=k) for k in range(3)]
     found = compare(tmp_path, before[:1], after[:1])
     assert list(found) == [("note", "values")]
-    assert found["note", "values"].startswith("1 of 1 moved by no more than trainings differ; first bcnn/bcnn_dd@cub")
+    assert found["note", "values"].startswith(
+        "1 of 1 values changed within the variation between trainings; the one with the smallest p-value is bcnn/"
+    )
     found = compare(tmp_path, before, after)
     name = "bcnn/bcnn_dd@cub (paper, seeds 0, 1, 2): accuracy"
     assert list(found) == [("worse", name)]
@@ -78,7 +80,7 @@ def test_seeds_are_pooled(tmp_path):
     assert kept_as[name] == pytest.approx(100 * np.mean(lost))
 
 
-def test_protocols_are_told_field_by_field_and_never_compared_by_number(tmp_path):
+def test_different_protocols_are_listed_by_field_and_not_compared(tmp_path):
     found = compare(tmp_path, [of_right(RIGHT)], [of_right(~RIGHT, protocol={"selection": "best epoch"})])
     assert list(found) == [("changed", NAME)]
     assert "selection: last epoch or best epoch" in found["changed", NAME]
@@ -131,26 +133,26 @@ def test_another_definition_of_average_precision_is_found(tmp_path):
     assert not any(kind in {"worse", "better"} for kind, _ in found)
 
 
-def test_another_value_of_equal_outputs_is_another_definition(tmp_path):
+def test_another_value_of_equal_outputs_is_a_changed_definition(tmp_path):
     record, arrays = of_right(RIGHT)
     value = record.values["accuracy"].model_copy(update={"value": 70.0, "low": 60.0, "high": 80.0})
     other = record.model_copy(update={"values": {**record.values, "accuracy": value}})
     found = compare(tmp_path, [(record, arrays)], [(other, arrays)])
-    assert "the outputs are equal, and it is" in found["changed", f"{NAME}: accuracy"]
+    assert "the outputs are equal, but the value is" in found["changed", f"{NAME}: accuracy"]
     assert ("broken", NAME) in found  # and it is not what its outputs give
 
 
-def test_a_baseline_whose_values_its_outputs_no_longer_give_is_told(tmp_path):
+def test_a_baseline_whose_outputs_no_longer_yield_its_values_is_reported(tmp_path):
     record, arrays = of_right(RIGHT)
     value = record.values["accuracy"].model_copy(update={"value": 70.0, "low": 60.0, "high": 80.0})
     old = record.model_copy(update={"values": {**record.values, "accuracy": value}})
     lost = ~RIGHT
     found = compare(tmp_path, [(old, arrays)], [of_right(lost)])
-    assert "no longer give its values" in found["changed", NAME]
+    assert "no longer yield its values" in found["changed", NAME]
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "null", '"x"', "101.0", "-1.0"])
-def test_what_is_no_number_or_cannot_be_is_broken(tmp_path, text):
+def test_an_invalid_or_impossible_number_is_broken(tmp_path, text):
     record, arrays = of_right(RIGHT)
     base, head = (folder(tmp_path / name, (record, arrays)) for name in ("a", "b"))
     path = head / "records" / f"{record.run_id}.json"
@@ -174,12 +176,12 @@ def test_a_damaged_record_and_damaged_outputs_are_broken(tmp_path):
     assert [finding.kind for finding in found].count("was not run") == 1
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path):
+def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FgbenchError, match="no folder"):
         read_folder(tmp_path / "none")
 
 
-def test_of_runs_with_one_name_those_with_equal_settings_are_matched():
+def test_runs_with_equal_keys_are_matched_by_their_settings():
     full, small = of_right(RIGHT)[0], of_right(RIGHT, protocol={"images": "of 20 classes"})[0]
     assert match_runs([full, small], [small]).missing == (full,)
     assert match_runs([full, small], [small]).pairs == ((small, small),)
@@ -203,9 +205,9 @@ def test_the_level_is_for_all_values_together():
     assert [f.kind for f in compare_quality(kept(images[3:4]), kept(now[3:4]))[0]] == ["worse"]
 
 
-def test_the_values_of_a_run_share_its_part_of_the_level(tmp_path, monkeypatch):
-    """Holm's correction within a run, and every run with as much of the level as the others."""
-    monkeypatch.setattr(values, "decrease_test", lambda old, new, luck: (0.001, "a test"))
+def test_values_are_adjusted_by_holm_within_a_run_and_by_the_number_of_runs(tmp_path, monkeypatch):
+    """Each run has an equal part of the level; Holm's correction divides it among the values of a run."""
+    monkeypatch.setattr(values, "decrease_test", lambda old, new, dispersion: (0.001, "a test"))
     arrays = searched()
     pairs = [(made(arrays=arrays), arrays), of_right(RIGHT, "bcnn/bcnn_dm@cub")]
     night = read_folder(folder(tmp_path, *pairs))

@@ -20,7 +20,7 @@ def test_slower_and_faster_against_one_night():
     past = [[bench(), bench("c")]]
     assert kinds(compare_speed(past, [bench(seconds=1.4), bench("c")])) == [("worse", "b")]
     assert kinds(compare_speed(past, [bench(seconds=0.6), bench("c")])) == [("better", "b")]
-    # With one night before, 3 % from night to night are reckoned with: 10 % is no finding yet.
+    # With one earlier night the assumed spread is 3 %: 10 % is not a finding.
     assert kinds(compare_speed(past, [bench(seconds=1.1), bench("c")])) == []
 
 
@@ -30,45 +30,45 @@ def test_with_many_quiet_nights_less_is_found_but_never_under_five_percent():
     assert kinds(compare_speed(past, [bench(seconds=1.04, spread=0.002)])) == []
 
 
-def test_a_slow_creep_is_found_against_the_first_nights():
+def test_a_slow_drift_is_found_against_the_first_nights():
     past = [[bench(seconds=1.004**k, spread=0.005)] for k in range(30)]
     found, _ = compare_speed(past, [bench(seconds=1.004**30, spread=0.005)])
     assert [finding.kind for finding in found] == ["worse"]
     assert "the first nights" in found[0].text
 
 
-def test_noise_between_sessions_counts():
+def test_the_spread_between_sessions_is_included():
     past = [[bench(spread=0.3)] for _ in range(2)]
     assert kinds(compare_speed(past, [bench(seconds=1.3, spread=0.3)])) == []
     assert kinds(compare_speed([[bench()]] * 2, [bench(seconds=1.3)])) == [("worse", "b")]
 
 
-def test_a_dropped_benchmark_was_not_run_and_another_is_new():
+def test_a_missing_benchmark_was_not_run_and_an_added_one_is_new():
     result = compare_speed([[bench(), bench("c")]], [bench(), bench("d")], ["b", "c"])
     assert kinds(result) == [("was not run", "c"), ("new", "d")]
 
 
-def test_another_version_or_machine_is_not_compared_and_said():
+def test_another_version_or_machine_is_not_compared_but_noted():
     past = [[bench()]]
     (found, checks) = compare_speed(past, [bench(seconds=2, version="w")])
     assert [f.kind for f in found] == ["note"]
     assert "v to w" in found[0].text
     assert not checks
     (found, checks) = compare_speed(past, [bench(seconds=2, machine="n")])
-    assert "another machine (m; tonight n)" in found[0].text
+    assert "the machine changed (m to n)" in found[0].text
     assert not checks
     # Nights of the same version before it count.
     assert kinds(compare_speed([[bench()], [bench(version="w")]], [bench(seconds=2)])) == [("worse", "b")]
 
 
-def test_what_can_be_found_is_said_and_holds():
+def test_the_detectable_change_is_found_in_simulations():
     rng = np.random.default_rng(3)
     past = [night(rng) for _ in range(14)]
     _, checks = compare_speed(past, night(rng))
-    told = float(next(c.detectable for c in checks if c.where == "b7").rstrip(" %"))
-    assert 6 < told < 13
+    detectable = float(next(c.detectable for c in checks if c.where == "b7").rstrip(" %"))
+    assert 6 < detectable < 13
     found = sum(
-        any(f.where == "b7" for f in worse(compare_speed(past, night(rng, slower=[7], by=1 + (told + 4) / 100))))
+        any(f.where == "b7" for f in worse(compare_speed(past, night(rng, slower=[7], by=1 + (detectable + 4) / 100))))
         for _ in range(40)
     )
     assert found >= 34
@@ -87,7 +87,7 @@ def test_sessions_are_read_with_their_rounds(tmp_path):
     assert found.version == "0123456789ab"
 
 
-def test_without_rounds_the_median_counts_and_without_a_reference_nothing(tmp_path):
+def test_without_rounds_the_median_is_used_and_without_a_reference_the_benchmark_is_left_out(tmp_path):
     whole = bench_file.content(bench_file.hot("x"), bench_file.frames(), bench_file.scaling(10, 1.0))
     found = {own.title: own for own in read_benchmark_times([bench_file.write(tmp_path / "1.json", whole)])}
     assert set(found) == {"x", "frames/s, cpu"}
@@ -96,7 +96,7 @@ def test_without_rounds_the_median_counts_and_without_a_reference_nothing(tmp_pa
 
 
 @pytest.mark.parametrize("wrong", ["{", "[]", '{"benchmarks": 3}', '{"benchmarks": [3], "machine_info": {}}'])
-def test_what_is_no_file_of_benchmarks_is_refused(tmp_path, wrong):
+def test_another_file_is_refused(tmp_path, wrong):
     path = tmp_path / "x.json"
     path.write_text(wrong)
     with pytest.raises(FgbenchError, match=r"x\.json"):
@@ -104,7 +104,7 @@ def test_what_is_no_file_of_benchmarks_is_refused(tmp_path, wrong):
 
 
 @pytest.mark.parametrize("time", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_time_that_is_no_number_is_refused(tmp_path, time):
+def test_a_time_that_is_not_positive_and_finite_is_refused(tmp_path, time):
     path = tmp_path / "x.json"
     path.write_text(json.dumps(bench_file.content(content([time]))))
     with pytest.raises(FgbenchError, match="times the reference"):
