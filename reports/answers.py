@@ -12,7 +12,7 @@ import pandas as pd
 
 import fgbench
 from fgbench.judge.verdict import Outcome
-from fgbench.report.html.model import BADGES
+from fgbench.report.formatting import BADGES
 from fgbench.report.tables.latex_markdown import markdown_text
 
 HEAD = ("| Method | Profile | Seeds | Printed | Measured | Difference | Verdict |", "|:--|:--|--:|--:|--:|--:|:--|")

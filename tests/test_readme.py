@@ -7,7 +7,7 @@ from documents import ROOT, Shell, blocks, lines, page
 
 from fgbench.datasets import datasets
 from fgbench.judge.verdict import Outcome
-from fgbench.report.html.model import BADGES
+from fgbench.report.formatting import BADGES
 
 README, QUICK_START = page("README.md"), page("docs/quick_start.md")
 RUN = "fgbench run bcnn/fv_sift --profile quick"

@@ -14,7 +14,7 @@ from fgbench.papers.recipes import load_recipes
 from fgbench.papers.settings import Settings
 from fgbench.records.record import by_identity
 from fgbench.records.store import store_of
-from fgbench.report.html.model import number
+from fgbench.report.formatting import number
 from fgbench.report.tables.differences import difference_frame
 from fgbench.runs.run import is_seeded
 

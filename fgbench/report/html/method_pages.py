@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fgbench.judge.verdict import Outcome, Verdict, recipe_key
 from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Deviation
+from fgbench.report import formatting
 from fgbench.report.html import model
 from fgbench.report.html.charts import MOST_SERIES, Axis, Chart
 from fgbench.report.html.confusions import Outputs, Pair, confusion_charts, confusions
@@ -80,7 +81,7 @@ class Method:
         """Its cells by outcome, those that there are."""
         outcomes = [verdict.outcome for verdict in self.verdicts]
         return [
-            Count(model.BADGES[outcome], outcomes.count(outcome), outcomes.count(outcome) / len(outcomes), "")
+            Count(formatting.BADGES[outcome], outcomes.count(outcome), outcomes.count(outcome) / len(outcomes), "")
             for outcome in OUTCOMES
             if outcome in outcomes
         ]

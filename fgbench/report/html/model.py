@@ -5,44 +5,11 @@ from dataclasses import dataclass
 from math import isfinite
 
 from fgbench.judge.anomalies import Anomalies, Anomaly
-from fgbench.judge.claims import ClaimState
 from fgbench.judge.verdict import Outcome, Verdict
 from fgbench.metrics.values import headline as main_value
-from fgbench.papers.printed import Cell, Paper, Table
+from fgbench.papers.printed import Paper, Table
 from fgbench.records.record import Deviation, Record
-from fgbench.statistics import Interval
-
-NONE = "–"  # noqa: RUF001
-"""Stands where there is no number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Badge:
-    """An outcome as a shape, a word and a colour."""
-
-    shape: str
-    word: str
-    css: str
-
-
-BADGES = {
-    Outcome.REPRODUCED: Badge("●", "reproduced", "good"),
-    Outcome.EXCEEDS: Badge("▲", "exceeds", "over"),
-    Outcome.NOT_REPRODUCED: Badge("▼", "not reproduced", "bad"),
-    Outcome.INCONCLUSIVE: Badge("◆", "inconclusive", "open"),
-    Outcome.NOT_COMPARABLE: Badge("◇", "not comparable", "aside"),
-    Outcome.BLOCKED: Badge("■", "blocked", "block"),
-    Outcome.NOT_RUN: Badge("○", "not run", "idle"),
-    Outcome.CONTEXT: Badge("·", "context", "context"),
-}
-
-CLAIM_BADGES = {
-    ClaimState.HOLDS: Badge("●", "holds", "good"),
-    ClaimState.CONTRADICTED: Badge("▼", "contradicted", "bad"),
-    ClaimState.UNDECIDED: Badge("◆", "undecided", "open"),
-    ClaimState.NOT_COMPARABLE: Badge("◇", "not comparable", "aside"),
-    ClaimState.NOT_RUN: Badge("○", "not run", "idle"),
-}
+from fgbench.report.formatting import BADGES, NONE, Badge
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,40 +25,6 @@ class Group:
     def cells(self) -> list[str]:
         """All of them."""
         return [cell for _, own in self.ways for cell in own]
-
-
-def published(paper: Paper) -> str:
-    """Venue and year, the year once."""
-    return paper.venue if str(paper.year) in paper.venue else f"{paper.venue} {paper.year}"
-
-
-def decimals(value: float) -> int:
-    """How many decimals a printed value has, at least one."""
-    text = f"{value:.10f}".rstrip("0")
-    return max(1, len(text.partition(".")[2]))
-
-
-def number(value: float | None, places: int = 1) -> str:
-    """A rounded number, or a dash where there is none."""
-    return NONE if value is None or not isfinite(value) else f"{value:.{places}f}"
-
-
-def printed(cell: Cell) -> str:
-    """The printed value with its own decimals."""
-    return (
-        f"{cell.value:g}"
-        if cell.value == int(cell.value) and cell.unit != "%"
-        else number(cell.value, decimals(cell.value))
-    )
-
-
-def interval(verdict: Verdict) -> tuple[Interval | None, str]:
-    """The interval to show beside a mean, and what it speaks of."""
-    if verdict.spread is not None:
-        return verdict.spread, f"95 % over {len(verdict.records)} seeds"
-    if verdict.sampling is not None:
-        return verdict.sampling, "95 % for another test set"
-    return None, ""
 
 
 def table_rows(paper: Paper, table: Table, verdicts: Sequence[Verdict]) -> list[tuple[str, str, list[Verdict | None]]]:
@@ -175,15 +108,6 @@ def _protocol(record: Record) -> str:
 def oddities(records: Sequence[Record], anomalies: Anomalies) -> list[Anomaly]:
     """What is odd about some runs, once."""
     return list(dict.fromkeys(anomaly for record in records for anomaly in anomalies.get(record.run_id, ())))
-
-
-def all_deviations(records: Sequence[Record]) -> list[Deviation]:
-    """Every deviation of some runs, once."""
-    found: dict[str, Deviation] = {}
-    for record in records:
-        for deviation in record.deviations:
-            found.setdefault(deviation.field, deviation)
-    return list(found.values())
 
 
 def headline(records: Sequence[Record]) -> str:

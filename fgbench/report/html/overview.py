@@ -8,7 +8,8 @@ from fgbench.judge.verdict import Outcome, Verdict, sampling_interval
 from fgbench.metrics.values import headline
 from fgbench.papers.printed import Cell, Paper
 from fgbench.records.record import Record
-from fgbench.report.html.model import BADGES, Badge, mean_of, oddities, published, test_fps
+from fgbench.report.formatting import BADGES, Badge, published
+from fgbench.report.html.model import mean_of, oddities, test_fps
 from fgbench.statistics import Interval
 
 OUTCOMES = tuple(outcome for outcome in BADGES if outcome != Outcome.CONTEXT)

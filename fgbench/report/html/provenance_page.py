@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fgbench.records.record import Record, Weights
-from fgbench.report.html.model import NONE
+from fgbench.report.formatting import NONE
 
 Fields = tuple[tuple[str, str], ...]
 """Name and value."""

@@ -14,6 +14,7 @@ from fgbench.papers.printed import Paper
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.phases import phases_of
 from fgbench.records.record import Record, by_identity
+from fgbench.report import formatting
 from fgbench.report.html import model
 from fgbench.report.html.charts import LIBRARY, library
 from fgbench.report.html.cmc_curve import cmc_curve
@@ -155,7 +156,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters |= {"number": model.number, "printed": model.printed, "jpeg": _data_address, **FILTERS}
+    pages.filters |= {"number": formatting.number, "printed": formatting.printed, "jpeg": _data_address, **FILTERS}
     pages.filters |= {"address": address, "is_web": is_web, "word": setting_text}
-    pages.globals |= {"place": place, "strip": strip, "reach": reach}
+    pages.globals |= {"formatting": formatting, "place": place, "strip": strip, "reach": reach}
     return pages

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fgbench.report.html.model import NONE, Source
+from fgbench.report.formatting import NONE
+from fgbench.report.html.model import Source
 from fgbench.speed.bench_rows import BenchmarkSession, FramesRow, HotRow, ScalingRow, TimedRow
 
 

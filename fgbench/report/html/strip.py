@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from fgbench.judge.verdict import Verdict
-from fgbench.report.html.model import BADGES, interval
+from fgbench.report.formatting import BADGES, interval
 
 WIDTH, HEIGHT = 120, 16
 

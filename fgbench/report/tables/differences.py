@@ -14,7 +14,7 @@ from fgbench.judge.frames import typed_frame
 from fgbench.metrics.values import headline
 from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Record, by_identity
-from fgbench.report.html.model import NONE
+from fgbench.report.formatting import NONE
 from fgbench.report.tables.run_table import run_name
 from fgbench.report.tables.sheet import Entry, Notes, Sheet
 from fgbench.statistics import holm

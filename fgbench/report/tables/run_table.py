@@ -9,8 +9,8 @@ from fgbench.judge.frames import deviations_text, split_deviations, typed_frame
 from fgbench.judge.verdict import Verdict, cell_value_name
 from fgbench.metrics.values import headline
 from fgbench.records.record import Record, by_identity
-from fgbench.report.html.model import NONE, all_deviations, number
-from fgbench.report.html.model import printed as as_printed
+from fgbench.report.formatting import NONE, all_deviations, number
+from fgbench.report.formatting import printed as as_printed
 from fgbench.report.tables.sheet import Entry, Notes, Sheet
 from fgbench.statistics import mean_interval
 

@@ -4,7 +4,7 @@ from made_records import Kept, deviation, of_right
 from scipy.stats import binomtest
 
 from fgbench.papers.recipes import load_recipes
-from fgbench.report.html.model import NONE
+from fgbench.report.formatting import NONE
 from fgbench.report.tables.differences import DIFFERENCES, difference_frame, difference_sheet
 from fgbench.statistics import holm
 
