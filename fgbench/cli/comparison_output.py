@@ -28,7 +28,7 @@ def show(result: Comparison) -> None:
                 "now": check.head,
                 "change": check.change,
                 "p": f"{check.p:.2g}",
-                **({"found 9 of 10": check.detectable} if of == "speed" else {}),
+                **({"detectable change": check.detectable} if of == "speed" else {}),
                 "test": check.test,
             }
             for check in checks[:SHOWN]

@@ -113,7 +113,7 @@ def test_one_way_only_and_too_few_splits():
     assert [split.name for split in chosen_splits(index, run.settings.ranking, 4)] == ["5a"]
     (both,) = runs_of(recipe("bcnn_dm", "viper", data="mini_viper", stages={}, ranking={"splits": 10}), (4,))
     assert run.protocol.hash != both.protocol.hash
-    with pytest.raises(FgbenchError, match="mini_viper has 10 splits, and none of number 11"):
+    with pytest.raises(FgbenchError, match="mini_viper has 10 splits; split 11 does not exist"):
         runs_of(recipe("bcnn_dm", "viper", data="mini_viper", stages={}, ranking={"splits": 11}))
 
 
@@ -160,7 +160,7 @@ def test_every_rule_but_the_distance_is_in_the_protocol():
 def test_a_recipe_that_classifies_does_not_search_and_the_other_way_round():
     with pytest.raises(FgbenchError, match="must be given together"):
         runs_of(recipe(classifier="softmax"))
-    with pytest.raises(FgbenchError, match="mini_birds has classes, and no persons"):
+    with pytest.raises(FgbenchError, match="mini_birds has classes, not persons"):
         runs_of(recipe(data="mini_birds"))
     changed = mini.recipe("bcnn_dm")
     last = changed.profiles["quick"][-1].model_copy(update={"set": {"data": "mini_persons"}})
