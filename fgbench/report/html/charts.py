@@ -1,20 +1,19 @@
-"""Charts by Vega-Lite: each is drawn as SVG when its page is rendered, and is interactive where scripts run.
+"""Charts in Vega-Lite.
 
-Altair writes the specification, vl-convert draws it. The SVG is in the page, so that a reader without scripts misses
-nothing but hovering; where scripts run, `charts.js` draws the same specification once more in its place, with tooltips
-and a legend that picks out a series. It stands beside the pages, once, as the libraries in it are 0.9 MB: the `<title>`
-of an SVG, which costs nothing, shows late, on one line, and not to a finger, and no seed can be told among thirty.
-Every chart has its numbers in a table beside it.
+Altair writes the specification of a chart. vl-convert draws it as SVG while the page is rendered, so a page is
+complete without scripts. Where scripts run, `charts.js` draws the same specification again in place of the SVG, with
+tooltips and a legend that highlights a series. `charts.js` contains Vega (0.9 MB), so it is one file beside the pages.
+Each chart has a table with its numbers.
 
-Colours are CSS variables, so that a chart is light or dark with its page; a series has a dash and a shape, too.
+Colours are CSS variables, so a chart is light or dark like its page. Each series also has a dash and a shape.
 """
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from math import isfinite
+from math import ceil, floor, isfinite, log10
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +23,27 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 WIDTH = 340
-"""Of a chart in px, legend and axes included: what a telephone has room for. Wider pages scale it up."""
-LINE = 15
+"""Width of a chart in px with legend and axes; it fits on a phone. Wider pages scale the chart up."""
+LEGEND_LINE = 15
 """Height of a line of the legend in px."""
 COLOURS = tuple(f"var(--c{number})" for number in range(1, 7))
 DASHES = ((1, 0), (6, 2), (2, 2), (8, 2, 2, 2), (4, 4), (10, 3))
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-MOST_SERIES = 12
-"""Colour and dash together tell so many apart."""
-DIGITS = 6
-"""Significant ones of what is drawn; pages have full precision in their tables' titles."""
-IDLE = ' (?:pointer-events|role|aria-[a-z]+)="[^"]*"'
+MAX_SERIES = 12
+"""Number of series that colour and dash distinguish."""
+SIGNIFICANT_DIGITS = 6
+"""Digits of the drawn numbers; the tables of the pages have all digits in their titles."""
+LOG_MARGIN = 1.1
+"""Smallest factor between a point and the end of a logarithmic axis."""
+FAINT = 0.12
+"""Opacity of the series that are not selected in the legend."""
+UNUSED_ATTRIBUTES = ' (?:pointer-events|role|aria-[a-z]+)="[^"]*"'
+"""Attributes that Vega writes for the pointer and for screen readers; the label of the figure replaces them."""
 LIBRARY = "charts.js"
-"""File beside the pages."""
-
+"""Script beside the pages."""
 CONFIG: dict[str, Any] = {
-    "aria": False,  # The figure has one label, and a table: a label a mark would be read out mark by mark.
-    "font": "Arial, Helvetica, sans-serif",  # vl-convert brings its measures, so that what is drawn fits its place
+    "aria": False,  # The figure has one label and a table. With labels per mark, a screen reader would read each mark.
+    "font": "Arial, Helvetica, sans-serif",  # vl-convert contains the metrics of this font, so measured text fits.
     "view": {"stroke": None},
     "axis": {
         "labelColor": "var(--soft)", "titleColor": "var(--ink)", "gridColor": "var(--line)", "tickColor": "var(--line)",
@@ -54,72 +57,81 @@ CONFIG: dict[str, Any] = {
     "rule": {"color": "var(--soft)"},
 }  # fmt: skip
 
-
-Row = dict[str, Any]
-Layer = tuple[alt.Chart, Sequence[Row]]
-"""What is drawn, and its rows."""
+DataRow = dict[str, Any]
+Layer = tuple[alt.Chart, Sequence[DataRow]]
+"""A layer of a chart and its data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A direction of a chart."""
+    """An axis of a chart."""
 
     title: str
-    """With its unit."""
+    """Name and unit."""
     low: float | None = None
-    """Where it begins; where the numbers do if None."""
+    """Lower end; None: from the data."""
     high: float | None = None
+    """Upper end; None: from the data."""
     logarithmic: bool = False
     ticks: tuple[float, ...] = ()
-    """Where its numbers stand; anywhere if empty."""
+    """Values with a tick; empty: chosen by Vega."""
+    label: str = ""
+    """Vega expression for the text of a tick; empty: the number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart, and what stands for it where it is not seen."""
+    """A chart with its text and its table."""
 
     title: str
     label: str
-    """What it shows, in a sentence or two, for who hears it."""
+    """Description in one or two sentences, for screen readers."""
     spec: Mapping[str, Any]
-    """In Vega-Lite, its layer for hovering last."""
+    """Vega-Lite specification; the layer for hovering is the last one."""
     heads: tuple[str, ...] = ()
-    """Of the table beside it."""
+    """Column heads of the table."""
     rows: tuple[tuple[str | float, ...], ...] = ()
-    hover: bool = field(default=False)
-    """Whether the last layer is there for the pointer alone, and not drawn in the page."""
+    """Rows of the table."""
+    note: str = ""
+    """Text below the title."""
+    hover: bool = False
+    """True if the last layer serves the pointer only; the SVG in the page does not have it."""
 
     @property
     def svg(self) -> Markup:
-        """The drawing; Vega writes names as text, as it is to be read by any program that reads XML."""
+        """The SVG. Vega escapes names for XML."""
         layers = {"layer": self.spec["layer"][:-1]} if self.hover else {}
-        return Markup(_drawn(json.dumps({**self.spec, **layers}, allow_nan=False)))
+        return Markup(_svg(json.dumps({**self.spec, **layers}, allow_nan=False)))
 
     @property
     def script(self) -> Markup:
-        """The specification in JSON that can stand in a `<script>`: without `<`, `>`, `&` and quotes of its own."""
+        """The specification as JSON for a `<script>`: `<`, `>`, `&` and `'` are escaped."""
         return htmlsafe_json_dumps(self.spec, separators=(",", ":"), allow_nan=False)
 
 
 @lru_cache(maxsize=512)
-def _drawn(spec: str) -> str:
-    """The SVG of a specification, without what is for the pointer or for who does not see: its figure has a label."""
+def _svg(spec: str) -> str:
     svg: str = vl_convert.vegalite_to_svg(spec)
-    # In tags alone: a name in the text may read like an attribute.
-    svg = re.sub("<[^>]+>", lambda tag: re.sub(IDLE, "", tag[0]), svg)
+    # Only inside tags: the text of a name may look like an attribute.
+    svg = re.sub("<[^>]+>", lambda tag: re.sub(UNUSED_ATTRIBUTES, "", tag[0]), svg)
     return svg.replace("<svg", '<svg aria-hidden="true"', 1)
 
 
 @lru_cache(maxsize=1)
 def library() -> str:
-    """`charts.js` with Vega, Vega-Lite and Vega-Embed in it; no network is needed to make or to use it."""
-    ours = (Path(__file__).parent / "templates" / LIBRARY).read_text(encoding="utf-8")
-    script: str = vl_convert.javascript_bundle(ours)
+    """Return `charts.js` bundled with Vega, Vega-Lite and Vega-Embed; this needs no network."""
+    source = (Path(__file__).parent / "templates" / LIBRARY).read_text(encoding="utf-8")
+    script: str = vl_convert.javascript_bundle(source)
     return script
 
 
-def finished(layers: Sequence[Layer], height: int) -> dict[str, Any]:
-    """The specification of layers with their rows, of which those that several have stand in it once."""
+def layered(layers: Sequence[Layer], height: int) -> dict[str, Any]:
+    """Return the specification of a chart; data that several layers share is in it once.
+
+    Args:
+        layers: from back to front.
+        height: in px, with axes and legend.
+    """
     spec = alt.layer(*(chart for chart, _ in layers)).to_dict(validate=False)
     names: dict[int, str] = {}
     for _, rows in layers:
@@ -134,57 +146,110 @@ def finished(layers: Sequence[Layer], height: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def plain() -> alt.Chart:
-    """A layer; its rows come in when it is finished, as Altair would look at every one of them."""
+def new_layer() -> alt.Chart:
+    """Return a layer without data. `layered` adds the data later, because Altair would inspect each row."""
     return alt.Chart(alt.NamedData(name="rows"))
 
 
+def point_layer(size: int) -> alt.Chart:
+    """Return a layer of filled points.
+
+    Args:
+        size: area of a point in px².
+    """
+    points: alt.Chart = new_layer().mark_point(filled=True, size=size, stroke="var(--paper)", strokeWidth=1)
+    return points
+
+
 def styles(series: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash, alt.Shape]:
-    """A colour, a dash and a shape for each series (field `s`), and a legend where there is more than one."""
+    """Return the colours, dashes and shapes of the series (field `s`); several series also get a legend."""
     names = list(series)
-    turns = [(i % len(COLOURS), (i + i // len(COLOURS)) % len(DASHES)) for i in range(len(names))]
-    # The lines of the legend are as those of the means, whichever layer it is taken from.
-    legend = alt.Legend(columns=_columns(names), symbolOpacity=1, symbolStrokeWidth=2) if len(names) > 1 else None
+    indices = [(i % len(COLOURS), (i + i // len(COLOURS)) % len(DASHES)) for i in range(len(names))]
+    # The legend has the line style of the means, whichever layer Vega takes it from.
+    legend = None
+    if len(names) > 1:
+        legend = alt.Legend(columns=_legend_columns(names), symbolOpacity=1, symbolStrokeWidth=2)
 
     def scale(looks: list[Any]) -> alt.Scale:
         return alt.Scale(domain=names, range=looks)
 
     return (
-        alt.Color("s:N", legend=legend, scale=scale([COLOURS[colour] for colour, _ in turns])),
-        alt.StrokeDash("s:N", legend=legend, scale=scale([list(DASHES[dash]) for _, dash in turns])),
-        alt.Shape("s:N", legend=legend, scale=scale([SHAPES[shape] for _, shape in turns])),
+        alt.Color("s:N", legend=legend, scale=scale([COLOURS[colour] for colour, _ in indices])),
+        alt.StrokeDash("s:N", legend=legend, scale=scale([list(DASHES[dash]) for _, dash in indices])),
+        alt.Shape("s:N", legend=legend, scale=scale([SHAPES[shape] for _, shape in indices])),
     )
 
 
 def legend_height(series: Sequence[str]) -> int:
-    """Of the legend under a chart, in px."""
-    return 0 if len(series) < 2 else 12 + LINE * -(-len(series) // _columns(series))
+    """Return the height of the legend of some series in px."""
+    return 0 if len(series) < 2 else 12 + LEGEND_LINE * ceil(len(series) / _legend_columns(series))
 
 
-def _columns(names: Sequence[str]) -> int:
+def _legend_columns(names: Sequence[str]) -> int:
     longest = max(map(len, names))
     return 4 if longest <= 8 else 3 if longest <= 12 else 2 if longest <= 22 else 1
 
 
-def channel(kind: type[alt.X] | type[alt.Y], name: str, axis: Axis) -> Any:
-    """A field of numbers along an axis."""
+def legend_selection() -> alt.Parameter:
+    """Return the selection of a series by a click in the legend; before a click, all series are selected."""
+    return alt.selection_point(name="pick", fields=["s"], bind="legend")
+
+
+def opacity(selection: alt.Parameter) -> Any:
+    """Return an opacity that makes series outside the selection faint."""
+    return alt.condition(selection, alt.value(1), alt.value(FAINT))
+
+
+def channel(kind: type[alt.X] | type[alt.Y], field: str, axis: Axis) -> Any:
+    """Return the encoding of a numeric field along an axis."""
     scale: dict[str, Any] = {"type": "log"} if axis.logarithmic else {"zero": False}
     scale |= {"nice": True} if axis.low is None or axis.high is None else {"domain": [axis.low, axis.high]}
     look: dict[str, Any] = {"values": list(axis.ticks)} if axis.ticks else {"tickCount": 5}
-    return kind(f"{name}:Q", title=axis.title, scale=alt.Scale(**scale), axis=alt.Axis(**look))
+    look |= {"labelExpr": axis.label} if axis.label else {}
+    return kind(f"{field}:Q", title=axis.title, scale=alt.Scale(**scale), axis=alt.Axis(**look))
+
+
+def log_axis(title: str, values: Sequence[float], label: str = "") -> Axis:
+    """Return a logarithmic axis that contains positive values; its ticks are 1, 2 and 5 times powers of ten.
+
+    Args:
+        title: name and unit.
+        values: positive numbers.
+        label: Vega expression for the text of a tick.
+    """
+    low, high = min(values) / LOG_MARGIN, max(values) * LOG_MARGIN
+    steps = [factor * 10.0**power for power in range(floor(log10(low)), ceil(log10(high)) + 1) for factor in (1, 2, 5)]
+    below = max(step for step in steps if step <= low)
+    above = min(step for step in steps if step >= high)
+    ticks = tuple(step for step in steps if below <= step <= above)
+    if len(ticks) > 6:
+        ticks = tuple(step for step in ticks if f"{step:e}".startswith("1"))
+    return Axis(title, below, above, True, ticks, label)
 
 
 def tooltips(*fields: tuple[str, str]) -> list[alt.Tooltip]:
-    """What the pointer is told: fields as `name:Q` or `name:N`, and what they are called."""
+    """Return tooltips of pairs: a field as `name:Q` or `name:N`, and its title."""
     return [alt.Tooltip(field, title=title) for field, title in fields]
 
 
-def short(value: float) -> float:
-    """A number as it is drawn.
+def chart_table(
+    rows: Sequence[DataRow], columns: Sequence[tuple[str, str]]
+) -> tuple[tuple[str, ...], tuple[tuple[str | float, ...], ...]]:
+    """Return heads and rows of the table of a chart.
+
+    Args:
+        rows: data of the chart.
+        columns: head and field of each column.
+    """
+    return tuple(head for head, _ in columns), tuple(tuple(row[field] for _, field in columns) for row in rows)
+
+
+def rounded(value: float) -> float:
+    """Return a number with the digits that are drawn.
 
     Raises:
-        ValueError: it is none, which Vega would not draw and not tell.
+        ValueError: the number is not finite; Vega would omit it without an error.
     """
     if not isfinite(value):
         raise ValueError(f"{value} cannot be drawn")
-    return float(f"{value:.{DIGITS}g}")
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")

@@ -1,156 +1,170 @@
-"""Which classes a method takes for which, from the scores of every test image."""
+"""Confusion matrix and accuracy of each class, from the scores of all test images."""
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from fgbench.judge.anomalies import ReadOutputs
 from fgbench.records.record import Record
 from fgbench.report.html.charts import Axis, Chart
-from fgbench.report.html.figures import Bar, Line, dots, heat, lines
+from fgbench.report.html.figures import RangePoint, dot_chart, heat_map
+from fgbench.report.html.line_charts import ChartLine, line_chart
 
-MOST_SEEDS = 3
-"""Array files read for one picture: those of thousands of runs would take minutes."""
-MOST_SHOWN = 20
-"""Classes in a square; of more, those that are taken for one another most."""
-MOST_NAMED = 30
-"""Classes with a line each in the chart of accuracies."""
-PAIRS = 10
-
-Outputs = Callable[[Record], Mapping[str, Any]]
+MAX_SEEDS = 3
+"""Runs of a group whose arrays are read; reading those of thousands of runs would take minutes."""
+MAX_MATRIX_CLASSES = 20
+"""Classes in the matrix; of more classes, it shows those that are confused most."""
+MAX_CLASS_LINES = 30
+"""Classes in the dot chart of accuracies; more classes are a line chart."""
+MAX_PAIRS = 10
+"""Rows of the table of confused classes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """One class taken for another."""
+class ConfusedClasses:
+    """Images of one class that are predicted as another class."""
 
     true: str
-    taken_for: str
-    times: int
-    of: int
-    """Test images of the class, once a run."""
+    predicted: str
+    count: int
+    images: int
+    """Test images of the true class, summed over the runs."""
 
     @property
     def share(self) -> float:
-        """In percent."""
-        return 100 * self.times / self.of
+        """Share of the images in percent."""
+        return 100 * self.count / self.images
 
 
 @dataclass(frozen=True, slots=True)
 class Confusions:
-    """What some runs said of the test images of each class."""
+    """Predictions of a group of runs by class."""
 
     names: tuple[str, ...]
+    """Unique names of the C classes."""
     counts: np.ndarray
-    """(R, C, C) runs, true classes, predicted classes."""
+    """(R, C, C): runs, true classes, predicted classes."""
     seeds: tuple[int, ...]
+    """Seed of each run."""
 
     @property
-    def pairs(self) -> list[Pair]:
-        """The pairs of classes that are confused most, of equals the first."""
+    def pairs(self) -> list[ConfusedClasses]:
+        """The most frequent confusions; equal counts are in the order of their classes."""
         total = self.counts.sum(axis=0)
         wrong = total - np.diag(np.diag(total))
-        order = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
-        found = [(int(at) // len(total), int(at) % len(total)) for at in order]
+        order = np.argsort(-wrong, axis=None, kind="stable")[:MAX_PAIRS]
+        pairs = [(int(index) // len(total), int(index) % len(total)) for index in order]
         return [
-            Pair(self.names[i], self.names[j], int(total[i, j]), int(total[i].sum())) for i, j in found if wrong[i, j]
+            ConfusedClasses(self.names[i], self.names[j], int(total[i, j]), int(total[i].sum()))
+            for i, j in pairs
+            if wrong[i, j]
         ]
 
     @property
     def accuracies(self) -> list[tuple[str, float, float, float]]:
-        """Of each class that has test images, the worst first: name, then mean, least and most over runs in percent."""
+        """Name, mean, minimum and maximum accuracy over the runs in percent of each tested class; lowest first."""
         images = self.counts.sum(axis=2)
         rows = []
         for number, name in enumerate(self.names):
             if images[:, number].all():
-                each = 100 * self.counts[:, number, number] / images[:, number]
-                rows.append((name, float(each.mean()), float(each.min()), float(each.max())))
+                accuracy = 100 * self.counts[:, number, number] / images[:, number]
+                rows.append((name, float(accuracy.mean()), float(accuracy.min()), float(accuracy.max())))
         return sorted(rows, key=lambda row: row[1])
 
 
-def counts_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(C, C) test images by true and by predicted class; ties go to the lower class, as in the accuracy.
+def count_predictions(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Count the test images by true and predicted class, (C, C); a tie goes to the lower class, as in the accuracy.
 
     Args:
         scores: (N, C).
         labels: (N,).
     """
     classes = scores.shape[1]
-    said = labels.astype(np.int64) * classes + scores.argmax(axis=1)
-    return np.bincount(said, minlength=classes * classes).reshape(classes, classes)
+    cells = labels.astype(np.int64) * classes + scores.argmax(axis=1)
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
-def confusions(group: Sequence[Record], outputs: Outputs) -> Confusions | None:
-    """The confusions of the first runs of a group; None where there are no scores, or not of one set of classes."""
-    found: list[np.ndarray] = []
+def read_confusions(group: Sequence[Record], outputs: ReadOutputs) -> Confusions | None:
+    """Return the confusions of the first runs of a group; None without scores, or if the classes differ.
+
+    Args:
+        group: runs that differ only in their seed.
+        outputs: returns the per-sample arrays of a record.
+    """
+    counts: list[np.ndarray] = []
     names: tuple[str, ...] = ()
     seeds = []
-    for record in group[:MOST_SEEDS]:
+    for record in group[:MAX_SEEDS]:
         arrays = outputs(record)
         if "scores" not in arrays or not np.isfinite(arrays["scores"]).all():
             continue
-        counts = counts_of(arrays["scores"], arrays["labels"])
-        if found and counts.shape != found[0].shape:
+        counts_of_run = count_predictions(arrays["scores"], arrays["labels"])
+        if counts and counts_of_run.shape != counts[0].shape:
             return None
-        names = _names(arrays, len(counts))
-        found.append(counts)
+        names = _class_names(arrays, len(counts_of_run))
+        counts.append(counts_of_run)
         seeds.append(record.seed)
-    return Confusions(names, np.stack(found), tuple(seeds)) if found else None
+    return Confusions(names, np.stack(counts), tuple(seeds)) if counts else None
 
 
-def confusion_charts(found: Confusions) -> tuple[Chart, ...]:
-    """The square of shares, and the accuracy of each class."""
-    total = found.counts.sum(axis=0)
-    chosen = _most_confused(total)
+def confusion_charts(confusions: Confusions) -> tuple[Chart, Chart]:
+    """Return the confusion matrix and the chart of the accuracy of each class."""
+    total = confusions.counts.sum(axis=0)
+    classes = _most_confused(total)
     shares = 100 * total / np.maximum(total.sum(axis=1, keepdims=True), 1)
-    pairs = found.pairs
-    most = f"Most often {pairs[0].true} is taken for {pairs[0].taken_for}, {pairs[0].share:.0f} %." if pairs else ""
-    which = "" if len(chosen) == len(total) else f" ({len(chosen)} of {len(total)} classes, those confused most)"
-    square = heat(
-        f"What is taken for what{which}",
-        f"Square of true and predicted classes. {most or 'None is taken for another.'}",
+    pairs = confusions.pairs
+    label = "No class is confused with another."
+    if pairs:
+        label = (
+            f"Most frequent confusion: {pairs[0].true} is predicted as {pairs[0].predicted}, {pairs[0].share:.0f} %."
+        )
+    subset = "" if len(classes) == len(total) else f": the {len(classes)} of {len(total)} classes confused most"
+    matrix = heat_map(
+        f"Confusion matrix{subset}",
+        label,
         "predicted class",
         "true class",
-        [found.names[i] for i in chosen],
-        shares[np.ix_(chosen, chosen)].tolist(),
+        [confusions.names[i] for i in classes],
+        shares[np.ix_(classes, classes)].tolist(),
     )
-    return square, _accuracy_chart(found)
+    return matrix, _accuracy_chart(confusions)
 
 
-def _accuracy_chart(found: Confusions) -> Chart:
-    rows = found.accuracies
-    worst, best = rows[0], rows[-1]
-    title = "Accuracy of each class, the worst first"
-    label = f"From {worst[0]}, {worst[1]:.0f} %, to {best[0]}, {best[1]:.0f} %."
+def _accuracy_chart(confusions: Confusions) -> Chart:
+    rows = confusions.accuracies
+    lowest, highest = rows[0], rows[-1]
+    title = "Accuracy of each class, lowest first"
+    label = f"From {lowest[1]:.0f} % for {lowest[0]} to {highest[1]:.0f} % for {highest[0]}."
     axis = Axis("accuracy, %", 0, 100)
-    if len(rows) <= MOST_NAMED:
-        return dots(title, label, axis, [Bar("accuracy", *row) for row in rows])
-    line = Line("classes", "", tuple((place, row[1]) for place, row in enumerate(rows, 1)))
-    chart = lines(title, label, Axis("class, from worst to best"), axis, [line])
-    return replace(chart, heads=("class", "accuracy, %", "least", "most"), rows=tuple(rows))
+    if len(rows) <= MAX_CLASS_LINES:
+        return dot_chart(title, label, axis, [RangePoint("accuracy", *row) for row in rows])
+    line = ChartLine("classes", "", tuple((rank, row[1]) for rank, row in enumerate(rows, 1)))
+    chart = line_chart(title, label, Axis("rank of the class"), axis, [line])
+    return replace(chart, heads=("class", "accuracy, %", "min", "max"), rows=tuple(rows))
 
 
 def _most_confused(total: np.ndarray) -> list[int]:
-    """Classes of the pairs confused most, each beside the one it is confused with; all where they are few."""
-    if len(total) <= MOST_SHOWN:
+    """Classes of the most frequent confusions, each beside the class it is confused with; all classes if they fit."""
+    if len(total) <= MAX_MATRIX_CLASSES:
         return list(range(len(total)))
     wrong = total + total.T
     np.fill_diagonal(wrong, 0)
-    chosen: dict[int, None] = {}
-    for at in np.argsort(-wrong, axis=None, kind="stable"):
-        pair = dict.fromkeys(divmod(int(at), len(total)))
-        if len(chosen | pair) > MOST_SHOWN or not wrong.flat[at]:
+    classes: dict[int, None] = {}
+    for index in np.argsort(-wrong, axis=None, kind="stable"):
+        pair = dict.fromkeys(divmod(int(index), len(total)))
+        if len(classes | pair) > MAX_MATRIX_CLASSES or not wrong.flat[index]:
             break
-        chosen |= pair
-    return list(chosen) or list(range(MOST_SHOWN))
+        classes |= pair
+    return list(classes) or list(range(MAX_MATRIX_CLASSES))
 
 
-def _names(arrays: Mapping[str, Any], classes: int) -> tuple[str, ...]:
-    """Names of the classes, no two the same; their numbers where a record has none."""
-    # Folders of CUB are named `017.Cardinal` and `036.Northern_Flicker`.
+def _class_names(arrays: Mapping[str, Any], classes: int) -> tuple[str, ...]:
+    """Unique names of the classes; their numbers if a record has no names."""
+    # Folders of CUB have names such as `017.Cardinal` and `036.Northern_Flicker`.
     names = [re.sub(r"^\d+\.", "", str(name)).replace("_", " ") for name in arrays.get("class_names", ())]
     if len(names) != classes:
         names = [f"class {number}" for number in range(classes)]

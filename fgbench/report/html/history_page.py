@@ -1,107 +1,135 @@
-"""The page on history: a line for every value and benchmark over the nights, with the steps that it shows."""
+"""The page on the nightly runs: each value and benchmark over the nights, with level shifts."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from markupsafe import Markup
 
 from fgbench.judge.nightly.history import Night
-from fgbench.report.html.model import Source
+from fgbench.report.html.charts import Chart
+from fgbench.report.html.data_origin import DataOrigin
+from fgbench.report.html.line_charts import night_chart
 from fgbench.report.html.pages import Page
-from fgbench.report.html.svg_panel import GROUND, LEFT, RIGHT, TOP, panel, polyline, upright
 from fgbench.statistics.change_points import LevelShift, find_level_shifts
 
-RECENT = 7
-"""Nights that are shown unfolded."""
+RECENT_NIGHTS = 7
+"""Nights in the first table; the table of the others is collapsed."""
+MAX_CHARTS = 60
+"""Charts of values, and of benchmarks. Drawing a chart takes a tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A value or benchmark over the nights that have it."""
+class NightSeries:
+    """A value or a benchmark over the nights that have it."""
 
     name: str
     unit: str
     nights: tuple[int, ...]
-    """Their numbers, from 0."""
+    """Indices of the nights, from 0."""
     values: tuple[float, ...]
     failed: tuple[bool, ...]
-    """Whether something was wrong with it that night."""
+    """True for a night in which the value failed."""
     breaks: tuple[int, ...]
-    """Nights from which on it is another version or machine: what is before is not comparable."""
-    steps: tuple[LevelShift, ...]
-    """`at` counts the values of this line."""
+    """Nights with another version of the benchmark or another machine; the values before are not comparable."""
+    shifts: tuple[LevelShift, ...]
+    """Level shifts; `at` is an index into `values`."""
 
     @property
-    def still(self) -> bool:
-        """Whether there is nothing to be seen in it."""
+    def is_constant(self) -> bool:
+        """True if all values are equal and none failed."""
         return not any(self.failed) and min(self.values) == max(self.values)
 
+    def chart(self, count: int) -> Chart:
+        """Return the chart: large points for failed nights, red dashes for level shifts, grey dashes for breaks.
 
-def lines_of(nights: Sequence[Night]) -> tuple[list[Line], list[Line]]:
-    """Lines of values, and of benchmarks (as multiples of the reference workload); those with steps first."""
-    values = [
-        _line(name, unit, [(k, n.values[name], name in n.failed, "") for k, n in enumerate(nights) if name in n.values])
-        for name, unit in {name: unit for night in nights for name, unit in night.units.items()}.items()
-    ]
+        Args:
+            count: number of nights of the page.
+        """
+        shifts = "; ".join(
+            f"level shift at night {self.nights[shift.at] + 1}: {shift.before:.4g} to {shift.after:.4g} {self.unit} "
+            f"(p = {shift.p:.2g})"
+            for shift in self.shifts
+        )
+        failed = f", failed in {sum(self.failed)}" if any(self.failed) else ""
+        label = f"{len(self.values)} nights{failed}, {min(self.values):.4g} to {max(self.values):.4g} {self.unit}."
+        return night_chart(
+            self.name,
+            f"{label} {shifts or 'No level shift'}.",
+            self.unit,
+            [(k + 1, value, bad) for k, value, bad in zip(self.nights, self.values, self.failed, strict=True)],
+            shifts=[self.nights[shift.at] + 0.5 for shift in self.shifts],
+            breaks=[night + 0.5 for night in self.breaks],
+            nights=count,
+            note=shifts,
+        )
+
+
+def value_series(nights: Sequence[Night]) -> list[NightSeries]:
+    """Return the series of the values of runs; those with level shifts first."""
+    units = {name: unit for night in nights for name, unit in night.units.items()}
+    points = {
+        name: [
+            (k, night.values[name], name in night.failed, "") for k, night in enumerate(nights) if name in night.values
+        ]
+        for name in units
+    }
+    return _sorted(_series(name, unit, points[name]) for name, unit in units.items())
+
+
+def benchmark_series(nights: Sequence[Night]) -> list[NightSeries]:
+    """Return the series of the benchmarks as multiples of the reference workload; level shifts first."""
     points: dict[str, list[tuple[int, float, bool, str]]] = {}
     titles: dict[str, str] = {}
     for k, night in enumerate(nights):
         for bench in night.benches:
-            kind, titles[bench.name] = f"{bench.version} {bench.machine}", bench.title
-            points.setdefault(bench.name, []).append((k, math.exp(bench.mean), bench.name in night.failed, kind))
-    benches = [_line(titles[name], "times", own) for name, own in points.items()]
-    return tuple(sorted(own, key=lambda line: not line.steps) for own in (values, benches))  # type: ignore[return-value]
+            titles[bench.name] = bench.title
+            conditions = f"{bench.version} {bench.machine}"
+            point = (k, math.exp(bench.mean), bench.name in night.failed, conditions)
+            points.setdefault(bench.name, []).append(point)
+    return _sorted(_series(titles[name], "times", of_bench) for name, of_bench in points.items())
 
 
-def _line(name: str, unit: str, points: Sequence[tuple[int, float, bool, str]]) -> Line:
-    nights, values, failed, kinds = zip(*points, strict=True)
-    cuts = [k for k in range(1, len(kinds)) if kinds[k] != kinds[k - 1]]
-    steps = []
-    for start, end in zip([0, *cuts], [*cuts, len(kinds)], strict=True):
-        for step in find_level_shifts(np.array(values[start:end])):
-            steps.append(LevelShift(start + step.at, step.before, step.after, step.p))
-    return Line(name, unit, nights, values, failed, tuple(nights[k] for k in cuts), tuple(steps))
+def _sorted(series: Iterable[NightSeries]) -> list[NightSeries]:
+    return sorted(series, key=lambda one: (not one.shifts, not any(one.failed)))
 
 
-def history_line(line: Line, count: int) -> Markup:
-    """A line as inline SVG: dots where a night failed, dashed lines at steps and at new versions."""
-    low, high = min(line.values), max(line.values)
-    room = (high - low) * 0.08 or abs(high) * 0.05 or 1.0
-    low, high = low - room, high + room
+def _series(name: str, unit: str, points: Sequence[tuple[int, float, bool, str]]) -> NightSeries:
+    """Return the series of one value.
 
-    def x(night: float) -> float:
-        return LEFT + 8 + (RIGHT - LEFT - 8) * (night / max(1, count - 1))
-
-    def y(value: float) -> float:
-        return GROUND - (GROUND - TOP) * (value - low) / (high - low)
-
-    points = [(x(night), y(value)) for night, value in zip(line.nights, line.values, strict=True)]
-    dots = "".join(
-        f'<circle class="{"fault" if bad else "night"}" cx="{a:.1f}" cy="{b:.1f}" r="{3.4 if bad else 1.8}"/>'
-        for (a, b), bad in zip(points, line.failed, strict=True)
-    )
-    marks = [upright("step", x(line.nights[step.at] - 0.5)) for step in line.steps]
-    marks += [upright("break", x(night - 0.5)) for night in line.breaks]
-    steps = "; ".join(f"a step to {step.after:.4g} at night {line.nights[step.at] + 1}" for step in line.steps)
-    return panel(
-        f"{line.name} over {len(line.values)} nights, {line.unit}: {steps or 'no step'}",
-        line.unit,
-        "".join(marks) + polyline(points) + dots,
-        [(y(v), f"{v:.4g}") for v in dict.fromkeys((min(line.values), max(line.values)))],
-        [(LEFT + 8, "start", "1"), (RIGHT, "end", f"night {count}")],
-        left=LEFT + 6,
-    )
+    Args:
+        name: of the value.
+        unit: of the value.
+        points: index of the night, value, whether it failed, and conditions under which it is comparable.
+    """
+    nights, values, failed, conditions = zip(*points, strict=True)
+    cuts = [k for k in range(1, len(conditions)) if conditions[k] != conditions[k - 1]]
+    # Level shifts are searched between the breaks.
+    shifts = []
+    for start, end in zip([0, *cuts], [*cuts, len(conditions)], strict=True):
+        for shift in find_level_shifts(np.array(values[start:end])):
+            shifts.append(LevelShift(start + shift.at, shift.before, shift.after, shift.p))
+    return NightSeries(name, unit, nights, values, failed, tuple(nights[k] for k in cuts), tuple(shifts))
 
 
 def history_page(nights: Sequence[Night]) -> Page:
-    """The page of some nights, the oldest first."""
-    values, benches = lines_of(nights)
+    """Return the page on some nights.
+
+    Args:
+        nights: the oldest first.
+    """
+    values, benchmarks = value_series(nights), benchmark_series(nights)
+    changing = [series for series in values if not series.is_constant]
     machines = " and ".join(dict.fromkeys(bench.machine for night in nights for bench in night.benches))
     timed = f", timed on {machines}" if machines else ""
-    told = f"{len(nights)} nights{timed}. These numbers tell of change, and answer no printed one."
+    text = f"{len(nights)} nights{timed}. These numbers show changes; they are not comparable with printed numbers."
     numbered = list(enumerate(nights, start=1))
-    context = {"nights": nights, "values": values, "benches": benches, "draw": history_line}
-    context |= {"recent": numbered[-RECENT:], "older": numbered[:-RECENT]}
-    return Page("history", "History", "history.html.j2", Source(False, told), context=context)
+    context = {
+        "recent": numbered[-RECENT_NIGHTS:],
+        "older": numbered[:-RECENT_NIGHTS],
+        "value_charts": [series.chart(len(nights)) for series in changing[:MAX_CHARTS]],
+        "benchmark_charts": [series.chart(len(nights)) for series in benchmarks[:MAX_CHARTS]],
+        "not_drawn": [*changing[MAX_CHARTS:], *benchmarks[MAX_CHARTS:]],
+        "constant": [series for series in values if series.is_constant],
+    }
+    return Page("history", "History", "history.html.j2", DataOrigin(False, text), context=context)

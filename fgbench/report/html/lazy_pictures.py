@@ -1,13 +1,14 @@
-"""Pictures that runs left beside their records, read when a page shows them."""
+"""Pictures of runs that are read when a page shows them."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
 class Pictures(Mapping[str, Mapping[str, bytes]]):
-    """JPEG by run id and kind. A store of thousands of runs has more of them than memory, and a page shows few."""
+    """JPEG by run id and kind. The pictures of thousands of runs do not fit in memory; the pages show few of them."""
 
     def __init__(self, paths: Mapping[str, Mapping[str, Path]]) -> None:
+        """Keep the paths of the pictures by run id and kind."""
         self._paths = paths
 
     def __getitem__(self, run_id: str) -> dict[str, bytes]:

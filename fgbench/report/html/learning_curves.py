@@ -1,77 +1,90 @@
-"""Learning curves of all runs and seeds of a protocol, side by side."""
+"""Learning curves of the runs of a protocol: loss and training accuracy by epoch."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 
 import numpy as np
 
 from fgbench.records.record import Point, Record
-from fgbench.report.html.charts import MOST_SERIES, Axis, Chart
-from fgbench.report.html.figures import Line, lines
-from fgbench.report.html.groups import Group, Section, named, sections_of
+from fgbench.report.html.charts import MAX_SERIES, Axis, Chart
+from fgbench.report.html.line_charts import ChartLine, line_chart
+from fgbench.report.html.run_groups import ChartSection, RunGroup, named_groups, protocol_sections
 
-MOST_PROTOCOLS = 2
-"""Of one page: a chart takes a tenth of a second to draw, and every run has its own curve on the page of its paper."""
-MOST_EPOCHS = 60
-"""Points of a line; of more epochs, so many that are evenly apart."""
+MAX_PROTOCOLS = 4
+"""Protocols with charts on one page. Drawing a chart takes a tenth of a second."""
+MAX_EPOCHS = 60
+"""Points of a line; longer curves are sampled evenly."""
 
 
-def learning_sections(groups: Sequence[Group]) -> list[Section]:
-    """Loss and training accuracy by epoch, two charts a protocol; nothing of runs that were not trained by epochs."""
+def learning_sections(groups: Sequence[RunGroup]) -> list[ChartSection]:
+    """Return charts of loss and training accuracy for each protocol; runs without epochs are left out."""
     trained = [group for group in groups if all(record.curve for record in group)]
-    found, note = sections_of(trained, MOST_PROTOCOLS)
+    protocols, left_out = protocol_sections(trained, MAX_PROTOCOLS)
     sections = []
-    for caption, own in found:
-        shown = own[:MOST_SERIES]
-        said = "" if len(own) == len(shown) else f"The first {len(shown)} of {len(own)} are drawn. "
-        charts = [_chart(shown, "loss", "loss"), _chart(shown, "training accuracy, %", "accuracy")]
-        sections.append(Section(caption, tuple(chart for chart in charts if chart), said + _stages(shown)))
-    if note and sections:
-        last = sections[-1]
-        sections[-1] = Section(last.caption, last.charts, f"{last.note} {note}".strip())
+    for caption, same in protocols:
+        drawn = same[:MAX_SERIES]
+        note = "" if len(same) == len(drawn) else f"{len(drawn)} of {len(same)} runs are drawn. "
+        charts = [_chart(drawn, "loss", "loss"), _chart(drawn, "training accuracy, %", "accuracy")]
+        sections.append(ChartSection(caption, tuple(chart for chart in charts if chart), note + _stages_text(drawn)))
+    if left_out and sections:
+        sections[-1] = replace(sections[-1], note=f"{sections[-1].note}. {left_out}")
     return sections
 
 
-def _chart(groups: Sequence[Group], title: str, field: str) -> Chart | None:
-    runs = []
-    for name, group in named(groups):
-        own = [Line(name, f"seed {record.seed}", _points(record.curve, field)) for record in group]
-        # What one seed has of an epoch all have, or there is no mean of them.
-        if own[0].points and len({tuple(at for at, _ in line.points) for line in own}) == 1:
-            runs += own
-    if not runs:
-        return None
-    first, last = (sorted({line.points[end][1] for line in runs}) for end in (0, -1))
-    label = f"From {_span(first)} in the first epoch to {_span(last)} in the last, {len(runs)} runs."
-    up = Axis(title, 0, 100) if title.endswith("%") else Axis(title)
-    return lines(title.capitalize(), label, Axis("epoch, of all stages together"), up, runs, _breaks(groups))
-
-
-def _points(curve: Sequence[Point], field: str) -> tuple[tuple[float, float], ...]:
-    places = np.unique(np.linspace(0, len(curve) - 1, min(MOST_EPOCHS, len(curve))).round().astype(int))
-    found = [(int(place) + 1, float(getattr(curve[place], field))) for place in places]
-    return tuple((at, value) for at, value in found if isfinite(value))
-
-
-def _breaks(groups: Sequence[Group]) -> list[float]:
-    """Between two stages, where all that is drawn changes there."""
-    found = {tuple(_changes(record)) for group in groups for record in group}
-    return [place + 0.5 for place in next(iter(found))] if len(found) == 1 else []
-
-
-def _changes(record: Record) -> list[int]:
-    return [i for i in range(1, len(record.curve)) if record.curve[i].stage != record.curve[i - 1].stage]
-
-
-def _stages(groups: Sequence[Group]) -> str:
-    """What was trained one after the other."""
-    found: dict[str, list[str]] = {}
-    for name, group in named(groups):
-        found.setdefault(" then ".join(dict.fromkeys(point.stage for point in group[0].curve)), []).append(name)
-    return "Stages: " + "; ".join(
-        f"{stages} ({', '.join(names)})" if len(found) > 1 else stages for stages, names in found.items()
+def learning_text(curve: Sequence[Point]) -> str:
+    """Return stages, number of epochs, and the first and last loss and training accuracy of a run."""
+    stages = " then ".join(dict.fromkeys(point.stage for point in curve))
+    first, last = curve[0], curve[-1]
+    return (
+        f"{len(curve)} epochs ({stages}): loss from {first.loss:.3g} to {last.loss:.3g}, "
+        f"training accuracy from {first.accuracy:.3g} % to {last.accuracy:.3g} %"
     )
 
 
-def _span(values: Sequence[float]) -> str:
+def _chart(groups: Sequence[RunGroup], title: str, field: str) -> Chart | None:
+    lines = []
+    for name, group in named_groups(groups):
+        of_group = [ChartLine(name, f"seed {record.seed}", _points(record.curve, field)) for record in group]
+        # A mean needs the same epochs in each run.
+        if of_group[0].points and len({tuple(epoch for epoch, _ in line.points) for line in of_group}) == 1:
+            lines += of_group
+    if not lines:
+        return None
+    first, last = (sorted({line.points[end][1] for line in lines}) for end in (0, -1))
+    label = f"{len(lines)} runs: from {_range_text(first)} in the first epoch to {_range_text(last)} in the last epoch."
+    y = Axis(title, 0, 100) if title.endswith("%") else Axis(title)
+    return line_chart(title.capitalize(), label, Axis("epoch"), y, lines, breaks=_stage_breaks(groups))
+
+
+def _points(curve: Sequence[Point], field: str) -> tuple[tuple[float, float], ...]:
+    """Epoch, counted over all stages, and value."""
+    indices = np.unique(np.linspace(0, len(curve) - 1, min(MAX_EPOCHS, len(curve))).round().astype(int))
+    points = [(int(index) + 1, float(getattr(curve[index], field))) for index in indices]
+    return tuple((epoch, value) for epoch, value in points if isfinite(value))
+
+
+def _stage_breaks(groups: Sequence[RunGroup]) -> list[float]:
+    """Epochs between two stages; none if the runs differ in them."""
+    starts = {tuple(_stage_starts(record)) for group in groups for record in group}
+    return [start + 0.5 for start in next(iter(starts))] if len(starts) == 1 else []
+
+
+def _stage_starts(record: Record) -> list[int]:
+    return [i for i in range(1, len(record.curve)) if record.curve[i].stage != record.curve[i - 1].stage]
+
+
+def _stages_text(groups: Sequence[RunGroup]) -> str:
+    """The stages of training in their order, with the runs if these differ."""
+    names_by_stages: dict[str, list[str]] = {}
+    for name, group in named_groups(groups):
+        stages = " then ".join(dict.fromkeys(point.stage for point in group[0].curve))
+        names_by_stages.setdefault(stages, []).append(name)
+    return "Stages: " + "; ".join(
+        f"{stages} ({', '.join(names)})" if len(names_by_stages) > 1 else stages
+        for stages, names in names_by_stages.items()
+    )
+
+
+def _range_text(values: Sequence[float]) -> str:
     return f"{values[0]:.3g}" if len(values) == 1 else f"{values[0]:.3g} to {values[-1]:.3g}"

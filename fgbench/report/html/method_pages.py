@@ -1,154 +1,148 @@
-"""A page a method: what it is, what it did on every data set, what it gets wrong, and where it stands in the papers."""
+"""A page per method: its runs on every data set, learning curves, confusions, parts, and its printed numbers."""
 
 import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from fgbench.judge.anomalies import ReadOutputs
 from fgbench.judge.verdict import Outcome, Verdict, recipe_key
 from fgbench.papers.recipes import Recipe
-from fgbench.records.record import Deviation
-from fgbench.report import formatting
-from fgbench.report.html import model
-from fgbench.report.html.charts import MOST_SERIES, Axis, Chart
-from fgbench.report.html.confusions import Outputs, Pair, confusion_charts, confusions
-from fgbench.report.html.figures import Bar, dots
-from fgbench.report.html.groups import Group, Section, first_rows, named, nearest_first, sections_of, values_of
+from fgbench.report.formatting import BADGES
+from fgbench.report.html.charts import MAX_SERIES, Axis, Chart
+from fgbench.report.html.confusions import ConfusedClasses, confusion_charts, read_confusions
+from fgbench.report.html.data_origin import data_origin
+from fgbench.report.html.figures import RangePoint, dot_chart
 from fgbench.report.html.learning_curves import learning_sections
-from fgbench.report.html.overview import OUTCOMES, Count
+from fgbench.report.html.overview import OUTCOMES, OutcomeCount
 from fgbench.report.html.pages import Page
+from fgbench.report.html.printed_cells import DeviationEntry, method_deviations
+from fgbench.report.html.run_groups import (
+    ChartSection,
+    RunGroup,
+    by_protocol,
+    named_groups,
+    protocol_sections,
+    sort_groups,
+    table_groups,
+)
+from fgbench.report.html.run_values import mean_and_range
 from fgbench.util.hashing import hash_value
 
-MOST_PROTOCOLS = 3
-"""Of one page whose confusions and parts are drawn."""
-MOST_PICTURES = 4
-"""Runs of one page whose pictures are shown."""
+MAX_PROTOCOLS = 3
+"""Protocols of a page with charts of confusions and parts."""
+MAX_PICTURES = 4
+"""Runs of a page with pictures."""
 PARTS = {
-    "pck@0.10": ("Keypoints within 0.10 of the box's longer side", "found, %"),
-    "pcp": ("Parts whose box has an IoU over 0.5 with the true one", "found, %"),
-    "attention": ("Attention where each part is", "attention, times the image's mean"),
+    "pck@0.10": ("Keypoints within 0.10 of the longer side of the box (PCK)", "correct, %"),
+    "pcp": ("Parts with an IoU over 0.5 (PCP)", "correct, %"),
+    "attention": ("Attention at each part", "attention, relative to the mean of the image"),
 }
-"""Kinds of values by part: what they are, and what they count."""
+"""Kind of value -> title and axis of its chart."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfusionSection:
-    """Confusions of one run on one protocol."""
+    """Confusions of one group of runs."""
 
-    section: Section
+    section: ChartSection
     title: str
-    pairs: tuple[Pair, ...]
+    """Name of the runs and their seeds."""
+    pairs: tuple[ConfusedClasses, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
+class RunPictures:
     """Pictures of one run."""
 
     title: str
     data: str
     pictures: Mapping[str, bytes]
+    """Kind -> JPEG."""
 
 
 @dataclass(frozen=True, slots=True)
-class Departure:
-    """A deviation of some runs of a method."""
-
-    deviation: Deviation
-    runs: tuple[str, ...]
-    cells: tuple[str, ...]
-    """That it touches."""
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """What the page of a method shows."""
+class MethodPage:
+    """Contents of the page of a method."""
 
     name: str
     about: str
+    """First line of the docstring of the method."""
     verdicts: tuple[Verdict, ...]
-    """Of its cells, in all papers."""
-    groups: tuple[Group, ...]
+    """Verdicts on its cells in all papers."""
+    groups: tuple[RunGroup, ...]
     """All its runs."""
-    boards: tuple[tuple[str, list[tuple[str, Group]]], ...]
-    """What a protocol is, and runs of it by name."""
-    strips: tuple[Strip, ...]
-    learning: tuple[Section, ...]
+    tables: tuple[tuple[str, list[tuple[str, RunGroup]]], ...]
+    """Description of each protocol, and its groups with their names."""
+    pictures: tuple[RunPictures, ...]
+    learning: tuple[ChartSection, ...]
     confusions: tuple[ConfusionSection, ...]
-    parts: tuple[Section, ...]
-    departures: tuple[Departure, ...]
+    parts: tuple[ChartSection, ...]
+    deviations: tuple[DeviationEntry, ...]
 
     @property
-    def counts(self) -> list[Count]:
-        """Its cells by outcome, those that there are."""
+    def counts(self) -> list[OutcomeCount]:
+        """Number of its cells by outcome, without the outcomes that no cell has."""
         outcomes = [verdict.outcome for verdict in self.verdicts]
         return [
-            Count(formatting.BADGES[outcome], outcomes.count(outcome), outcomes.count(outcome) / len(outcomes), "")
+            OutcomeCount(BADGES[outcome], outcomes.count(outcome), outcomes.count(outcome) / len(outcomes), "")
             for outcome in OUTCOMES
             if outcome in outcomes
         ]
 
     @property
     def any_energy(self) -> bool:
-        """Whether that of a run was measured."""
+        """True if the energy of a run was measured."""
         return any(record.cost.energy_j is not None for group in self.groups for record in group)
 
     @property
-    def searches(self) -> bool:
-        """Whether it was tried on re-identification."""
+    def has_reid(self) -> bool:
+        """True if a run was on re-identification."""
         return any("cmc@1" in group[0].values for group in self.groups)
-
-    @staticmethod
-    def training_s(group: Group) -> float:
-        """Seconds that the runs of a group were trained, in the mean."""
-        return sum(record.cost.phase_s.get("training", 0.0) for record in group) / len(group)
 
 
 def method_pages(
     verdicts: Sequence[Verdict],
     recipes: Mapping[str, Recipe],
-    groups: Sequence[Group],
+    groups: Sequence[RunGroup],
     pictures: Mapping[str, Mapping[str, bytes]],
-    outputs: Outputs,
+    outputs: ReadOutputs,
 ) -> list[Page]:
-    """The pages of all methods that a recipe or a record names, by name.
+    """Return a page for each method of a recipe or a record, by name.
 
     Args:
         verdicts: on the cells of all papers.
         recipes: by key.
-        groups: every record, those together that differ in their seed alone.
+        groups: all records by group.
         pictures: run id -> kind -> JPEG.
-        outputs: gives the arrays of a record; asked for few of them.
+        outputs: returns the per-sample arrays of a record; called for a few records.
     """
     names = sorted({recipe.method for recipe in recipes.values()} | {group[0].method for group in groups})
     pages = []
     for name in names:
-        own = nearest_first(group for group in groups if group[0].method == name)
+        of_method = sort_groups(group for group in groups if group[0].method == name)
+        records = [record for group in of_method for record in group]
         cells = [verdict for verdict in verdicts if _method_of(verdict, recipes) == name]
-        answering = {record.run_id for verdict in cells for record in verdict.records}
-        method = Method(
-            name,
-            _about(name),
-            tuple(cells),
-            tuple(own),
-            tuple(_board(caption, groups) for caption, groups in model.by_protocol(own)),
-            tuple(_strips(own, pictures)),
-            tuple(learning_sections(own)),
-            tuple(_confusions(own, answering, outputs)),
-            tuple(_parts(own)),
-            tuple(_departures(own, cells)),
+        behind_cells = {record.run_id for verdict in cells for record in verdict.records}
+        method = MethodPage(
+            name=name,
+            about=_first_docstring_line(name),
+            verdicts=tuple(cells),
+            groups=tuple(of_method),
+            tables=tuple(_table(caption, same) for caption, same in by_protocol(of_method)),
+            pictures=tuple(_run_pictures(of_method, pictures)),
+            learning=tuple(learning_sections(of_method)),
+            confusions=tuple(_confusion_sections(of_method, behind_cells, outputs)),
+            parts=tuple(_part_sections(of_method)),
+            deviations=tuple(method_deviations(records, cells)),
         )
-        source = model.source([record for group in own for record in group])
-        context = {"method": method}
-        pages.append(Page(address_of(name), name.replace("_", " "), "method.html.j2", source, "Methods", context))
+        title, context = name.replace("_", " "), {"method": method}
+        page = Page(method_page_name(name), title, "method.html.j2", data_origin(records), "Methods", context)
+        pages.append(page)
     return pages
 
 
-def _board(caption: str, groups: Sequence[Group]) -> tuple[str, list[tuple[str, Group]]]:
-    kept, more = first_rows(groups)
-    return f"{caption} {more}".strip(), named(kept)
-
-
-def address_of(method: str) -> str:
-    """The name of a method's file; of a name that is no file's, a hash."""
+def method_page_name(method: str) -> str:
+    """Return the name of the page of a method; it has a hash if the name of the method is no valid file name."""
     return f"method-{method if re.fullmatch('[A-Za-z0-9_-]{1,60}', method) else hash_value(method)}"
 
 
@@ -157,101 +151,88 @@ def _method_of(verdict: Verdict, recipes: Mapping[str, Recipe]) -> str:
     return recipe.method if recipe and verdict.outcome != Outcome.CONTEXT else ""
 
 
-def _about(name: str) -> str:
-    """The first line of what the method's code says of it; nothing of a method that is not installed here."""
+def _first_docstring_line(name: str) -> str:
+    """First line of the docstring of a method; empty if the method is not installed."""
     from fgbench.methods import methods
 
     text = methods[name].__doc__ if name in methods else ""
     return (text or "").strip().partition("\n")[0]
 
 
-def _strips(groups: Sequence[Group], pictures: Mapping[str, Mapping[str, bytes]]) -> list[Strip]:
-    """What is drawn of the images of a run; what it finds in a gallery stands on the page on re-identification.
+def _table(caption: str, groups: Sequence[RunGroup]) -> tuple[str, list[tuple[str, RunGroup]]]:
+    kept, more = table_groups(groups)
+    return f"{caption} {more}".strip(), named_groups(kept)
 
-    Of runs of one title on one data set the first, which is the nearest to the papers' conditions.
-    """
-    names = {group[0].identity: name for name, group in named(groups)}
-    found: dict[tuple[str, str], Strip] = {}
+
+def _run_pictures(groups: Sequence[RunGroup], pictures: Mapping[str, Mapping[str, bytes]]) -> list[RunPictures]:
+    """Pictures of the first run of each title and data set; the page on re-identification has those of galleries."""
+    names = {group[0].identity: name for name, group in named_groups(groups)}
+    shown: dict[tuple[str, str], RunPictures] = {}
     for first in (group[0] for group in groups if not group[0].control):
-        if (first.title, first.data) in found or len(found) == MOST_PICTURES:
+        if (first.title, first.data) in shown or len(shown) == MAX_PICTURES:
             continue
-        if own := {kind: image for kind, image in pictures.get(first.run_id, {}).items() if kind != "searches"}:
+        of_run = {kind: image for kind, image in pictures.get(first.run_id, {}).items() if kind != "searches"}
+        if of_run:
             title = f"{names[first.identity]}, seed {first.seed}"
-            found[first.title, first.data] = Strip(title, first.data, own)
-    return list(found.values())
+            shown[first.title, first.data] = RunPictures(title, first.data, of_run)
+    return list(shown.values())
 
 
-def _confusions(groups: Sequence[Group], answering: Set[str], outputs: Outputs) -> list[ConfusionSection]:
-    """Those of a run of each protocol: of one that answers a printed number, if there is one, and the nearest of these.
+def _confusion_sections(
+    groups: Sequence[RunGroup], behind_cells: Set[str], outputs: ReadOutputs
+) -> list[ConfusionSection]:
+    """Confusions of one group per protocol: a group behind a printed cell if there is one, else the first.
 
     Args:
-        groups: runs of a method.
-        answering: ids of the runs that printed numbers are held against.
-        outputs: gives the arrays of a record.
+        groups: runs of a method in the order of `sort_groups`.
+        behind_cells: ids of the runs behind printed cells.
+        outputs: returns the per-sample arrays of a record.
     """
-    scored = [group for group in groups if "accuracy" in group[0].values]
-    sections, note = sections_of(scored, MOST_PROTOCOLS)
-    found = []
-    for caption, own in sections:
-        group = max(own, key=lambda group: group[0].run_id in answering)  # of several the first, which is the nearest
-        name = next(name for name, other in named(own) if other is group)
-        counted = confusions(group, outputs)
-        if counted is None:
+    with_accuracy = [group for group in groups if "accuracy" in group[0].values]
+    protocols, note = protocol_sections(with_accuracy, MAX_PROTOCOLS)
+    sections = []
+    for caption, same in protocols:
+        group = max(same, key=lambda group: group[0].run_id in behind_cells)  # `max` returns the first of equals.
+        confusions = read_confusions(group, outputs)
+        if confusions is None:
             continue
-        seeds = f"{name}, seed{'s' if len(counted.seeds) > 1 else ''} {', '.join(map(str, counted.seeds))}"
-        others = f"; {len(own) - 1} more run{'s' if len(own) > 2 else ''} of this protocol" if len(own) > 1 else ""
-        section = Section(caption, confusion_charts(counted), note if caption == sections[-1][0] else "")
-        found.append(ConfusionSection(section, f"{seeds}{others and others + ' not shown'}", tuple(counted.pairs)))
-    return found
+        name = next(name for name, named in named_groups(same) if named is group)
+        title = f"{name}, seed{'s' if len(confusions.seeds) > 1 else ''} {', '.join(map(str, confusions.seeds))}"
+        if len(same) > 1:
+            title += f"; {len(same) - 1} more run{'s' if len(same) > 2 else ''} of this protocol not shown"
+        section = ChartSection(caption, confusion_charts(confusions), note if caption == protocols[-1][0] else "")
+        sections.append(ConfusionSection(section, title, tuple(confusions.pairs)))
+    return sections
 
 
-def _parts(groups: Sequence[Group]) -> list[Section]:
-    """Charts of what was measured at each part, by protocol."""
-    measured = [group for group in groups if any(_kind(value) in PARTS for value in group[0].values)]
-    sections, note = sections_of(measured, MOST_PROTOCOLS)
-    found = []
-    for caption, own in sections:
-        charts = [chart for kind in PARTS if (chart := _part_chart(own[:MOST_SERIES], kind))]
-        found.append(Section(caption, tuple(charts), note if caption == sections[-1][0] else ""))
-    return found
+def _part_sections(groups: Sequence[RunGroup]) -> list[ChartSection]:
+    """Charts of the values of each part, by protocol."""
+    with_parts = [group for group in groups if any(_part_kind(value) in PARTS for value in group[0].values)]
+    protocols, note = protocol_sections(with_parts, MAX_PROTOCOLS)
+    sections = []
+    for caption, same in protocols:
+        charts = [chart for kind in PARTS if (chart := _part_chart(same[:MAX_SERIES], kind))]
+        sections.append(ChartSection(caption, tuple(charts), note if caption == protocols[-1][0] else ""))
+    return sections
 
 
-def _part_chart(groups: Sequence[Group], kind: str) -> Chart | None:
-    title, counted = PARTS[kind]
-    bars = []
-    for name, group in named(groups):
-        for value in (value for value in group[0].values if _kind(value) == kind):
-            if each := values_of(group, value):
-                bars.append(Bar(name, value.partition("/")[2], sum(each) / len(each), min(each), max(each)))
-    if not bars:
+def _part_chart(groups: Sequence[RunGroup], kind: str) -> Chart | None:
+    title, axis = PARTS[kind]
+    points = []
+    for name, group in named_groups(groups):
+        for value in group[0].values:
+            if _part_kind(value) == kind and (numbers := mean_and_range(group, value)):
+                points.append(RangePoint(name, value.partition("/")[2], *numbers))
+    if not points:
         return None
-    least, most = (end(bars, key=lambda bar: bar.value) for end in (min, max))
-    label = f"{counted}: from {least.value:.3g} for {least.name} to {most.value:.3g} for {most.name}."
-    if counted.endswith("%"):
-        return dots(title, label, Axis(counted, 0, 100), bars)
-    return dots(title, label, Axis(counted), bars, at=1.0)
+    lowest, highest = (end(points, key=lambda point: point.mean) for end in (min, max))
+    label = f"{axis}: from {lowest.mean:.3g} for {lowest.name} to {highest.mean:.3g} for {highest.name}."
+    if axis.endswith("%"):
+        return dot_chart(title, label, Axis(axis, 0, 100), points)
+    return dot_chart(title, label, Axis(axis), points, reference=1.0)
 
 
-def _kind(value: str) -> str:
-    """`pck@0.10` of `pck@0.10/beak`; nothing of a value that is not of a part."""
+def _part_kind(value: str) -> str:
+    """`pck@0.10` for `pck@0.10/beak`; empty for a value that is not of a part."""
     kind, _, part = value.partition("/")
     return kind if part else ""
-
-
-def _departures(groups: Sequence[Group], verdicts: Sequence[Verdict]) -> list[Departure]:
-    """Every deviation of the runs, with the runs that have it and the cells that stand on these."""
-    found: dict[tuple[str, str, str], tuple[Deviation, dict[str, None], dict[str, None]]] = {}
-    cells: dict[str, list[str]] = {}
-    for verdict in verdicts:
-        for record in verdict.records:
-            cells.setdefault(record.run_id, []).append(f"{verdict.cell.row}, {verdict.cell.column}")
-    for group in groups:
-        for record in group:
-            for deviation in record.deviations:
-                key = (deviation.field, str(deviation.recipe), str(deviation.run))
-                _, runs, touched = found.setdefault(key, (deviation, {}, {}))
-                runs |= {record.title: None}
-                touched |= dict.fromkeys(cells.get(record.run_id, ()))
-    return [
-        Departure(d, tuple(sorted(runs)), tuple(sorted(touched))) for _, (d, runs, touched) in sorted(found.items())
-    ]

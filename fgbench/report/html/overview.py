@@ -1,122 +1,77 @@
-"""The index: papers x outcomes at a glance, what to do next, and the runs."""
+"""The first page: outcomes by paper, next steps, claims and runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fgbench.judge.anomalies import Anomalies, Anomaly
+from fgbench.judge.claims import ClaimResult
 from fgbench.judge.verdict import Outcome, Verdict, sampling_interval
-from fgbench.metrics.values import headline
-from fgbench.papers.printed import Cell, Paper
+from fgbench.papers.printed import Paper
 from fgbench.records.record import Record
 from fgbench.report.formatting import BADGES, Badge, published
-from fgbench.report.html.model import mean_of, oddities, test_fps
+from fgbench.report.html.data_origin import data_origin, recording_period
+from fgbench.report.html.pages import Page
+from fgbench.report.html.printed_cells import cell_anchor
+from fgbench.report.html.run_groups import RunGroup, anomalies_of, by_protocol, finish_time, latest_record
+from fgbench.report.html.run_values import main_value_name, mean_value, mean_wall_s, peak_mib, test_fps
 from fgbench.statistics import Interval
 
 OUTCOMES = tuple(outcome for outcome in BADGES if outcome != Outcome.CONTEXT)
-"""The columns of the matrix; other groups' numbers are not ours to judge."""
-
-
-def place(cell: Cell) -> str:
-    """The anchor of a cell in its table, on the page of its paper."""
-    return f"at-{cell.id.replace('/', '-')}"
+"""Columns of the matrix. The numbers of other groups are not judged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """How many cells of a paper have an outcome."""
+class OutcomeCount:
+    """Number of cells with an outcome."""
 
     badge: Badge
     number: int
     share: float
-    """Of the paper's cells, from 0 to 1."""
+    """Fraction of the judged cells, 0 to 1."""
     first: str
-    """Anchor of the first of them; empty where there is none, and for all papers together."""
+    """Anchor of the first of these cells; empty if there is none, and for all papers together."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A paper in the matrix."""
+class MatrixRow:
+    """Outcomes of a paper."""
 
     paper: str
-    """Its id; empty for all together."""
+    """Id of the paper; empty for all papers together."""
     title: str
     published: str
-    counts: tuple[Count, ...]
-    """One an outcome, in their order."""
+    """Venue and year."""
+    counts: tuple[OutcomeCount, ...]
+    """One per outcome, in the order of `OUTCOMES`."""
     judged: int
-    """How many cells are ours to judge."""
+    """Number of judged cells."""
     others: int
-    """How many are other groups' numbers."""
-
-
-def matrix(papers: Mapping[str, Paper], verdicts: Mapping[str, Sequence[Verdict]]) -> list[Line]:
-    """A line a paper, and one for all of them."""
-    lines = [
-        Line(name, paper.title, published(paper), *_counted(verdicts[name], linked=True))
-        for name, paper in papers.items()
-    ]
-    everything = [verdict for own in verdicts.values() for verdict in own]
-    return [*lines, Line("", "All papers", "", *_counted(everything, linked=False))]
-
-
-def _counted(verdicts: Sequence[Verdict], *, linked: bool) -> tuple[tuple[Count, ...], int, int]:
-    found: dict[Outcome, list[Verdict]] = {outcome: [] for outcome in BADGES}
-    for verdict in verdicts:
-        found[verdict.outcome].append(verdict)
-    judged = len(verdicts) - len(found[Outcome.CONTEXT])
-    counts = tuple(
-        Count(
-            BADGES[outcome],
-            len(found[outcome]),
-            len(found[outcome]) / judged if judged else 0.0,
-            place(found[outcome][0].cell) if linked and found[outcome] else "",
-        )
-        for outcome in OUTCOMES
-    )
-    return counts, judged, len(found[Outcome.CONTEXT])
+    """Number of cells of other groups."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """Something to type that would get or decide numbers."""
+class NextStep:
+    """A command that measures, unblocks or decides cells."""
 
     command: str
     badge: Badge
-    """What most of the cells are now."""
+    """Most frequent outcome of these cells."""
     reason: str
-    """Why, of the first of them."""
+    """Reason of the first cell with that outcome."""
     cells: int
     papers: tuple[str, ...]
 
 
-def next_steps(verdicts: Mapping[str, Sequence[Verdict]]) -> list[Step]:
-    """What to type next, that for the most cells first."""
-    found: dict[str, list[tuple[str, Verdict]]] = {}
-    for name, own in verdicts.items():
-        for verdict in own:
-            if verdict.command:
-                found.setdefault(verdict.command, []).append((name, verdict))
-    steps = []
-    for command, pairs in found.items():
-        outcomes = [verdict.outcome for _, verdict in pairs]
-        most = max(outcomes, key=outcomes.count)
-        # Without the folders that were searched: they stand by the cells.
-        reason = next(verdict.reason.partition(" (")[0] for _, verdict in pairs if verdict.outcome == most)
-        papers = tuple(dict.fromkeys(name for name, _ in pairs))
-        steps.append(Step(command, BADGES[most], reason, len(pairs), papers))
-    return sorted(steps, key=lambda step: -step.cells)
-
-
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """Runs that differ in their seed alone, as a row."""
+    """A group of runs as a row."""
 
     title: str
     address: str
-    """Where they are told in full."""
+    """Link to the details of the runs."""
     profile: str
     control: str
-    """What control experiment it is; empty for none."""
+    """Control experiment; empty for none."""
     data: str
     synthetic: bool
     seeds: int
@@ -124,25 +79,104 @@ class RunLine:
     mean: float | None
     unit: str
     sampling: Interval | None
-    """Around the mean, for another test set."""
+    """Interval of the mean for another test set."""
     wall_s: float
     """Mean over the seeds."""
     peak_mib: float
-    """The highest."""
-    spared: bool
-    """Whether a network's work was done by an earlier run, so that the time is without it."""
+    """Maximum over the seeds."""
+    reused_features: bool
+    """True if features of an earlier run were reused, so the time lacks their computation."""
     test_fps: float | None
     """Mean over the seeds."""
     finished: str
-    """Day of the last of them; empty where it is not known."""
-    odd: tuple[Anomaly, ...]
+    """Date of the last run; empty if unknown."""
+    anomalies: tuple[Anomaly, ...]
+
+
+def overview_page(
+    papers: Mapping[str, Paper],
+    verdicts: Mapping[str, Sequence[Verdict]],
+    claims: Sequence[ClaimResult],
+    groups: Sequence[RunGroup],
+    addresses: Mapping[str, str],
+    anomalies: Anomalies,
+) -> Page:
+    """Return the first page.
+
+    Args:
+        papers: by id.
+        verdicts: by id of the paper.
+        claims: of all papers.
+        groups: all records by group.
+        addresses: run id -> link to the details of the run.
+        anomalies: run id -> anomalies of the record.
+    """
+    records = [record for group in groups for record in group]
+    context = {
+        "matrix": matrix(papers, verdicts),
+        "steps": next_steps(verdicts),
+        "claims": claims,
+        "runs": [
+            (protocol, [run_line(group, addresses[group[0].run_id], anomalies) for group in same])
+            for protocol, same in by_protocol(groups)
+        ],
+        "latest": latest_record(records) if records else None,
+        "period": recording_period(records),
+    }
+    return Page("index", "Overview", "index.html.j2", data_origin(records), context=context)
+
+
+def matrix(papers: Mapping[str, Paper], verdicts: Mapping[str, Sequence[Verdict]]) -> list[MatrixRow]:
+    """Return a row per paper and a row for all papers."""
+    rows = [
+        MatrixRow(name, paper.title, published(paper), *_count_outcomes(verdicts[name], linked=True))
+        for name, paper in papers.items()
+    ]
+    all_verdicts = [verdict for of_paper in verdicts.values() for verdict in of_paper]
+    return [*rows, MatrixRow("", "All papers", "", *_count_outcomes(all_verdicts, linked=False))]
+
+
+def _count_outcomes(verdicts: Sequence[Verdict], *, linked: bool) -> tuple[tuple[OutcomeCount, ...], int, int]:
+    """Counts by outcome, number of judged cells, number of cells of other groups."""
+    by_outcome: dict[Outcome, list[Verdict]] = {outcome: [] for outcome in BADGES}
+    for verdict in verdicts:
+        by_outcome[verdict.outcome].append(verdict)
+    others = len(by_outcome[Outcome.CONTEXT])
+    judged = len(verdicts) - others
+    counts = tuple(
+        OutcomeCount(
+            BADGES[outcome],
+            len(by_outcome[outcome]),
+            len(by_outcome[outcome]) / judged if judged else 0.0,
+            cell_anchor(by_outcome[outcome][0].cell) if linked and by_outcome[outcome] else "",
+        )
+        for outcome in OUTCOMES
+    )
+    return counts, judged, others
+
+
+def next_steps(verdicts: Mapping[str, Sequence[Verdict]]) -> list[NextStep]:
+    """Return the commands of the verdicts; the command for the most cells is first."""
+    by_command: dict[str, list[tuple[str, Verdict]]] = {}
+    for paper, of_paper in verdicts.items():
+        for verdict in of_paper:
+            if verdict.command:
+                by_command.setdefault(verdict.command, []).append((paper, verdict))
+    steps = []
+    for command, pairs in by_command.items():
+        outcomes = [verdict.outcome for _, verdict in pairs]
+        most_frequent = max(outcomes, key=outcomes.count)
+        # The searched folders, in brackets, are shown with the cells.
+        reason = next(verdict.reason.partition(" (")[0] for _, verdict in pairs if verdict.outcome == most_frequent)
+        papers = tuple(dict.fromkeys(paper for paper, _ in pairs))
+        steps.append(NextStep(command, BADGES[most_frequent], reason, len(pairs), papers))
+    return sorted(steps, key=lambda step: -step.cells)
 
 
 def run_line(group: Sequence[Record], address: str, anomalies: Anomalies) -> RunLine:
-    """The row of some runs that differ in their seed alone."""
+    """Return the row of a group of runs."""
     first = group[0]
-    metric = headline(first.values)
-    value = first.values[metric]
+    metric = main_value_name(group)
     return RunLine(
         title=first.title,
         address=address,
@@ -152,13 +186,13 @@ def run_line(group: Sequence[Record], address: str, anomalies: Anomalies) -> Run
         synthetic=first.synthetic,
         seeds=len(group),
         metric=metric,
-        mean=mean_of(group, metric),
-        unit=value.unit,
+        mean=mean_value(group, metric),
+        unit=first.values[metric].unit,
         sampling=sampling_interval(group, metric),
-        wall_s=sum(record.cost.wall_s for record in group) / len(group),
-        peak_mib=max(record.cost.peak_mib for record in group),
-        spared=any(record.cost.recalled for record in group),
+        wall_s=mean_wall_s(group),
+        peak_mib=peak_mib(group),
+        reused_features=any(record.cost.recalled for record in group),
         test_fps=test_fps(group),
-        finished=max(str(record.provenance.get("finished") or "") for record in group)[:10],
-        odd=tuple(oddities(group, anomalies)),
+        finished=max(map(finish_time, group))[:10],
+        anomalies=tuple(anomalies_of(group, anomalies)),
     )

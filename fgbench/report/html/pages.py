@@ -1,4 +1,4 @@
-"""Which pages there are: what the navigation lists, and what renders each."""
+"""Pages and the navigation between them."""
 
 import base64
 import hashlib
@@ -10,72 +10,73 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from fgbench.report.html.model import Source
+from fgbench.report.html.data_origin import DataOrigin
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script that stands in a page, and what a policy knows it by."""
+    """A script inside a page."""
 
     text: Markup
     hash: str
+    """Hash in the Content-Security-Policy, which allows this script only."""
 
     @classmethod
     def of(cls, text: str) -> "Script":
-        """A script of ours: it has nothing of a record in it."""
+        """Return a script that is part of fgbench; its text is not escaped, so it must not contain data of a record."""
         digest = hashlib.sha256(text.encode()).digest()
         return cls(Markup(text), f"sha256-{base64.b64encode(digest).decode()}")
 
 
 SCRIPT = Script.of((Path(__file__).parent / "templates" / "page.js").read_text(encoding="utf-8"))
-"""Sorting, filtering and unfolding."""
-
-
-def address(name: str) -> str:
-    """The address of a page from another: no name can be taken for more than a file beside it."""
-    return f"{quote(name, safe='')}.html"
-
-
-def is_web(url: str) -> bool:
-    """Whether a link leads to a page on the web, and so not to a script."""
-    return url.startswith(("https://", "http://"))
+"""Script of every page: sorts and filters tables, expands details."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page, written beside the others."""
+    """A page of the report."""
 
     name: str
-    """Of its file, without the ending; the same in every report, as people keep links."""
+    """Name of the file without the ending. It is the same in every report, so links stay valid."""
     title: str
-    """In the navigation."""
+    """Text in the navigation."""
     template: str
-    """File in `templates/`, which extends `base.html.j2`."""
-    source: Source
-    """What data its numbers are from: the first line of the page."""
+    """File in `templates/` that extends `base.html.j2`."""
+    origin: DataOrigin
+    """First line of the page."""
     group: str = ""
-    """Pages of one group stand together in the navigation, under this word."""
+    """Heading in the navigation that several pages share."""
     context: Mapping[str, Any] = field(default_factory=dict)
-    """What the template needs beside what all pages get."""
+    """Variables of the template, beside those of every page."""
 
     @property
     def file(self) -> str:
-        """Its file, beside the others."""
+        """Name of the file in the folder of the report."""
         return f"{self.name}.html"
 
     @property
     def address(self) -> str:
-        """What leads to it from another."""
+        """Relative URL of the page."""
         return address(self.name)
 
 
+def address(name: str) -> str:
+    """Return the relative URL of a page. The name is quoted, so the URL stays inside the folder."""
+    return f"{quote(name, safe='')}.html"
+
+
+def is_web(url: str) -> bool:
+    """Return True for a URL of the web, False for example for `javascript:`."""
+    return url.startswith(("https://", "http://"))
+
+
 def navigation(pages: Sequence[Page]) -> list[tuple[str, list[Page]]]:
-    """The pages in their order, with the word over them; each group once, where its first page stands."""
-    found: list[tuple[str, list[Page]]] = []
+    """Return the headings and pages of the navigation; each heading is at the place of its first page."""
+    groups: list[tuple[str, list[Page]]] = []
     for page in pages:
-        own = next((own for group, own in found if group and group == page.group), None)
-        if own is None:
-            found.append((page.group, [page]))
+        members = next((members for group, members in groups if group and group == page.group), None)
+        if members is None:
+            groups.append((page.group, [page]))
         else:
-            own.append(page)
-    return found
+            members.append(page)
+    return groups

@@ -1,38 +1,42 @@
-"""The page on provenance: of every run the machine, packages, code, weights, data and command, each told once."""
+"""The page on provenance: data, weights, machine, packages, code and command of each run."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fgbench.records.record import Record, Weights
 from fgbench.report.formatting import NONE
+from fgbench.report.html.data_origin import data_origin
+from fgbench.report.html.pages import Page
+from fgbench.report.html.run_groups import finish_time, method_inputs
 
 Fields = tuple[tuple[str, str], ...]
-"""Name and value."""
-CODE = ("Images' hash", "Annotations' hash", "Protocol", "SHA-256", "Source", "Commit", "Command")
-"""Fields that are read letter by letter."""
+"""Name and value of each field."""
+CODE_FIELDS = ("Hash of the images", "Hash of the annotations", "Protocol", "SHA-256", "Source", "Commit", "Command")
+"""Fields in a monospaced font."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Something that several runs have in common."""
+class SharedPart:
+    """A part of the provenance that several runs share, such as a machine."""
 
     key: str
-    """How the runs name it, such as M1; its anchor, too."""
+    """Key in the rows of the runs, such as M1; also the anchor."""
     fields: Fields
     runs: int
-    """How many have it."""
+    """Number of runs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """Parts of one kind, as a table."""
+class PartTable:
+    """Parts of one kind as a table."""
 
     id: str
     title: str
     caption: str
-    parts: tuple[Part, ...]
-    code: tuple[str, ...] = CODE
-    """Fields that are set as code."""
+    parts: tuple[SharedPart, ...]
+    code: tuple[str, ...] = CODE_FIELDS
+    """Fields in a monospaced font."""
 
     @property
     def heads(self) -> list[str]:
@@ -41,8 +45,8 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """A run, and the keys of the parts it is made of."""
+class ProvenanceRow:
+    """A run with the keys of its parts."""
 
     record: Record
     data: str
@@ -52,116 +56,113 @@ class Origin:
     weights: tuple[str, ...]
     command: str
     finished: str
-    """To the minute."""
+    """Time to the minute."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProvenancePage:
-    """What the page shows."""
-
-    kinds: tuple[Kind, ...]
-    origins: tuple[Origin, ...]
-
-
-class _Parts:
-    """Parts of one kind, numbered in the order in which they are first met."""
+class _PartNumbers:
+    """Parts of one kind, numbered in the order of their first run."""
 
     def __init__(self, letter: str) -> None:
-        self.letter = letter
-        self.found: dict[Fields, list[int]] = {}
+        """Start without a part; the keys begin with the letter."""
+        self._letter = letter
+        self._keys: dict[Fields, str] = {}
+        self._runs: Counter[Fields] = Counter()
 
     def key(self, fields: Fields) -> str:
-        """The key of a part that one more run has."""
-        number, runs = self.found.setdefault(fields, [len(self.found) + 1, 0])
-        self.found[fields][1] = runs + 1
-        return f"{self.letter}{number}"
+        """Count one more run that has a part; return the key of the part."""
+        self._runs[fields] += 1
+        return self._keys.setdefault(fields, f"{self._letter}{len(self._keys) + 1}")
 
-    def parts(self) -> tuple[Part, ...]:
-        """Every part, in the order of their numbers."""
-        return tuple(Part(f"{self.letter}{number}", fields, runs) for fields, (number, runs) in self.found.items())
+    def parts(self) -> tuple[SharedPart, ...]:
+        """Return all parts in the order of their numbers."""
+        return tuple(SharedPart(key, fields, self._runs[fields]) for fields, key in self._keys.items())
 
 
-def provenance_page(records: Sequence[Record]) -> ProvenancePage:
-    """Every run, and what runs have in common told once."""
-    data, machines, packages = _Parts("D"), _Parts("M"), _Parts("P")
-    code, weights, commands = _Parts("F"), _Parts("W"), _Parts("C")
-    origins = []
-    for record in records:
-        known = record.provenance
-        origins.append(
-            Origin(
-                record,
-                data=data.key(_data(record)),
-                machine=machines.key(_machine(record)),
-                packages=packages.key(_packages(record)),
-                code=code.key(_code(record)),
-                # Two streams may be of one file.
-                weights=tuple(map(weights.key, dict.fromkeys(_weights(w) for w in record.weights))),
-                command=commands.key((("Command", str(known.get("command") or NONE)),)),
-                finished=_minute(known.get("finished")),
-            )
+def provenance_pages(records: Sequence[Record]) -> list[Page]:
+    """Return the page on provenance; no page without records."""
+    if not records:
+        return []
+    rows, tables = provenance_tables(records)
+    return [
+        Page(
+            "provenance",
+            "Provenance",
+            "provenance.html.j2",
+            data_origin(records),
+            context={"rows": rows, "tables": tables},
         )
-    kinds = (
-        Kind("data", "Data", "What was measured on, and what the methods might see of it.", data.parts()),
-        Kind("weights", "Weights", "Files by their SHA-256; of a network trained here, how it is trained, hashed.",
-             weights.parts()),
-        Kind("machines", "Machines", "Values may differ in their last digits between them.", machines.parts()),
-        Kind("packages", "Packages", "What the runs were computed with.", packages.parts()),
-        Kind("code", "fgbench", "Its source is hashed without what only shows results.", code.parts()),
-        Kind("commands", "Commands", "As they were typed.", commands.parts()),
-    )  # fmt: skip
-    return ProvenancePage(tuple(kind for kind in kinds if kind.parts), tuple(origins))
-
-
-def _data(record: Record) -> Fields:
-    p = record.protocol
-    sees = [
-        f"{' and '.join(p[key])} in {when}"
-        for key, when in (("train_sees", "training"), ("test_sees", "test"))
-        if p[key]
     ]
-    control = "" if p.get("control", "none") == "none" else f"; control: {p['control']}"
+
+
+def provenance_tables(records: Sequence[Record]) -> tuple[list[ProvenanceRow], list[PartTable]]:
+    """Return a row per run, and the tables of the parts that runs share."""
+    data, machines, packages = _PartNumbers("D"), _PartNumbers("M"), _PartNumbers("P")
+    code, weights, commands = _PartNumbers("F"), _PartNumbers("W"), _PartNumbers("C")
+    rows = [
+        ProvenanceRow(
+            record,
+            data=data.key(_data_fields(record)),
+            machine=machines.key(_machine_fields(record)),
+            packages=packages.key(_package_fields(record)),
+            code=code.key(_code_fields(record)),
+            # Two streams may use the same file.
+            weights=tuple(map(weights.key, dict.fromkeys(_weights_fields(w) for w in record.weights))),
+            command=commands.key((("Command", str(record.provenance.get("command") or NONE)),)),
+            finished=finish_time(record)[:16].replace("T", " ") or NONE,
+        )
+        for record in records
+    ]
+    tables = (
+        PartTable("data", "Data", "Images, and the annotations that the methods get.", data.parts()),
+        PartTable("weights", "Weights", "SHA-256 of the file; for a network trained here, hash of its training.",
+                  weights.parts()),
+        PartTable("machines", "Machines", "The last digits of values may differ between machines.", machines.parts()),
+        PartTable("packages", "Packages", "Versions of Python and of the packages.", packages.parts()),
+        PartTable("code", "fgbench", "The hash of the source leaves out code that only shows results.", code.parts()),
+        PartTable("commands", "Commands", "The commands as they were typed.", commands.parts()),
+    )  # fmt: skip
+    return rows, [table for table in tables if table.parts]
+
+
+def _data_fields(record: Record) -> Fields:
+    protocol = record.protocol
+    control = "" if protocol.get("control", "none") == "none" else f"; control: {protocol['control']}"
     return (
         ("Data set", record.data.replace("_", " ") + (" (synthetic)" if record.synthetic else "")),
-        ("Images", f"{p['train_images']:,} + {p['test_images']:,} of {p['classes']:,} classes"),
-        ("Methods see", (", ".join(sees) or "class labels") + control),
-        ("Images' hash", str(p["images"])),
-        ("Annotations' hash", str(p["annotations"])),
+        ("Images", f"{protocol['train_images']:,} + {protocol['test_images']:,} of {protocol['classes']:,} classes"),
+        ("Methods see", (", ".join(method_inputs(record)) or "class labels") + control),
+        ("Hash of the images", str(protocol["images"])),
+        ("Hash of the annotations", str(protocol["annotations"])),
         ("Protocol", record.protocol_hash),
     )
 
 
-def _weights(weights: Weights) -> Fields:
+def _weights_fields(weights: Weights) -> Fields:
     return (("Name", weights.name), ("SHA-256", weights.sha256))
 
 
-def _machine(record: Record) -> Fields:
-    known = record.provenance
-    threads = f"{known.get('threads', NONE)} in {known.get('processes', 1)} process(es)"
+def _machine_fields(record: Record) -> Fields:
+    provenance = record.provenance
+    processes = provenance.get("processes", 1)
     return (
-        ("Processor", str(known.get("cpu", NONE))),
-        ("Cores", str(known.get("cores", NONE))),
-        ("Device", str(known.get("device", NONE))),
-        ("Threads", threads.replace("1 process(es)", "1 process").replace("process(es)", "processes")),
-        ("Platform", str(known.get("platform", NONE))),
+        ("Processor", str(provenance.get("cpu", NONE))),
+        ("Cores", str(provenance.get("cores", NONE))),
+        ("Device", str(provenance.get("device", NONE))),
+        ("Threads", f"{provenance.get('threads', NONE)} in {processes} process{'' if processes == 1 else 'es'}"),
+        ("Platform", str(provenance.get("platform", NONE))),
     )
 
 
-def _packages(record: Record) -> Fields:
+def _package_fields(record: Record) -> Fields:
     packages = record.provenance.get("packages") or {}
-    listed = ", ".join(f"{name} {version}" for name, version in packages.items())
-    return (("Python", str(record.provenance.get("python", NONE))), ("Packages", listed or NONE))
+    versions = ", ".join(f"{name} {version}" for name, version in packages.items())
+    return (("Python", str(record.provenance.get("python", NONE))), ("Packages", versions or NONE))
 
 
-def _code(record: Record) -> Fields:
-    known = record.provenance
-    commit = str(known.get("commit") or "unknown") + (" with changes" if known.get("dirty") else "")
+def _code_fields(record: Record) -> Fields:
+    provenance = record.provenance
     return (
-        ("Version", str(known.get("fgbench", NONE))),
-        ("Source", str(known.get("source", NONE))),
-        ("Commit", commit),
+        ("Version", str(provenance.get("fgbench", NONE))),
+        ("Source", str(provenance.get("source", NONE))),
+        ("Commit", str(provenance.get("commit") or "unknown") + (" with changes" if provenance.get("dirty") else "")),
     )
-
-
-def _minute(time: object) -> str:
-    return str(time)[:16].replace("T", " ") if time else NONE

@@ -1,118 +1,129 @@
-"""The page on re-identification: how far down its gallery each query has to look, under every definition."""
+"""The page on re-identification: match characteristics and mean average precision under each definition."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from fgbench.report.html import model
-from fgbench.report.html.charts import MOST_SERIES, Axis, Chart
-from fgbench.report.html.figures import Bar, Line, dots, lines
-from fgbench.report.html.groups import Group, first_rows, named, nearest_first, values_of
+from fgbench.report.html.charts import MAX_SERIES, Axis, Chart
+from fgbench.report.html.data_origin import data_origin
+from fgbench.report.html.figures import RangePoint, dot_chart
+from fgbench.report.html.line_charts import ChartLine, line_chart
 from fgbench.report.html.pages import Page
+from fgbench.report.html.run_groups import RunGroup, by_protocol, named_groups, sort_groups, table_groups
+from fgbench.report.html.run_values import mean_and_range, values_of
 
-MOST_PROTOCOLS = 6
-"""With charts: one takes a tenth of a second to draw."""
-MOST_GALLERIES = 4
-"""Runs of a protocol whose galleries are shown."""
+MAX_PROTOCOLS = 6
+"""Protocols with charts. Drawing a chart takes a tenth of a second."""
+MAX_GALLERIES = 4
+"""Runs of a protocol with a picture of their galleries."""
 PRECISIONS = {"map/step": "mAP by steps", "map/trapezoid": "mAP by trapezoids", "minp": "mINP"}
-"""Mean precisions by definition."""
-TICKS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
-TOLD = ("cmc@1", "cmc@5", "cmc@10", "cmc@20", *PRECISIONS)
+"""Value -> name of the definition."""
+RANK_TICKS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+COLUMNS = ("cmc@1", "cmc@5", "cmc@10", "cmc@20", *PRECISIONS)
+"""Values in the table."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A run's rates and precisions."""
+class ReidRow:
+    """Values of a group of runs."""
 
     name: str
-    group: Group
+    group: RunGroup
     ranges: tuple[tuple[float, float, float] | None, ...]
-    """Mean, least and most over seeds of each of `TOLD`."""
+    """Mean, minimum and maximum over the seeds of each of `COLUMNS`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
-    """The runs of one protocol."""
+class ReidTable:
+    """Runs of one protocol."""
 
     caption: str
+    """Description of the protocol."""
     rules: tuple[tuple[str, str], ...]
+    """Name and text of each rule of the search."""
     charts: tuple[Chart, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ReidRow, ...]
     galleries: tuple[tuple[str, bytes], ...]
+    """Title and JPEG."""
     note: str
+    """Runs that are not drawn."""
 
 
-def reid_page(groups: Sequence[Group], pictures: Mapping[str, Mapping[str, bytes]]) -> list[Page]:
-    """The page on re-identification; none where nothing was searched for.
+def reid_pages(groups: Sequence[RunGroup], pictures: Mapping[str, Mapping[str, bytes]]) -> list[Page]:
+    """Return the page on re-identification; no page without a run of it.
 
     Args:
-        groups: every record, those together that differ in their seed alone.
+        groups: all records by group.
         pictures: run id -> kind -> JPEG.
     """
-    searched = nearest_first(group for group in groups if "cmc@1" in group[0].values)
-    if not searched:
+    groups = sort_groups(group for group in groups if "cmc@1" in group[0].values)
+    if not groups:
         return []
-    found = model.by_protocol(searched)
-    boards = [_board(caption, own, pictures, place < MOST_PROTOCOLS) for place, (caption, own) in enumerate(found)]
-    source = model.source([record for group in searched for record in group])
-    context = {"boards": boards, "told": [PRECISIONS.get(name, name) for name in TOLD]}
-    return [Page("reid", "Re-identification", "reid.html.j2", source, context=context)]
+    tables = [
+        _reid_table(caption, same, pictures, has_charts=index < MAX_PROTOCOLS)
+        for index, (caption, same) in enumerate(by_protocol(groups))
+    ]
+    context = {"tables": tables, "columns": [PRECISIONS.get(name, name) for name in COLUMNS]}
+    origin = data_origin([record for group in groups for record in group])
+    return [Page("reid", "Re-identification", "reid.html.j2", origin, context=context)]
 
 
-def _board(caption: str, groups: Sequence[Group], pictures: Mapping[str, Mapping[str, bytes]], drawn: bool) -> Board:
-    kept, more = first_rows(groups)
-    pairs = named(kept)
-    shown = pairs[:MOST_SERIES] if drawn else []
-    few = f"{len(shown)} of {len(pairs)} in the table are drawn." if len(shown) < len(pairs) else ""
-    note = f"{few} {more}".strip()
-    charts = [chart for chart in (_cmc(shown), _precisions(shown)) if chart]
-    rows = tuple(Row(name, group, tuple(_range(values_of(group, told)) for told in TOLD)) for name, group in pairs)
+def _reid_table(
+    caption: str, groups: Sequence[RunGroup], pictures: Mapping[str, Mapping[str, bytes]], *, has_charts: bool
+) -> ReidTable:
+    kept, more = table_groups(groups)
+    named = named_groups(kept)
+    drawn = named[:MAX_SERIES] if has_charts else []
+    few = f"{len(drawn)} of {len(named)} runs in the table are drawn." if len(drawn) < len(named) else ""
+    charts = [chart for chart in (_cmc_chart(drawn), _precision_chart(drawn)) if chart]
+    rows = tuple(
+        ReidRow(name, group, tuple(mean_and_range(group, value) for value in COLUMNS)) for name, group in named
+    )
     galleries = (
         (f"{name}, seed {group[0].seed}", picture)
-        for name, group in pairs
+        for name, group in named
         if (picture := pictures.get(group[0].run_id, {}).get("searches"))
     )
     rules = tuple((str(name), str(text)) for name, text in groups[0][0].protocol.get("metrics", ()))
-    return Board(caption, rules, tuple(charts), rows, tuple(islice(galleries, MOST_GALLERIES)), note)
+    shown = tuple(islice(galleries, MAX_GALLERIES))
+    return ReidTable(caption, rules, tuple(charts), rows, shown, f"{few} {more}".strip())
 
 
-def _cmc(pairs: Sequence[tuple[str, Group]]) -> Chart | None:
-    """The cumulative match characteristics of all runs and seeds."""
-    runs = []
-    for name, group in pairs:
-        ranks = [value for value in group[0].values if value.startswith("cmc@") and values_of(group, value)]
-        runs += [
-            Line(
-                name,
-                f"seed {record.seed}",
-                tuple((float(rank.removeprefix("cmc@")), record.values[rank].value) for rank in ranks),
-            )
-            for record in group
-            if ranks
-        ]
-    if not runs:
+def _cmc_chart(named: Sequence[tuple[str, RunGroup]]) -> Chart | None:
+    """The cumulative match characteristic of each run."""
+    lines = []
+    for name, group in named:
+        values = [value for value in group[0].values if value.startswith("cmc@") and values_of(group, value)]
+        if values:
+            lines += [
+                ChartLine(
+                    name,
+                    f"seed {record.seed}",
+                    tuple((float(value.removeprefix("cmc@")), record.values[value].value) for value in values),
+                )
+                for record in group
+            ]
+    if not lines:
         return None
-    first = max(runs, key=lambda line: line.points[0][1])
-    label = f"{len(runs)} runs. The highest at rank {first.points[0][0]:g}: {first.series}, {first.points[0][1]:.1f} %."
-    last = max(at for line in runs for at, _ in line.points)
-    ticks = tuple(tick for tick in TICKS if tick <= last)
-    across, up = Axis("rank", 1, last, True, ticks), Axis("right among the first, %", 0, 100)
-    return lines("Cumulative match characteristic", label, across, up, runs)
+    best = max(lines, key=lambda line: line.points[0][1])
+    rank, rate = best.points[0]
+    label = f"{len(lines)} runs. Highest at rank {rank:g}: {best.series}, {rate:.1f} %."
+    last = max(rank for line in lines for rank, _ in line.points)
+    ticks = tuple(tick for tick in RANK_TICKS if tick <= last)
+    x, y = Axis("rank", 1, last, True, ticks), Axis("correct up to the rank, %", 0, 100)
+    return line_chart("Cumulative match characteristic (CMC)", label, x, y, lines)
 
 
-def _precisions(pairs: Sequence[tuple[str, Group]]) -> Chart | None:
-    bars = [
-        Bar(words, name, *found)
-        for name, group in pairs
-        for value, words in PRECISIONS.items()
-        if (found := _range(values_of(group, value)))
+def _precision_chart(named: Sequence[tuple[str, RunGroup]]) -> Chart | None:
+    points = [
+        RangePoint(definition, name, *values)
+        for name, group in named
+        for value, definition in PRECISIONS.items()
+        if (values := mean_and_range(group, value))
     ]
-    if not bars:
+    if not points:
         return None
-    best = max(bars, key=lambda bar: bar.value)
-    label = f"Mean precisions of {len(pairs)} runs. The highest: {best.name}, {best.series}, {best.value:.1f} %."
-    return dots("Mean precision under each definition", label, Axis("mean precision, %", 0, 100), bars)
-
-
-def _range(values: Sequence[float]) -> tuple[float, float, float] | None:
-    return (sum(values) / len(values), min(values), max(values)) if values else None
+    best = max(points, key=lambda point: point.mean)
+    label = f"{len(named)} runs. Highest: {best.name}, {best.series}, {best.mean:.1f} %."
+    axis = Axis("mean average precision, %", 0, 100)
+    return dot_chart("Mean average precision under each definition", label, axis, points)

@@ -1,4 +1,4 @@
-"""Measured less printed as a small picture: every cell of a table on one scale."""
+"""Small pictures of measured minus printed; the cells of a table share one scale."""
 
 from collections.abc import Sequence
 
@@ -8,44 +8,47 @@ from fgbench.judge.verdict import Verdict
 from fgbench.report.formatting import BADGES, interval
 
 WIDTH, HEIGHT = 120, 16
+"""Size of a picture in px."""
 
 
-def _drawn(verdict: Verdict) -> bool:
+def _has_strip(verdict: Verdict) -> bool:
     return verdict.mean is not None and verdict.decision is not None
 
 
-def _shown(verdict: Verdict) -> list[float]:
-    band, _ = interval(verdict)
-    values = [verdict.mean] if band is None else [verdict.mean, band.low, band.high]
+def _measured_values(verdict: Verdict) -> list[float]:
+    """The mean and the ends of its interval."""
+    ends, _ = interval(verdict)
+    values = [verdict.mean] if ends is None else [verdict.mean, ends.low, ends.high]
     return [value for value in values if value is not None]
 
 
-def reach(verdicts: Sequence[Verdict]) -> float:
-    """How far the strips of some cells go to either side: to what is farthest from its printed value."""
-    ends = []
-    for verdict in filter(_drawn, verdicts):
-        ends += [2 * verdict.cell.margin, *(abs(value - verdict.cell.value) for value in _shown(verdict))]
-    return max(ends, default=0.0)
+def strip_range(verdicts: Sequence[Verdict]) -> float:
+    """Return the largest difference from a printed value that the strips of some cells show."""
+    differences = []
+    for verdict in filter(_has_strip, verdicts):
+        differences.append(2 * verdict.cell.margin)
+        differences += [abs(value - verdict.cell.value) for value in _measured_values(verdict)]
+    return max(differences, default=0.0)
 
 
-def strip(verdict: Verdict, far: float) -> Markup:
-    """The margin as a band about the printed value, the mean as a dot, its interval as a line.
+def difference_strip(verdict: Verdict, largest: float) -> Markup:
+    """Return an SVG: a band for the margin around the printed value, a dot for the mean, a line for its interval.
 
-    It is hidden from screen readers, as the numbers stand beside it.
+    Screen readers skip it: the numbers are beside it.
 
     Args:
-        verdict: nothing is drawn for one whose number does not answer the printed one.
-        far: from `reach`.
+        verdict: without a comparable number, the result is empty.
+        largest: from `strip_range`.
     """
-    if not _drawn(verdict) or verdict.mean is None:
+    if not _has_strip(verdict) or verdict.mean is None:
         return Markup("")
 
     def x(value: float) -> float:
-        return round(WIDTH / 2 + (WIDTH / 2 - 4) * (value - verdict.cell.value) / far, 1)
+        return round(WIDTH / 2 + (WIDTH / 2 - 4) * (value - verdict.cell.value) / largest, 1)
 
-    cell, (band, _) = verdict.cell, interval(verdict)
+    cell, (ends, _) = verdict.cell, interval(verdict)
     left, right = x(cell.value - cell.margin), x(cell.value + cell.margin)
-    line = "" if band is None else f'<line x1="{x(band.low)}" x2="{x(band.high)}" y1="8" y2="8"/>'
+    line = "" if ends is None else f'<line x1="{x(ends.low)}" x2="{x(ends.high)}" y1="8" y2="8"/>'
     return Markup(
         f'<svg class="strip {BADGES[verdict.outcome].css}" viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">'
         f'<rect x="{left}" y="1" width="{right - left:.1f}" height="14"/>'

@@ -25,8 +25,8 @@ def drawn(folder, **fields):
 
 
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory):
-    return drawn(tmp_path_factory.mktemp("busy"))
+def charted(tmp_path_factory):
+    return drawn(tmp_path_factory.mktemp("charted"))
 
 
 def live(page):
@@ -55,33 +55,33 @@ def sizes(page):
 
 
 @pytest.mark.parametrize("name", CHARTED)
-def test_a_live_chart_takes_the_place_of_its_picture_and_is_as_large(watched, chromium, busy, name):
+def test_a_live_chart_takes_the_place_of_its_picture_and_is_as_large(watched, chromium, charted, name):
     plain = Watched(chromium, java_script_enabled=False)
-    plain.open(busy / f"{name}.html")
+    plain.open(charted / f"{name}.html")
     drawn = [box for box in plain.page.locator(".drawing svg").all() if box.is_visible()]
     pictures = [(box.bounding_box()["width"], box.bounding_box()["height"]) for box in drawn]
     plain.context.close()
-    page = watched.open(busy / f"{name}.html")
+    page = watched.open(charted / f"{name}.html")
     assert live(page) == len(pictures) > 0
     for one, other in zip(sizes(page), pictures, strict=True):
         assert one == pytest.approx(other, abs=12)
     assert page.locator(".drawing[role=img][aria-label]").count() == len(pictures)
 
 
-def test_the_pointer_is_told_the_number_that_was_recorded(watched, busy):
-    page = watched.open(busy / "costs.html")
+def test_the_pointer_is_told_the_number_that_was_recorded(watched, charted):
+    page = watched.open(charted / "costs.html")
     live(page)
     told = pointed(page)
     rows = page.locator("figure.chart").first.locator("tbody tr").evaluate_all(
         "rows => rows.map((row) => [...row.cells].map((cell) => cell.textContent))"
     )  # fmt: skip
     assert ["1", "B-CNN [D,D]", "bcnn", "10", "80"] in rows
-    for words in ("run B-CNN [D,D]", "test images a second 10", "accuracy, % 80", "from 69.9538", "to 87.2972"):
+    for words in ("run B-CNN [D,D]", "test images per second 10", "accuracy, % 80", "from 69.9538", "to 87.2972"):
         assert words in " ".join(told.split())
 
 
-def test_a_click_in_the_legend_picks_out_a_series(watched, busy):
-    page = watched.open(busy / "method-bcnn.html")
+def test_a_click_in_the_legend_picks_out_a_series(watched, charted):
+    page = watched.open(charted / "method-bcnn.html")
     live(page)
     chart = page.locator("figure.chart").first
     faint = "all => all.filter((path) => Number(path.getAttribute('opacity')) < 0.2).length"

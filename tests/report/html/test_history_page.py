@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ from report_pages import HOSTILE, PAPERS, Parsed, only_our_script
 from fgbench.judge.columns import judge_papers
 from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
 from fgbench.judge.nightly.history import Night
-from fgbench.report.html.history_page import history_page, lines_of
+from fgbench.report.html.history_page import MAX_CHARTS, benchmark_series, history_page, value_series
 from fgbench.report.html.render import render
 
 
@@ -20,7 +21,9 @@ def one(k, value, name="v", failed=()):
 
 
 def page_of(nights, folder):
-    index = render(PAPERS, judge_papers(PAPERS, [], {}, RECIPES, None), [], [], folder, more=[history_page(nights)])
+    index = render(
+        PAPERS, judge_papers(PAPERS, [], {}, RECIPES, None), [], [], folder, extra_pages=[history_page(nights)]
+    )
     assert 'href="history.html"' in index.read_text()
     return (folder / "history.html").read_text()
 
@@ -30,40 +33,55 @@ def timed(k, seconds, version):
     return one(k, 1.0).model_copy(update={"benches": (bench,)})
 
 
-def test_another_version_of_a_benchmark_is_a_break_and_no_step():
+def test_another_version_of_a_benchmark_is_a_break_and_no_level_shift():
     rng = np.random.default_rng(1)
     nights = [timed(k, (1 if k < 14 else 2) + 0.01 * rng.normal(), "v" if k < 14 else "w") for k in range(28)]
-    (line,) = lines_of(nights)[1]
-    assert line.name == "a hot path"
-    assert line.breaks == (14,)
-    assert line.steps == ()
-    (line,) = lines_of([timed(k, math.exp(night.benches[0].mean), "v") for k, night in enumerate(nights)])[1]
-    assert line.breaks == ()
-    assert [step.at for step in line.steps] == [14]
-    assert line.steps[0].after == pytest.approx(2, abs=0.02)
+    (series,) = benchmark_series(nights)
+    assert series.name == "a hot path"
+    assert series.breaks == (14,)
+    assert series.shifts == ()
+    (series,) = benchmark_series([timed(k, math.exp(night.benches[0].mean), "v") for k, night in enumerate(nights)])
+    assert series.breaks == ()
+    assert [shift.at for shift in series.shifts] == [14]
+    assert series.shifts[0].after == pytest.approx(2, abs=0.02)
 
 
-def test_the_page_marks_steps_and_keeps_hostile_names_text(tmp_path):
+def test_the_page_marks_level_shifts_and_keeps_hostile_names_text(tmp_path):
     rng = np.random.default_rng(0)
     nights = [one(k, (70 if k < 14 else 60) + rng.normal(), HOSTILE, failed=(HOSTILE,) * (k == 14)) for k in range(28)]
-    ((line,), _) = lines_of(nights)
-    assert [step.at for step in line.steps] == [14]
+    (series,) = value_series(nights)
+    assert [shift.at for shift in series.shifts] == [14]
     page = page_of(nights, tmp_path)
     parsed = Parsed(page)
     assert not parsed.wrong
     assert only_our_script(page)
     assert HOSTILE in parsed.text
-    assert "step at night 15" in parsed.text
-    assert sum(fields.get("class") == "step" for _, fields in parsed.tags) == 1
-    assert sum(fields.get("class") == "fault" for _, fields in parsed.tags) == 1
+    assert "level shift at night 15" in parsed.text
+    data = json.loads(page.split('<script type="application/json">')[1].split("</script>")[0])["datasets"].values()
+    assert [{"x": 14.5}] in data
+    assert [[row["x"] for row in rows] for rows in data if all(row.get("state") == "failed" for row in rows)] == [[15]]
 
 
-def test_values_that_never_moved_and_older_nights_are_folded(tmp_path):
+def test_constant_values_and_earlier_nights_are_collapsed(tmp_path):
     nights = [one(k, 70.0 + (k == 9) * (name == "moved"), name) for k in range(10) for name in ("still", "moved")]
     page = page_of(nights, tmp_path)
     parsed = Parsed(page)
     assert not parsed.wrong
-    assert "1 values that never moved" in parsed.text
+    assert "1 constant values" in parsed.text
     assert "still: 70 %" in parsed.text
-    assert "13 nights before" in parsed.text
+    assert "13 earlier nights" in parsed.text
     assert page.count("<svg") == 1
+
+
+def test_values_beyond_the_limit_of_charts_are_listed(tmp_path):
+    names = [f"value {number}" for number in range(MAX_CHARTS + 3)]
+    nights = [
+        one(k, 0.0).model_copy(
+            update={"values": {name: float(k) for name in names}, "units": dict.fromkeys(names, "%")}
+        )
+        for k in range(2)
+    ]
+    page = page_of(nights, tmp_path)
+    assert page.count('<figure class="chart">') == MAX_CHARTS
+    assert "3 more without a chart" in Parsed(page).text
+    assert f"{names[-1]}: 1 %" in Parsed(page).text

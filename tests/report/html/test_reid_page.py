@@ -2,10 +2,10 @@ from made_records import made
 from report_pages import Parsed
 
 from fgbench.records.record import by_identity
-from fgbench.report.html.reid_page import TOLD, reid_page
+from fgbench.report.html.reid_page import COLUMNS, reid_pages
 
 
-def searched(seed, first, recipe="where_to_focus/spatial_lstm_dm@viper", **fields):
+def reid_run(seed, first, recipe="where_to_focus/spatial_lstm_dm@viper", **fields):
     rates = {"cmc@1": first, "cmc@5": first + 20, "cmc@50": 99.0, "map/step": first / 2, "map/trapezoid": first / 2 - 1,
              "minp": 9.0}  # fmt: skip
     values = {name: {"value": rate, "unit": "%", "n": 10} for name, rate in rates.items()}
@@ -13,18 +13,18 @@ def searched(seed, first, recipe="where_to_focus/spatial_lstm_dm@viper", **field
     return made(recipe, seed, values=values, data="viper", protocol=protocol, **fields)
 
 
-def boards(*records, pictures=None):
-    (page,) = reid_page(by_identity(records), pictures or {})
-    return page.context["boards"]
+def tables(*records, pictures=None):
+    (page,) = reid_pages(by_identity(records), pictures or {})
+    return page.context["tables"]
 
 
-def test_without_searches_there_is_no_page():
-    assert reid_page([], {}) == []
+def test_without_re_identification_there_is_no_page():
+    assert reid_pages([], {}) == []
 
 
 def test_the_curve_has_every_rank_of_every_run_and_their_mean():
-    (board,) = boards(searched(0, 50.0), searched(1, 60.0), searched(0, 30.0, "where_to_focus/bcnn_dm@viper"))
-    cmc, precisions = board.charts
+    (table,) = tables(reid_run(0, 50.0), reid_run(1, 60.0), reid_run(0, 30.0, "where_to_focus/bcnn_dm@viper"))
+    cmc, precisions = table.charts
     assert cmc.rows == (
         ("B-CNN [D,M]", 1, 30, 30, 30), ("B-CNN [D,M]", 5, 50, 50, 50), ("B-CNN [D,M]", 50, 99, 99, 99),
         ("Where to Focus [D,M]", 1, 55, 50, 60), ("Where to Focus [D,M]", 5, 75, 70, 80),
@@ -37,32 +37,32 @@ def test_the_curve_has_every_rank_of_every_run_and_their_mean():
     assert len(precisions.rows) == 6
 
 
-def test_the_table_has_means_and_ends_of_every_definition():
-    (board,) = boards(searched(0, 50.0), searched(1, 60.0))
-    (row,) = board.rows
-    found = dict(zip(TOLD, row.ranges, strict=True))
+def test_the_table_has_mean_and_range_of_every_definition():
+    (table,) = tables(reid_run(0, 50.0), reid_run(1, 60.0))
+    (row,) = table.rows
+    found = dict(zip(COLUMNS, row.ranges, strict=True))
     assert found["cmc@1"] == (55, 50, 60)
     assert found["map/step"] == (27.5, 25, 30)
     assert found["cmc@10"] is None
-    assert board.rules == (("same camera", "removed"),)
+    assert table.rules == (("same camera", "removed"),)
 
 
-def test_protocols_stand_apart():
-    other = searched(0, 90.0, protocol={"metrics": [["same camera", "kept"]]})
-    found = boards(searched(0, 50.0), other)
-    assert [len(board.rows) for board in found] == [1, 1]
-    assert {board.rules[0][1] for board in found} == {"removed", "kept"}
-    assert [len(board.charts[0].rows) for board in found] == [3, 3]
+def test_each_protocol_has_a_table():
+    other = reid_run(0, 90.0, protocol={"metrics": [["same camera", "kept"]]})
+    found = tables(reid_run(0, 50.0), other)
+    assert [len(table.rows) for table in found] == [1, 1]
+    assert {table.rules[0][1] for table in found} == {"removed", "kept"}
+    assert [len(table.charts[0].rows) for table in found] == [3, 3]
 
 
 def test_galleries_and_rules_are_on_the_page(tmp_path):
     from fgbench.report.html.render import render
 
-    record = searched(0, 50.0)
+    record = reid_run(0, 50.0)
     render({}, {}, [], [record], tmp_path, {record.run_id: {"searches": b"x", "attention": b"y"}})
     parsed = Parsed((tmp_path / "reid.html").read_text())
     assert (parsed.wrong, parsed.stack) == ([], [])
-    assert [a["alt"] for tag, a in parsed.tags if tag == "img"] == ["queries beside what they find first"]
+    assert [a["alt"] for tag, a in parsed.tags if tag == "img"] == ["queries and the first images of the gallery"]
     assert "same camera removed" in parsed.text
     assert "50.0" in parsed.text
     method = Parsed((tmp_path / "method-spatial_lstm.html").read_text())

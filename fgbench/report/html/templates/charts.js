@@ -1,26 +1,26 @@
-// Each chart is in the page as a picture; when it comes into view, the same one that answers the pointer takes its place.
-// fgbench.report.charts bundles this with the libraries, which give `vegaEmbed`.
+// Each chart is an SVG in the page. When it comes into view, an interactive chart replaces it.
+// fgbench/report/html/charts.py bundles this file with the libraries, which define `vegaEmbed`.
 const draw = async (figure) => {
   const drawing = figure.querySelector(".drawing");
-  const picture = [...drawing.childNodes];
-  const live = document.createElement("div");
-  live.ariaHidden = "true"; // The drawing around it has the label.
+  const svg = [...drawing.childNodes];
+  const chart = document.createElement("div");
+  chart.ariaHidden = "true"; // The drawing around it has the label.
   try {
     const spec = JSON.parse(figure.querySelector("script").textContent);
-    drawing.replaceChildren(live);
-    // Vega's own expressions are interpreted, not compiled: the page's policy has no `unsafe-eval`.
-    await vegaEmbed(live, spec, { renderer: "svg", actions: false, ast: true });
+    drawing.replaceChildren(chart);
+    // `ast`: expressions are interpreted, not compiled, because the policy of the page has no `unsafe-eval`.
+    await vegaEmbed(chart, spec, { renderer: "svg", actions: false, ast: true });
     figure.classList.add("live");
   } catch (error) {
-    drawing.replaceChildren(...picture);
+    drawing.replaceChildren(...svg);
     console.error(error);
   }
 };
-const watch = new IntersectionObserver((seen) => {
-  for (const one of seen) {
-    if (!one.isIntersecting) continue;
-    watch.unobserve(one.target);
-    draw(one.target);
+const observer = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting) continue;
+    observer.unobserve(entry.target);
+    draw(entry.target);
   }
 });
-document.querySelectorAll("figure.chart").forEach((figure) => watch.observe(figure));
+document.querySelectorAll("figure.chart").forEach((figure) => observer.observe(figure));

@@ -1,0 +1,114 @@
+"""Printed cells on the pages: rows of tables, cells without runs, and the deviations behind cells."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fgbench.judge.verdict import Outcome, Verdict
+from fgbench.papers.printed import Cell, Paper, Table
+from fgbench.records.record import Deviation, Record
+from fgbench.report.formatting import BADGES, Badge
+
+
+@dataclass(frozen=True, slots=True)
+class CellGroup:
+    """Cells without a run that have the same outcome and reason."""
+
+    badge: Badge
+    reason: str
+    cells_by_command: tuple[tuple[str, tuple[str, ...]], ...]
+    """Commands, each with the cells that it measures or unblocks."""
+
+    @property
+    def cells(self) -> list[str]:
+        """All cells of the group."""
+        return [cell for _, cells in self.cells_by_command for cell in cells]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviationEntry:
+    """A deviation with the runs that have it and the cells that use these runs."""
+
+    deviation: Deviation
+    runs: tuple[str, ...]
+    """Titles of the runs."""
+    cells: tuple[str, ...]
+
+
+def cell_anchor(cell: Cell) -> str:
+    """Return the anchor of a cell in its table, on the page of its paper."""
+    return f"at-{cell.id.replace('/', '-')}"
+
+
+def cell_name(cell: Cell) -> str:
+    """Return the row and the column of a cell."""
+    return f"{cell.row}, {cell.column}"
+
+
+def table_rows(paper: Paper, table: Table, verdicts: Sequence[Verdict]) -> list[tuple[str, str, list[Verdict | None]]]:
+    """Return label, role and verdicts of each row of a printed table; None stands for a cell that is not printed."""
+    by_id = {verdict.cell.id: verdict for verdict in verdicts}
+    return [
+        (row.label, row.role, [by_id.get(f"{table.id}/{row.id}/{column.id}") for column in table.columns])
+        for row in table.rows
+    ]
+
+
+def judged_verdicts(table: Table, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return the verdicts on the cells of a table without the numbers of other groups."""
+    return [v for v in verdicts if v.cell.id.startswith(f"{table.id}/") and v.outcome != Outcome.CONTEXT]
+
+
+def cells_without_runs(verdicts: Sequence[Verdict]) -> list[CellGroup]:
+    """Group the cells without a run by outcome and reason."""
+    groups: dict[tuple[Outcome, str], dict[str, list[str]]] = {}
+    for verdict in verdicts:
+        if not verdict.records:
+            cells_by_command = groups.setdefault((verdict.outcome, verdict.reason), {})
+            cells_by_command.setdefault(verdict.command, []).append(cell_name(verdict.cell))
+    return [
+        CellGroup(BADGES[outcome], reason, tuple((command, tuple(cells)) for command, cells in by_command.items()))
+        for (outcome, reason), by_command in groups.items()
+    ]
+
+
+def paper_deviations(verdicts: Sequence[Verdict]) -> list[DeviationEntry]:
+    """Return every deviation of the runs behind the cells of a paper."""
+    return _deviation_entries(
+        (deviation, verdict.records[0].title, [f"{cell_name(verdict.cell)} ({verdict.cell.table})"])
+        for verdict in verdicts
+        for deviation in verdict.deviations
+    )
+
+
+def method_deviations(records: Iterable[Record], verdicts: Sequence[Verdict]) -> list[DeviationEntry]:
+    """Return every deviation of the runs of a method.
+
+    Args:
+        records: runs of the method.
+        verdicts: on the cells of the method.
+    """
+    cells: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        for record in verdict.records:
+            cells.setdefault(record.run_id, []).append(cell_name(verdict.cell))
+    entries = _deviation_entries(
+        (deviation, record.title, cells.get(record.run_id, [])) for record in records for deviation in record.deviations
+    )
+    return [DeviationEntry(e.deviation, tuple(sorted(e.runs)), tuple(sorted(e.cells))) for e in entries]
+
+
+def _deviation_entries(uses: Iterable[tuple[Deviation, str, Sequence[str]]]) -> list[DeviationEntry]:
+    """Join deviations with the same field and values, in the order of their fields.
+
+    Args:
+        uses: deviation, title of the run, and cells.
+    """
+    deviations: dict[tuple[str, str, str], Deviation] = {}
+    runs: dict[tuple[str, str, str], dict[str, None]] = {}
+    cells: dict[tuple[str, str, str], dict[str, None]] = {}
+    for deviation, title, cell_names in uses:
+        key = (deviation.field, str(deviation.recipe), str(deviation.run))
+        deviations.setdefault(key, deviation)
+        runs.setdefault(key, {})[title] = None
+        cells.setdefault(key, {}).update(dict.fromkeys(cell_names))
+    return [DeviationEntry(deviations[key], tuple(runs[key]), tuple(cells[key])) for key in sorted(deviations)]

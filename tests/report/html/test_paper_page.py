@@ -1,0 +1,161 @@
+from made_records import deviation, made, of_accuracy
+from report_pages import PAPERS, Parsed, pages
+
+from fgbench.records.record import Point
+from fgbench.util.errors import Obstacle
+
+
+def run(accuracy, seed=0, name="bcnn_dd", **fields):
+    fields.setdefault("provenance", {"command": "fgbench run it", "finished": "2026-01-01", "packages": {"torch": "2"}})
+    return of_accuracy(accuracy, seed, recipe=f"bcnn/{name}@cub", **fields)
+
+
+def test_every_printed_number_is_on_the_page_of_its_paper(tmp_path):
+    found = pages(tmp_path, [])
+    for name, paper in PAPERS.items():
+        text = found[name]
+        values = [f"{c.value:g}" if c.unit != "%" else f"{c.value:.2f}".rstrip("0") for c in paper.cells()]
+        printed = text.count('<span class="print">')
+        assert printed == len(values)
+        for value in values:
+            assert f'<span class="print">{value.rstrip(".")}' in text
+
+
+def test_details_have_reason_seeds_deviations_cost_training_command_and_provenance(tmp_path):
+    curve = [Point(stage="one", epoch=e, loss=3.0 / e, accuracy=10.0 * e, wall_s=1) for e in (1, 2)]
+    curve += [Point(stage="two", epoch=1, loss=0.5, accuracy=70.0, wall_s=1)]
+    records = [run(80.0 + s, s, deviations=[deviation("stages.finetune.lr")], curve=curve) for s in range(2)]
+    text = Parsed(pages(tmp_path, records)["bcnn"]).text
+    for words in (
+        "seed 0: 80.00, seed 1: 81.00", "stages.finetune.lr", "the official code", "fgbench run it", "torch 2",
+        "3 epochs (one then two): loss from 3 to 0.5, training accuracy from 10 % to 70 %",
+        "differs from the recipe in stages.finetune.lr",
+        "fgbench run bcnn/bcnn_dd --data cub --profile paper", "Energy",
+    ):  # fmt: skip
+        assert words in text
+
+
+def test_energy_of_a_run_has_its_remark_or_the_reason_why_it_is_missing(tmp_path):
+    for cost, says in (
+        ({"energy_j": 1234.4}, "1234 J"),
+        ({"energy_j": 1234.4, "energy_note": "without a part"}, "1234 J (without a part)"),
+        ({"energy_note": "no GPU was used"}, "– no GPU was used"),  # noqa: RUF001
+    ):
+        record = run(84.0, cost={"wall_s": 1.0, "phase_s": {}, "peak_mib": 2.0} | cost)
+        text = Parsed(pages(tmp_path, [record])["bcnn"]).text
+        assert f" {says} 1 2026-01-01" in text
+
+
+def test_reused_features_are_reported_beside_the_time(tmp_path):
+    cost = {"wall_s": 9.0, "phase_s": {}, "peak_mib": 1.0}
+    whole, spared = (run(80.0, cost={**cost, "recalled": images}) for images in (0, 23576))
+    words = "23,576 feature maps were reused from an earlier run"
+    assert words in pages(tmp_path / "spared", [spared])["bcnn"]
+    assert "frozen network" not in pages(tmp_path / "whole", [whole])["bcnn"]
+
+
+def test_accuracies_during_training_are_shown(tmp_path):
+    record = run(80.0)
+    watched = {"watched/last_epoch": 81.25, "watched/best_on_test": 83.5}
+    values = {name: record.values["accuracy"].model_copy(update={"value": value}) for name, value in watched.items()}
+    text = Parsed(pages(tmp_path, [record.model_copy(update={"values": record.values | values})])["bcnn"]).text
+    assert "during training, % mean over seeds last epoch 81.25 best on test 83.50" in text
+
+
+def test_every_phase_has_its_time_and_memory(tmp_path):
+    cost = {"wall_s": 30.0, "peak_mib": 900.0, "phase_s": {"fit": 10.0, "test": 20.0}, "phase_peak_mib": {"fit": 800.0}}
+    text = Parsed(pages(tmp_path, [run(80.0, cost=cost)])["bcnn"]).text
+    assert "Phases Phase Time, s Peak, MiB fit 10.0 800 test 20.0 – whole 30.0 900" in text  # noqa: RUF001
+
+
+def test_inconclusive_cells_have_the_command_to_decide_and_a_note_on_other_images(tmp_path):
+    text = Parsed(pages(tmp_path, [run(84.0 + s / 3, s) for s in range(3)])["bcnn"]).text
+    for words in (
+        "the 90 % interval over 3 seeds, 83.77 to 84.90, does not decide",
+        "seeds would decide with a probability of 80%,",
+        "--seeds", "Other test images", "the test set is too small for this margin", "Deviations none",
+    ):  # fmt: skip
+        assert words in text
+
+
+def test_cells_with_runs_of_two_protocols_have_their_differences_instead_of_a_number(tmp_path):
+    records = [run(84.0), run(84.1, 1), run(71.23, name="fc_cnn_d", protocol={"images": "recompressed", "classes": 20})]
+    page = pages(tmp_path, records)["bcnn"]
+    table = page.split('aria-label="Results"')[1].split("</table>")[0]
+    assert "84.1" in table
+    assert "71.2" not in table
+    assert "two protocols" in table
+    text = Parsed(page).text
+    assert "No number, because these protocols differ" in text
+    assert "images i recompressed" in text
+    assert "classes 200 20" in text
+    index = pages(tmp_path, records)["index"]
+    bodies = index.split('id="runs"')[1].split("<tbody>")[1:]
+    assert len(bodies) == 2
+    assert ["71.2" in part for part in bodies] == [False, True]
+    assert "cub, 5,994 training and 5,794 test images of 20 classes" in bodies[1]
+
+
+def test_runs_of_other_protocols_are_listed_beside_the_number(tmp_path):
+    other = run(99.0, synthetic=True, data="synthetic_birds", protocol={"data": "synthetic_birds"})
+    text = Parsed(pages(tmp_path, [run(84.0), other])["bcnn"]).text
+    assert "Runs of other protocols, which are not part of this number" in text
+    assert "data cub synthetic_birds" in text
+
+
+def test_each_deviation_is_listed_with_the_cells_that_it_affects(tmp_path):
+    shared, own = deviation("data.images", changes=False), deviation("weights.0", run="another file")
+    records = [run(84.0, deviations=[shared, own]), run(70.0, name="fc_cnn_d", deviations=[shared])]
+    page = pages(tmp_path, records)["bcnn"].split('<h2 id="deviations">')[1].split("</table>")[0]
+    rows = {row.split("</th>")[0].split(">")[-1]: Parsed(row).text for row in page.split("<tr>")[2:]}
+    assert set(rows) == {"data.images", "weights.0"}
+    assert "FC-CNN [D], birds (Results); B-CNN [D,D], birds (Results)" in rows["data.images"]
+    assert rows["weights.0"].endswith("another file yes B-CNN [D,D] B-CNN [D,D], birds (Results)")
+    # a cell of another paper that stands on the same run
+    assert "data.images" in pages(tmp_path, [run(80.0, name="bcnn_dm", deviations=[shared])])["where_to_focus"]
+
+
+def test_values_that_are_not_finite_are_not_shown(tmp_path):
+    page = pages(tmp_path, [run(float("nan"))])["bcnn"]
+    assert ">nan" not in page
+    assert "not comparable: the runs cannot be right: accuracy is nan %" in Parsed(page).text
+
+
+def test_blocked_cells_have_the_command_that_unblocks_them(tmp_path):
+    obstacle = {"bcnn/bcnn_dd@cub": Obstacle("weights: none of them is here", "fgbench weights get vgg16.matconvnet")}
+    text = Parsed(pages(tmp_path, [], obstacle)["bcnn"]).text
+    assert "weights: none of them is here" in text
+    assert "fgbench weights get vgg16.matconvnet" in text
+
+
+def search(seed, first):
+    rates = {"cmc@1": first, "cmc@5": first + 20, "cmc@50": 99.0, "map/step": first / 2, "map/trapezoid": first / 2 - 1}
+    values = {name: {"value": rate, "unit": "%", "n": 10} for name, rate in rates.items()}
+    fields = {"recipe": "where_to_focus/spatial_lstm_dm@viper", "data": "viper", "split": f"{seed + 1}a, {seed + 1}b"}
+    fields["protocol"] = {"metrics": [["same camera", "removed"]]}
+    return made(**fields, seed=seed, values=values, title="Where to Focus [D,M]")
+
+
+def test_re_identification_runs_have_values_ranges_and_rules(tmp_path):
+    page = pages(tmp_path, [search(0, 50.0), search(1, 60.0)])["where_to_focus"]
+    parsed = Parsed(page)
+    assert (parsed.wrong, parsed.stack) == ([], [])
+    assert "mean over seeds 55.00 75.00 99.00 min 50.00 70.00 99.00 max 60.00 80.00 99.00" in parsed.text
+    assert "seed 0: 1a, 1b; seed 1: 2a, 2b" in parsed.text
+    assert "same camera: removed" in parsed.text
+    assert 'href="reid.html"' in page
+
+
+def test_older_runs_of_a_recipe_are_only_in_the_overview(tmp_path):
+    nights = [
+        of_accuracy(80.0 + n, s, provenance={"source": f"s{n}", "finished": f"2026-01-0{n}T00:00:00"})
+        for n in (1, 2, 3) for s in range(2)
+    ]  # fmt: skip
+    written = pages(tmp_path, nights)
+    ids = [record.identity for record in nights[::2]]
+    assert [f'id="run-{each}"' in written["bcnn"] for each in ids] == [False, False, True]
+    assert "2 more are in the" in Parsed(written["bcnn"]).text
+    for record, each in zip(nights[:4:2], ids, strict=False):
+        assert f'href="provenance.html#r-{record.run_id}"' in written["index"]
+        assert each not in written["index"]
+    assert f'href="bcnn.html#run-{ids[2]}"' in written["index"]
