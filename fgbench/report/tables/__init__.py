@@ -1,1 +1,1 @@
-"""Tables."""
+"""Tables for programs (CSV, Parquet, JSON) and for readers (LaTeX, Markdown)."""

@@ -1,4 +1,4 @@
-"""Which runs are ahead of which: each beside the next, image by image, on the same test images."""
+"""Table of differences between neighbouring runs on the same test images."""
 
 import math
 from collections import Counter
@@ -16,7 +16,7 @@ from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Record, by_identity
 from fgbench.report.formatting import NONE
 from fgbench.report.tables.run_table import run_name
-from fgbench.report.tables.sheet import Entry, Notes, Sheet
+from fgbench.report.tables.sheet import Footnotes, Sheet, SheetCell
 from fgbench.statistics import holm
 from fgbench.util.errors import FgbenchError
 
@@ -27,65 +27,71 @@ DIFFERENCES = {
 }  # fmt: skip
 """Columns of `difference_frame` and their types.
 
-`difference`, `low` and `high` are in percent; `test` says which it was, or why there was none.
+`difference`, `low` and `high` are in percent; `test` names the test, or the reason why there is none.
 """
-ORDERED = "The order is that of the same images, so a difference tends to be too large; only neighbours are compared."
-NOTHING = {**dict.fromkeys(("difference", "low", "high", "p"), math.nan), "samples": None}
+SELECTION = (
+    "The runs are ordered by the same images, so a difference tends to be too large. Only neighbours are compared."
+)
+NO_NUMBERS = {**dict.fromkeys(("difference", "low", "high", "p"), math.nan), "samples": None}
 
 
 def difference_frame(records: Sequence[Record], outputs: ReadOutputs, recipes: Mapping[str, Recipe]) -> pd.DataFrame:
-    """Each group of records that differ in their seed alone, less the next best with the same protocol and main value.
+    """Return the difference between each run and the next best run with the same protocol and main value.
 
-    Runs on networks that the recipe does not name are compared among themselves: one network at a time.
-    `p` is of no difference, adjusted by Holm for all rows; the interval is one of 95 %, of each row alone. Images count
-    as drawn from more of their kind, as in a claim. Who is next is told by the same images: neighbours lie nearer to
-    each other than any two, so that `p` is not too small for it, but the better one has had luck more often than not,
-    and the difference tends to be too large. Controls are left out.
+    A run is a group of records that differ only in their seed. Runs on a network that the recipe does not name are
+    compared among themselves, one network at a time. Control experiments are left out.
+
+    `p` is the p-value of no difference, adjusted by Holm's method for all rows. The 95 % interval is that of each row
+    alone. Images are treated as a sample of more images, as in a claim. The order of the runs comes from the same
+    images: neighbours are closer than arbitrary pairs, so `p` is not too small, but the difference tends to be too
+    large.
 
     Args:
-        records: of any recipes.
-        outputs: gives their per-sample arrays.
-        recipes: by key, to know which networks they name.
+        records: records of any recipes.
+        outputs: returns the per-sample arrays of a record.
+        recipes: recipes by key; they name the networks.
     """
     columns: dict[tuple[str, str, frozenset[str]], list[list[Record]]] = {}
     runs = by_identity([record for record in records if not record.control])
     names = _names(runs)
     for group in runs:
         first = group[0]
-        columns.setdefault((first.protocol_hash, headline(first.values), _others(first, recipes)), []).append(group)
+        columns.setdefault((first.protocol_hash, headline(first.values), _other_networks(first, recipes)), []).append(
+            group
+        )
     pairs = [
         (metric, better, worse)
         for (_, metric, _), groups in columns.items()
         for better, worse in pairwise(sorted(groups, key=lambda group: -_mean(group, metric)))
     ]
-    found = [_compared(metric, better, worse, outputs) for metric, better, worse in pairs]
-    adjusted = iter(holm([each.p for each in found if isinstance(each, RunPair)]))
+    comparisons = [_compared(metric, better, worse, outputs) for metric, better, worse in pairs]
+    adjusted = iter(holm([pair.p for pair in comparisons if isinstance(pair, RunPair)]))
     rows = [
         {
             "better": names[better[0].run_id], "worse": names[worse[0].run_id], "metric": metric,
             "better_runs": _ids(better), "worse_runs": _ids(worse),
-            **({**NOTHING, "test": each} if isinstance(each, str) else _numbers(each, next(adjusted))),
+            **({**NO_NUMBERS, "test": pair} if isinstance(pair, str) else _numbers(pair, next(adjusted))),
         }
-        for (metric, better, worse), each in zip(pairs, found, strict=True)
+        for (metric, better, worse), pair in zip(pairs, comparisons, strict=True)
     ]  # fmt: skip
     return typed_frame(rows, DIFFERENCES)
 
 
-def _others(record: Record, recipes: Mapping[str, Recipe]) -> frozenset[str]:
-    """The networks of a run where none of them is one that its recipe has under that profile; else none."""
+def _other_networks(record: Record, recipes: Mapping[str, Recipe]) -> frozenset[str]:
+    """The networks of a run if its recipe names none of them under the profile; else an empty set."""
     try:
         named = recipes[record.recipe].resolve(record.profile).backbones
-    except (KeyError, FgbenchError):  # a recipe or a profile that is no more
+    except (KeyError, FgbenchError):  # the recipe or the profile no longer exists
         return frozenset()
-    own, run = (
+    of_recipe, of_run = (
         frozenset(stream.partition(":")[0] for stream in streams)
         for streams in (named, record.settings.get("backbones", ()))
     )
-    return frozenset() if run & own else run
+    return frozenset() if of_run & of_recipe else of_run
 
 
 def _compared(metric: str, better: Sequence[Record], worse: Sequence[Record], outputs: ReadOutputs) -> RunPair | str:
-    """The comparison of two groups, or why there is none."""
+    """The comparison of two runs, or the reason why there is none."""
     try:
         return compare_runs(better, worse, metric, outputs)
     except FgbenchError as error:
@@ -93,9 +99,9 @@ def _compared(metric: str, better: Sequence[Record], worse: Sequence[Record], ou
 
 
 def _numbers(pair: RunPair, p: float) -> dict[str, object]:
-    found = pair.difference
-    low, high = found.interval
-    return {"difference": found.value, "low": low, "high": high, "p": p, "samples": found.n, "test": str(found.test)}
+    d = pair.difference
+    low, high = d.interval
+    return {"difference": d.value, "low": low, "high": high, "p": p, "samples": d.n, "test": str(d.test)}
 
 
 def _mean(group: Sequence[Record], metric: str) -> float:
@@ -103,7 +109,7 @@ def _mean(group: Sequence[Record], metric: str) -> float:
 
 
 def _names(runs: Sequence[Sequence[Record]]) -> dict[str, str]:
-    """Names by the id of the first record, no two the same: where the words do not tell them apart, with that id."""
+    """Unique names by id of the first record; equal names get that id as a suffix."""
     words = {
         group[0].run_id: run_name(
             {"title": group[0].title, "profile": group[0].profile, "control": "none", "seeds": len(group)}
@@ -119,24 +125,24 @@ def _ids(group: Sequence[Record]) -> str:
 
 
 def difference_sheet(frame: pd.DataFrame) -> Sheet:
-    """`difference_frame` to be read, the test of each row as a footnote."""
-    notes = Notes()
+    """Return `difference_frame` as a sheet with the test of each row as a footnote."""
+    notes = Footnotes()
 
-    def entries(row: Mapping[Any, Any]) -> tuple[Entry, ...]:
-        names = Entry(row["better"]), Entry(row["worse"])
+    def cells(row: Mapping[Any, Any]) -> tuple[SheetCell, ...]:
+        names = SheetCell(row["better"]), SheetCell(row["worse"])
         if pd.isna(row["p"]):
-            return *names, Entry(row["test"]), Entry(NONE), Entry(NONE)
+            return *names, SheetCell(row["test"]), SheetCell(NONE), SheetCell(NONE)
         value, ends = f"{row['difference']:+.2f}", f"{row['low']:.2f} to {row['high']:.2f}"
-        return *names, Entry(value), Entry(ends), Entry(f"{row['p']:.2g}", note=notes(row["test"]))
+        return *names, SheetCell(value), SheetCell(ends), SheetCell(f"{row['p']:.2g}", note=notes.add(row["test"]))
 
-    rows = tuple(entries(row) for row in frame.to_dict("records"))
+    rows = tuple(cells(row) for row in frame.to_dict("records"))
 
     return Sheet(
         name="differences",
-        caption="Each run less the next best on the same test images, in points; p adjusted for all rows.",
-        heads=("Run", "less", "difference", "95 %", "p"),
+        caption="Each run minus the next best run on the same test images, in points; p adjusted for all rows.",
+        heads=("Run", "minus", "difference", "95 %", "p"),
         rows=rows,
         numbers=(False, False, True, True, True),
-        remarks=(ORDERED,) if rows else (),
-        notes=notes.all,
+        remarks=(SELECTION,) if rows else (),
+        notes=notes.entries(),
     )

@@ -1,4 +1,4 @@
-"""Tables as files: CSV, Parquet and JSON with every bit, LaTeX and Markdown to be read."""
+"""Tables as files: CSV, Parquet and JSON with full precision for programs, LaTeX and Markdown for readers."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from fgbench.report.tables.differences import difference_frame, difference_sheet
 from fgbench.report.tables.latex_markdown import latex, markdown
 from fgbench.report.tables.phase_table import phase_frame, phase_sheet
 from fgbench.report.tables.run_table import run_frame, run_sheet
-from fgbench.report.tables.sheet import Sheet, comparison, frame_sheet
+from fgbench.report.tables.sheet import Sheet, comparison_sheet, frame_sheet
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.files import write_atomic, write_text
 
@@ -33,9 +33,9 @@ def export(name: str, results: Path, style: str | None, out: Path | None) -> Non
     Args:
         name: `values`, `runs`, `phases`, `differences`, `cells`, `verdicts`, a paper such as `bcnn`, or a table of
             it such as `bcnn/t1`.
-        results: a results folder, or one of records.
-        style: one of `FORMATS`; by default what the suffix of `out` says, else CSV.
-        out: the file.
+        results: a results folder, or a folder of records.
+        style: one of `FORMATS`; None for the format of the suffix of `out`, or CSV.
+        out: the file; None for standard output.
 
     Raises:
         FgbenchError: an unknown table, format or suffix, no folder of results, or Parquet cannot be written.
@@ -45,7 +45,7 @@ def export(name: str, results: Path, style: str | None, out: Path | None) -> Non
         _check_parquet(out)
     papers = load_papers()
     tables = [f"{paper.id}/{table.id}" for paper in papers.values() for table in paper.tables]
-    known = ["values", *OF_RUNS, "cells", "verdicts", *papers, *tables]
+    known = ["values", *RUN_TABLES, "cells", "verdicts", *papers, *tables]
     if name not in known:
         raise FgbenchError(f"no table named {name!r}; {nearest(name, known)}", "fgbench list papers")
     if style in MARKUP:
@@ -64,12 +64,12 @@ def export(name: str, results: Path, style: str | None, out: Path | None) -> Non
 
 def _style(style: str | None, out: Path | None) -> str:
     if style is None and out and out.suffix:
-        found = [name for name, suffix in FORMATS.items() if suffix == out.suffix]
-        if not found:
+        formats = [name for name, suffix in FORMATS.items() if suffix == out.suffix]
+        if not formats:
             raise FgbenchError(
                 f"no format for files {out.suffix}; known: {', '.join(FORMATS.values())}", "--format csv"
             )
-        return found[0]
+        return formats[0]
     style = style or "csv"
     if style not in FORMATS:
         raise FgbenchError(f"no format named {style!r}; {nearest(style, FORMATS)}")
@@ -84,36 +84,36 @@ def _judged(name: str, results: Path, papers: Mapping[str, Paper]) -> dict[str, 
 def _frame(name: str, results: Path, papers: Mapping[str, Paper]) -> pd.DataFrame:
     if name == "values":
         return frames.load(results)
-    if name in OF_RUNS:
-        return OF_RUNS[name][0](frames.open_store(results), papers)
+    if name in RUN_TABLES:
+        return RUN_TABLES[name][0](frames.open_store(results), papers)
     if name == "cells":
         return frames.cells()
-    found = [verdict for own in _judged(name, results, papers).values() for verdict in own]
+    verdicts = [verdict for of_paper in _judged(name, results, papers).values() for verdict in of_paper]
     table = name.partition("/")[2]
-    return frames.verdict_frame([v for v in found if not table or v.cell.id.startswith(f"{table}/")])
+    return frames.verdict_frame([v for v in verdicts if not table or v.cell.id.startswith(f"{table}/")])
 
 
 def _sheets(name: str, results: Path, papers: Mapping[str, Paper]) -> list[Sheet]:
     if name == "values":
         return [frame_sheet("values", "Measured values.", frames.load(results), VALUES)]
-    if name in OF_RUNS:
-        return [OF_RUNS[name][1](_frame(name, results, papers))]
+    if name in RUN_TABLES:
+        return [RUN_TABLES[name][1](_frame(name, results, papers))]
     if name == "cells":
         return [frame_sheet("cells", "Numbers that the papers print.", frames.cells(), CELLS)]
     return [
-        comparison(papers[key], table, own)
-        for key, own in _judged(name, results, papers).items()
+        comparison_sheet(papers[key], table, verdicts)
+        for key, verdicts in _judged(name, results, papers).items()
         for table in papers[key].tables
         if name in {"verdicts", key, f"{key}/{table.id}"}
     ]
 
 
 def _runs(store: Store, papers: Mapping[str, Paper]) -> pd.DataFrame:
-    verdicts = [verdict for own in frames.judge_store(papers, store).values() for verdict in own]
+    verdicts = [verdict for of_paper in frames.judge_store(papers, store).values() for verdict in of_paper]
     return run_frame(store.records(), verdicts)
 
 
-OF_RUNS: dict[str, tuple[Callable[[Store, Mapping[str, Paper]], pd.DataFrame], Callable[[pd.DataFrame], Sheet]]] = {
+RUN_TABLES: dict[str, tuple[Callable[[Store, Mapping[str, Paper]], pd.DataFrame], Callable[[pd.DataFrame], Sheet]]] = {
     "runs": (_runs, run_sheet),
     "phases": (lambda store, papers: phase_frame(store.records()), phase_sheet),
     "differences": (
@@ -121,11 +121,11 @@ OF_RUNS: dict[str, tuple[Callable[[Store, Mapping[str, Paper]], pd.DataFrame], C
         difference_sheet,
     ),
 }
-"""Tables on runs: by records and papers, and how each is set to be read."""
+"""Tables of runs: a function of records and papers, and a function that makes it a sheet."""
 
 
 def _json(frame: pd.DataFrame) -> str:
-    """Rows as JSON, numbers as they are; pandas itself would round them to 15 digits."""
+    """Rows as JSON with full precision; pandas itself would round numbers to 15 digits."""
     plain = frame.astype(dict.fromkeys(frame.select_dtypes("datetimetz"), "string")).astype(object)
     rows = plain.where(frame.notna(), None).to_dict("records")
     return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -133,8 +133,8 @@ def _json(frame: pd.DataFrame) -> str:
 
 def _check_parquet(out: Path | None) -> None:
     if out is None:
-        raise FgbenchError("Parquet is not for a terminal", "--out values.parquet")
+        raise FgbenchError("Parquet needs an output file", "--out values.parquet")
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
-        raise FgbenchError("Parquet needs pyarrow, which is not here", "pip install 'fgbench[parquet]'") from error
+        raise FgbenchError("Parquet needs pyarrow, which is not installed", "pip install 'fgbench[parquet]'") from error

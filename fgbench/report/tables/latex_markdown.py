@@ -1,16 +1,16 @@
-"""Sheets as LaTeX and as Markdown. Whatever names hold stays text in both."""
+"""LaTeX and Markdown source of sheets. Text from names is escaped: it cannot act as markup."""
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 
 from fgbench._version import __version__
 from fgbench.judge.verdict import Outcome
-from fgbench.report.html.model import BADGES
-from fgbench.report.tables.sheet import Entry, Sheet
+from fgbench.report.formatting import BADGES
+from fgbench.report.tables.sheet import Sheet, SheetCell
 
 PAGE_ROWS = 40
-"""More rows than that go over several pages."""
+"""A sheet with more rows becomes a `longtable`, which continues on the next page."""
 SIGNS = {
     Outcome.REPRODUCED: r"$\bullet$",
     Outcome.EXCEEDS: r"$\bigtriangleup$",
@@ -21,52 +21,48 @@ SIGNS = {
     Outcome.BLOCKED: r"$\times$",
     Outcome.CONTEXT: r"$\cdot$",
 }
-"""Signs that LaTeX has without further packages."""
-_SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\char34{}",
-    "–": "--", "—": "---", "×": r"\ensuremath{\times}", "±": r"\ensuremath{\pm}", "−": r"\ensuremath{-}",  # noqa: RUF001
-    "≤": r"\ensuremath{\leq}", "≥": r"\ensuremath{\geq}", "→": r"\ensuremath{\rightarrow}", "\u00a0": "~",
-    "ß": r"\ss{}", "ø": r"\o{}", "Ø": r"\O{}", "æ": r"\ae{}", "Æ": r"\AE{}", "œ": r"\oe{}", "Œ": r"\OE{}",
-    "ł": r"\l{}", "Ł": r"\L{}",
-}  # fmt: skip
-_ACCENTS = {
-    "\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0304": "=", "\u0306": "u", "\u0307": ".",
-    "\u0308": '"', "\u030a": "r", "\u030b": "H", "\u030c": "v", "\u0327": "c",
-}  # fmt: skip
-_GREEK = [
-    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
-    "o", "pi", "rho", "varsigma", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
-]  # fmt: skip
-_LIGATURES = re.compile(r"""(?<=-)(?=-)|(?<=')(?=')|(?<=[`?!])(?=`)|(?<=,)(?=,)""")
+"""LaTeX source of the sign of each outcome; it needs no package."""
+_LATEX_ESCAPES = str.maketrans(
+    {
+        "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
+        "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+    }
+)  # fmt: skip
 
 
 def latex(sheet: Sheet) -> str:
-    r"""A sheet for LaTeX, in ASCII, with the rules of booktabs; `longtable` too where it is longer than a page."""
-    long = len(sheet.rows) > PAGE_ROWS
-    columns = "".join("r" if number else "l" for number in sheet.numbers)
-    needs = r"\usepackage{booktabs}" + (r", \usepackage{longtable}" if long else "")
-    title = rf"\caption{{{latex_text(sheet.caption)}}}\label{{tab:{re.sub('[^a-z0-9]+', '-', sheet.name.lower())}}}"
-    head = [r"\toprule", *_latex_groups(sheet), _latex_row([Entry(text) for text in sheet.heads]), r"\midrule"]
+    """Return the LaTeX source of a sheet, in UTF-8, as a `table` or, if it is long, a `longtable`.
+
+    Its first line is a comment with the engines, packages and fonts that it needs.
+    """
+    is_long = len(sheet.rows) > PAGE_ROWS
+    packages = r"\usepackage{booktabs}" + (r", \usepackage{longtable}" if is_long else "")
+    # Head and body.
+    columns = "".join("r" if is_number else "l" for is_number in sheet.numbers)
+    label = re.sub("[^a-z0-9]+", "-", sheet.name.lower())
+    caption = rf"\caption{{{latex_text(sheet.caption)}}}\label{{tab:{label}}}"
+    column_names = _latex_row([SheetCell(text) for text in sheet.heads])
+    head = [r"\toprule", *_latex_groups(sheet), column_names, r"\midrule"]
     body = [_latex_row(row) for row in sheet.rows]
-    below = [f"{SIGNS[outcome]} {outcome}" for outcome in sheet.outcomes]
-    lines = [", ".join(below) + "."] if below else []
+    # Lines below the table.
+    signs = ", ".join(f"{SIGNS[outcome]} {outcome}" for outcome in sheet.outcomes)
+    lines = [f"{signs}."] if signs else []
     lines += map(latex_text, sheet.remarks)
     lines += (rf"\textsuperscript{{{letter}}} {latex_text(text)}." for letter, text in sheet.notes)
-    notes = (
-        [r"\par\smallskip", r"{\footnotesize\raggedright", *(rf"{line}\par" for line in lines), "}"] if lines else []
-    )
-    if long:
-        parts = [rf"\begin{{longtable}}{{{columns}}}", rf"{title}\\", *head, r"\endfirsthead", *head, r"\endhead",
+    notes = [r"\par\smallskip", r"{\footnotesize\raggedright", *(rf"{line}\par" for line in lines), "}"]
+    notes = notes if lines else []
+    if is_long:
+        parts = [rf"\begin{{longtable}}{{{columns}}}", rf"{caption}\\", *head, r"\endfirsthead", *head, r"\endhead",
                  r"\bottomrule", r"\endfoot", *body, r"\end{longtable}", *notes]  # fmt: skip
     else:
-        parts = [r"\begin{table}", r"\centering", title, rf"\begin{{tabular}}{{{columns}}}", *head, *body,
+        parts = [r"\begin{table}", r"\centering", caption, rf"\begin{{tabular}}{{{columns}}}", *head, *body,
                  r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}"]  # fmt: skip
-    return "\n".join([f"% fgbench {__version__}; needs {needs}", *parts, ""])
+    needs = f"UTF-8: needs lualatex or xelatex, a font with all of its characters, {packages}"
+    return "\n".join([f"% fgbench {__version__}; {needs}", *parts, ""])
 
 
 def _latex_groups(sheet: Sheet) -> list[str]:
+    """The line of heads above the heads, and the rules below it."""
     if not sheet.groups:
         return []
     heads, rules, first = [], [], 1
@@ -78,68 +74,47 @@ def _latex_groups(sheet: Sheet) -> list[str]:
     return [" & ".join(heads) + r" \\", " ".join(rules)]
 
 
-def _latex_row(entries: list[Entry] | tuple[Entry, ...]) -> str:
+def _latex_row(cells: Sequence[SheetCell]) -> str:
     texts = []
-    for entry in entries:
-        sign = SIGNS[entry.outcome] if entry.outcome else ""
-        texts.append(sign + latex_text(entry.text) + (rf"\textsuperscript{{{entry.note}}}" if entry.note else ""))
+    for cell in cells:
+        sign = SIGNS[cell.outcome] if cell.outcome else ""
+        texts.append(sign + latex_text(cell.text) + (rf"\textsuperscript{{{cell.note}}}" if cell.note else ""))
     line = " & ".join(texts)
-    # Not to be taken for an argument of what ends the line before.
+    # At the start of a line, `[` or `*` would be an argument of the `\\` before it.
     return ("{}" if line[:1] in {"[", "*"} else "") + line + r" \\"
 
 
 def latex_text(text: str) -> str:
-    """Text for LaTeX in ASCII: what is special is escaped, and a sign that LaTeX may lack is named by its number."""
-    return "".join(sign if sign == "{}" else _latex_sign(sign) for sign in _apart(" ".join(text.split())))
+    """Return text on one line, without control characters, that LaTeX prints as it is.
 
-
-def _apart(text: str) -> Iterator[str]:
-    """The signs of a text, and `{}` between two that LaTeX would make one."""
-    for number, part in enumerate(_LIGATURES.split(text)):
-        if number:
-            yield "{}"
-        yield from part
-
-
-def _latex_sign(sign: str) -> str:
-    if sign in _SPECIAL:
-        return _SPECIAL[sign]
-    if " " <= sign < "\x7f":
-        return sign
-    base, *marks = tuple(unicodedata.normalize("NFD", sign))
-    if base.isascii() and base.isalpha() and len(marks) == 1 and marks[0] in _ACCENTS:
-        return rf"\{_ACCENTS[marks[0]]}{{{base}}}"
-    if "\u03b1" <= sign <= "\u03c9":
-        return rf"\ensuremath{{\{_GREEK[ord(sign) - 0x3B1]}}}".replace(r"\o}", "o}")
-    return _code(sign)
-
-
-def _code(sign: str) -> str:
-    return f"[U+{ord(sign):04X}]"
+    Special characters are escaped, and an empty group separates characters that LaTeX would join, such as `--`.
+    """
+    line = "".join(sign for sign in " ".join(text.split()) if not unicodedata.category(sign).startswith("C"))
+    return re.sub(r"([-`'?!])(?=[-`'])", r"\1{}", line.translate(_LATEX_ESCAPES))
 
 
 def markdown(sheet: Sheet) -> str:
-    """A sheet as a table of Markdown, with what is below it."""
+    """Return a sheet as a Markdown table, with its remarks and footnotes below."""
     names = iter(text for text, span in sheet.groups for _ in range(span))
     heads = [": ".join(filter(None, (next(names, ""), head))) for head in sheet.heads]
-    rule = ["--:" if number else ":--" for number in sheet.numbers]
+    rule = ["--:" if is_number else ":--" for is_number in sheet.numbers]
     rows = [_markdown_row(map(markdown_text, heads)), _markdown_row(rule)]
-    rows += [_markdown_row(map(_markdown_entry, row)) for row in sheet.rows]
+    rows += [_markdown_row(map(_markdown_cell, row)) for row in sheet.rows]
     notes = [", ".join(f"{BADGES[outcome].shape} {outcome}" for outcome in sheet.outcomes)] if sheet.outcomes else []
     notes += [markdown_text(remark) for remark in sheet.remarks]
     notes += [f"<sup>{letter}</sup> {markdown_text(text)}" for letter, text in sheet.notes]
     return "\n".join([f"**{markdown_text(sheet.caption)}**", "", *rows, "", *(f"{note}\n" for note in notes)])
 
 
-def _markdown_row(texts: "list[str] | map[str]") -> str:
+def _markdown_row(texts: Iterable[str]) -> str:
     return f"| {' | '.join(texts)} |"
 
 
-def _markdown_entry(entry: Entry) -> str:
-    sign = BADGES[entry.outcome].shape if entry.outcome else ""
-    return sign + markdown_text(entry.text) + (f"<sup>{entry.note}</sup>" if entry.note else "")
+def _markdown_cell(cell: SheetCell) -> str:
+    sign = BADGES[cell.outcome].shape if cell.outcome else ""
+    return sign + markdown_text(cell.text) + (f"<sup>{cell.note}</sup>" if cell.note else "")
 
 
 def markdown_text(text: str) -> str:
-    """Text for Markdown: on one line, and with no sign that would be taken for markup."""
+    """Return text on one line with the special characters of Markdown escaped."""
     return re.sub(r"([\\`*_{}\[\]<#|~&$])", r"\\\1", " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""A line a run and its further seeds: what was measured, what a paper prints for it, deviations, and cost."""
+"""Table of runs, one line for all seeds of a run: measured value, printed value, verdict, deviations, cost."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from fgbench.metrics.values import headline
 from fgbench.records.record import Record, by_identity
 from fgbench.report.formatting import NONE, all_deviations, number
 from fgbench.report.formatting import printed as as_printed
-from fgbench.report.tables.sheet import Entry, Notes, Sheet
+from fgbench.report.tables.sheet import Footnotes, Sheet, SheetCell
 from fgbench.statistics import mean_interval
 
 RUNS = {
@@ -20,23 +20,21 @@ RUNS = {
     "low": "float64", "high": "float64", "interval": "string", "printed": "string", "verdict": "string",
     "deviations": "string", "wall_s": "float64", "peak_mib": "float64", "recalled": "int64", "runs": "string",
 }  # fmt: skip
-"""Columns of `run_frame` and their types. `wall_s` is the mean and `peak_mib` the most over seeds."""
+"""Columns of `run_frame` and their types. `wall_s` is the mean over seeds, `peak_mib` the maximum."""
 HEADS = ("Run", "measured", "95 %", "printed", "verdict", "time, s", "peak, MiB")
-
-
 OVER_SEEDS, OTHER_TEST_SET = "95 % of the mean over further seeds", "95 % for another test set"
-"""What the interval of several seeds and of a single one speaks of."""
+"""Meaning of the interval of several seeds, and of the interval of one seed."""
 
 
 def run_frame(records: Sequence[Record], verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """The main value of each group of records that differ in their seed alone, one row a group.
+    """Return the main value of each group of records that differ only in their seed, one row per group.
 
-    `low` and `high` are a 95 % interval of the mean over further seeds; of one seed, that for another test set:
-    `interval` says which.
+    `low` and `high` are a 95 % interval. For several seeds it is the interval of the mean over further seeds, for one
+    seed the interval for another test set; the column `interval` says which.
 
     Args:
-        records: of any recipes.
-        verdicts: on the cells of the papers, by these records.
+        records: records of any recipes.
+        verdicts: verdicts on the cells of the papers, based on these records.
     """
     return typed_frame([_row(group, verdicts) for group in by_identity(records)], RUNS)
 
@@ -45,7 +43,7 @@ def _row(group: Sequence[Record], verdicts: Sequence[Verdict]) -> dict[str, obje
     first, metric = group[0], headline(group[0].values)
     value, ids = first.values[metric], {record.run_id for record in group}
     values = [record.values[metric].value for record in group]
-    own = [v for v in verdicts if cell_value_name(v.cell) == metric and ids & {record.run_id for record in v.records}]
+    cells = [v for v in verdicts if cell_value_name(v.cell) == metric and ids & {record.run_id for record in v.records}]
     low, high = mean_interval(values) if len(values) > 1 else (value.low, value.high)
     return {
         **{name: getattr(first, name) for name in ("recipe", "title", "profile", "data", "synthetic")},
@@ -57,8 +55,8 @@ def _row(group: Sequence[Record], verdicts: Sequence[Verdict]) -> dict[str, obje
         "low": low,
         "high": high,
         "interval": "" if low is None else OVER_SEEDS if len(values) > 1 else OTHER_TEST_SET,
-        "printed": ", ".join(dict.fromkeys(as_printed(verdict.cell) for verdict in own)),
-        "verdict": ", ".join(dict.fromkeys(verdict.outcome for verdict in own)),
+        "printed": ", ".join(dict.fromkeys(as_printed(verdict.cell) for verdict in cells)),
+        "verdict": ", ".join(dict.fromkeys(verdict.outcome for verdict in cells)),
         "deviations": deviations_text(all_deviations(group)),
         "wall_s": sum(record.cost.wall_s for record in group) / len(group),
         "peak_mib": max(record.cost.peak_mib for record in group),
@@ -68,43 +66,43 @@ def _row(group: Sequence[Record], verdicts: Sequence[Verdict]) -> dict[str, obje
 
 
 def run_name(row: Mapping[Any, Any]) -> str:
-    """A run in words, from its `title`, `profile`, `control` and how many `seeds`."""
+    """Return the name of a run in words, from its `title`, `profile`, `control` and number of `seeds`."""
     name = [row["title"], row["profile"]]
     name += [row["control"]] * (row["control"] != "none") + [f"{row['seeds']} seeds"] * (row["seeds"] > 1)
     return ", ".join(name)
 
 
 def run_sheet(frame: pd.DataFrame) -> Sheet:
-    """`run_frame` to be read, each deviation as a footnote."""
-    notes = Notes()
+    """Return `run_frame` as a sheet with deviations as footnotes."""
+    notes = Footnotes()
 
-    def between(row: Mapping[Any, Any]) -> Entry:
+    def interval(row: Mapping[Any, Any]) -> SheetCell:
         if pd.isna(row["low"]):
-            return Entry(NONE)
-        return Entry(f"{row['low']:.1f} to {row['high']:.1f}", note=notes(row["interval"]))
+            return SheetCell(NONE)
+        return SheetCell(f"{row['low']:.1f} to {row['high']:.1f}", note=notes.add(row["interval"]))
 
-    def entries(row: Mapping[Any, Any]) -> tuple[Entry, ...]:
-        about = split_deviations(row["deviations"])
+    def cells(row: Mapping[Any, Any]) -> tuple[SheetCell, ...]:
+        remarks = split_deviations(row["deviations"])
         if row["recalled"]:
-            times = f"{row['recalled']:,} times it was spared an image"
-            about.append(f"the time is without the network: {times}, whose map an earlier run had computed")
+            count = f"{row['recalled']:,} maps"
+            remarks.append(f"the time does not include the network: {count} were read from the cache of an earlier run")
         return (
-            Entry(run_name(row), note=notes(*about)),
-            Entry(f"{number(row['measured'], 2)} {row['unit']}"),
-            between(row),
-            Entry(row["printed"] or NONE),
-            Entry(row["verdict"]),
-            Entry(f"{'≥ ' * bool(row['recalled'])}{row['wall_s']:,.0f}"),
-            Entry(f"{row['peak_mib']:,.0f}"),
+            SheetCell(run_name(row), note=notes.add(*remarks)),
+            SheetCell(f"{number(row['measured'], 2)} {row['unit']}"),
+            interval(row),
+            SheetCell(row["printed"] or NONE),
+            SheetCell(row["verdict"]),
+            SheetCell(f"{'≥ ' * bool(row['recalled'])}{row['wall_s']:,.0f}"),
+            SheetCell(f"{row['peak_mib']:,.0f}"),
         )
 
     data = ", ".join(dict.fromkeys(frame["data"]))
-    rows = tuple(entries(row) for row in frame.to_dict("records"))
+    rows = tuple(cells(row) for row in frame.to_dict("records"))
     return Sheet(
         name="runs",
-        caption=f"Runs on {data}: the main value of each, and the one that the paper prints.",
+        caption=f"Runs on {data}: measured main value and printed value.",
         heads=HEADS,
         rows=rows,
         numbers=tuple(head not in {"Run", "verdict"} for head in HEADS),
-        notes=notes.all,
+        notes=notes.entries(),
     )

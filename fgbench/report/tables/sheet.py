@@ -1,4 +1,4 @@
-"""Tables for people: a printed table beside what was measured, and short forms of the long tables."""
+"""Sheets: tables for readers, independent of their markup."""
 
 import math
 from collections.abc import Sequence
@@ -9,54 +9,55 @@ import pandas as pd
 from fgbench.judge.frames import deviation_text
 from fgbench.judge.verdict import Outcome, Verdict
 from fgbench.papers.printed import Paper, Table
-from fgbench.report.html.model import NONE, decimals, interval, number, printed, published
+from fgbench.report.formatting import NONE, decimals, interval, number, printed, published
 
-MOST_COLUMNS = 4
-"""Printed columns that stand side by side; a wider table has a line a cell."""
-SYNTHETIC = "synthetic data, which answers no printed number"
+MAX_COLUMNS = 4
+"""A printed table with more columns is shown with one line per cell."""
+SYNTHETIC = "synthetic data, not comparable with any printed number"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One field of a sheet."""
+class SheetCell:
+    """One cell of a sheet."""
 
     text: str = ""
     outcome: Outcome | None = None
-    """Shown as a sign, before the text."""
+    """Shown as a sign before the text."""
     note: str = ""
-    """Letters of the footnotes, with commas; empty for none."""
+    """Letters of the footnotes, separated by commas; empty if there are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table to be read, without its markup."""
+    """A table for readers, without markup."""
 
     name: str
-    """A label to refer to it by."""
+    """Label for references."""
     caption: str
     heads: tuple[str, ...]
-    rows: tuple[tuple[Entry, ...], ...]
-    """Each as long as `heads`."""
+    """Names of the columns."""
+    rows: tuple[tuple[SheetCell, ...], ...]
+    """One cell per column each."""
     numbers: tuple[bool, ...]
-    """For each column, True where it holds numbers, which are set flush right."""
+    """For each column, True if it holds numbers, which are aligned right."""
     groups: tuple[tuple[str, int], ...] = ()
-    """Heads above the heads, each with how many columns it spans; together they span all."""
+    """Names above `heads`, each with the number of columns it spans; they span all columns."""
     outcomes: tuple[Outcome, ...] = ()
-    """Those whose sign is used."""
+    """Outcomes whose signs the sheet uses."""
     remarks: tuple[str, ...] = ()
     """Sentences below the table."""
     notes: tuple[tuple[str, str], ...] = ()
     """Footnotes: letter and text."""
 
 
-class Notes:
-    """Footnotes as they come up: equal ones have one letter."""
+class Footnotes:
+    """Footnotes in order of first use; equal texts share a letter."""
 
     def __init__(self) -> None:
         self._letters: dict[str, str] = {}
 
-    def __call__(self, *texts: str) -> str:
-        """The letters of texts, with commas."""
+    def add(self, *texts: str) -> str:
+        """Return the letters of footnotes, separated by commas: a to z, then aa, ab and so on."""
         for text in texts:
             count, letter = len(self._letters), ""
             while count >= 0:
@@ -64,53 +65,58 @@ class Notes:
             self._letters.setdefault(text, letter)
         return ",".join(self._letters[text] for text in texts)
 
-    @property
-    def all(self) -> tuple[tuple[str, str], ...]:
-        """Letters and texts."""
+    def entries(self) -> tuple[tuple[str, str], ...]:
+        """Return the letter and the text of each footnote."""
         return tuple((letter, text) for text, letter in self._letters.items())
 
 
-def comparison(paper: Paper, table: Table, verdicts: Sequence[Verdict]) -> Sheet:
-    """A printed table, each number beside what was measured, its interval, the verdict and the deviations.
+def comparison_sheet(paper: Paper, table: Table, verdicts: Sequence[Verdict]) -> Sheet:
+    """Return a printed table with the measured value, its interval and the verdict beside each printed number.
+
+    Deviations are footnotes.
 
     Args:
-        paper: what it is printed in.
-        table: one of the paper's.
-        verdicts: of the paper's cells.
+        paper: the paper.
+        table: one of its tables.
+        verdicts: on the cells of the paper.
     """
     by_id = {verdict.cell.id: verdict for verdict in verdicts}
     lines = [[by_id.get(f"{table.id}/{row.id}/{column.id}") for column in table.columns] for row in table.rows]
-    used = [verdict for line in lines for verdict in line if verdict is not None]
-    kinds = list(dict.fromkeys(interval(verdict)[1] for verdict in used if interval(verdict)[0]))
-    notes = Notes()
+    shown = [verdict for line in lines for verdict in line if verdict is not None]
+    # Intervals of one kind are described in a remark, of several kinds in footnotes.
+    interval_kinds = list(dict.fromkeys(interval(verdict)[1] for verdict in shown if interval(verdict)[0]))
+    footnotes = Footnotes()
 
-    def entries(verdict: Verdict | None) -> tuple[Entry, ...]:
+    def cells(verdict: Verdict | None) -> tuple[SheetCell, SheetCell, SheetCell]:
         if verdict is None:
-            return Entry(NONE), Entry(), Entry()
-        about = _deviations(verdict) + ([interval(verdict)[1]] if len(kinds) > 1 and interval(verdict)[0] else [])
-        measured = Entry(_measured(verdict), note=notes(*about))
-        return Entry(printed(verdict.cell)), measured, Entry(outcome=verdict.outcome)
+            return SheetCell(NONE), SheetCell(), SheetCell()
+        ends, kind = interval(verdict)
+        notes = _deviations(verdict) + ([kind] if ends and len(interval_kinds) > 1 else [])
+        measured = SheetCell(_measured_text(verdict), note=footnotes.add(*notes))
+        return SheetCell(printed(verdict.cell)), measured, SheetCell(outcome=verdict.outcome)
 
     heads: tuple[str, ...]
     groups: tuple[tuple[str, int], ...]
     names = [f"{column.label}, {column.unit}" for column in table.columns]
-    if len(table.columns) <= MOST_COLUMNS:
+    if len(table.columns) <= MAX_COLUMNS:
+        # As printed: one line per row, three columns per printed column.
         heads, groups = ("Method", *("printed", "measured", "") * len(names)), (("", 1), *((name, 3) for name in names))
         rows = [
-            (Entry(row.label), *(entry for verdict in line for entry in entries(verdict)))
+            (SheetCell(row.label), *(cell for verdict in line for cell in cells(verdict)))
             for row, line in zip(table.rows, lines, strict=True)
         ]
     else:
+        # One line per printed number.
         heads, groups = ("Method", "Column", "printed", "measured", ""), ()
         rows = [
-            (Entry(row.label), Entry(name), *entries(verdict))
+            (SheetCell(row.label), SheetCell(name), *cells(verdict))
             for row, line in zip(table.rows, lines, strict=True)
             for name, verdict in zip(names, line, strict=True)
             if verdict is not None
         ]
-    remarks = [f"In brackets: {kinds[0]}." if len(kinds) == 1 else ""]
-    if runs := dict.fromkeys(record.run_id for verdict in used for record in verdict.records):
-        remarks.append(f"Records of fgbench: {', '.join(runs)}.")
+    remarks = [f"In brackets: {interval_kinds[0]}."] if len(interval_kinds) == 1 else []
+    if run_ids := dict.fromkeys(record.run_id for verdict in shown for record in verdict.records):
+        remarks.append(f"Records of fgbench: {', '.join(run_ids)}.")
     return Sheet(
         name=f"{paper.id}-{table.id}",
         caption=f"{table.number} of {paper.title} ({published(paper)}): printed and measured.",
@@ -118,19 +124,19 @@ def comparison(paper: Paper, table: Table, verdicts: Sequence[Verdict]) -> Sheet
         rows=tuple(rows),
         numbers=tuple(head in {"printed", "measured"} for head in heads),
         groups=groups,
-        outcomes=tuple(outcome for outcome in Outcome if any(verdict.outcome == outcome for verdict in used)),
-        remarks=tuple(filter(None, remarks)),
-        notes=notes.all,
+        outcomes=tuple(outcome for outcome in Outcome if any(verdict.outcome == outcome for verdict in shown)),
+        remarks=tuple(remarks),
+        notes=footnotes.entries(),
     )
 
 
-def _measured(verdict: Verdict) -> str:
+def _measured_text(verdict: Verdict) -> str:
     """The mean with the decimals of the printed value, and its interval."""
     if verdict.mean is None:
         return NONE
     places, (ends, _) = decimals(verdict.cell.value), interval(verdict)
-    between = f" [{number(ends.low, places)}, {number(ends.high, places)}]" if ends else ""
-    return number(verdict.mean, places) + between
+    interval_text = f" [{number(ends.low, places)}, {number(ends.high, places)}]" if ends else ""
+    return number(verdict.mean, places) + interval_text
 
 
 def _deviations(verdict: Verdict) -> list[str]:
@@ -139,18 +145,18 @@ def _deviations(verdict: Verdict) -> list[str]:
 
 
 def frame_sheet(name: str, caption: str, frame: pd.DataFrame, columns: Sequence[str]) -> Sheet:
-    """Some columns of a table of `fgbench.judge.frames`; numbers with no more than two decimals."""
-    own = frame[list(columns)]
+    """Return some columns of a data frame of `fgbench.judge.frames`; numbers have at most two decimals."""
+    part = frame[list(columns)]
     return Sheet(
         name=name,
         caption=caption,
         heads=tuple(column.replace("_", " ").capitalize() for column in columns),
-        rows=tuple(tuple(Entry(_short(value)) for value in row) for row in own.itertuples(index=False)),
-        numbers=tuple(kind.kind in "if" for kind in own.dtypes),
+        rows=tuple(tuple(SheetCell(_short_text(value)) for value in row) for row in part.itertuples(index=False)),
+        numbers=tuple(dtype.kind in "if" for dtype in part.dtypes),
     )
 
 
-def _short(value: object) -> str:
+def _short_text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -20,7 +20,7 @@ from fgbench.papers.printed import load_papers
 from fgbench.records.record import Record
 from fgbench.report.tables.export import export
 from fgbench.report.tables.latex_markdown import SIGNS, latex, latex_text, markdown, markdown_text
-from fgbench.report.tables.sheet import Entry, comparison
+from fgbench.report.tables.sheet import SheetCell, comparison_sheet
 from fgbench.util.errors import FgbenchError
 
 HOSTILE = (
@@ -48,7 +48,6 @@ def judged(tmp_path, paper=BCNN, **fields):
 
 def check_latex(text):
     """What a LaTeX compiler would trip over: braces, environments, the columns of every row."""
-    assert text.isascii()
     body = re.sub(r"\\[\\{}&%$#_]", "", text)
     assert all(body[:i].count("{") >= body[:i].count("}") for i in range(len(body)))
     assert body.count("{") == body.count("}")
@@ -73,11 +72,11 @@ def check_latex(text):
 
 
 def compile_latex(text, folder):
-    if not shutil.which("pdflatex"):
+    if not shutil.which("lualatex"):
         return
-    (folder / "t.tex").write_text(f"{HEADER}\n{text}\n\\end{{document}}\n", encoding="ascii")
+    (folder / "t.tex").write_text(f"{HEADER}\n{text}\n\\end{{document}}\n", encoding="utf-8")
     done = subprocess.run(
-        ["pdflatex", "-no-shell-escape", "t.tex"], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        ["lualatex", "-no-shell-escape", "t.tex"], cwd=folder, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:]
     assert not re.findall(r"^!.*", done.stdout, re.MULTILINE)
@@ -131,39 +130,39 @@ def test_a_printed_table_beside_what_was_measured(tmp_path):
     values = {"accuracy": Value(value=18.649, unit="%", n=40, low=10.04, high=30.06)}
     found = judged(tmp_path, values=values, synthetic=False, deviations=DEVIATIONS[1:])
     found = [replace(verdict, outcome=Outcome.REPRODUCED) if verdict.records else verdict for verdict in found]
-    sheet = comparison(BCNN, T1, found)
+    sheet = comparison_sheet(BCNN, T1, found)
     assert sheet.heads == ("Method", *("printed", "measured", "") * 3)
     assert sheet.groups == (("", 1), ("birds, %", 3), ("aircrafts, %", 3), ("cars, %", 3))
     sift = next(row for row in sheet.rows if row[0].text == "FV-SIFT")
     assert sift[1:4] == (
-        Entry("18.8"), Entry("18.6 [10.0, 30.1]", note="a"), Entry(outcome=Outcome.REPRODUCED),
+        SheetCell("18.8"), SheetCell("18.6 [10.0, 30.1]", note="a"), SheetCell(outcome=Outcome.REPRODUCED),
     )  # fmt: skip
-    assert sift[4:7] == (Entry("61.0"), Entry("–"), Entry(outcome=Outcome.NOT_RUN))
+    assert sift[4:7] == (SheetCell("61.0"), SheetCell("–"), SheetCell(outcome=Outcome.NOT_RUN))
     assert sheet.notes == (("a", "backbones: a:b -> none"),)
     assert sheet.outcomes == (Outcome.REPRODUCED, Outcome.NOT_RUN)
     assert sheet.remarks == ("In brackets: 95 % for another test set.", f"Records of fgbench: {'a' * 16}.")
     assert [len(row) for row in sheet.rows] == [10] * len(T1.rows)
     text = latex(sheet)
-    line = r"FV-SIFT & 18.8 & 18.6 [10.0, 30.1]\textsuperscript{a} & $\bullet$ & 61.0 & -- & $\circ$ & 59.2"
+    line = r"FV-SIFT & 18.8 & 18.6 [10.0, 30.1]\textsuperscript{a} & $\bullet$ & 61.0 & – & $\circ$ & 59.2"
     assert line in text
     assert r"\cmidrule(lr){2-4} \cmidrule(lr){5-7} \cmidrule(lr){8-10}" in text
-    assert r"\textsuperscript{a} backbones: a:b -\textgreater{} none.\par" in text
+    assert r"\textsuperscript{a} backbones: a:b -> none.\par" in text
     assert r"$\bullet$ reproduced, $\circ$ not run.\par" in text
     assert "| FV-SIFT | 18.8 | 18.6 \\[10.0, 30.1\\]<sup>a</sup> | ● | 61.0 |" in markdown(sheet)
 
 
 def test_synthetic_numbers_say_so_and_cannot_pass_for_reproduced(tmp_path):
     values = {"accuracy": Value(value=18.8, unit="%", n=40)}
-    sheet = comparison(BCNN, T1, judged(tmp_path, values=values))
+    sheet = comparison_sheet(BCNN, T1, judged(tmp_path, values=values))
     sift = next(row for row in sheet.rows if row[0].text == "FV-SIFT")
     assert (sift[2].text, sift[3].outcome) == ("18.8", Outcome.NOT_COMPARABLE)
-    assert dict(sheet.notes)[sift[2].note] == "synthetic data, which answers no printed number"
+    assert dict(sheet.notes)[sift[2].note] == "synthetic data, not comparable with any printed number"
 
 
 def test_a_wide_table_has_a_line_a_cell(tmp_path):
     paper = load_papers()["where_to_focus"]
     table = next(table for table in paper.tables if len(table.columns) > 4)
-    sheet = comparison(paper, table, judged(tmp_path, paper))
+    sheet = comparison_sheet(paper, table, judged(tmp_path, paper))
     assert len(sheet.rows) == sum(value != "-" for row in table.rows for value in row.values)
     assert sheet.heads == ("Method", "Column", "printed", "measured", "")
     assert r"\begin{longtable}{llrrl}" in latex(sheet)
@@ -186,7 +185,7 @@ def test_hostile_names_stay_text(tmp_path):
     table = T1.model_copy(update={"rows": (row, *T1.rows[1:]), "columns": columns, "number": HOSTILE})
     paper = BCNN.model_copy(update={"tables": (table,), "title": HOSTILE})
     deviation = {**DEVIATIONS[0], "field": HOSTILE, "run": HOSTILE}
-    sheet = comparison(paper, table, judged(tmp_path, paper, deviations=[deviation], run_id="a" * 16))
+    sheet = comparison_sheet(paper, table, judged(tmp_path, paper, deviations=[deviation], run_id="a" * 16))
     text = latex(replace(sheet, name=HOSTILE))
     rows = check_latex(text)
     assert any(row.startswith("{}[x] a \\& b") for row in rows)
@@ -204,10 +203,8 @@ def test_hostile_names_stay_text(tmp_path):
         ("\\", r"\textbackslash{}"),
         ("x -- y --- z", "x -{}- y -{}-{}- z"),
         ("?` !` '' ``", "?{}` !{}` '{}' `{}`"),
-        ("α = 0.1, σ ς ο", r"\ensuremath{\alpha} = 0.1, \ensuremath{\sigma} \ensuremath{\varsigma} \ensuremath{o}"),
-        ("Müller, Šá Ł", r"M\"{u}ller, \v{S}\'{a} \L{}"),
-        ("漢 ϛ \u202e", "[U+6F22] [U+03DB] [U+202E]"),
-        ("a\nb\tc\x00", "a b c[U+0000]"),
+        ("α = 0.1, Müller, 漢 > ●", "α = 0.1, Müller, 漢 > ●"),
+        ("a\nb\tc\x00 \u202e", "a b c "),
     ],
 )
 def test_latex_text(text, expected):
@@ -215,9 +212,8 @@ def test_latex_text(text, expected):
 
 
 def test_all_ascii_and_latin_signs_compile(tmp_path):
-    signs = [chr(code) for code in range(32, 0x3D0)]
+    signs = [chr(code) for code in range(32, 0x250)]
     compile_latex("\n\n".join(latex_text(sign) for sign in signs) + "\n\n" + latex_text("".join(signs)), tmp_path)
-    assert all(latex_text(sign).isascii() for sign in signs)
     assert set(SIGNS) == set(Outcome)
 
 
@@ -235,7 +231,7 @@ def test_footnotes_go_on_after_z(tmp_path):
     for number, cell in enumerate(BCNN.model_copy(update={"tables": (long,)}).cells()):
         own = Record.model_validate({**fields, "deviations": [{**DEVIATIONS[0], "run": number}]})
         many.append(replace(base, cell=cell, records=(own,)))
-    letters = [letter for letter, _ in comparison(BCNN, long, many).notes]
+    letters = [letter for letter, _ in comparison_sheet(BCNN, long, many).notes]
     assert letters[:2] + letters[24:28] + letters[51:53] == ["a", "b", "y", "z", "aa", "ab", "az", "ba"]
     assert len(letters) == len(set(letters)) == len(many) + 1  # that of synthetic data is of them all
 
