@@ -107,7 +107,7 @@ def test_maps_of_another_network_are_an_error_with_a_command(tmp_path, other):
 
 def test_a_full_disk_changes_no_output(tmp_path, monkeypatch):
     def full(path, write):
-        raise OSError(28, "No space left on device")
+        raise FgbenchError("the disk is full")
 
     monkeypatch.setattr("fgbench.backbones.map_cache.write_atomic", full)
     images = pictures(2)

@@ -209,7 +209,7 @@ def test_a_folder_in_another_layout_is_named_with_its_file(tmp_path, monkeypatch
     monkeypatch.setenv("FGBENCH_DATA", str(tmp_path))
     done = program("run", "where_to_focus/bcnn_dm", "--data", "market1501", "--profile", "frozen")
     assert done.returncode == 2
-    assert "person 7.jpg: the name is not like 0002_c1s1_000451_03.jpg" in done.stderr
+    assert "person 7.jpg: the file name does not have the form of 0002_c1s1_000451_03.jpg" in done.stderr
     assert "Traceback" not in done.stderr
 
 
