@@ -26,4 +26,4 @@ def test_analyse(tmp_path, monkeypatch, capsys):
     *_, runs, phases, differences = outputs
     assert "FV-SIFT" in runs
     assert "FV-SIFT" in phases
-    assert "| Run | less |" in differences  # a run is not compared with itself on other data
+    assert "| Run | minus |" in differences  # a run is not compared with itself on other data

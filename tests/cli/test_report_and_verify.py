@@ -1,0 +1,71 @@
+import bench_file
+import numpy as np
+from command_line import run
+from stored_records import record
+
+from fgbench.metrics.values import measure
+from fgbench.records.store import Store
+
+
+def test_report_and_verify_of_records(tmp_path):
+    store = Store(tmp_path / "records")
+    store.write(*record())
+    code, text = run("report", "--results", str(tmp_path))
+    assert code == 0
+    assert (tmp_path / "report/index.html").is_file()
+    assert "Synthetic data" in (tmp_path / "report/bcnn.html").read_text()
+    assert run("verify", str(tmp_path)) == (
+        0,
+        f"{tmp_path}: 1 of 1 records verified: values recomputed from their per-sample outputs\n",
+    )
+    code, text = run("report", "--results", str(tmp_path))
+    assert "not comparable" in text
+    assert "claims: " in text
+    assert "odd: " not in text
+    path = next((tmp_path / "records").glob("*.json"))
+    path.write_text(path.read_text().replace('"n": 40', '"n": 41', 1))
+    code, text = run("verify", str(tmp_path))
+    assert code == 1
+    assert "accuracy: n is stored as 41" in text
+
+
+def test_verify_takes_a_folder_of_results_folders_and_finds_the_bad_one(tmp_path):
+    for name in ("good", "later"):
+        Store(tmp_path / name / "records").write(*record())
+    (tmp_path / "begun/records").mkdir(parents=True)
+    code, text = run("verify", str(tmp_path))
+    assert code == 0
+    assert [line.partition(":")[0] for line in text.splitlines()] == [str(tmp_path / n) for n in ("good", "later")]
+    path = next((tmp_path / "good/records").glob("*.json"))
+    path.write_text(path.read_text().replace('"n": 40', '"n": 41', 1))
+    code, text = run("verify", str(tmp_path))
+    assert code == 1
+    assert f"{tmp_path / 'good'}: 0 of 1 records verified" in text
+    assert f"{tmp_path / 'later'}: 1 of 1 records verified" in text
+
+
+def test_what_is_odd_is_told_and_what_cannot_be_right_fails(tmp_path):
+    store = Store(tmp_path / "records")
+    fields, outputs = record()
+    store.write(fields, outputs)
+    guessed = {**outputs, "scores": np.roll(outputs["scores"], 1, axis=0)}
+    store.write({**fields, "run_id": "b" * 16, "values": measure(guessed)}, guessed)
+    code, text = run("verify", str(tmp_path))
+    assert code == 0
+    assert f"odd: {'b' * 16} (FV-SIFT, seed 0): chance: " in text
+    store.write({**fields, "run_id": "c" * 16, "method": "fc_cnn"}, outputs)
+    code, text = run("verify", str(tmp_path))
+    assert code == 1
+    assert text.count("identical: every test sample has the same output as in FV-SIFT, seed 0") == 2
+    code, text = run("report", "--results", str(tmp_path))
+    assert code == 0
+    assert text.count("identical: ") == 2
+    assert "identical" in (tmp_path / "report/index.html").read_text()
+
+
+def test_benchmarks_add_a_page_on_speed(tmp_path):
+    file = bench_file.write(tmp_path / "b.json", bench_file.everything())
+    arguments = ("report", "--results", str(tmp_path), "--benchmarks", str(file), "--benchmarks", str(file))
+    code, text = run(*arguments)
+    assert (code, text.splitlines()[-1]) == (0, f"report: {tmp_path / 'report' / 'index.html'}")
+    assert "B-CNN [D,M]" in (tmp_path / "report" / "speed.html").read_text()
