@@ -1,6 +1,7 @@
 """Training data of few images, and a small network that learns from it."""
 
 import numpy as np
+import torch
 
 from fgbench.backbones import load_backbone
 from fgbench.datasets.pipeline import Pipeline
@@ -60,3 +61,15 @@ def numbered_data(count=10):
 def source(tmp_path, plan, given=None, engine=None, seed=0, name="s"):
     """Return the batches of a stage."""
     return BatchSource(bcnn(), given or numbered_data(), plan, seed, name, engine or Share(), tmp_path / "features.npy")
+
+
+class Stop(Exception):
+    pass
+
+
+def values(method):
+    return {name: value.clone() for name, value in method.state_dict().items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)

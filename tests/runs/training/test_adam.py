@@ -1,6 +1,6 @@
 import pytest
 import torch
-from small_trainings import bcnn, data, stage
+from small_trainings import Stop, bcnn, data, same, stage, values
 
 from fgbench.runs.training import loop as training
 from fgbench.runs.training.batches import BatchSource

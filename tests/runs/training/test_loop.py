@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_trainings import bcnn, data, stage
+from small_trainings import Stop, bcnn, data, same, stage, values
 
 from fgbench.methods import Target
 from fgbench.runs.training import loop as training
@@ -13,14 +13,6 @@ from fgbench.runs.training.loop import train
 from fgbench.util.errors import FgbenchError
 
 TWO = [("first", stage(train=("classifier",), augment=False, lr=1.0)), ("second", stage(step=2, epochs=4))]
-
-
-def values(method):
-    return {name: value.clone() for name, value in method.state_dict().items()}
-
-
-def same(a, b):
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_learns_and_gives_a_curve(tmp_path):
@@ -72,10 +64,6 @@ def test_dropout_draws_the_same_numbers_after_an_interruption(tmp_path, monkeypa
     resumed = noisy()
     train(resumed, data(), TWO[1:], seed=0, engine=Engine(), work=tmp_path / "parts")
     assert same(values(whole), values(resumed))
-
-
-class Stop(Exception):
-    pass
 
 
 @pytest.mark.parametrize("stop_at", [1, 2, 3, 4, 6])
