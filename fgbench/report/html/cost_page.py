@@ -211,7 +211,8 @@ def _chart(title: str, x_title: str, y: Axis, points: Sequence[ScatterPoint]) ->
         f"{len(points)} runs. Highest: {highest.name}, {highest.y:.1f} at {highest.x:.3g}. "
         f"Farthest to the right: {right.name}, {right.y:.1f} at {right.x:.3g}."
     )
-    return scatter_chart(title.capitalize(), label, log_axis(x_title, [point.x for point in points]), y, points)
+    title = title if "@" in title else title.capitalize()
+    return scatter_chart(title, label, log_axis(x_title, [point.x for point in points]), y, points)
 
 
 def _machine_text(record: Record) -> str:

@@ -54,7 +54,9 @@ def _chart(groups: Sequence[RunGroup], title: str, field: str) -> Chart | None:
     first, last = (sorted({line.points[end][1] for line in lines}) for end in (0, -1))
     label = f"{len(lines)} runs: from {_range_text(first)} in the first epoch to {_range_text(last)} in the last epoch."
     y = Axis(title, 0, 100) if title.endswith("%") else Axis(title)
-    return line_chart(title.capitalize(), label, Axis("epoch"), y, lines, breaks=_stage_breaks(groups))
+    epochs = max(len(record.curve) for group in groups for record in group)
+    x = Axis("epoch", 1, epochs) if epochs > 1 else Axis("epoch")
+    return line_chart(title.capitalize(), label, x, y, lines, breaks=_stage_breaks(groups))
 
 
 def _points(curve: Sequence[Point], field: str) -> tuple[tuple[float, float], ...]:

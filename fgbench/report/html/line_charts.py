@@ -83,11 +83,13 @@ def line_chart(
         faint = alt.condition(selection, alt.value(0.4), alt.value(0))
         thin = new_layer().mark_line(strokeWidth=0.9)
         layers.append((thin.encode(x=across, y=up, color=colour, detail="r:N", opacity=faint), run_rows))
-    thick = new_layer().mark_line(strokeWidth=2, point={"size": 30, "filled": True} if points else False)
+    thick = new_layer().mark_line(
+        strokeWidth=2, strokeJoin="round", point={"size": 30, "filled": True} if points else False
+    )
     thick = thick.encode(x=across, y=up, color=colour, strokeDash=dash, opacity=opacity(selection))
     layers.append((thick.add_params(selection), mean_rows))
     if breaks:
-        layers.append(_rules(breaks))
+        layers.append(_rules(across, breaks))
     fields = [("s:N", "run"), ("x:Q", x.title), ("y:Q", "mean" if several_runs else y.title)]
     fields += [("low:Q", "min"), ("high:Q", "max"), ("n:Q", "runs")] if several_runs else []
     hover = new_layer().mark_circle(size=80, opacity=0).encode(x=across, y=up, tooltip=tooltips(*fields))
@@ -134,20 +136,24 @@ def night_chart(
         {"x": night, "y": rounded(value), "state": "failed" if failed else "passed"} for night, value, failed in points
     ]
     across, up = channel(alt.X, "x", Axis("night", 1, max(2, nights))), channel(alt.Y, "y", Axis(unit))
-    line = new_layer().mark_line(strokeWidth=1.6, color="var(--c1)", point={"size": 12, "color": "var(--c1)"})
+    line = new_layer().mark_line(
+        strokeWidth=1.6, strokeJoin="round", color="var(--c1)", point={"size": 12, "color": "var(--c1)"}
+    )
     layers: list[Layer] = [(line.encode(x=across, y=up), rows)]
     if breaks:
-        layers.append(_rules(breaks))
+        layers.append(_rules(across, breaks))
     if shifts:
-        layers.append(_rules(shifts, color="var(--bad)", strokeWidth=1.6, strokeDash=[6, 3]))
+        layers.append(_rules(across, shifts, color="var(--bad)", strokeWidth=1.6, strokeDash=[6, 3]))
     if failed_rows := [row for row in rows if row["state"] == "failed"]:
-        layers.append((point_layer(70).encode(x=across, y=up, color=alt.value("var(--bad)")), failed_rows))
+        layers.append(
+            (point_layer(70).encode(x=across, y=up, color=alt.value("var(--bad)"), opacity=alt.value(1)), failed_rows)
+        )
     fields = tooltips(("x:Q", "night"), ("y:Q", unit), ("state:N", "outcome"))
     layers.append((new_layer().mark_circle(size=60, opacity=0).encode(x=across, y=up, tooltip=fields), rows))
     heads, table = chart_table(rows, (("night", "x"), (unit, "y"), ("outcome", "state")))
     return Chart(title, label, layered(layers, 160), heads, table, note, hover=True)
 
 
-def _rules(places: Sequence[float], **look: Any) -> Layer:
-    """Vertical lines at some x."""
-    return new_layer().mark_rule(**({"strokeDash": [3, 3]} | look)).encode(x="x:Q"), [{"x": at} for at in places]
+def _rules(across: Any, places: Sequence[float], **look: Any) -> Layer:
+    """Vertical lines at some x, with the scale of the other layers."""
+    return new_layer().mark_rule(**({"strokeDash": [3, 3]} | look)).encode(x=across), [{"x": at} for at in places]

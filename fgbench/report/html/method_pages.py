@@ -166,7 +166,10 @@ def _table(caption: str, groups: Sequence[RunGroup]) -> tuple[str, list[tuple[st
 
 def _run_pictures(groups: Sequence[RunGroup], pictures: Mapping[str, Mapping[str, bytes]]) -> list[RunPictures]:
     """Pictures of the first run of each title and data set; the page on re-identification has those of galleries."""
-    names = {group[0].identity: name for name, group in named_groups(groups)}
+    by_data: dict[str, list[RunGroup]] = {}
+    for group in groups:
+        by_data.setdefault(group[0].data, []).append(group)
+    names = {group[0].identity: name for same_data in by_data.values() for name, group in named_groups(same_data)}
     shown: dict[tuple[str, str], RunPictures] = {}
     for first in (group[0] for group in groups if not group[0].control):
         if (first.title, first.data) in shown or len(shown) == MAX_PICTURES:
