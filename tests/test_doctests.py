@@ -9,9 +9,7 @@ import pytest
 
 ROOMS = ("fgbench.layers", "fgbench.metrics", "fgbench.statistics")
 MODULES = [
-    module.name
-    for room in ROOMS
-    for module in pkgutil.iter_modules(importlib.import_module(room).__path__, f"{room}.")
+    module.name for room in ROOMS for module in pkgutil.iter_modules(importlib.import_module(room).__path__, f"{room}.")
 ]
 
 

@@ -6,8 +6,8 @@ from real_data import REAL
 
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.store import Store
-from fgbench.runs.run import Changes
 from fgbench.runs.planning import plan
+from fgbench.runs.run import Changes
 
 pytestmark = [
     pytest.mark.real,
