@@ -1,1 +1,1 @@
-"""Records and papers rendered as self-contained HTML."""
+"""The results for readers: web pages in `html`, tables as CSV, Parquet, LaTeX and Markdown in `tables`."""

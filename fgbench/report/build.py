@@ -1,4 +1,4 @@
-"""From a folder of results to its pages: read the records, judge every cell and claim, render."""
+"""Build the pages of a results folder: read the records, judge every cell and claim, render."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from fgbench.speed.bench_rows import read_session
 
 @dataclass(frozen=True, slots=True)
 class BuiltReport:
-    """Pages that were written, and what they say in short."""
+    """The written pages and a summary of their contents."""
 
     first_page: Path
     records: list[Record]
     outcomes: list[str]
-    """The outcome of each printed cell."""
+    """Outcome of each printed cell."""
     claim_states: list[str]
-    """The state of each claim."""
+    """State of each claim."""
     anomalies: Anomalies
     """Run id -> anomalies of the record."""
 

@@ -36,10 +36,10 @@ def test_axe_finds_no_violation(watched, busy, scheme):
         page = watched.open(path)
         page.evaluate(EXPAND)
         page.evaluate(AXE)
-        found = page.evaluate(f"axe.run(document, {{{asked}}})")
-        wrong = [(rule["id"], [node["html"][:200] for node in rule["nodes"][:3]]) for rule in found["violations"]]
+        result = page.evaluate(f"axe.run(document, {{{asked}}})")
+        wrong = [(rule["id"], [node["html"][:200] for node in rule["nodes"][:3]]) for rule in result["violations"]]
         assert wrong == [], path.stem
-        assert {rule["id"] for rule in found["passes"]} >= {"color-contrast"}
+        assert {rule["id"] for rule in result["passes"]} >= {"color-contrast"}
 
 
 def test_every_control_is_reachable_by_keyboard_with_a_visible_focus(watched, busy):
@@ -99,9 +99,9 @@ def test_printed_pages_are_expanded_and_have_no_controls(chromium, busy, scripts
         page = watched.open(busy / f"{name}.html")
         page.set_viewport_size({"width": 794, "height": 1123})  # A4
         page.emulate_media(media="print")
-        for what in ("nav", ".filter", ".tools", ".skip"):
-            assert not any(each.is_visible() for each in page.locator(what).all()), what
-        assert all(each.bounding_box()["height"] > 20 for each in page.locator(".inside").all())
+        for selector in ("nav", ".filter", ".tools", ".skip"):
+            assert not any(element.is_visible() for element in page.locator(selector).all()), selector
+        assert all(box.bounding_box()["height"] > 20 for box in page.locator(".inside").all())
         assert page.locator(".tall").evaluate_all("all => all.every((box) => box.scrollHeight <= box.clientHeight + 1)")
         assert page.evaluate("document.documentElement.scrollWidth") <= 794, name
     watched.context.close()

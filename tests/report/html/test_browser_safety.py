@@ -23,7 +23,7 @@ def test_hostile_names_stay_text(watched, hostile):
         assert {address.partition(":")[0] for address in addresses} <= {"file", "https", "http", "data"}, path.stem
         links = page.eval_on_selector_all("a[href^='file:'], a:not([href*=':'])", "all => all.map((a) => a.href)")
         files = {Path(link.partition("#")[0].removeprefix("file://")).name for link in links}
-        assert files <= {each.name for each in hostile.glob("*.html")}, path.stem
+        assert files <= {file.name for file in hostile.glob("*.html")}, path.stem
         handlers = "all => all.filter((each) => [...each.attributes].some((a) => a.name.startsWith('on'))).length"
         assert page.eval_on_selector_all("*", handlers) == 0, path.stem
     body = watched.open(hostile / "bcnn.html").text_content("main")
@@ -39,5 +39,5 @@ def test_an_injected_script_does_not_run(chromium, busy, tmp_path):
     page = watched.open(tmp_path / "planted.html")
     assert page.evaluate("typeof ran") == "undefined"
     assert sum("Content Security Policy" in said for said in watched.wrong) == 3
-    assert page.locator("th button").count() > 0  # the page's own still does
+    assert page.locator("th button").count() > 0  # The script of the page still runs.
     watched.context.close()

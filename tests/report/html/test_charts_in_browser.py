@@ -1,4 +1,4 @@
-"""Charts in a real browser: pictures at first, then live, and pictures again where no script runs."""
+"""Charts in a browser: SVG first, then interactive, and SVG without scripts."""
 
 import pytest
 from browser_pages import Watched
@@ -9,7 +9,7 @@ CHARTED = ("method-bcnn", "costs", "reid")
 
 
 def drawn(folder, **fields):
-    """Pages with every kind of chart; all of one name where a title is given."""
+    """Write pages with every kind of chart; `fields` change each record, for example its title."""
     pairs = [
         of_right(
             [i % 10 < 8 - number for i in range(80)], f"bcnn/bcnn_{name}@cub", seed, provenance=MACHINE, curve=CURVE,
@@ -30,7 +30,7 @@ def charted(tmp_path_factory):
 
 
 def live(page):
-    """Scroll to every chart and wait until all answer the pointer; how many there are."""
+    """Scroll to every chart and wait until all are interactive; return their number."""
     charts = page.locator("figure.chart")
     for chart in charts.all():
         chart.scroll_into_view_if_needed()
@@ -39,7 +39,7 @@ def live(page):
 
 
 def pointed(page):
-    """What a chart tells when the pointer is on its first mark."""
+    """Return the tooltip of the first mark of a chart."""
     mark = page.locator("figure.chart .mark-symbol.role-mark path").first
     mark.scroll_into_view_if_needed()
     place = mark.bounding_box()
@@ -55,7 +55,7 @@ def sizes(page):
 
 
 @pytest.mark.parametrize("name", CHARTED)
-def test_a_live_chart_takes_the_place_of_its_picture_and_is_as_large(watched, chromium, charted, name):
+def test_the_interactive_chart_replaces_the_svg_and_has_its_size(watched, chromium, charted, name):
     plain = Watched(chromium, java_script_enabled=False)
     plain.open(charted / f"{name}.html")
     drawn = [box for box in plain.page.locator(".drawing svg").all() if box.is_visible()]
@@ -68,19 +68,19 @@ def test_a_live_chart_takes_the_place_of_its_picture_and_is_as_large(watched, ch
     assert page.locator(".drawing[role=img][aria-label]").count() == len(pictures)
 
 
-def test_the_pointer_is_told_the_number_that_was_recorded(watched, charted):
+def test_the_tooltip_has_the_recorded_number(watched, charted):
     page = watched.open(charted / "costs.html")
     live(page)
-    told = pointed(page)
+    tooltip = pointed(page)
     rows = page.locator("figure.chart").first.locator("tbody tr").evaluate_all(
         "rows => rows.map((row) => [...row.cells].map((cell) => cell.textContent))"
     )  # fmt: skip
     assert ["1", "B-CNN [D,D]", "bcnn", "10", "80"] in rows
     for words in ("run B-CNN [D,D]", "test images per second 10", "accuracy, % 80", "from 69.9538", "to 87.2972"):
-        assert words in " ".join(told.split())
+        assert words in " ".join(tooltip.split())
 
 
-def test_a_click_in_the_legend_picks_out_a_series(watched, charted):
+def test_a_click_in_the_legend_highlights_a_series(watched, charted):
     page = watched.open(charted / "method-bcnn.html")
     live(page)
     chart = page.locator("figure.chart").first
@@ -92,7 +92,7 @@ def test_a_click_in_the_legend_picks_out_a_series(watched, charted):
     assert lines.evaluate_all(faint) > before
 
 
-def test_without_the_file_beside_it_a_page_keeps_its_pictures(chromium, tmp_path):
+def test_without_the_library_a_page_keeps_its_svg(chromium, tmp_path):
     folder = drawn(tmp_path)
     (folder / "charts.js").unlink()
     watched = Watched(chromium)
@@ -103,15 +103,15 @@ def test_without_the_file_beside_it_a_page_keeps_its_pictures(chromium, tmp_path
     watched.context.close()
 
 
-def test_hostile_names_are_told_as_text_by_live_charts(watched, tmp_path):
+def test_hostile_names_stay_text_in_tooltips(watched, tmp_path):
     folder = drawn(tmp_path, title=HOSTILE, method=HOSTILE)
-    told = 0
+    hostile_tooltips = 0
     for path in sorted(folder.glob("*.html")):
         page = watched.open(path)
         if not page.locator("figure.chart").count():
             continue
         live(page)
-        told += "<script>parent.ran" in pointed(page)
+        hostile_tooltips += "<script>parent.ran" in pointed(page)
         assert page.evaluate("typeof ran") == "undefined"
         assert page.locator("img[src=x]").count() == 0
-    assert told > 1
+    assert hostile_tooltips > 1

@@ -30,7 +30,7 @@ def run(labels, scores, seed=0, names=None):
 
 
 def read(*runs):
-    arrays = {record.run_id: each for record, each in runs}
+    arrays = {record.run_id: outputs for record, outputs in runs}
     return read_confusions([record for record, _ in runs], lambda record: arrays[record.run_id])
 
 

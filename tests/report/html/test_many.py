@@ -1,4 +1,4 @@
-"""Ten thousand records: pages that stay small, in memory any machine has. Times are in benchmarks/test_report.py."""
+"""Pages of ten thousand records are small and need little memory. benchmarks/test_report.py measures the time."""
 
 import re
 import subprocess
@@ -16,13 +16,13 @@ from fgbench.util.memory import peak_mib
 start = time.perf_counter()
 write_report(Path(sys.argv[1]), Path(sys.argv[1]) / "report")
 print("seconds", round(time.perf_counter() - start, 1))
-print("peak", round(peak_mib()))  # not ru_maxrss, which begins at the memory of the tests' process
+print("peak", round(peak_mib()))  # not ru_maxrss, which includes the memory of the parent process
 """
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """The pages of records each of which is a row of its own, which is the most there can be, and the peak in MiB."""
+    """Return the folder of pages on records with one row each, the largest number of rows, and the peak in MiB."""
     results = tmp_path_factory.mktemp("many")
     fill(results, RECORDS, seeds=1)
     done = subprocess.run(
@@ -33,7 +33,7 @@ def written(tmp_path_factory):
     return results / "report", int(done.stdout.split("peak ")[1])
 
 
-def test_every_record_is_told_in_pages_that_stay_small(written):
+def test_every_record_has_a_row_and_pages_are_small(written):
     folder, peak_mib = written
     assert peak_mib < 2048
     pages = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.html")}

@@ -18,16 +18,16 @@ def text(part):
 
 
 def test_every_method_has_a_page_with_its_printed_numbers(tmp_path):
-    found = pages(tmp_path, [])
+    written = pages(tmp_path, [])
     names = {recipe.method for recipe in RECIPES.values()}
-    assert {page for page in found if page.startswith("method-")} == {f"method-{name}" for name in names}
-    counts = [int(re.search(r"<strong>(\d+)</strong> printed number", found[f"method-{name}"])[1]) for name in names]
+    assert {page for page in written if page.startswith("method-")} == {f"method-{name}" for name in names}
+    counts = [int(re.search(r"<strong>(\d+)</strong> printed number", written[f"method-{name}"])[1]) for name in names]
     # Rows of other groups, and those that no recipe answers, are of no method.
-    index = found["index"].split('class="all"')[1]
+    index = written["index"].split('class="all"')[1]
     judged = int(re.findall(r"<td[^>]*>\D*(\d+)\D*</td>", index)[-1])
     assert 0 < judged - sum(counts) < 40
-    assert all("There are no runs of this method" in found[f"method-{name}"] for name in names)
-    assert "figure" not in {tag for tag, _ in Parsed(found["method-bcnn"]).tags}
+    assert all("There are no runs of this method" in written[f"method-{name}"] for name in names)
+    assert "figure" not in {tag for tag, _ in Parsed(written["method-bcnn"]).tags}
 
 
 def test_each_protocol_has_a_table_of_values_and_cost(tmp_path):
@@ -53,7 +53,7 @@ def test_confusions_are_of_the_run_closest_to_the_papers(tmp_path):
     kept = Kept((real, real_arrays | {"class_names": [f"00{i}.Tern" for i in range(8)]}), (made_up, other))
     part = section(pages(tmp_path, kept.records, outputs=kept)["method-bcnn"], "confusions")
     first, second = part.split("Most frequent confusions")[1:]
-    # Images 30 to 39 are wrong, of the classes 6, 7, 0, 1 ... 6, 7, and each is taken for the next.
+    # Images 30 to 39 are wrong, of the classes 6, 7, 0, 1 ... 6, 7, and each is predicted as the next.
     rows = [text(row.split("</tr>")[0]) for row in first.split("<tr>")[2:]]
     assert rows[:3] == ["Tern (6) Tern (7) 2 5 40.0", "Tern (7) Tern (0) 2 5 40.0", "Tern (0) Tern (1) 1 5 20.0"]
     assert "class 0 class 1 5 5 100.0" in text(second)
@@ -71,14 +71,14 @@ def test_confusions_are_of_a_run_behind_a_printed_number(later, tmp_path):
 
 
 def test_values_by_part_are_mean_and_range_over_seeds(tmp_path):
-    def found(seed, beak):
+    def part_run(seed, beak):
         value = {"unit": "%", "n": 10}
         values = {"pck@0.10": value | {"value": 50.0}, "pck@0.10/beak": value | {"value": beak},
                   "pck@0.10/tail": value | {"value": 20.0}, "pcp/head": value | {"value": 33.0},
                   "attention/beak": {"value": 2.5, "unit": "x", "n": 10}}  # fmt: skip
         return made("keypoint_fcn/localizer@cub", seed, values=values)
 
-    part = section(pages(tmp_path, [found(0, 60.0), found(1, 80.0)])["method-keypoint_fcn"], "parts")
+    part = section(pages(tmp_path, [part_run(0, 60.0), part_run(1, 80.0)])["method-keypoint_fcn"], "parts")
     rows = [text(row.split("</tr>")[0]) for row in part.split("<tr>")]
     assert "beak Keypoint localisation 70 60 80" in rows
     assert "tail Keypoint localisation 20 20 20" in rows
@@ -88,9 +88,9 @@ def test_values_by_part_are_mean_and_range_over_seeds(tmp_path):
 
 
 def test_deviations_have_their_runs_and_cells(tmp_path):
-    shared, own = deviation("data.images", changes=False), deviation("stages.finetune.lr")
+    shared, finetune = deviation("data.images", changes=False), deviation("stages.finetune.lr")
     records = [
-        of_accuracy(84.0, deviations=[shared, own]),
+        of_accuracy(84.0, deviations=[shared, finetune]),
         of_accuracy(70.0, recipe="bcnn/bcnn_dm@cub", deviations=[shared]),
     ]
     rows = section(pages(tmp_path, records)["method-bcnn"], "deviations").split("<tr>")[2:]
@@ -110,8 +110,8 @@ def test_verdicts_are_beside_the_printed_numbers(tmp_path):
 @pytest.mark.parametrize("name", ["../../etc/passwd", HOSTILE, "", "a b", "x" * 200])
 def test_any_name_of_a_method_gives_a_file_in_the_folder(name, tmp_path):
     assert re.fullmatch(r"method-[A-Za-z0-9_-]{1,60}", method_page_name(name))
-    found = pages(tmp_path, [of_accuracy(80.0, method=name)])
-    page = found[method_page_name(name)]
+    written = pages(tmp_path, [of_accuracy(80.0, method=name)])
+    page = written[method_page_name(name)]
     assert only_our_script(page)
     assert {path.suffix for path in tmp_path.iterdir()} == {".html", ".js"}
 

@@ -11,9 +11,9 @@ def run(accuracy, seed=0, name="bcnn_dd", **fields):
 
 
 def test_every_printed_number_is_on_the_page_of_its_paper(tmp_path):
-    found = pages(tmp_path, [])
+    written = pages(tmp_path, [])
     for name, paper in PAPERS.items():
-        text = found[name]
+        text = written[name]
         values = [f"{c.value:g}" if c.unit != "%" else f"{c.value:.2f}".rstrip("0") for c in paper.cells()]
         printed = text.count('<span class="print">')
         assert printed == len(values)
@@ -104,14 +104,14 @@ def test_runs_of_other_protocols_are_listed_beside_the_number(tmp_path):
 
 
 def test_each_deviation_is_listed_with_the_cells_that_it_affects(tmp_path):
-    shared, own = deviation("data.images", changes=False), deviation("weights.0", run="another file")
-    records = [run(84.0, deviations=[shared, own]), run(70.0, name="fc_cnn_d", deviations=[shared])]
+    shared, weights = deviation("data.images", changes=False), deviation("weights.0", run="another file")
+    records = [run(84.0, deviations=[shared, weights]), run(70.0, name="fc_cnn_d", deviations=[shared])]
     page = pages(tmp_path, records)["bcnn"].split('<h2 id="deviations">')[1].split("</table>")[0]
     rows = {row.split("</th>")[0].split(">")[-1]: Parsed(row).text for row in page.split("<tr>")[2:]}
     assert set(rows) == {"data.images", "weights.0"}
     assert "FC-CNN [D], birds (Results); B-CNN [D,D], birds (Results)" in rows["data.images"]
     assert rows["weights.0"].endswith("another file yes B-CNN [D,D] B-CNN [D,D], birds (Results)")
-    # a cell of another paper that stands on the same run
+    # A cell of another paper with the same run.
     assert "data.images" in pages(tmp_path, [run(80.0, name="bcnn_dm", deviations=[shared])])["where_to_focus"]
 
 
@@ -153,9 +153,9 @@ def test_older_runs_of_a_recipe_are_only_in_the_overview(tmp_path):
     ]  # fmt: skip
     written = pages(tmp_path, nights)
     ids = [record.identity for record in nights[::2]]
-    assert [f'id="run-{each}"' in written["bcnn"] for each in ids] == [False, False, True]
+    assert [f'id="run-{identity}"' in written["bcnn"] for identity in ids] == [False, False, True]
     assert "2 more are in the" in Parsed(written["bcnn"]).text
-    for record, each in zip(nights[:4:2], ids, strict=False):
+    for record, identity in zip(nights[:4:2], ids, strict=False):
         assert f'href="provenance.html#r-{record.run_id}"' in written["index"]
-        assert each not in written["index"]
+        assert identity not in written["index"]
     assert f'href="bcnn.html#run-{ids[2]}"' in written["index"]

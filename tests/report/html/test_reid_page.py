@@ -40,19 +40,19 @@ def test_the_curve_has_every_rank_of_every_run_and_their_mean():
 def test_the_table_has_mean_and_range_of_every_definition():
     (table,) = tables(reid_run(0, 50.0), reid_run(1, 60.0))
     (row,) = table.rows
-    found = dict(zip(COLUMNS, row.ranges, strict=True))
-    assert found["cmc@1"] == (55, 50, 60)
-    assert found["map/step"] == (27.5, 25, 30)
-    assert found["cmc@10"] is None
+    ranges = dict(zip(COLUMNS, row.ranges, strict=True))
+    assert ranges["cmc@1"] == (55, 50, 60)
+    assert ranges["map/step"] == (27.5, 25, 30)
+    assert ranges["cmc@10"] is None
     assert table.rules == (("same camera", "removed"),)
 
 
 def test_each_protocol_has_a_table():
     other = reid_run(0, 90.0, protocol={"metrics": [["same camera", "kept"]]})
-    found = tables(reid_run(0, 50.0), other)
-    assert [len(table.rows) for table in found] == [1, 1]
-    assert {table.rules[0][1] for table in found} == {"removed", "kept"}
-    assert [len(table.charts[0].rows) for table in found] == [3, 3]
+    by_protocol = tables(reid_run(0, 50.0), other)
+    assert [len(table.rows) for table in by_protocol] == [1, 1]
+    assert {table.rules[0][1] for table in by_protocol} == {"removed", "kept"}
+    assert [len(table.charts[0].rows) for table in by_protocol] == [3, 3]
 
 
 def test_galleries_and_rules_are_on_the_page(tmp_path):

@@ -13,11 +13,11 @@ def run(accuracy, seed=0, name="bcnn_dd", **fields):
 
 
 def test_without_records_no_number_is_measured(tmp_path):
-    found = pages(tmp_path, [])
-    assert "No measurements yet" in found["index"]
-    assert 'class="got" title' not in found["bcnn"]
-    assert "not run" in found["bcnn"]
-    assert "nan" not in found["bcnn"].lower().replace("nanchor", "")
+    written = pages(tmp_path, [])
+    assert "No measurements yet" in written["index"]
+    assert 'class="got" title' not in written["bcnn"]
+    assert "not run" in written["bcnn"]
+    assert "nan" not in written["bcnn"].lower().replace("nanchor", "")
 
 
 def test_measured_numbers_come_from_records(tmp_path):
@@ -30,54 +30,54 @@ def test_measured_numbers_come_from_records(tmp_path):
 
 
 def test_synthetic_data_is_named_in_the_first_line_and_each_number_is_marked(tmp_path):
-    found = pages(tmp_path, [run(84.0, s, synthetic=True, data="synthetic_birds") for s in range(3)])
+    written = pages(tmp_path, [run(84.0, s, synthetic=True, data="synthetic_birds") for s in range(3)])
     for name in ("index", "bcnn"):
-        assert '<header>\n<p class="data synthetic">▲ Synthetic data' in found[name]
-        assert "these numbers are not comparable with printed numbers" in found[name]
-    page = found["bcnn"]
+        assert '<header>\n<p class="data synthetic">▲ Synthetic data' in written[name]
+        assert "these numbers are not comparable with printed numbers" in written[name]
+    page = written["bcnn"]
     assert page.count('class="got" title') == page.count('class="badge aside" href="#cell-')
     assert "not comparable" in page
     assert '<span aria-hidden="true">●</span> reproduced' not in page
 
 
 def test_real_numbers_name_the_data_and_its_deviations(tmp_path):
-    odd = deviation("data.images", changes=False).model_copy(update={"run": "all of it recompressed"})
-    found = pages(tmp_path, [run(84.0 + s / 20, s, deviations=[odd]) for s in range(3)])["bcnn"]
-    first = Parsed(found.split("<header>")[1].split("<nav")[0]).text
+    recompressed = deviation("data.images", changes=False).model_copy(update={"run": "all of it recompressed"})
+    page = pages(tmp_path, [run(84.0 + s / 20, s, deviations=[recompressed]) for s in range(3)])["bcnn"]
+    first = Parsed(page.split("<header>")[1].split("<nav")[0]).text
     assert "5,994 + 5,794 images of 200 classes; all of it recompressed" in first
-    assert '<span aria-hidden="true">●</span> reproduced' in found
+    assert '<span aria-hidden="true">●</span> reproduced' in page
 
 
 def test_a_seed_with_two_records_counts_once_and_both_records_are_listed(tmp_path):
     plain, again = run(80.0), "0123456789abcdef"
-    found = pages(tmp_path, [plain, plain.model_copy(update={"run_id": again}), run(80.0, protocol={"images": "j"})])
-    assert "runs of 2 protocols, and none is closer" in found["bcnn"]
-    assert "2 seeds" not in Parsed(found["index"]).text
-    assert all(f'id="r-{run_id}"' in found["provenance"] for run_id in (plain.run_id, again))
+    written = pages(tmp_path, [plain, plain.model_copy(update={"run_id": again}), run(80.0, protocol={"images": "j"})])
+    assert "runs of 2 protocols, and none is closer" in written["bcnn"]
+    assert "2 seeds" not in Parsed(written["index"]).text
+    assert all(f'id="r-{run_id}"' in written["provenance"] for run_id in (plain.run_id, again))
 
 
 def test_lists_in_settings_and_inputs_of_a_method_are_shown_as_text(tmp_path):
     streams = deviation("backbones", run=["e:f"]).model_dump() | {"recipe": ["a:b", "c:d"]}
     record = run(80.0, deviations=[streams], protocol={"train_sees": ["boxes", "parts"]})
-    found = pages(tmp_path, [record])
+    written = pages(tmp_path, [record])
     for name in ("bcnn", "method-bcnn"):
-        text = Parsed(found[name]).text
+        text = Parsed(written[name]).text
         assert "backbones a:b, c:d e:f" in text
         assert "['" not in text
-    assert "methods see boxes and parts in training" in Parsed(found["index"]).text
+    assert "methods see boxes and parts in training" in Parsed(written["index"]).text
 
 
 def test_anomalies_are_shown_beside_the_cell_and_the_run(tmp_path):
     record = run(84.0)
     odd = {record.run_id: [Anomaly("chance", HOSTILE)]}
-    found = pages(tmp_path, [record], anomalies=odd)
-    row = found["bcnn"].split('aria-label="Results"')[1].split("B-CNN [D,D]")[1].split("</tr>")[0]
+    written = pages(tmp_path, [record], anomalies=odd)
+    row = written["bcnn"].split('aria-label="Results"')[1].split("B-CNN [D,D]")[1].split("</tr>")[0]
     assert "⚑</span> chance" in row
-    assert "chance: <script>" in Parsed(found["bcnn"]).text
-    assert "⚑</span> chance" in found["index"]
+    assert "chance: <script>" in Parsed(written["bcnn"]).text
+    assert "⚑</span> chance" in written["index"]
     for name in ("bcnn", "index"):
-        tags = Parsed(found[name]).tags
-        assert only_our_script(found[name])
+        tags = Parsed(written[name]).tags
+        assert only_our_script(written[name])
         assert HOSTILE in [attributes.get("title") for tag, attributes in tags if tag == "span"]
     assert "⚑" not in pages(tmp_path, [record])["bcnn"]
 
@@ -87,20 +87,20 @@ def test_claims_have_their_state_and_numbers(tmp_path):
     hard = rng.random(600)
     kept = Kept(*(of_right(hard < share + rng.normal(0, 0.05, 600), f"bcnn/{name}@cub")
                   for name, share in (("bcnn_dd", 0.8), ("fv_cnn_d", 0.7), ("fc_cnn_d", 0.75))))  # fmt: skip
-    found = pages(tmp_path, kept.records, outputs=kept)
+    written = pages(tmp_path, kept.records, outputs=kept)
     for page in ("index", "bcnn", "where_to_focus"):
-        text = Parsed(found[page]).text
+        text = Parsed(written[page]).text
         assert "▼ contradicted" in text
         assert "FV-CNN [D] minus FC-CNN [D]: -" in text
         assert "○ not run" in text
-    assert "p-values are adjusted" in Parsed(found["index"]).text
+    assert "p-values are adjusted" in Parsed(written["index"]).text
 
 
 def test_hostile_names_stay_text(tmp_path):
     paper = PAPERS["bcnn"].model_copy(update={"title": HOSTILE, "authors": (HOSTILE,)})
-    odd = deviation(HOSTILE).model_copy(update={"run": HOSTILE})
+    hostile = deviation(HOSTILE).model_copy(update={"run": HOSTILE})
     records = [
-        run(84.0, title=HOSTILE, deviations=[odd], provenance={"command": HOSTILE, "cpu": HOSTILE},
+        run(84.0, title=HOSTILE, deviations=[hostile], provenance={"command": HOSTILE, "cpu": HOSTILE},
             curve=[Point(stage=HOSTILE, epoch=1, loss=1, accuracy=1, wall_s=1)])
     ]  # fmt: skip
     for text in pages(tmp_path, records, papers={**PAPERS, "bcnn": paper}).values():

@@ -24,28 +24,28 @@ def pages(tmp_path, *contents):
 
 
 def rows(page, heading):
-    """The cells of the rows of the tables after a heading, as words, each table's caption first where it has one."""
-    part, found = page.split(f'id="{heading}"')[1].split("<h2")[0], []
+    """Return the texts of the rows of the tables after a heading, after the caption if the table has one."""
+    part, texts = page.split(f'id="{heading}"')[1].split("<h2")[0], []
     for table in part.split("<table")[1:]:
         caption = table.split("<caption>")[1].split("</caption>")[0] if "<caption>" in table else ""
         body = table.split("<tbody>")[1].split("</tbody>")[0]
         for row in body.split("<tr>")[1:]:
             cells = Parsed(row.replace("<td", " | <td")).text.split(" | ")
-            found.append([caption, *(cell.strip() for cell in cells)] if caption else [cell.strip() for cell in cells])
-    return found
+            texts.append([caption, *(cell.strip() for cell in cells)] if caption else [cell.strip() for cell in cells])
+    return texts
 
 
 def test_without_benchmarks_there_is_no_page_and_no_link(tmp_path):
-    found = pages(tmp_path)
-    assert "speed" not in found
-    assert "speed.html" not in found["index"]
+    written = pages(tmp_path)
+    assert "speed" not in written
+    assert "speed.html" not in written["index"]
 
 
-def test_hot_paths_stand_beside_every_peer_with_what_is_asked(tmp_path):
+def test_hot_paths_have_a_row_per_peer_with_the_requirement(tmp_path):
     limited = hot("ranking", 0.7, times_as_fast_as={"sklearn": 40.0}, at_least={}, at_most_s=0.5, times_floor=None)
     alone = hot("drawing", 2.0, times_as_fast_as={}, at_least={}, times_floor=None)
-    found = rows(pages(tmp_path, content(hot(), limited, alone))["speed"], "hot")
-    assert found == [
+    cells = rows(pages(tmp_path, content(hot(), limited, alone))["speed"], "hot")
+    assert cells == [
         ["compact bilinear pooling", "an FFT a location", "4 ms", "15.6", "at least 15 ● met", "4.1", "1"],
         ["compact bilinear pooling", "one inverse FFT", "4 ms", "9.6", "at least 10 ▼ missed", "4.1", "1"],
         ["ranking", "sklearn", "700 ms", "40", "–", "–", "1"],  # noqa: RUF001
@@ -54,7 +54,7 @@ def test_hot_paths_stand_beside_every_peer_with_what_is_asked(tmp_path):
     ]
 
 
-def test_frames_say_conditions_spread_bound_energy_and_what_is_printed(tmp_path):
+def test_frames_have_conditions_quartiles_bound_energy_and_printed_value(tmp_path):
     page = pages(tmp_path, everything())["speed"]
     text = Parsed(page).text
     cpu, gpu, training = rows(page, "frames")
@@ -75,12 +75,12 @@ def test_frames_say_conditions_spread_bound_energy_and_what_is_printed(tmp_path)
     assert "no CUDA device" not in text
 
 
-def test_other_conditions_stand_in_another_table(tmp_path):
+def test_each_set_of_conditions_has_a_table(tmp_path):
     odd = [{}, {"decode": True}, {"dtype": "tf32"}, {"threads": 1}, {"layout": "NCHW"}, {"device": "Other"}]
-    found = rows(pages(tmp_path, content(*[frames(**fields) for fields in odd], frames("again")))["speed"], "frames")
-    captions = [row[0] for row in found]
+    cells = rows(pages(tmp_path, content(*[frames(**fields) for fields in odd], frames("again")))["speed"], "frames")
+    captions = [row[0] for row in cells]
     assert len(set(captions)) == len(odd)
-    assert [row[1] for row in found if row[0] == captions[0]] == ["B-CNN [D,M]", "again"]
+    assert [row[1] for row in cells if row[0] == captions[0]] == ["B-CNN [D,M]", "again"]
     assert "Some CPU, 2 threads, fp32, channels last, from files" in captions
     assert "Some CPU, 1 thread, fp32, channels last, from pixels" in captions
 
@@ -91,9 +91,9 @@ def test_without_a_gpu_the_page_says_so_and_has_no_joule(tmp_path):
     assert " W)" not in text
 
 
-@pytest.mark.parametrize("lacking", ["gflop_per_image", "bound_fps", "peak_gflop_per_s", "bandwidth_gb_per_s"])
-def test_what_a_row_lacks_is_a_dash(tmp_path, lacking):
-    page = pages(tmp_path, content(frames(**{lacking: None}), frames(joule_per_image=1.5, joule_low=1.4)))["speed"]
+@pytest.mark.parametrize("missing", ["gflop_per_image", "bound_fps", "peak_gflop_per_s", "bandwidth_gb_per_s"])
+def test_missing_numbers_are_dashes(tmp_path, missing):
+    page = pages(tmp_path, content(frames(**{missing: None}), frames(joule_per_image=1.5, joule_low=1.4)))["speed"]
     assert "None" not in page
     assert "1.4 to –" in Parsed(page).text  # noqa: RUF001
 
@@ -102,7 +102,7 @@ def test_what_a_row_lacks_is_a_dash(tmp_path, lacking):
     ("fields", "says"),
     [({"steady": False}, "not steady"), ({"share_of_bound": 1.3}, "the device was busy when its rates were measured")],
 )
-def test_what_is_odd_of_a_row_is_remarked(tmp_path, fields, says):
+def test_unusual_measurements_have_a_remark(tmp_path, fields, says):
     assert says in Parsed(pages(tmp_path, content(frames(**fields)))["speed"]).text
     assert says not in Parsed(pages(tmp_path, content(frames()))["speed"]).text
 
@@ -126,7 +126,7 @@ def test_a_curve_of_two_points_has_no_exponent(tmp_path):
     assert "nan" not in page
 
 
-def test_machines_are_named_and_row_by_row_where_they_differ(tmp_path):
+def test_rows_name_their_machine_if_the_machines_differ(tmp_path):
     one = pages(tmp_path / "a", content(hot()))["speed"]
     assert one.count("Fake Xeon, 2 cores") == 2  # the first line, and the file
     two = pages(tmp_path / "b", content(hot()), content(hot("other"), cpu="Other CPU"))["speed"]
@@ -134,7 +134,7 @@ def test_machines_are_named_and_row_by_row_where_they_differ(tmp_path):
     assert rows(two, "hot")[-1][-1] == "Other CPU, 2 cores"
 
 
-def test_curves_of_two_files_are_not_mixed(tmp_path):
+def test_each_file_has_its_own_curve(tmp_path):
     files = [content(*[scaling(at, at * slow) for at in (1, 2, 4)]) for slow in (0.1, 0.3)]
     page = pages(tmp_path, *files)["speed"]
     assert page.count('<figure class="chart">') == 2
