@@ -1,4 +1,4 @@
-"""The program `fgbench`: its verbs, and how it ends."""
+"""The program `fgbench`: its verbs and exit codes."""
 
 import os
 import shlex
@@ -12,6 +12,7 @@ from fgbench.cli import compare, data, doctor, export, list_, nightly, report, r
 from fgbench.util.errors import FgbenchError
 
 QUESTION = "Does every number printed in a fine-grained recognition paper hold, here, today, and at what cost?"
+"""First line of the help text."""
 INTERRUPTED = 130
 """Exit code of typer after Ctrl-C."""
 

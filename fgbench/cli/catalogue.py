@@ -11,10 +11,17 @@ from fgbench.papers.recipes import load_recipes
 from fgbench.util.errors import FgbenchError, nearest
 
 KINDS = ("papers", "rows", "cells", "recipes", "methods", "data")
+"""Names of the tables."""
 
 
 def catalogue(kind: str) -> dict[str, list[dict[str, Any]]]:
-    """Rows of plain values by kind.
+    """Return tables of plain values.
+
+    Args:
+        kind: one of `KINDS`, or `all` for all except `cells`.
+
+    Returns:
+        Kind -> rows.
 
     Raises:
         FgbenchError: an unknown kind.
@@ -49,7 +56,7 @@ def catalogue(kind: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def _rows(papers: Mapping[str, Paper]) -> list[dict[str, Any]]:
-    """Every row of every printed table, once for each data set, with its recipe or why it cannot run here."""
+    """Return every row of every printed table, once for each data set, with its recipe or why it cannot run here."""
     from fgbench.judge.verdict import judge
     from fgbench.runs.planning import obstacles
 

@@ -9,14 +9,15 @@ from fgbench.cli.options import AsJson, Markdown
 
 
 def compare(
-    base: Annotated[Path, typer.Argument(help="Results folder of before.")],
-    head: Annotated[Path, typer.Argument(help="Results folder of now.")],
+    base: Annotated[Path, typer.Argument(help="Results folder to compare with.")],
+    head: Annotated[Path, typer.Argument(help="Results folder that is judged.")],
     base_times: Annotated[
         list[Path] | None,
-        typer.Option(help="JSON file of `pytest benchmarks` of before. [default: BASE/benchmarks*.json]"),
+        typer.Option(help="JSON file of `pytest benchmarks` for BASE. [default: BASE/benchmarks*.json]"),
     ] = None,
     head_times: Annotated[
-        list[Path] | None, typer.Option(help="The same of now; several files are sessions of one night.")
+        list[Path] | None,
+        typer.Option(help="JSON file of `pytest benchmarks` for HEAD. Several files are sessions of one night."),
     ] = None,
     markdown: Markdown = None,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML.")] = None,

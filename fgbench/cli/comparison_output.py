@@ -19,8 +19,8 @@ SHOWN = 12
 
 def show(result: Comparison) -> None:
     """Print a comparison."""
-    for of, title in (("quality", "values"), ("speed", "times over the reference workload")):
-        checks = sorted((check for check in result.checks if check.of == of), key=lambda check: check.p)
+    for subject, title in (("quality", "values"), ("speed", "times over the reference workload")):
+        checks = sorted((check for check in result.checks if check.of == subject), key=lambda check: check.p)
         rows = [
             {
                 "what": check.where,
@@ -28,21 +28,31 @@ def show(result: Comparison) -> None:
                 "now": check.head,
                 "change": check.change,
                 "p": f"{check.p:.2g}",
-                **({"detectable change": check.detectable} if of == "speed" else {}),
+                **({"detectable change": check.detectable} if subject == "speed" else {}),
                 "test": check.test,
             }
             for check in checks[:SHOWN]
         ]
         table(f"{title}: {len(checks)} compared{', those nearest to a finding' if len(checks) > SHOWN else ''}", rows)
     for kind in KINDS:
-        table(SECTION_TITLES[kind].lower(), [{"where": f.where, "what": f.text} for f in result.of_kind(kind)])
+        table(
+            SECTION_TITLES[kind].lower(),
+            [{"where": finding.where, "what": finding.text} for finding in result.of_kind(kind)],
+        )
     out(f"{result.head} against {result.base}: {result.verdict}")
 
 
 def write(
     result: Comparison, *, to_markdown: Path | None = None, to_junit: Path | None = None, to_json: Path | None = None
 ) -> None:
-    """Write a comparison into the requested files."""
+    """Write a comparison to the requested files.
+
+    Args:
+        result: the comparison.
+        to_markdown: file for the summary.
+        to_junit: file for JUnit XML.
+        to_json: file for all checks and findings.
+    """
     if to_markdown:
         write_text(to_markdown, markdown(result))
     if to_junit:
@@ -57,15 +67,23 @@ def as_json(result: Comparison) -> str:
 
 
 def write_night(result: Comparison, night: Night, folder: Path) -> Path:
-    """Write all files and pages of a night; return the history page.
+    """Write all files and pages of a night.
 
     The other pages show the records and times of the night. They are empty if a record cannot be read.
+
+    Args:
+        result: comparison of the night with earlier nights.
+        night: the night.
+        folder: results folder of all nights.
+
+    Returns:
+        Path of the history page.
     """
     write(result, to_markdown=folder / "summary.md", to_junit=folder / "junit.xml", to_json=folder / "comparison.json")
-    pages, kept = folder / "report", folder / (BASELINE if night.passed else REFUSED)
+    pages, records_folder = folder / "report", folder / (BASELINE if night.passed else REFUSED)
     history = history_page(read_history(folder))
     try:
-        write_report(kept, pages, sorted(kept.glob(SESSION_FILES)), [history])
+        write_report(records_folder, pages, sorted(records_folder.glob(SESSION_FILES)), [history])
     except FgbenchError as error:
         out(f"the records of the night cannot be reported: {error}")
         write_report(folder / TONIGHT, pages, extra_pages=[history])

@@ -39,6 +39,7 @@ def table(title: str, rows: list[dict[str, Any]]) -> None:
 
 
 def _word(value: Any) -> str:
+    """Return the text of a table entry."""
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
@@ -46,11 +47,15 @@ def print_anomalies(records: Sequence["Record"], anomalies: "Anomalies") -> None
     """Print one line for each anomaly of each record."""
     for record in records:
         for anomaly in anomalies.get(record.run_id, ()):
-            out(f"odd: {record.run_id} ({record.title}, seed {record.seed}): {anomaly.kind}: {anomaly.text}")
+            out(f"anomaly: {record.run_id} ({record.title}, seed {record.seed}): {anomaly.kind}: {anomaly.text}")
 
 
 class Progress:
-    """Context manager: progress bars on a terminal, else one line for each finished run."""
+    """Context manager that shows progress bars on a terminal, else one line for each finished run.
+
+    Args:
+        quiet: show no progress bars.
+    """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._bars = bars.Progress(
@@ -74,7 +79,7 @@ class Progress:
         self._bars.stop()
 
     def add(self, what: str, total: float) -> bars.TaskID:
-        """Add a progress bar."""
+        """Add a progress bar; return its id for `advance`."""
         return self._bars.add_task(what, total=total, left="")
 
     def advance(self, task: bars.TaskID) -> None:
@@ -87,7 +92,11 @@ class Progress:
 
 
 class PlanWatcher:
-    """Shows the progress of a plan; estimates the time left from the speed so far."""
+    """A watcher that shows the progress of a plan and estimates the time left from the speed so far.
+
+    Args:
+        progress: the progress bars.
+    """
 
     def __init__(self, progress: bars.Progress) -> None:
         self._bars, self._plain = progress, progress.disable
@@ -103,7 +112,7 @@ class PlanWatcher:
         self._expected = tasks
 
     def progress(self, name: str, what: str, share: float) -> None:
-        """Move a task's bar."""
+        """Update the bar of a task."""
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=1.0, left="")
         self._shares[name] = share
@@ -125,9 +134,11 @@ class PlanWatcher:
         _console.print(Text(f"{state} in {wall_s:.0f} s: {name}{self._left() if self._plain else ''}"))
 
     def _done(self) -> float:
+        """Return the finished share of the plan."""
         return min(1.0, (self._ended + sum(self._shares.values())) / max(1, self._expected))
 
     def _left(self) -> str:
+        """Return the estimated time left in words."""
         done = self._done()
         if not 0 < done < 1:
             return ""

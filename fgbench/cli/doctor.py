@@ -29,7 +29,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def examine() -> dict[str, Any]:
-    """The machine, the packages, the data sets, and every recipe with what is missing for it, as plain values."""
+    """Return machine, packages, data sets, and every recipe with its missing data or weights, as plain values."""
     import psutil
     import torch
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 RESULTS = Path("runs")
+"""Default results folder."""
 Results = Annotated[Path, typer.Option("--results", help="Folder for records and unfinished work.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write a summary, such as $GITHUB_STEP_SUMMARY.")]
@@ -17,7 +18,7 @@ Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write a summa
 
 @dataclass(frozen=True, slots=True)
 class ExecutionOptions:
-    """The options of `run` and `reproduce` that say how often and where the recipes are run."""
+    """Options of `run` and `reproduce`: profile, number of seeds, and the machines that execute the runs."""
 
     profile: Annotated[
         str, typer.Option(help="quick, frozen, paper, or auto (paper with a GPU and real data, else quick).")

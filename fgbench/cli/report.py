@@ -27,7 +27,17 @@ def report(
 def write_report(
     results: Path, folder: Path, benchmarks: Sequence[Path] = (), extra_pages: Sequence["Page"] = ()
 ) -> Path:
-    """Build the report of a results folder, print a summary, and return the path of the first page."""
+    """Build the report of a results folder and print a summary.
+
+    Args:
+        results: results folder.
+        folder: folder for the pages.
+        benchmarks: JSON files of `pytest benchmarks`; they add a page on speed.
+        extra_pages: further pages.
+
+    Returns:
+        Path of the first page.
+    """
     from fgbench.cli.console import out, print_anomalies
     from fgbench.report.build import build_report
 
@@ -39,5 +49,5 @@ def write_report(
 
 
 def _counts(words: Iterable[str]) -> str:
-    """The number of each word, most frequent first."""
+    """Return the number of each word, most frequent first."""
     return ", ".join(f"{number} {word}" for word, number in Counter(map(str, words)).most_common())

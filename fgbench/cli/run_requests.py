@@ -1,4 +1,4 @@
-"""What `fgbench run` and `fgbench reproduce` do: choose recipes, plan their runs, execute them, print the results."""
+"""Requests of `fgbench run` and `fgbench reproduce`: choice of recipes, planning, execution, printed results."""
 
 import os
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ from fgbench.runs.training.distributed import processes, rank
 from fgbench.util.errors import FgbenchError, nearest
 
 DEFAULT_SEEDS = {"quick": 1, "frozen": 1, "paper": 3}
-"""Number of seeds of each profile; a data set with more splits gets one seed a split."""
+"""Number of seeds of each profile; a data set with more splits gets one seed for each split."""
 GROUPS = {"reid": ("market1501", "viper", "cuhk03")}
-"""Name -> the data sets that it stands for."""
+"""Name of a group -> its data sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,19 @@ class Request:
     """The runs that a user asked for."""
 
     data: str
+    """Name of a data set or of a group."""
     recipes: tuple[str, ...]
-    """Empty for every recipe of the data set."""
+    """Names of recipes; empty for every recipe of the data set."""
     profile: str
+    """Name of a profile, or `auto`."""
     seeds: int | None
+    """Number of seeds; None for the default."""
     jobs: int | None
+    """Number of runs at the same time; None for the default."""
     changes: Changes = NO_CHANGES
+    """Changes of the user to the settings of the profile."""
     cluster: ray_cluster.Cluster | None = None
-    """None for this machine."""
+    """Cluster that executes the runs; None for this machine."""
 
     @classmethod
     def of(
@@ -51,9 +56,15 @@ class Request:
         Raises:
             FgbenchError: an unknown executor, or an option of the other executor.
         """
-        e = execution
-        cluster = choose_cluster(e.executor, e.jobs, address=e.address, cpus=e.cpus, gpus=e.gpus, retries=e.retries)
-        return cls(data, recipes, e.profile, e.seeds, e.jobs, changes, cluster)
+        cluster = choose_cluster(
+            execution.executor,
+            execution.jobs,
+            address=execution.address,
+            cpus=execution.cpus,
+            gpus=execution.gpus,
+            retries=execution.retries,
+        )
+        return cls(data, recipes, execution.profile, execution.seeds, execution.jobs, changes, cluster)
 
 
 def choose_profile(profile: str, data: str, has_gpu: bool) -> str:
@@ -129,7 +140,7 @@ def run_recipes(request: Request, results: Path) -> int:
 
 
 def _result_row(run: Run, record: Record) -> dict[str, str]:
-    """The row of a finished run in the table of results."""
+    """Return the row of a finished run in the table of results."""
     name = headline(record.values)
     value, cost = record.values[name], record.cost
     return {

@@ -20,7 +20,7 @@ def verify(
 
 
 def verify_folder(folder: Path) -> bool:
-    """Verify every record of a results folder and print what is wrong; True if nothing is.
+    """Verify every record of a results folder and print the problems; return True if there are none.
 
     Raises:
         FgbenchError: there is no record.
@@ -45,6 +45,5 @@ def verify_folder(folder: Path) -> bool:
         f"{folder}: {len(records) - wrong_records} of {len(records)} records verified: "
         "values recomputed from their per-sample outputs"
     )
-    return not wrong_records and not any(
-        anomaly.invalidates_run for of_record in anomalies.values() for anomaly in of_record
-    )
+    invalid = any(anomaly.invalidates_run for run_anomalies in anomalies.values() for anomaly in run_anomalies)
+    return not wrong_records and not invalid

@@ -1,6 +1,6 @@
 """Deviations of a run from its recipe.
 
-They are found by comparing the two, when the run is planned and again when it is judged.
+The settings of both are compared when the run is planned, and again when it is judged.
 """
 
 from fgbench.datasets import find
@@ -11,7 +11,7 @@ from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_value
 
 ROUNDING = {"precision"}
-"""Settings that change how numbers are rounded, not what is computed."""
+"""Settings that change only the rounding of numbers."""
 
 
 def setting_deviations(recipe: Recipe, settings: Settings) -> list[Deviation]:
@@ -38,9 +38,8 @@ def setting_deviations(recipe: Recipe, settings: Settings) -> list[Deviation]:
 def unlisted(record: Record, recipe: Recipe) -> list[Deviation]:
     """Return deviations that change the experiment and that the record does not list.
 
-    There are some if the recipe was changed after the run, if the file was edited, or if planning missed a deviation.
-    In each case the record is not evidence for the recipe. Compared are settings, data set, annotations, control and
-    weights.
+    They exist if the recipe was changed after the run, if the file was edited, or if planning missed a deviation. The
+    record is then not evidence for the recipe. Settings, data set, annotations, control and weights are compared.
     """
     listed = {deviation.field for deviation in record.deviations}
     try:

@@ -15,7 +15,9 @@ from fgbench.util.memory import forget_peak, peak_mib
 SAVE_INTERVAL_S = 10.0
 """Seconds between two saves of the duration of the current phase."""
 KILLED = "incomplete: a session was killed, and the energy of its last phase is missing"
+"""Note on the energy of a run with a killed session."""
 UNMEASURED = "an earlier session did not measure it"
+"""Note on the energy of a run with a session that has no energy."""
 
 
 class PhaseLog:
@@ -32,6 +34,8 @@ class PhaseLog:
         phase_s: seconds by phase.
         phase_peak_mib: largest resident memory of this process by phase; empty if the system cannot measure it.
         peak_mib: largest resident memory over all sessions, in phases and between them.
+        started: time at which the first session began, in UTC.
+        sittings: number of sessions.
         recalled: number of network outputs by phase that were read from the cache of an earlier run.
     """
 
@@ -64,7 +68,7 @@ class PhaseLog:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Add time, memory and energy of the block to a phase, also if the block fails."""
+        """Add time, memory and energy of a `with` block to a phase, also if the block fails."""
         self.peak_mib = max(self.peak_mib, peak_mib())  # between the phases
         self.save(name)
         self._phase, self._forgets = name, forget_peak()
@@ -81,7 +85,7 @@ class PhaseLog:
             self.save()
 
     def tick(self) -> None:
-        """Save the duration of the current phase from time to time: a killed session loses seconds, not hours."""
+        """Save the duration of the current phase if the last save is older than `SAVE_INTERVAL_S`."""
         if self._counted is not None and time.perf_counter() - self._counted > SAVE_INTERVAL_S:
             self._count(self._counted)
             self.save(self._phase)
@@ -92,6 +96,7 @@ class PhaseLog:
             self.recalled[self._phase] = self.recalled.get(self._phase, 0) + images
 
     def _count(self, since: float) -> None:
+        """Add the time since a moment to the current phase, and update the peaks of memory."""
         self._counted, name = time.perf_counter(), self._phase
         self.phase_s[name] = self.phase_s.get(name, 0.0) + self._counted - since
         peak = peak_mib()

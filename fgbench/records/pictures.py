@@ -15,6 +15,7 @@ SHOWN = 8
 SIDE = 144
 """Side of an image in pixels."""
 GAP = 6
+"""Pixels between two images."""
 PERSON = (54, 108)
 """Width and height of a person's image; the square input is scaled back to it."""
 FRAME, DASH, MARK = 4, 9, 14
@@ -32,7 +33,7 @@ HUES = [tuple(int(255 * c) for c in colour) for colour in (
 
 
 def shown_rows(count: int) -> np.ndarray:
-    """Return the rows of the test images that are shown."""
+    """Return the rows of the test images that are shown, out of `count` rows."""
     return np.unique(np.linspace(0, count - 1, min(SHOWN, count)).round().astype(int))
 
 
@@ -58,7 +59,7 @@ def draw_attention(pixels: np.ndarray, attention: np.ndarray) -> np.ndarray:
 
 
 def draw_points(pixels: np.ndarray, points: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """Draw keypoints on their image, each in its own colour.
+    """Draw keypoints on their image, one colour for each keypoint.
 
     Args:
         pixels: (H, W, 3) uint8.
@@ -145,7 +146,7 @@ def draw_mark(image: Image.Image, right: bool) -> Image.Image:
 
 
 def _around(place: int, wide: int, high: int) -> tuple[int, int]:
-    """The point at a distance along the edge of a picture, in pixels, clockwise from the top left."""
+    """Return the point x, y at a distance in pixels along the edge of a picture, clockwise from the top left."""
     if place < wide:
         return place, 0
     if place < wide + high:

@@ -1,4 +1,4 @@
-"""Cost of a run, and the machine and versions it was executed with."""
+"""Cost of a run, and the machine and the versions that executed it."""
 
 import os
 import platform
@@ -15,10 +15,16 @@ from fgbench.records.phase_log import PhaseLog
 from fgbench.util.memory import peak_mib
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", "pydantic")
+"""Packages whose versions are recorded."""
 
 
 def cost(log: PhaseLog, test_images: int) -> dict[str, Any]:
-    """Return the fields of a record's cost, over all sessions."""
+    """Return the fields of a record's cost, over all sessions.
+
+    Args:
+        log: time, memory and energy of the phases.
+        test_images: number of test images.
+    """
     return {
         "wall_s": sum(log.phase_s.values()),
         "phase_s": log.phase_s,
@@ -33,7 +39,14 @@ def cost(log: PhaseLog, test_images: int) -> dict[str, Any]:
 
 
 def provenance(device: str, started: str, processes: int, source: str) -> dict[str, Any]:
-    """Return the fields of a record's provenance; `source` is the hash of the code that computed its values."""
+    """Return the fields of a record's provenance.
+
+    Args:
+        device: `cpu` or `cuda`.
+        started: time at which the run began.
+        processes: number of processes.
+        source: hash of the code that computed the values.
+    """
     return {
         "command": os.environ.get("FGBENCH_COMMAND", ""),
         "fgbench": __version__,
@@ -53,7 +66,7 @@ def provenance(device: str, started: str, processes: int, source: str) -> dict[s
 
 
 def git_state() -> dict[str, Any]:
-    """Return the commit of the imported checkout and whether it has uncommitted changes; None if it is no checkout."""
+    """Return the commit of the imported checkout, and whether it has uncommitted changes; None without a checkout."""
     folder = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str | None:

@@ -8,6 +8,7 @@ from fgbench.util.hashing import hash_value
 from fgbench.util.validation import StrictModel
 
 SCHEMA = 1
+"""Version of the fields of a record."""
 
 
 class Deviation(StrictModel):
@@ -29,11 +30,15 @@ class Point(StrictModel):
     """One epoch of a learning curve."""
 
     stage: str
+    """Name of the stage."""
     epoch: int
+    """Number of the epoch in its stage, from 1."""
     loss: float
+    """Sum of the losses, mean over the training images."""
     accuracy: float
-    """On the training images as the network saw them, in percent."""
+    """Correctly classified training images, as the network saw them, in percent."""
     wall_s: float
+    """Seconds of the epoch."""
 
 
 class Cost(StrictModel):
@@ -46,7 +51,7 @@ class Cost(StrictModel):
     peak_mib: float
     """Largest resident memory of the process over all sessions, mapped files included."""
     phase_peak_mib: dict[str, float] = {}
-    """The same by phase, if the system can measure it."""
+    """Largest resident memory of each phase; empty if the system cannot measure it."""
     test_fps: float | None = None
     """Test images per second, from decoded pixels to scores. Mirror images are computed but not counted.
     None if cached results of an earlier run were used."""
@@ -65,9 +70,11 @@ class Weights(StrictModel):
     """The weights of one stream."""
 
     stream: str
+    """`network:tap`."""
     name: str
+    """Name of the weight file."""
     sha256: str
-    """Of the file; for a small network trained here, the hash of its training."""
+    """SHA-256 of the file; for a small network trained here, the hash of its training."""
     official: bool
     """True if the recipe names this file first."""
 
@@ -81,7 +88,9 @@ class Record(StrictModel):
     recipe: str
     """`<paper>/<recipe>@<data>`."""
     title: str
+    """Title of the recipe, with the networks that replace the networks of the recipe."""
     method: str
+    """Name of the method."""
     profile: Literal["quick", "frozen", "paper"]
     seed: int
     seeded: bool = True
@@ -89,7 +98,9 @@ class Record(StrictModel):
     settings: dict[str, Any]
     """All settings of the run."""
     protocol: dict[str, Any]
+    """All fields of the protocol."""
     protocol_hash: str
+    """Hash of the protocol."""
     data: str
     """Data set of the measurement."""
     synthetic: bool
@@ -101,6 +112,7 @@ class Record(StrictModel):
     values: dict[str, Value]
     """Metric -> value."""
     curve: list[Point] = []
+    """Learning curve, in the order of training."""
     cost: Cost
     provenance: dict[str, Any]
     """Command, versions, commit, hardware, times."""
@@ -135,9 +147,9 @@ class Record(StrictModel):
 
 
 def by_identity(records: Iterable[Record]) -> list[list[Record]]:
-    """Group records that differ only in their seed, in the given order.
+    """Group records that differ only in their seed, in the order of their first record.
 
-    Two records with the same seed, such as a copy or a run with `--watch-test`, count as one: the later.
+    Two records with the same seed, such as a copy or a run with `--watch-test`, count as one: the later one.
     """
     groups: dict[str, dict[int, Record]] = {}
     for record in records:

@@ -19,12 +19,16 @@ RECORDS = "records"
 
 
 def _by_kind(pictures: Iterable[Path]) -> dict[str, Path]:
-    """Pictures of one run by kind, in the order of their numbers; a file is named `<run id>-<number> <kind>.jpg`."""
+    """Return the pictures of one run by kind, sorted by number. A file is named `<run id>-<number> <kind>.jpg`."""
     return {path.stem.partition("-")[2].partition(" ")[2]: path for path in sorted(pictures)}
 
 
 class Store:
-    """A folder of records: `<run id>.json` with `<run id>.npz` beside it."""
+    """A folder of records: `<run id>.json` with `<run id>.npz` beside it.
+
+    Args:
+        folder: the folder; the first record creates it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -135,7 +139,7 @@ class Store:
             broken: called with the error of each file that is not a record; the file is then left out.
 
         Raises:
-            FgbenchError: a file is not a record, and `broken` is not given.
+            FgbenchError: a file is not a record, and `broken` is None.
         """
         records = []
         for path in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []:
@@ -149,6 +153,10 @@ class Store:
 
     def verify(self, record: Record, tolerance: float = 1e-9) -> list[str]:
         """Check the hashes of protocol and array file, and recompute every value.
+
+        Args:
+            record: the record.
+            tolerance: largest absolute difference between a stored and a recomputed value.
 
         Returns:
             One sentence for each problem.
@@ -181,7 +189,7 @@ def store_of(folder: Path) -> Store:
 
 
 def results_folders(folder: Path) -> list[Path]:
-    """Return the folder itself if it has records, else the folders in it that have some."""
+    """Return the folder itself if it has records, else its subfolders that have records; the folder if none has."""
     if (folder / RECORDS).is_dir():
         return [folder]
     return sorted({path.parents[1] for path in folder.glob(f"*/{RECORDS}/*.json")}) or [folder]

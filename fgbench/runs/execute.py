@@ -47,7 +47,7 @@ PHASES = {"pixels": 0.05, "training": 0.5, "fit": 0.1, "descriptors": 0.2, "svm"
 """Phases of a run with their approximate share of its time, for the progress bar."""
 
 Report = Callable[[str, float], object]
-"""Called with (what is being done, share of the run that is done)."""
+"""Called with (name of the current step, finished share of the run)."""
 
 
 def execute(run: Run, store: Store, work: Path, report: Report = lambda what, share: None) -> Record | None:
@@ -75,7 +75,14 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
 
 
 class Execution:
-    """The state of one run while it is executed; `prepare`, `learn`, `predict` and `keep` are called in this order."""
+    """The state of one run while it is executed; `prepare`, `learn`, `predict` and `keep` are called in this order.
+
+    Args:
+        run: the run.
+        store: where the record is written.
+        work: folder for unfinished work.
+        report: called with the progress.
+    """
 
     def __init__(self, run: Run, store: Store, work: Path, report: Report) -> None:
         use_deterministic(warn_only=run.device != "cpu")
@@ -106,7 +113,7 @@ class Execution:
             self.watch = Watch(self.method, seen, self.batch_size, self.engine, self.work / "watched")
 
     def learn(self) -> None:
-        """Train the stages; then, in the first process, fit what needs no labels and train the SVM."""
+        """Train the stages. The first process then fits the parts that need no labels, and trains the SVM."""
         with self.log.phase("training"), freed_memory_kept():
             self.curve = train(
                 self.method,
@@ -125,7 +132,11 @@ class Execution:
         self.svm = self._train_svm() if self.settings.classifier == "svm" else None
 
     def predict(self) -> dict[str, np.ndarray]:
-        """Compute the outputs for every test image, and return the per-sample arrays of the record."""
+        """Compute the outputs for every test image.
+
+        Returns:
+            Name -> per-sample array of the record.
+        """
         self.method.eval()
         with self.log.phase("test"):
             self.outputs = map_outputs(
@@ -141,7 +152,14 @@ class Execution:
             return arrays | (self.watch.arrays(self.curve) if self.watch else {})
 
     def keep(self, arrays: dict[str, np.ndarray]) -> Record:
-        """Measure the values, and write pictures, arrays and record."""
+        """Measure the values, and write pictures, arrays and record.
+
+        Args:
+            arrays: per-sample arrays, as `predict` returns them.
+
+        Returns:
+            The record.
+        """
         self._save_pictures()
         if isinstance(self.trial, PersonSearch):
             rows = searched_rows(self.trial.splits)
@@ -172,7 +190,7 @@ class Execution:
         return self.trial.pixels(part, pipeline, partial(self._progress, "pixels", "decoding images"))
 
     def _build(self) -> Method:
-        """The untrained method on its pretrained networks."""
+        """Return the untrained method on its pretrained networks."""
         run = self.run
         networks = {stream.stream: load_stream(stream) for stream in run.streams}
         if run.device == "cpu" and _networks_see_unaugmented_images(run.settings):
@@ -186,7 +204,7 @@ class Execution:
         return methods[run.recipe.method](backbones, task, options, generator(run.seed, "initial weights"))
 
     def _fit(self) -> None:
-        """Fit what needs no labels, such as a vocabulary; kept in a file, so that it is done once."""
+        """Fit the parts of the method that need no labels, such as a vocabulary. A file keeps the result."""
         method, pixels = self.method, self.train_pixels
         if type(method).fit is Method.fit:
             return
@@ -195,7 +213,7 @@ class Execution:
         if fitted.is_file():
             method.load_state_dict(torch.load(fitted, map_location=self.engine.device, weights_only=True))
             return
-        # Of the share of this phase, half is for the images and half for the fit itself.
+        # Half of the progress of this phase is for the images, half for the fit itself.
         context = FitContext(
             len(pixels), generator(self.run.seed, "fit"), lambda what: self._progress("fit", what, 1, 2)
         )
@@ -258,7 +276,7 @@ class Execution:
 
 
 def _train_data(pixels: Pixels, training: Split, pipeline: Pipeline) -> TrainData:
-    """The training data: only what the protocol lets the method see."""
+    """Return the training data with only the annotations that the protocol allows."""
     assert training.labels is not None
     images, keypoints = training.images, None
     if images.parts is not None:
@@ -267,10 +285,10 @@ def _train_data(pixels: Pixels, training: Split, pipeline: Pipeline) -> TrainDat
 
 
 def _batch_size(side: int) -> int:
-    """Images at a time in inference, by their side in pixels."""
+    """Return the number of images in a batch of inference, by their side in pixels."""
     return 16 if side > 128 else 128
 
 
 def _networks_see_unaugmented_images(settings: Settings) -> bool:
-    """True if networks stay frozen and see each image and its mirror image only, so that their maps can be cached."""
+    """Return True if the networks stay frozen and see only images and mirror images. Their maps can then be cached."""
     return all(set(stage.train) == {"classifier"} and not stage.augment for stage in settings.stages.values())

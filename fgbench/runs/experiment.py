@@ -32,7 +32,7 @@ OnImage = Callable[[int, int], object]
 
 @dataclass(frozen=True)
 class Experiment:
-    """A classification experiment."""
+    """The data of a classification experiment."""
 
     training: Split
     """Training images with labels."""
@@ -41,7 +41,9 @@ class Experiment:
     truth: Index
     """The test images with all annotations; used only to measure."""
     classes: int
+    """Number of classes in training."""
     part_names: tuple[str, ...]
+    """Names of the keypoints; empty if the data set has none."""
     name: str = ""
     """Name of the split if the data set has several."""
 
@@ -56,16 +58,21 @@ class Experiment:
 
 @dataclass(frozen=True)
 class PersonSearch(Experiment):
-    """A person search: identities are classes in training; in test, images of an identity are searched for."""
+    """The data of a person search. In training, identities are classes. In test, a query searches for its identity."""
 
     index: ReidIndex | None = None
+    """The whole data set."""
     splits: tuple[ReidSplit, ...] = ()
+    """Splits that this run measures; the first determines the training images."""
     rules: SearchRules | None = None
+    """Rules of the ranking."""
     seed: int = 0
+    """Seed of random galleries and of shuffled identities."""
     shuffle: bool = False
+    """True for the control experiment with shuffled identities."""
 
     def pixels(self, part: Split, pipeline: Pipeline, on_image: OnImage) -> Pixels:
-        """As in `Experiment`; all splits of a data set share the images in the cache."""
+        """Return images as `Experiment.pixels` does; all splits of a data set share the images in the cache."""
         assert self.index is not None
         if len({split.number for split in self.index.splits}) == 1:
             return cached_pixels(part.images, pipeline, on_image)
@@ -73,7 +80,7 @@ class PersonSearch(Experiment):
         return Rows(cached_pixels(everything, pipeline, on_image), part.images.ids)
 
     def arrays(self, outputs: Mapping[str, np.ndarray], pipeline: Pipeline) -> dict[str, np.ndarray]:
-        """Return the result of each query."""
+        """Return the result of each query, as per-sample arrays of the record."""
         assert self.index is not None
         assert self.rules is not None
         return search_arrays(
@@ -83,6 +90,12 @@ class PersonSearch(Experiment):
 
 def protocol_of(index: Index | ReidIndex, recipe: Recipe, settings: Settings, *, shuffle: bool) -> Protocol:
     """Return the protocol of a run.
+
+    Args:
+        index: the data set.
+        recipe: the recipe of the run.
+        settings: settings of the run.
+        shuffle: True for the control experiment.
 
     Raises:
         FgbenchError: the recipe classifies but the data set is for person search, or the reverse; or the data set has
@@ -105,7 +118,14 @@ def protocol_of(index: Index | ReidIndex, recipe: Recipe, settings: Settings, *,
 
 
 def experiment(index: Index | ReidIndex, protocol: Protocol, settings: Settings, seed: int) -> Experiment:
-    """Return the experiment of a run with a seed."""
+    """Return the training and test images of a run.
+
+    Args:
+        index: the data set.
+        protocol: protocol of the run.
+        settings: settings of the run.
+        seed: seed of the run; it selects the splits of a person search and shuffles labels of a control experiment.
+    """
     if isinstance(index, Index):
         return Experiment(
             training=train_split(index, protocol, seed),

@@ -24,7 +24,9 @@ from fgbench.runs.streams import StreamWeights, resolve_stream
 from fgbench.util.errors import FgbenchError, MissingError, Obstacle, nearest
 
 PRECISIONS = ("32-true", "bf16-mixed")
+"""Precisions of a training, as Lightning Fabric names them."""
 NO_CHANGES = Changes()
+"""The settings of the profile, unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,9 @@ class Plan:
     """Runs to execute, and recipes that cannot run on this machine."""
 
     runs: tuple[Run, ...]
+    """Runs, sorted by recipe, then by seed."""
     blocked: dict[str, Obstacle]
-    """Recipe key -> what is missing."""
+    """Recipe key -> missing data or weights, with the command that gets them."""
 
 
 def plan(
@@ -45,6 +48,16 @@ def plan(
     changes: Changes = NO_CHANGES,
 ) -> Plan:
     """Resolve recipes under a profile. A recipe is blocked if its data or weights are missing.
+
+    Args:
+        recipes: the recipes.
+        profile: `quick`, `frozen` or `paper`.
+        seeds: seeds of the runs. A recipe whose values do not depend on the seed gets only the first.
+        device: `cpu` or `cuda`.
+        changes: changes of the user to the settings of the profile.
+
+    Returns:
+        The runs, and the blocked recipes.
 
     Raises:
         FgbenchError: a recipe names an unknown method, option, step or data set, or the changes do not fit.
@@ -62,7 +75,7 @@ def plan(
 
 
 def obstacles(recipes: Sequence[Recipe]) -> dict[str, Obstacle]:
-    """Return why the `paper` profile of a recipe cannot run on this machine, for each recipe that cannot."""
+    """Return the recipes whose `paper` profile cannot run on this machine: recipe key -> missing data or weights."""
     missing = {}
     for recipe in recipes:
         try:
@@ -76,11 +89,14 @@ def obstacles(recipes: Sequence[Recipe]) -> dict[str, Obstacle]:
 def _resolve(
     recipe: Recipe, profile: str, changes: Changes
 ) -> tuple[Settings, Protocol, tuple[StreamWeights, ...], tuple[Deviation, ...]]:
+    """Return settings, protocol, weights and deviations of a recipe under a profile."""
     settings = _changed(recipe.resolve(profile), changes)
     options_of(recipe.method, settings.options)
     _check(recipe, settings)
     if changes.watch_test and not (settings.stages and settings.classifier in {"svm", "softmax"}):
-        raise FgbenchError(f"{recipe.key} trains no classes of test images to watch", "leave out --watch-test")
+        raise FgbenchError(
+            f"{recipe.key} trains no classifier, so its test accuracy cannot be recorded", "leave out --watch-test"
+        )
     dataset = find(settings.data)
     index = reduced(_index(settings.data, dataset.find()), changes)
     streams = _streams(settings)
@@ -94,7 +110,11 @@ def _resolve(
 
 
 def reduced(index: Index | ReidIndex, changes: Changes) -> Index | ReidIndex:
-    """Return the data set without the classes that the user left out."""
+    """Return the data set with only the classes that the user selected.
+
+    Raises:
+        FgbenchError: the data set has identities, not classes.
+    """
     if not changes.classes:
         return index
     if isinstance(index, ReidIndex):
@@ -117,7 +137,7 @@ def planned_index(run: Run) -> Index | ReidIndex:
 
 
 def _check(recipe: Recipe, settings: Settings) -> None:
-    """Check that the recipe grants what its method needs and that its stages name existing groups and losses."""
+    """Check that the recipe allows the annotations of its method, and that its stages name known groups and losses."""
     kind = methods[recipe.method]
     if missing := [need for need in kind.NEEDS if need not in recipe.train]:
         raise FgbenchError(
@@ -140,6 +160,11 @@ def _check(recipe: Recipe, settings: Settings) -> None:
 
 
 def _changed(settings: Settings, changes: Changes) -> Settings:
+    """Return the settings with the changes of the user.
+
+    Raises:
+        FgbenchError: an unknown precision, network or tap, or a tap that does not fit.
+    """
     update: dict[str, Any] = {}
     if changes.size:
         for name in ("train_pipeline", "test_pipeline"):
@@ -179,13 +204,14 @@ def _streams(settings: Settings) -> tuple[StreamWeights, ...]:
 
 @lru_cache(maxsize=8)
 def _index(name: str, folder: Path) -> Index | ReidIndex:
-    """Read a data set once in a process; every run of a plan shares it."""
+    """Return a data set. It is read once in a process, and every run of a plan shares it."""
     return find(name).load(folder, name)
 
 
 def _data_deviations(
     dataset: Dataset | ReidDataset, index: Index | ReidIndex, recipe: Recipe, control: str
 ) -> list[Deviation]:
+    """Return the deviations of a data set from the official one: annotations, counts, classes, images, control."""
     deviations = []
 
     def add(name: str, official: object, here: object, changes_experiment: bool) -> None:
@@ -219,6 +245,7 @@ def _data_deviations(
 
 
 def _weight_deviations(settings: Settings, streams: Sequence[StreamWeights]) -> list[Deviation]:
+    """Return a deviation for each stream whose weights are not those that the recipe names first."""
     deviations = {}
     for number, stream in enumerate(streams):
         if not stream.official:

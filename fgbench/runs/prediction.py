@@ -1,4 +1,4 @@
-"""From images to measured outputs: the classifier on a method's outputs, and the mean with the mirror image."""
+"""Computation of measured outputs from images: classifier scores or embeddings, averaged with the mirror image."""
 
 from collections.abc import Callable
 
@@ -27,8 +27,8 @@ def predictor(method: Method, settings: Settings, svm: LinearSvm | None) -> Pred
         svm: the trained classifier if `settings.classifier` is `svm`, else None.
 
     Returns:
-        A function from images (B, 3, H, W) uint8 to `scores` (B, classes) or `embedding` (B, D), and to the method's
-        own outputs. With `settings.mirror`, scores and embeddings are means of an image and its mirror image.
+        A function from images (B, 3, H, W) uint8 to `scores` (B, classes) or `embedding` (B, D), and to the outputs in
+        `method.OUTPUTS`. With `settings.mirror`, scores and embeddings are means of an image and its mirror image.
     """
     if settings.classifier == "ranking":
         return mean_with_mirror(method, "embedding", lambda outputs: outputs.embedding, settings.mirror)
@@ -38,7 +38,14 @@ def predictor(method: Method, settings: Settings, svm: LinearSvm | None) -> Pred
 
 
 def mean_with_mirror(method: Method, name: str, select: Callable[[Outputs], Tensor], mirror: bool) -> Predictor:
-    """Return a function that predicts images; with `mirror`, output `name` is the mean with the mirror image's."""
+    """Return a function that maps images to named outputs.
+
+    Args:
+        method: the trained method.
+        name: name of the output that `select` returns.
+        select: computes this output from the outputs of the method.
+        mirror: average this output over an image and its mirror image.
+    """
 
     def predict(images: Tensor) -> dict[str, Tensor]:
         outputs = method.predict(images)

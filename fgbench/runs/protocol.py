@@ -13,8 +13,8 @@ METRICS = (("accuracy", "share of test images whose highest score is their class
 
 SHUFFLED = "shuffled training labels"
 SHUFFLED_IDENTITIES = "shuffled identities, in training and test"
-"""The control experiments. Even an untrained network finds clothes of the same colour. Identities are therefore also
-shuffled in test, so that the rates fall to chance level."""
+"""Names of the control experiments. An untrained network can still match clothes of the same colour. Identities are
+therefore also shuffled in test, so that the rates fall to chance level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Protocol:
     train_sees: tuple[str, ...] = ()
     """Annotations beyond class labels that a method may use in training: `boxes`, `parts`."""
     test_sees: tuple[str, ...] = ()
-    """The same in test."""
+    """Annotations that a method may use in test: `boxes`, `parts`."""
     metrics: tuple[tuple[str, str], ...] = METRICS
     """Metrics with their definitions."""
     selection: str = "last epoch"
@@ -53,7 +53,14 @@ class Protocol:
     def of(
         cls, index: Index, *, train: tuple[str, ...] = (), test: tuple[str, ...] = (), control: str = "none"
     ) -> "Protocol":
-        """Return the protocol of the official split of a classification data set."""
+        """Return the protocol of the official split of a classification data set.
+
+        Args:
+            index: the data set.
+            train: annotations that a method may use in training.
+            test: annotations that a method may use in test.
+            control: name of the control experiment, or `none`.
+        """
         return cls(
             data=index.name,
             annotations=hash_value(index.annotation_hashes),
@@ -68,7 +75,13 @@ class Protocol:
 
     @classmethod
     def of_persons(cls, index: ReidIndex, metrics: tuple[tuple[str, str], ...], *, control: str = "none") -> "Protocol":
-        """Return the protocol of a data set for re-identification: one for all its splits, which may be averaged."""
+        """Return the protocol of a re-identification data set. All splits share it, so that they may be averaged.
+
+        Args:
+            index: the data set.
+            metrics: names of metrics and rules with their definitions.
+            control: name of the control experiment, or `none`.
+        """
         first = index.splits[0]
         return cls(
             data=index.name,

@@ -14,7 +14,7 @@ from fgbench.util.files import write_json
 from fgbench.util.memory import unmap_pages
 
 Progress = Callable[[int, int], object]
-"""Called with (finished images, all images)."""
+"""Called with (number of finished images, number of all images)."""
 
 
 def batches(pixels: Pixels, size: int, device: torch.device, start: int = 0) -> Iterator[Tensor]:
@@ -31,7 +31,12 @@ def to_images(pixels: Pixels, rows: slice | np.ndarray, device: torch.device) ->
 
 
 class RowFile:
-    """A (rows, ...) float32 array on disk that is filled from the top. A second file counts the filled rows."""
+    """A (rows, ...) float32 array on disk that is filled from the first row. A second file counts the filled rows.
+
+    Args:
+        path: file of the array.
+        rows: number of rows.
+    """
 
     def __init__(self, path: Path, rows: int) -> None:
         self.path, self.rows = path, rows
@@ -41,7 +46,7 @@ class RowFile:
             self.done = json.loads(self._state.read_text())["done"]
 
     def append(self, values: np.ndarray) -> None:
-        """Write the next rows; they survive an interruption."""
+        """Write the next rows (B, ...) to the disk, then update the count."""
         if not self.done:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             np.lib.format.open_memmap(self.path, mode="w+", dtype=np.float32, shape=(self.rows, *values.shape[1:]))

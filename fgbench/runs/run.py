@@ -1,4 +1,4 @@
-"""One run: a recipe under a profile with a seed, resolved to the last setting, and its id."""
+"""One run: a recipe under a profile with a seed, with all settings resolved, and its id."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -19,8 +19,6 @@ from fgbench.util.hashing import hash_value
 
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow", "scipy")
 """Packages whose version can change a value."""
-
-
 THREADS = {"quick": 1, "frozen": 4, "paper": 4}
 """CPU threads of a run under each profile. The rounding of sums depends on the number of threads, so it must not depend
 on the machine, on `--jobs`, or on the load."""
@@ -28,7 +26,7 @@ on the machine, on `--jobs`, or on the load."""
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the user changed against the profile."""
+    """Changes of the user to the settings of a profile."""
 
     classes: int | None = None
     """Use only the first classes of the data set."""
@@ -46,18 +44,23 @@ class Changes:
 
 @dataclass(frozen=True)
 class Run:
-    """One run, resolved."""
+    """A recipe under a profile with a seed, with all settings resolved."""
 
     recipe: Recipe
     profile: str
+    """`quick`, `frozen` or `paper`."""
     seed: int
     settings: Settings
+    """Settings of the recipe under the profile, with the changes of the user."""
     protocol: Protocol
     streams: tuple[StreamWeights, ...]
+    """Networks with their weights, in the order of the recipe."""
     device: str
     """`cpu` or `cuda`; values may differ between them."""
     deviations: tuple[Deviation, ...] = field(repr=False)
+    """Fields in which the run differs from its recipe or from the official data."""
     changes: Changes = Changes()
+    """Changes of the user."""
 
     @cached_property
     def id(self) -> str:
@@ -65,7 +68,7 @@ class Run:
         return hash_value(self.id_content())
 
     def id_content(self) -> dict[str, Any]:
-        """Return what the id is a hash of; `docs/architecture.md` explains each entry."""
+        """Return the content that is hashed to the id; `docs/architecture.md` explains each entry."""
         content = {
             "recipe": self.recipe.key,
             "method": self.recipe.method,
@@ -93,7 +96,7 @@ class Run:
 
     @property
     def what(self) -> str:
-        """The title of the recipe, with the networks that replace its own."""
+        """Title of the recipe, followed by the networks that replace the networks of the recipe."""
         if not self.changes.backbone:
             return self.recipe.title
         streams = dict.fromkeys(stream.partition("#")[0] for stream in self.settings.backbones)

@@ -18,9 +18,9 @@ class StreamWeights:
     name: str
     """Name of the weight file."""
     sha256: str
-    """Of the file; for a network trained here, the hash of its training."""
+    """SHA-256 of the file; for a network trained here, the hash of its training."""
     path: Path | None
-    """None for a network trained here."""
+    """The weight file; None for a network trained here."""
     official: bool
     """True if the recipe names this file first for the network, or if the network is trained here."""
     original: bool = True
@@ -44,8 +44,11 @@ def resolve_stream(stream: str, accepted: tuple[str, ...]) -> StreamWeights:
         stream: `network:tap`.
         accepted: names of weight files in order of preference; empty accepts any.
 
+    Returns:
+        The stream with its weights.
+
     Raises:
-        MissingError: none of them is on this machine.
+        MissingError: no accepted weight file is on this machine.
         FgbenchError: an unknown network or tap.
     """
     network, tap = split_stream(stream)

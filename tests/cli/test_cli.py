@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def test_version():
     assert run("--version") == (0, "fgbench 0.1.0\n")
 
 
-def test_list_as_json_has_every_cell():
+def test_list_prints_every_cell_as_json():
     code, text = run("list", "cells", "--json")
     assert code == 0
     cells = json.loads(text)["cells"]
@@ -41,7 +42,7 @@ def test_list_as_json_has_every_cell():
         assert word in text
 
 
-def test_data_sets_of_both_kinds_are_listed():
+def test_list_and_doctor_contain_all_data_sets():
     code, text = run("list", "data", "--json")
     assert code == 0
     listed = {row["data"]: row["here"] for row in json.loads(text)["data"]}
@@ -49,23 +50,23 @@ def test_data_sets_of_both_kinds_are_listed():
         "aircraft": False, "cars": False, "cub": False, "cuhk03": False, "cuhk03_detected": False,
         "market1501": False, "synthetic_birds": True, "synthetic_pedestrians": True, "viper": False,
     } | {name: True for name in listed if name.startswith("mini")}  # fmt: skip
-    found = json.loads(run("doctor", "--json")[1])["data"]
-    assert found["viper"] == "missing: fgbench data get viper"
-    assert found["synthetic_pedestrians"] == "made at first use"
+    places = json.loads(run("doctor", "--json")[1])["data"]
+    assert places["viper"] == "missing: fgbench data get viper"
+    assert places["synthetic_pedestrians"] == "made at first use"
 
 
-def test_doctor_says_what_is_missing_and_what_gets_it():
+def test_doctor_names_missing_data_and_the_next_command():
     code, text = run("doctor", "--json")
-    found = json.loads(text)
+    report = json.loads(text)
     assert code == 0
-    row = next(r for r in found["recipes"] if r["recipe"] == "bcnn/bcnn_dd@cub")
+    row = next(r for r in report["recipes"] if r["recipe"] == "bcnn/bcnn_dd@cub")
     assert row["get it by"] == "fgbench data get cub"
-    assert found["machine"]["FGBENCH_DATA"] == "not set"
+    assert report["machine"]["FGBENCH_DATA"] == "not set"
     assert run("doctor")[0] == 0
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "expected"),
     [
         (("run", "bcnn/bcnn_d"), "did you mean 'bcnn/bcnn_"),
         (("run", "bcnn/bcnn_dd", "--profile", "quik"), "did you mean 'quick'"),
@@ -85,15 +86,15 @@ def test_doctor_says_what_is_missing_and_what_gets_it():
         (("report", "--benchmarks", "README.md"), "pytest benchmarks --benchmark-only --benchmark-json FILE"),
     ],
 )
-def test_a_mistake_is_told_in_a_sentence_with_exit_code_2(arguments, says):
+def test_a_mistake_is_one_sentence_with_exit_code_2(arguments, expected):
     done = program(*arguments)
     assert done.returncode == 2
-    assert says in done.stderr
+    assert expected in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected"),
     [
         (("--executor", "rai"), "did you mean 'ray'"),
         (("--gpus", "1"), "--gpus is for runs on a cluster"),
@@ -101,25 +102,25 @@ def test_a_mistake_is_told_in_a_sentence_with_exit_code_2(arguments, says):
         (("--executor", "ray", "--address", "head"), "'head' is no address of a Ray cluster"),
     ],
 )
-def test_options_that_do_not_fit_the_executor(options, says):
+def test_options_of_the_other_executor_are_an_error(options, expected):
     for verb in (("run", "bcnn/fv_sift"), ("reproduce", "cub")):
         code, text = run(*verb, "--profile", "quick", *options)
         assert code == 1
-        assert says in text
+        assert expected in text
 
 
-def test_torchrun_and_a_cluster_do_not_go_together(monkeypatch):
+def test_torchrun_with_a_cluster_is_an_error(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     code, text = run("run", "bcnn/fv_sift", "--executor", "ray")
     assert code == 1
     assert "torchrun" in text
 
 
-def test_an_address_at_which_there_is_no_ray_cluster(serve, tmp_path):
+def test_an_address_without_ray_cluster_is_an_error(serve, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nobody = f"127.0.0.1:{free.getsockname()[1]}"
-    for address, says in (
+    for address, expected in (
         (nobody, "Connection refused"),
         (f"ray://{nobody}", "Connection refused"),
         (serve(tmp_path).removeprefix("http://"), "the server is not Ray"),
@@ -127,10 +128,10 @@ def test_an_address_at_which_there_is_no_ray_cluster(serve, tmp_path):
         code, text = run("run", "bcnn/fv_sift", "--executor", "ray", "--address", address)
         assert code == 1
         assert f"no Ray cluster answers at {address}: " in text
-        assert says in text
+        assert expected in text
 
 
-def test_without_ray_the_command_that_installs_it_is_named(monkeypatch):
+def test_missing_ray_names_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     code, text = run("reproduce", "cub", "--executor", "ray")
     assert code == 1
@@ -161,20 +162,21 @@ def test_a_cluster_determines_profile_and_device_and_its_failures_are_printed(mo
     code, text = run("run", "bcnn/fv_sift", "--executor", "ray", *options, "--results", str(tmp_path / "r"))
     cluster, *planned = asked
     assert (cluster.address, cluster.cpus, cluster.gpus, cluster.retries) == ("ray://h:1", 3, 0.5, 0)
-    assert {(each.profile, each.device, each.threads) for each in planned} == {("paper", "cuda", 4)}
+    resolved = {(planned_run.profile, planned_run.device, planned_run.threads) for planned_run in planned}
+    assert resolved == {("paper", "cuda", 4)}
     assert code == 1
     assert "a node died" in text
     assert "failed: x: y" in text
 
 
-def test_everything_blocked_is_no_success():
+def test_exit_code_is_1_if_every_recipe_is_blocked():
     code, text = run("run", "bcnn/bcnn_dd", "--profile", "frozen")
     assert code == 1
     assert "blocked: bcnn/bcnn_dd@cub: data:" in text
     assert "fgbench data get cub" in text
 
 
-def test_persons_blocked_name_the_command_and_every_split_is_planned():
+def test_blocked_person_searches_name_the_command_and_plan_every_split():
     code, text = run("reproduce", "reid", "--profile", "paper")
     assert code == 1
     for name in ("market1501", "viper", "cuhk03"):
@@ -185,7 +187,7 @@ def test_persons_blocked_name_the_command_and_every_split_is_planned():
     assert ", 18, 19," in text
 
 
-def test_under_quick_a_group_of_data_sets_is_run_once(monkeypatch):
+def test_quick_plans_one_data_set_of_a_group(monkeypatch):
     asked = []
     monkeypatch.setattr(
         "fgbench.runs.planning.plan", lambda recipes, *rest, **more: asked.extend(recipes) or Plan((), {})
@@ -196,7 +198,7 @@ def test_under_quick_a_group_of_data_sets_is_run_once(monkeypatch):
     ]  # fmt: skip
 
 
-def test_a_folder_in_another_layout_is_named_with_its_file(tmp_path, monkeypatch):
+def test_unexpected_layout_of_a_data_set_is_an_error(tmp_path, monkeypatch):
     root = tmp_path / "Market-1501-v15.09.15"
     for name in ("bounding_box_train", "query", "bounding_box_test"):
         (root / name).mkdir(parents=True)
@@ -208,27 +210,25 @@ def test_a_folder_in_another_layout_is_named_with_its_file(tmp_path, monkeypatch
     assert "Traceback" not in done.stderr
 
 
-def test_rows_of_persons_name_their_recipe_or_what_is_missing():
+def test_rows_of_person_search_name_recipe_or_missing_data():
     rows = json.loads(run("list", "rows", "--json")[1])["rows"]
-    found = [row for row in rows if row["paper"] == "where_to_focus" and row["table"] == "Table 3"]
-    ours = {row["data"]: row for row in found if row["recipe"]}
-    assert set(ours) == {"viper", "cuhk03", "market1501"}
-    assert ours["viper"]["recipe"] == "where_to_focus/spatial_lstm_dm"
-    assert ours["viper"]["get it by"] == "fgbench data get viper"
-    assert all(row["runs"].startswith("a published number of another group") for row in found if not row["recipe"])
+    table_rows = [row for row in rows if row["paper"] == "where_to_focus" and row["table"] == "Table 3"]
+    with_recipe = {row["data"]: row for row in table_rows if row["recipe"]}
+    assert set(with_recipe) == {"viper", "cuhk03", "market1501"}
+    assert with_recipe["viper"]["recipe"] == "where_to_focus/spatial_lstm_dm"
+    assert with_recipe["viper"]["get it by"] == "fgbench data get viper"
+    assert all(row["runs"].startswith("a published number of another group") for row in table_rows if not row["recipe"])
 
 
-def test_check_of_a_broken_data_set_fails_and_names_the_file(birds, birds_folder, tmp_path, monkeypatch):
-    import shutil
-
+def test_check_reports_a_broken_image_and_other_annotations(birds, birds_folder, tmp_path, monkeypatch):
     copy = shutil.copytree(birds_folder, tmp_path / "CUB_200_2011")
     (copy / birds.files[3]).write_bytes(b"x")
     monkeypatch.setenv("FGBENCH_DATA", str(tmp_path))
     code, text = run("data", "check", "cub", "--json")
     assert code == 1
-    found = json.loads(text)["problems"]
-    assert {"corrupt"} == {f["kind"] for f in found if f["file"] == birds.files[3]}
-    assert {f["file"] for f in found if f["kind"] == "annotation"} >= {"train_test_split.txt", "images.txt"}
+    problems = json.loads(text)["problems"]
+    assert {"corrupt"} == {f["kind"] for f in problems if f["file"] == birds.files[3]}
+    assert {f["file"] for f in problems if f["kind"] == "annotation"} >= {"train_test_split.txt", "images.txt"}
     assert run("data", "check", "cub")[0] == 1
 
 

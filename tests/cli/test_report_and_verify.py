@@ -21,7 +21,7 @@ def test_report_and_verify_of_records(tmp_path):
     code, text = run("report", "--results", str(tmp_path))
     assert "not comparable" in text
     assert "claims: " in text
-    assert "odd: " not in text
+    assert "anomaly: " not in text
     path = next((tmp_path / "records").glob("*.json"))
     path.write_text(path.read_text().replace('"n": 40', '"n": 41', 1))
     code, text = run("verify", str(tmp_path))
@@ -29,7 +29,7 @@ def test_report_and_verify_of_records(tmp_path):
     assert "accuracy: n is stored as 41" in text
 
 
-def test_verify_takes_a_folder_of_results_folders_and_finds_the_bad_one(tmp_path):
+def test_verify_of_several_results_folders_reports_the_wrong_one(tmp_path):
     for name in ("good", "later"):
         Store(tmp_path / name / "records").write(*record())
     (tmp_path / "begun/records").mkdir(parents=True)
@@ -44,7 +44,7 @@ def test_verify_takes_a_folder_of_results_folders_and_finds_the_bad_one(tmp_path
     assert f"{tmp_path / 'later'}: 1 of 1 records verified" in text
 
 
-def test_what_is_odd_is_told_and_what_cannot_be_right_fails(tmp_path):
+def test_anomalies_are_printed_and_invalid_runs_fail(tmp_path):
     store = Store(tmp_path / "records")
     fields, outputs = record()
     store.write(fields, outputs)
@@ -52,7 +52,7 @@ def test_what_is_odd_is_told_and_what_cannot_be_right_fails(tmp_path):
     store.write({**fields, "run_id": "b" * 16, "values": measure(guessed)}, guessed)
     code, text = run("verify", str(tmp_path))
     assert code == 0
-    assert f"odd: {'b' * 16} (FV-SIFT, seed 0): chance: " in text
+    assert f"anomaly: {'b' * 16} (FV-SIFT, seed 0): chance: " in text
     store.write({**fields, "run_id": "c" * 16, "method": "fc_cnn"}, outputs)
     code, text = run("verify", str(tmp_path))
     assert code == 1

@@ -19,7 +19,7 @@ def test_round_trip_and_verify(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a" * 16 + ".json", "a" * 16 + ".npz"]
 
 
-def test_a_changed_value_is_found(tmp_path):
+def test_verify_reports_a_changed_value(tmp_path):
     store = Store(tmp_path)
     store.write(*record())
     path = tmp_path / ("a" * 16 + ".json")
@@ -29,14 +29,14 @@ def test_a_changed_value_is_found(tmp_path):
     assert any("accuracy: value" in line for line in store.verify(store.read("a" * 16)))
 
 
-def test_a_dropped_value_is_found(tmp_path):
+def test_verify_reports_a_missing_value(tmp_path):
     store = Store(tmp_path)
     fields, outputs = record()
     fields["values"].pop("mean_class_accuracy")
     assert store.verify(store.write(fields, outputs)) == ["mean_class_accuracy is missing from the record"]
 
 
-def test_changed_or_missing_outputs_are_found(tmp_path):
+def test_verify_reports_changed_or_missing_outputs(tmp_path):
     store = Store(tmp_path)
     written = store.write(*record())
     arrays = store.outputs(written)
@@ -47,13 +47,13 @@ def test_changed_or_missing_outputs_are_found(tmp_path):
     assert "is missing" in store.verify(written)[0]
 
 
-def test_a_protocol_that_is_not_its_hash_is_found(tmp_path):
+def test_verify_reports_a_protocol_that_does_not_match_its_hash(tmp_path):
     store = Store(tmp_path)
     fields, outputs = record(protocol={**PROTOCOL, "classes": 5})
     assert store.verify(store.write(fields, outputs)) == [f"{hash_value(PROTOCOL)} is not the hash of its protocol"]
 
 
-def test_outputs_that_cannot_be_read_are_none(tmp_path):
+def test_unreadable_outputs_are_empty(tmp_path):
     store = Store(tmp_path)
     written = store.write(*record())
     assert set(store.outputs_or_none(written)) == {"ids", "labels", "scores"}
@@ -62,7 +62,7 @@ def test_outputs_that_cannot_be_read_are_none(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_an_array_file_damaged_anywhere_is_no_traceback(tmp_path, seed):
+def test_verify_reports_a_damaged_array_file(tmp_path, seed):
     store, rng = Store(tmp_path), np.random.default_rng(seed)
     written = store.write(*record())
     path = tmp_path / written.outputs
@@ -76,13 +76,13 @@ def test_an_array_file_damaged_anywhere_is_no_traceback(tmp_path, seed):
     assert set(store.outputs_or_none(written)) <= {"ids", "labels", "scores"}
 
 
-def test_controls_are_known_by_protocol_or_deviation(tmp_path):
+def test_control_experiment_is_recognised_by_its_protocol(tmp_path):
     store = Store(tmp_path)
     assert not store.write(*record()).control
     assert store.write(*record("b" * 16, protocol={**PROTOCOL, "control": "shuffled"})).control
 
 
-def test_a_record_that_is_none_is_named(tmp_path):
+def test_invalid_or_missing_record_is_named_in_the_error(tmp_path):
     (tmp_path / "x.json").write_text('{"schema_version": 1}')
     with pytest.raises(FgbenchError, match=r"x.json is not a record of schema 1"):
         Store(tmp_path).records()
@@ -90,18 +90,18 @@ def test_a_record_that_is_none_is_named(tmp_path):
         Store(tmp_path).read("y")
 
 
-def taken(folder, run_id="a" * 16):
-    """The files of a run that has pictures."""
+def take_run(folder, run_id="a" * 16):
+    """Store a run with pictures beside another run; take its files."""
     store = Store(folder)
     store.write(*record(run_id))
     for number in range(2):
         (folder / f"{run_id}-{number} images.jpg").write_bytes(bytes([number]))
-    (folder / f"{'b' * 16}.json").write_text("another's")
+    (folder / f"{'b' * 16}.json").write_text("another run")
     return store.take(run_id)
 
 
-def test_a_run_is_taken_from_one_folder_to_another_byte_for_byte(tmp_path):
-    files = taken(tmp_path / "there")
+def test_take_and_add_move_a_run_byte_for_byte(tmp_path):
+    files = take_run(tmp_path / "there")
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["b" * 16 + ".json"]
     store = Store(tmp_path / "here")
     store.add("a" * 16, files)
@@ -112,8 +112,8 @@ def test_a_run_is_taken_from_one_folder_to_another_byte_for_byte(tmp_path):
     assert store.all_pictures() == {"a" * 16: store.pictures("a" * 16)}
 
 
-def test_a_run_that_is_here_is_not_replaced(tmp_path):
-    files = taken(tmp_path / "there")
+def test_add_does_not_replace_an_existing_run(tmp_path):
+    files = take_run(tmp_path / "there")
     store = Store(tmp_path / "here")
     first = store.write(*record(seed=7))
     store.add("a" * 16, files)
@@ -132,24 +132,24 @@ def test_a_run_that_is_here_is_not_replaced(tmp_path):
         lambda files: files.update({"b" * 16 + ".jpg": b""}),
     ],
 )
-def test_of_files_that_are_not_all_and_only_a_runs_none_is_kept(spoil, tmp_path):
-    files = taken(tmp_path / "there")
+def test_add_refuses_incomplete_or_foreign_files(spoil, tmp_path):
+    files = take_run(tmp_path / "there")
     spoil(files)
     with pytest.raises(FgbenchError, match="the result of run aaaa"):
         Store(tmp_path / "here").add("a" * 16, files)
     assert not (tmp_path / "here").exists()
 
 
-def test_the_record_comes_last_and_goes_first(tmp_path, monkeypatch):
-    files = taken(tmp_path / "there")
-    wrote = []
-    monkeypatch.setattr("fgbench.records.store.write_bytes", lambda path, content: wrote.append(path.name))
+def test_record_is_added_last_and_taken_first(tmp_path, monkeypatch):
+    files = take_run(tmp_path / "there")
+    written_names = []
+    monkeypatch.setattr("fgbench.records.store.write_bytes", lambda path, content: written_names.append(path.name))
     Store(tmp_path / "here").add("a" * 16, files)
-    assert wrote[-1] == "a" * 16 + ".json"
+    assert written_names[-1] == "a" * 16 + ".json"
     assert next(iter(files)) == "a" * 16 + ".json"
 
 
-def test_interval_is_wilsons():
+def test_accuracy_has_an_interval():
     value = measure(record()[1])["accuracy"]
     assert value.low < value.value < value.high
     assert value.n == 40

@@ -14,6 +14,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from fgbench.papers.recipes import load_recipes
 from fgbench.records.store import Store
 from fgbench.runs.planning import plan
 from fgbench.runs.run import Changes
@@ -23,7 +24,7 @@ NAMES = ("fc_cnn_d", "fv_cnn_d", "fv_sift", "bcnn_dm")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_method_ends_above_chance_with_a_record_that_verifies(name, tmp_path):
+def test_each_method_is_above_chance_and_its_record_verifies(name, tmp_path):
     run = mini.run_of(name)
     record = mini.do(run, tmp_path)
     store = Store(tmp_path / "records")
@@ -47,7 +48,7 @@ def test_shuffled_training_labels_fall_to_chance(tmp_path):
     assert "control" in {d.field for d in record.deviations}
 
 
-def test_the_same_run_gives_the_same_scores_and_another_seed_does_not(tmp_path):
+def test_scores_are_reproducible_and_depend_on_the_seed(tmp_path):
     def scores(name, seed):
         record = mini.do(mini.run_of("bcnn_dm", seed=seed), tmp_path / name)
         return Store(tmp_path / name / "records").outputs(record)["scores"]
@@ -57,7 +58,7 @@ def test_the_same_run_gives_the_same_scores_and_another_seed_does_not(tmp_path):
     assert not np.array_equal(first, scores("c", 1))
 
 
-def test_what_a_user_changes_is_found_as_a_deviation_and_changes_the_id():
+def test_changes_of_the_user_are_deviations_and_change_the_id():
     plain = mini.run_of("bcnn_dm")
     for changes, field in (
         (Changes(classes=3), None),
@@ -69,19 +70,15 @@ def test_what_a_user_changes_is_found_as_a_deviation_and_changes_the_id():
         assert changed.id != plain.id
         assert changed.what == "B-CNN [D,M]" + " on tiny_m:conv" * bool(changes.backbone)
         assert field is None or field in {d.field for d in changed.deviations}
-    own = replace(
+    labelled = replace(
         changed, settings=changed.settings.model_copy(update={"backbones": ("tiny_m:conv#a", "tiny_m:conv#b")})
     )
-    assert own.what == "B-CNN [D,M] on tiny_m:conv"
+    assert labelled.what == "B-CNN [D,M] on tiny_m:conv"
     assert mini.run_of("bcnn_dm").id == plain.id
     assert mini.run_of("bcnn_dm", seed=1).id != plain.id
 
 
-def test_without_data_or_weights_a_recipe_is_blocked_with_the_command_that_gets_them(
-    birds_folder, monkeypatch, tmp_path
-):
-    from fgbench.papers.recipes import load_recipes
-
+def test_missing_data_or_weights_block_a_recipe_with_the_next_command(birds_folder, monkeypatch, tmp_path):
     recipe = load_recipes()["bcnn/bcnn_dd@cub"]
     assert plan([recipe], "paper", [0], device="cpu").blocked[recipe.key].command in {
         "fgbench data get cub",
@@ -98,9 +95,7 @@ def test_without_data_or_weights_a_recipe_is_blocked_with_the_command_that_gets_
     assert any(d.changes_experiment for d in run.deviations)
 
 
-def test_data_that_changed_after_planning_are_refused(tmp_path):
-    from dataclasses import replace
-
+def test_data_changed_after_planning_are_an_error(tmp_path):
     run = mini.run_of("fv_sift")
     moved = replace(run, protocol=replace(run.protocol, images="0" * 16))
     with pytest.raises(FgbenchError, match="has changed since"):
@@ -108,13 +103,13 @@ def test_data_that_changed_after_planning_are_refused(tmp_path):
 
 
 def sessions(folder: Path) -> int:
-    """How often the run under way has been started."""
+    """Return how often the unfinished run was started."""
     journals = list((folder / "parts/work").glob("*/journal.json"))
     return json.loads(journals[0].read_text())["sittings"] if journals else 0
 
 
 def test_a_run_killed_at_random_moments_ends_with_the_same_values(tmp_path):
-    """SIGKILL after a random time, again and again, until the run is through."""
+    """The run is killed after random times until it has finished."""
 
     def start(folder: Path) -> subprocess.Popen:
         return subprocess.Popen([sys.executable, mini.__file__, "bcnn_dm", str(folder)])
@@ -124,7 +119,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_values(tmp_path):
     while True:
         process = start(tmp_path / "parts")
         before = sessions(tmp_path)
-        # Count from when the session has begun its work, so that the kill falls into it.
+        # Wait until the session has begun its work, so that the kill interrupts it.
         while process.poll() is None and sessions(tmp_path) == before:
             time.sleep(0.005)
         time.sleep(clock.uniform(0.0, 0.3))
@@ -148,7 +143,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_values(tmp_path):
 
 
 def frozen_run(tmp_path, monkeypatch, name, *, stages=None):
-    """A run with a pretrained network of random weights, which no stage trains unless some are given."""
+    """Return a run on a network with random weights, trained only by the stages in `stages`."""
     torch.manual_seed(0)
     (tmp_path / "weights").mkdir(exist_ok=True)
     save_file(timm.create_model("test_resnet").state_dict(), tmp_path / "weights/test_resnet.safetensors")
@@ -162,7 +157,7 @@ def frozen_run(tmp_path, monkeypatch, name, *, stages=None):
     return run
 
 
-def test_maps_of_a_frozen_network_serve_the_next_run_which_says_so(tmp_path, monkeypatch):
+def test_maps_of_a_frozen_network_are_reused_and_recorded(tmp_path, monkeypatch):
     def done(name, folder):
         return mini.do(frozen_run(tmp_path, monkeypatch, name), tmp_path / folder)
 
@@ -182,7 +177,7 @@ def test_maps_of_a_frozen_network_serve_the_next_run_which_says_so(tmp_path, mon
 
 
 @pytest.mark.parametrize("change", [{"train": ("classifier", "backbone")}, {"augment": True}])
-def test_maps_of_a_network_that_is_trained_or_sees_augmented_images_are_not_kept(tmp_path, monkeypatch, change):
+def test_maps_are_not_cached_with_training_or_augmentation(tmp_path, monkeypatch, change):
     stage = mini.STAGE.model_copy(update={"train": ("classifier",), "augment": False, "epochs": 1, **change})
     run = frozen_run(tmp_path, monkeypatch, "bcnn_dd", stages={"classifier": stage.model_dump()})
     assert mini.do(run, tmp_path).cost.recalled == 0

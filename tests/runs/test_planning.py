@@ -4,25 +4,25 @@ from small_recipes import one_stage, small_recipe
 from fgbench.backbones import split_stream
 from fgbench.methods import methods
 from fgbench.papers.recipes import PROFILES, load_recipes
-from fgbench.records import deviations
+from fgbench.records.deviations import setting_deviations
 from fgbench.runs import planning
+from fgbench.runs.run import Changes
 from fgbench.runs.streams import resolve_stream
 from fgbench.util.errors import FgbenchError
 
 
-def test_labelled_streams_do_not_share_weights_and_keep_their_labels_on_another_network():
+def test_stream_labels_do_not_change_weights_and_stay_with_another_network():
     assert split_stream("tiny_d:conv#head") == ("tiny_d", "conv")
     one, other = (resolve_stream(f"tiny_d:conv{label}", ()) for label in ("", "#head"))
     assert (one.sha256, one.network) == (other.sha256, "tiny_d")
-    changed = planning._changed(small_recipe().resolve("quick"), planning.Changes(backbone="tiny_m:conv"))
+    changed = planning._changed(small_recipe().resolve("quick"), Changes(backbone="tiny_m:conv"))
     assert changed.backbones == ("tiny_m:conv", "tiny_m:conv#head")
 
 
-def test_another_network_keeps_the_weight_files_of_the_recipe_that_fit_it():
+def test_weight_files_of_a_recipe_stay_only_if_they_fit_the_network():
     settings = load_recipes()["bcnn/bcnn_spp_dm@cub"].settings
     same, other = (
-        planning._changed(settings, planning.Changes(backbone=stream))
-        for stream in ("vgg16:relu5_3", "squeezenet1_1:features")
+        planning._changed(settings, Changes(backbone=stream)) for stream in ("vgg16:relu5_3", "squeezenet1_1:features")
     )
     assert same.weights == settings.weights != ()
     assert other.weights == ()
@@ -37,7 +37,7 @@ def test_another_network_keeps_the_weight_files_of_the_recipe_that_fit_it():
         ({"losses": ["cross_entropy", "part"]}, "losses has no 'part'"),
     ],
 )
-def test_an_unknown_parameter_group_or_loss_of_a_stage_is_an_error_of_planning(fields, message, monkeypatch):
+def test_planning_refuses_an_unknown_parameter_group_or_loss(fields, message, monkeypatch):
     recipe = small_recipe(changes=one_stage(**fields))
     monkeypatch.setattr(planning, "_index", None)
     with pytest.raises(FgbenchError, match=message) as caught:
@@ -45,7 +45,7 @@ def test_an_unknown_parameter_group_or_loss_of_a_stage_is_an_error_of_planning(f
     assert recipe.key in str(caught.value)
 
 
-def test_a_method_that_needs_parts_needs_a_recipe_that_allows_them(monkeypatch):
+def test_planning_refuses_a_recipe_without_the_annotations_of_its_method(monkeypatch):
     monkeypatch.setattr(methods["bcnn"], "NEEDS", ("parts",))
     settings = small_recipe().resolve("quick")
     with pytest.raises(FgbenchError, match="bcnn is trained with parts, which the recipe does not allow") as caught:
@@ -63,12 +63,12 @@ def test_every_recipe_passes_the_checks_of_planning():
 
 def test_another_precision_is_a_deviation_that_does_not_change_the_experiment():
     recipe = small_recipe(changes=one_stage())
-    settings = planning._changed(recipe.resolve("quick"), planning.Changes(precision="bf16-mixed"))
+    settings = planning._changed(recipe.resolve("quick"), Changes(precision="bf16-mixed"))
     assert settings.precision == "bf16-mixed"
-    changes_experiment = {d.field: d.changes_experiment for d in deviations.setting_deviations(recipe, settings)}
+    changes_experiment = {d.field: d.changes_experiment for d in setting_deviations(recipe, settings)}
     assert changes_experiment["precision"] is False
     assert changes_experiment["backbones"] is True
-    assert "precision" not in {d.field for d in deviations.setting_deviations(recipe, recipe.resolve("quick"))}
+    assert "precision" not in {d.field for d in setting_deviations(recipe, recipe.resolve("quick"))}
     with pytest.raises(FgbenchError, match="precision"):
         small_recipe(changes={"precision": "16-true"}).resolve("quick")
 

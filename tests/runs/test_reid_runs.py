@@ -1,6 +1,7 @@
-"""Persons searched for, from the recipe to the verdict."""
+"""Runs of person search, from the recipe to the verdict."""
 
 import json
+import shutil
 
 import mini
 import mini_reid
@@ -10,6 +11,7 @@ import torch
 from mini_reid import persons, random_values, recipe, runs_of
 
 from fgbench.datasets import reid_datasets
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.judge.verdict import Outcome, judge
 from fgbench.methods.base import Outputs
 from fgbench.metrics.person_search import chosen_splits
@@ -19,6 +21,7 @@ from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.record import by_identity
 from fgbench.records.store import Store
+from fgbench.runs.experiment import experiment
 from fgbench.runs.prediction import mean_with_mirror
 from fgbench.util.errors import FgbenchError
 
@@ -37,7 +40,7 @@ def trained(folder):
     return mini.do(runs_of(recipe())[0], folder)
 
 
-def test_a_run_ends_in_a_record_that_verifies(trained, folder):
+def test_record_of_a_person_search_verifies(trained, folder):
     store = Store(folder / "records")
     assert store.verify(trained) == []
     assert {"cmc@1", "cmc@5", "cmc@10", "cmc@20", "map/step", "map/trapezoid", "minp"} <= set(trained.values)
@@ -53,9 +56,7 @@ def test_a_run_ends_in_a_record_that_verifies(trained, folder):
     assert {"searches"} <= set(store.pictures(trained.run_id))
 
 
-def test_values_that_are_tampered_with_are_found(trained, folder, tmp_path):
-    import shutil
-
+def test_verify_reports_changed_values_and_arrays(trained, folder, tmp_path):
     copy = Store(shutil.copytree(folder / "records", tmp_path / "records"))
     path = copy.folder / f"{trained.run_id}.json"
     text = json.loads(path.read_text())
@@ -68,7 +69,7 @@ def test_values_that_are_tampered_with_are_found(trained, folder, tmp_path):
     assert "is not the file" in copy.verify(trained)[0]
 
 
-def test_training_helps_and_shuffled_identities_fall_to_chance(trained, folder):
+def test_training_improves_rates_and_shuffled_identities_are_at_chance(trained, folder):
     (frozen,) = runs_of(recipe(stages={}))
     untrained = mini.do(frozen, folder)
     (control,) = runs_of(recipe(stages=HEAD), shuffle_labels=True)
@@ -85,7 +86,7 @@ def test_training_helps_and_shuffled_identities_fall_to_chance(trained, folder):
     assert not mixed.comparable
 
 
-def test_seeds_run_splits_whose_mean_is_judged(tmp_path):
+def test_seeds_select_splits_and_their_mean_is_judged(tmp_path):
     made = recipe("bcnn_dm", "viper", data="mini_viper", stages={}, ranking={"splits": 10})
     done = [mini.do(run, tmp_path) for run in runs_of(made, (0, 1, 2, 10))]
     assert [record.split for record in done] == ["1a, 1b", "2a, 2b", "3a, 3b", "1a, 1b"]
@@ -98,15 +99,15 @@ def test_seeds_run_splits_whose_mean_is_judged(tmp_path):
     assert sorted(arrays[0]["ids"]) == sorted(arrays[3]["ids"])
     cell = CELLS["t3/ours_dm/viper_r1"]
     records = [r.model_copy(update={"recipe": "where_to_focus/spatial_lstm_dm@viper"}) for r in done[:3]]
-    found = judge(cell, records, {}, load_recipes())
-    assert found.outcome == Outcome.NOT_COMPARABLE
-    assert "synthetic" in found.reason
-    assert found.mean == pytest.approx(np.mean([r.values["cmc@1"].value for r in records]))
-    assert len(found.records) == 3
-    assert found.spread is not None
+    verdict = judge(cell, records, {}, load_recipes())
+    assert verdict.outcome == Outcome.NOT_COMPARABLE
+    assert "synthetic" in verdict.reason
+    assert verdict.mean == pytest.approx(np.mean([r.values["cmc@1"].value for r in records]))
+    assert len(verdict.records) == 3
+    assert verdict.spread is not None
 
 
-def test_one_way_only_and_too_few_splits():
+def test_one_direction_of_a_split_and_an_error_for_too_few_splits():
     made = recipe("bcnn_dm", "viper", data="mini_viper", stages={}, ranking={"splits": 10, "directions": "first"})
     (run,) = runs_of(made, (4,))
     index = reid_datasets["mini_viper"].index()
@@ -117,15 +118,15 @@ def test_one_way_only_and_too_few_splits():
         runs_of(recipe("bcnn_dm", "viper", data="mini_viper", stages={}, ranking={"splits": 11}))
 
 
-def test_average_precision_of_a_cell_is_the_trapezoids(trained):
-    own = trained.model_copy(update={"recipe": "where_to_focus/spatial_lstm_dm@market1501"})
-    known = load_recipes()
-    found = judge(CELLS["t3/ours_dm/market_map"], [own], {}, known)
-    assert found.mean == trained.values["map/trapezoid"].value
-    assert judge(CELLS["t3/ours_dm/market_r1"], [own], {}, known).mean == trained.values["cmc@1"].value
+def test_average_precision_of_a_cell_uses_the_trapezoid_rule(trained):
+    relabelled = trained.model_copy(update={"recipe": "where_to_focus/spatial_lstm_dm@market1501"})
+    recipes = load_recipes()
+    verdict = judge(CELLS["t3/ours_dm/market_map"], [relabelled], {}, recipes)
+    assert verdict.mean == trained.values["map/trapezoid"].value
+    assert judge(CELLS["t3/ours_dm/market_r1"], [relabelled], {}, recipes).mean == trained.values["cmc@1"].value
 
 
-def test_a_gallery_of_one_image_a_person(tmp_path):
+def test_single_shot_gallery(tmp_path):
     made = recipe("spatial_lstm_dm", "cuhk03", stages={}, ranking={"gallery": "single_shot", "repeats": 4, "splits": 1})
     (run,) = runs_of(made)
     record = mini.do(run, tmp_path)
@@ -142,7 +143,7 @@ def test_a_gallery_of_one_image_a_person(tmp_path):
     assert dict(run.protocol.metrics)["cmc gallery"] == "the mean of 4 random galleries of one image an identity"
 
 
-def test_every_rule_but_the_distance_is_in_the_protocol():
+def test_every_search_rule_except_the_distance_is_in_the_protocol():
     (plain,) = runs_of(recipe(stages={}))
     others = {
         "same_camera": "keep", "gallery": "single_shot", "repeats": 3, "ties": "optimistic", "no_match": "zero",
@@ -157,7 +158,7 @@ def test_every_rule_but_the_distance_is_in_the_protocol():
     assert near.id != plain.id
 
 
-def test_a_recipe_that_classifies_does_not_search_and_the_other_way_round():
+def test_classification_and_person_search_do_not_mix():
     with pytest.raises(FgbenchError, match="must be given together"):
         runs_of(recipe(classifier="softmax"))
     with pytest.raises(FgbenchError, match="mini_birds has classes, not persons"):
@@ -170,10 +171,7 @@ def test_a_recipe_that_classifies_does_not_search_and_the_other_way_round():
         runs_of(recipe(), classes=3)
 
 
-def test_the_splits_of_viper_share_the_pixels_but_not_the_images(tmp_path):
-    from fgbench.datasets.pipeline import Pipeline
-    from fgbench.runs.experiment import experiment
-
+def test_splits_of_viper_share_the_pixel_cache_and_have_disjoint_images(tmp_path):
     made = recipe("bcnn_dm", "viper", data="mini_viper", stages={}, ranking={"splits": 10})
     index = reid_datasets["mini_viper"].index()
     whole = None
@@ -188,7 +186,7 @@ def test_the_splits_of_viper_share_the_pixels_but_not_the_images(tmp_path):
 
 
 @pytest.mark.parametrize("mirror", [True, False])
-def test_a_descriptor_is_the_mean_of_an_image_and_its_mirror_image(mirror):
+def test_descriptor_is_the_mean_of_an_image_and_its_mirror_image(mirror):
     class Flat:
         OUTPUTS = ()
 

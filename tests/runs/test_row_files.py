@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from fgbench.runs import row_files as descriptors
+from fgbench.runs import row_files
 from fgbench.runs.row_files import map_images, map_outputs
-from fgbench.runs.training import linear_svm as svm
+from fgbench.runs.training import linear_svm
 from fgbench.util.memory import forget_peak, peak_mib
 
 CPU = torch.device("cpu")
@@ -23,11 +23,11 @@ def flat(batch):
 
 
 def expected(pixels):
-    """Rows of the images, then of their mirror images, as a loop would make them."""
+    """Return the rows of the images, then of their mirror images, computed in a loop."""
     return np.stack([image.transpose(2, 0, 1).ravel() for image in [*pixels, *pixels[:, :, ::-1]]]).astype(np.float32)
 
 
-def test_rows_are_those_of_images_and_mirror_images_and_go_on_after_an_interruption(tmp_path):
+def test_rows_of_images_and_mirror_images_continue_after_an_interruption(tmp_path):
     pixels = images(10)
     path = tmp_path / "rows.npy"
     calls = []
@@ -55,7 +55,7 @@ def test_rows_are_those_of_images_and_mirror_images_and_go_on_after_an_interrupt
     assert len(np.load(path)) == 20
 
 
-def test_rows_are_noted_once_they_are_on_the_disk(tmp_path, monkeypatch):
+def test_rows_are_counted_after_they_are_synced_to_disk(tmp_path, monkeypatch):
     pixels, path = images(6), tmp_path / "rows.npy"
     synced = []
 
@@ -73,33 +73,33 @@ def test_rows_are_noted_once_they_are_on_the_disk(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_files_of_one_pass_go_on_together_wherever_it_was_interrupted(tmp_path, monkeypatch, number):
+def test_files_of_one_pass_continue_at_the_same_row(tmp_path, monkeypatch, number):
     pixels = images(6)
     paths = {name: tmp_path / f"{name}.npy" for name in ("a", "b")}
-    write, notes = descriptors.write_json, []
+    write, written = row_files.write_json, []
 
     def killed(path, value):
         write(path, value)
-        notes.append(path)
-        if len(notes) > number:
+        written.append(path)
+        if len(written) > number:
             raise KeyboardInterrupt
 
     def both(batch):
         return {"a": flat(batch), "b": -flat(batch)}
 
     with monkeypatch.context() as patch:
-        patch.setattr(descriptors, "write_json", killed)
+        patch.setattr(row_files, "write_json", killed)
         with pytest.raises(KeyboardInterrupt):
             map_outputs(paths, pixels, both, batch_size=2, device=CPU)
-    found = map_outputs(paths, pixels, both, batch_size=2, device=CPU)
-    assert np.array_equal(found["a"], expected(pixels)[:6])
-    assert np.array_equal(found["b"], -expected(pixels)[:6])
+    arrays = map_outputs(paths, pixels, both, batch_size=2, device=CPU)
+    assert np.array_equal(arrays["a"], expected(pixels)[:6])
+    assert np.array_equal(arrays["b"], -expected(pixels)[:6])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the peak begins anew under Linux alone")
-def test_neither_writing_nor_reading_descriptors_larger_than_memory_should_be_takes_their_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(svm, "COLUMN_BYTES", 16 << 20)
-    width = 1 << 18  # of all rows together: 500 MiB
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can reset the peak")
+def test_large_descriptors_do_not_increase_peak_memory_by_their_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(linear_svm, "COLUMN_BYTES", 16 << 20)
+    width = 1 << 18  # 500 MiB for all rows
     draw = torch.Generator().manual_seed(0)
     pixels = images(500)
     random = torch.randn(len(pixels), width // 64, generator=draw)
@@ -112,5 +112,5 @@ def test_neither_writing_nor_reading_descriptors_larger_than_memory_should_be_ta
     before = peak_mib()
     rows = map_images(tmp_path / "rows.npy", pixels, wide, batch_size=10, device=CPU)
     assert peak_mib() < before + 100
-    svm.train_svm(rows, np.arange(len(pixels)) % 2, 2)
+    linear_svm.train_svm(rows, np.arange(len(pixels)) % 2, 2)
     assert peak_mib() < before + 150

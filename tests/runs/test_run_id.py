@@ -1,4 +1,4 @@
-"""What the id of a run contains and what it does not; values do not depend on what it leaves out."""
+"""Content of the run id. Values do not depend on anything that the id does not contain."""
 
 from dataclasses import fields, replace
 from unittest.mock import Mock
@@ -15,9 +15,8 @@ from fgbench.runs.planning import Plan
 from fgbench.runs.run import Changes, Run
 
 IN_ID = {"recipe", "profile", "seed", "settings", "protocol", "streams", "device", "changes"}
-NOT_IN_ID = {
-    "deviations": "found by comparing the settings with the recipe",
-}
+NOT_IN_ID = {"deviations": "computed from settings and recipe"}
+"""Field -> why it is not in the id."""
 ENTRIES = {
     "recipe", "method", "profile", "seed", "settings", "protocol", "streams", "device", "processes", "code",
     "libraries",
@@ -29,11 +28,11 @@ def run():
     return mini.run_of("bcnn_dm")
 
 
-def test_every_field_of_a_run_is_in_the_id_or_has_a_reason_not_to_be():
+def test_every_field_of_a_run_is_in_the_id_or_excluded_with_a_reason():
     assert {field.name for field in fields(Run)} == IN_ID | set(NOT_IN_ID)
 
 
-def test_every_field_of_the_changes_is_in_the_id():
+def test_every_change_of_the_user_is_in_the_id():
     resolved = {
         "classes": "protocol",
         "size": "settings",
@@ -44,13 +43,13 @@ def test_every_field_of_the_changes_is_in_the_id():
     assert {field.name for field in fields(Changes)} == {*resolved, "watch_test"}
 
 
-def test_the_entries_of_the_id(run):
+def test_entries_of_the_id(run):
     assert set(run.id_content()) == ENTRIES
     assert set(replace(run, changes=Changes(watch_test=True)).id_content()) == ENTRIES | {"watch_test"}
 
 
-def other(run):
-    """The run with one field changed, by name of the field."""
+def changed_runs(run):
+    """Return name of a field -> the run with this field changed."""
     settings = run.settings.model_copy(update={"mirror": not run.settings.mirror})
     return {
         "recipe": replace(run, recipe=run.recipe.model_copy(update={"name": "bcnn/another"})),
@@ -67,8 +66,8 @@ def other(run):
     }
 
 
-def test_a_field_in_the_id_changes_it_and_no_other_does(run):
-    changed = {name: other_run.id for name, other_run in other(run).items()}
+def test_only_fields_in_the_id_change_it(run):
+    changed = {name: other_run.id for name, other_run in changed_runs(run).items()}
     assert set(changed) == IN_ID | set(NOT_IN_ID)
     assert {name for name, run_id in changed.items() if run_id != run.id} == IN_ID
 
@@ -81,7 +80,7 @@ def test_processes_and_libraries_are_in_the_id(run, monkeypatch):
     assert replace(run).id != run.id
 
 
-def test_the_number_of_threads_follows_from_the_profile_alone(run):
+def test_number_of_threads_depends_only_on_the_profile(run):
     assert [replace(run, profile=profile).threads for profile in ("quick", "frozen", "paper")] == [1, 4, 4]
 
 
@@ -99,7 +98,7 @@ def test_jobs_change_neither_the_id_nor_the_threads(jobs, run, monkeypatch, tmp_
 
 @pytest.mark.parametrize("name", ["bcnn_dm", "fv_cnn_d", "fv_sift"])
 def test_values_do_not_depend_on_the_threads_of_the_process(name, tmp_path):
-    """Training, vocabulary, descriptors, SVM and prediction. Without a fixed number of threads FV-SIFT differs at 3."""
+    """Covers training, vocabulary, descriptors, SVM and prediction. FV-SIFT differs if the number is not fixed."""
     outputs, identities = {}, set()
     before = torch.get_num_threads()
     try:

@@ -1,4 +1,4 @@
-"""A further seed is run where it may give other values, and only there."""
+"""Runs are repeated with further seeds only if values may depend on the seed."""
 
 import mini
 import mini_reid
@@ -21,7 +21,7 @@ METHODS = {
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_what_a_method_says_of_its_seed_is_true_of_its_descriptors(name):
+def test_draws_is_true_only_if_descriptors_depend_on_the_seed(name):
     kind = methods[name.split()[0].rstrip(",")]
     options = kind.Options(**METHODS[name])
     backbone = load_backbone("squeezenet1_1", "pool" if name == "fc_cnn" else "features", pretrained=False)
@@ -35,11 +35,11 @@ def test_what_a_method_says_of_its_seed_is_true_of_its_descriptors(name):
 @pytest.mark.parametrize(
     ("name", "seeds"), [("bcnn_dd", 1), ("fc_cnn_d", 1), ("cbp_ts_dd", 3), ("fv_cnn_d", 3), ("fv_sift", 3)]
 )
-def test_one_seed_says_all_where_nothing_is_trained_or_drawn(name, seeds):
+def test_one_seed_is_planned_if_nothing_is_trained_or_drawn(name, seeds):
     def planned(stages, changes):
         recipe = mini.recipe(name)
-        own = recipe.profiles["quick"][-1].model_copy(update={"set": {"stages": stages, "classifier": "svm"}})
-        profiles = {"quick": (*recipe.profiles["quick"], own)}
+        overlay = recipe.profiles["quick"][-1].model_copy(update={"set": {"stages": stages, "classifier": "svm"}})
+        profiles = {"quick": (*recipe.profiles["quick"], overlay)}
         return len(plan([recipe.model_copy(update={"profiles": profiles})], "quick", [0, 1, 2], changes=changes).runs)
 
     assert planned({}, Changes()) == seeds
@@ -47,5 +47,5 @@ def test_one_seed_says_all_where_nothing_is_trained_or_drawn(name, seeds):
     assert planned({"finetune": mini.STAGE.model_dump()}, Changes()) == 3
 
 
-def test_untrained_networks_search_other_persons_with_another_seed():
+def test_person_search_without_training_uses_every_seed():
     assert len(mini_reid.runs_of(mini_reid.recipe(stages={}), (0, 1, 2))) == 3

@@ -1,4 +1,4 @@
-"""Several processes, started by torchrun, do what one does."""
+"""Several processes, started by torchrun, compute the same values as one process."""
 
 import os
 import signal
@@ -19,11 +19,11 @@ from fgbench.runs.planning import plan
 from fgbench.util.files import cache_folder
 
 PATIENCE_S = 240
-"""Far beyond what it takes: processes that wait for each other do so forever."""
+"""Maximum seconds of a program; processes in a deadlock never end."""
 
 
 def start(*arguments: object, processes: int) -> str:
-    """Run `process_pair.py` to its end under torchrun; returns what it printed."""
+    """Run `process_pair.py` under torchrun until it ends; return its output."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -53,9 +53,9 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("case", process_pair.CASES)
-def test_two_processes_train_to_the_weights_of_one(case: str, together: Path, tmp_path: Path) -> None:
+def test_two_processes_train_the_same_weights_as_one(case: str, together: Path, tmp_path: Path) -> None:
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the others have
+    torch.set_num_threads(1)  # as the processes under torchrun
     state, curve = process_pair.trained(*process_pair.CASES[case], tmp_path)
     torch.set_num_threads(threads)
     initial = process_pair.load_backbone("squeezenet1_1", "features", pretrained=False).state_dict()
@@ -63,48 +63,48 @@ def test_two_processes_train_to_the_weights_of_one(case: str, together: Path, tm
     assert moved > 1e-4
     assert torch.equal(state["idle"], torch.ones(5))
     for rank in range(2):
-        theirs = torch.load(together / f"{case}-{rank}.pt")
-        assert theirs["state"].keys() == state.keys()
+        saved = torch.load(together / f"{case}-{rank}.pt")
+        assert saved["state"].keys() == state.keys()
         for name, value in state.items():
-            torch.testing.assert_close(theirs["state"][name], value, rtol=0, atol=1e-6)
-        for point, (loss, accuracy) in zip(curve, theirs["curve"], strict=True):
+            torch.testing.assert_close(saved["state"][name], value, rtol=0, atol=1e-6)
+        for point, (loss, accuracy) in zip(curve, saved["curve"], strict=True):
             assert loss == pytest.approx(point.loss, rel=1e-5)
             assert accuracy == pytest.approx(point.accuracy)
 
 
-def test_the_processes_agree_on_the_statistics_of_batch_normalisation(together: Path) -> None:
+def test_processes_have_equal_batch_normalisation_statistics(together: Path) -> None:
     one, other = (torch.load(together / f"batch norm-{rank}.pt")["state"] for rank in range(2))
     assert any("running_mean" in name for name in one)
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_no_features_are_left(together: Path) -> None:
+def test_features_of_the_trunk_are_deleted(together: Path) -> None:
     assert (together / "uneven" / "checkpoint.pt").is_file()
     assert not list(together.glob("*/features*"))
 
 
-def test_every_process_leaves_the_group_before_python_ends(tmp_path: Path) -> None:
+def test_every_process_leaves_the_process_group_before_exit(tmp_path: Path) -> None:
     start("leave", tmp_path, processes=2)
     noted = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert noted == {"0.work": "True", "1.work": "True", "0.end": "False", "1.end": "False"}
 
 
-def test_a_run_of_two_processes_ends_with_the_scores_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`fgbench run`, which trains the small network on the way, in one process that the others wait for."""
+def test_a_run_in_two_processes_has_the_scores_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`fgbench run` also trains the small network, in the first process, while the other process waits."""
     recipes = tmp_path / "recipes/pair"
     recipes.mkdir(parents=True)
     (recipes / "mini_birds.toml").write_text(process_pair.RECIPE)
     monkeypatch.setenv("FGBENCH_REPRODUCTIONS", str(recipes.parent))
     (cache_folder() / "data").mkdir(parents=True, exist_ok=True)
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache/data").symlink_to(cache_folder() / "data")  # where other tests have drawn the birds
+    (tmp_path / "cache/data").symlink_to(cache_folder() / "data")  # images that other tests have generated
     monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
     arguments = ("pair/bcnn", "--data", "mini_birds", "--profile", "quick", "--seeds", 1, "--results")
     output = start("run", *arguments, tmp_path / "both", processes=2)
     assert "1 runs done, 0 kept from before, 0 failed" in output
-    others = Store(tmp_path / "both/records")
-    (both,) = others.records()
-    assert others.verify(both) == []
+    both_store = Store(tmp_path / "both/records")
+    (both,) = both_store.records()
+    assert both_store.verify(both) == []
     assert both.provenance["processes"] == 2
     assert not list((tmp_path / "both/work").glob("*/*"))
 
@@ -113,10 +113,10 @@ def test_a_run_of_two_processes_ends_with_the_scores_of_one(tmp_path: Path, monk
     assert alone.run_id != both.run_id
     assert [weights.sha256 for weights in alone.weights] == [weights.sha256 for weights in both.weights]
     assert alone.settings == both.settings
-    scores, theirs = (store.outputs(record)["scores"] for store, record in (
-        (Store(tmp_path / "alone/records"), alone), (others, both)
+    scores, both_scores = (store.outputs(record)["scores"] for store, record in (
+        (Store(tmp_path / "alone/records"), alone), (both_store, both)
     ))  # fmt: skip
-    np.testing.assert_allclose(theirs, scores, atol=1e-4)
+    np.testing.assert_allclose(both_scores, scores, atol=1e-4)
     assert scores.std() > 0.1
     assert [point.epoch for point in both.curve] == [1, 2, 1, 2]
     for one, other in zip(alone.curve, both.curve, strict=True):

@@ -14,19 +14,18 @@ from fgbench.util.errors import FgbenchError
 from fgbench.util.processes import die_with_parent
 
 Report = Callable[[str, float], object]
-"""Called with (what is being done, share of the task that is done)."""
-
+"""Called with (name of the current step, finished share of the task)."""
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
 @dataclass(frozen=True, slots=True)
 class PoolTask:
-    """A task for a process of its own."""
+    """A task for a separate process."""
 
     name: str
-    """Name; unique in a pool."""
+    """Name of the task; unique in a pool."""
     work: Callable[[Report], object]
-    """Function that does the task; must be picklable."""
+    """Picklable function that executes the task."""
     threads: int = 1
     """Number of threads that it may use."""
 
@@ -36,8 +35,9 @@ class Failure:
     """A task that failed."""
 
     name: str
+    """Name of the task."""
     message: str
-    """For a user's mistake, what is wrong and what to do; else the last line of the traceback."""
+    """The mistake of the user and the next command; for other errors, the last line of the traceback."""
     detail: str = ""
     """The traceback of an error in fgbench itself."""
     error: str = ""
@@ -51,17 +51,26 @@ class Watcher(Protocol):
         """Receive the number of tasks of the whole plan."""
 
     def progress(self, name: str, what: str, share: float) -> None:
-        """Receive the progress of a task: `share` from 0 to 1, and what it is doing."""
+        """Receive the progress of a task: the name of its current step and its finished share, from 0 to 1."""
 
     def note(self, text: str) -> None:
         """Receive a message for the user; the plan continues."""
 
     def finished(self, name: str, failure: Failure | None, wall_s: float) -> None:
-        """Receive the end of a task."""
+        """Receive the end of a task: None or its failure, and its duration in seconds."""
 
 
 def run_tasks(tasks: Sequence[PoolTask], watcher: Watcher, *, jobs: int = 1) -> list[Failure]:
-    """Execute the tasks in order, at most `jobs` at a time; return the failures."""
+    """Execute tasks in separate processes.
+
+    Args:
+        tasks: tasks in the order in which they start.
+        watcher: receives the progress.
+        jobs: maximum number of tasks at the same time.
+
+    Returns:
+        The failures, in the order in which the tasks end.
+    """
     context: Any = multiprocessing.get_context(_METHOD)
     if _METHOD == "forkserver":
         context.set_forkserver_preload(["fgbench.runs.execute"])
@@ -70,6 +79,7 @@ def run_tasks(tasks: Sequence[PoolTask], watcher: Watcher, *, jobs: int = 1) -> 
     failures: list[Failure] = []
     try:
         while waiting or running:
+            # Start tasks until `jobs` of them are running.
             while waiting and len(running) < jobs:
                 task = waiting.pop()
                 receiver, sender = context.Pipe()
@@ -77,6 +87,7 @@ def run_tasks(tasks: Sequence[PoolTask], watcher: Watcher, *, jobs: int = 1) -> 
                 process.start()
                 sender.close()
                 running[receiver] = (task, process, time.monotonic())
+            # Receive one message of each task that has sent some.
             for ready in wait(list(running)):
                 assert isinstance(ready, Connection)
                 task, process, started = running[ready]
@@ -86,6 +97,7 @@ def run_tasks(tasks: Sequence[PoolTask], watcher: Watcher, *, jobs: int = 1) -> 
                     failures += [failure] if failure else []
                     watcher.finished(task.name, failure, time.monotonic() - started)
     finally:
+        # After an error or an interrupt, end the tasks that are still running.
         for connection, (_, process, _) in running.items():
             connection.close()
             process.kill()

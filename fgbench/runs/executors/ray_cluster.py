@@ -24,12 +24,13 @@ from fgbench.runs.training.distributed import processes
 from fgbench.util.errors import FgbenchError
 
 CONNECT_S = 10.0
-"""Maximum time for an answer of an address."""
+"""Maximum seconds to wait for an answer from an address."""
 PORTS = "ray://host:10001 from any machine; host:6379, or auto, on a node of the cluster"
+"""Hint for a wrong address."""
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """First bytes of an HTTP/2 client (Ray uses HTTP/2): the connection preface and an empty settings frame."""
 SETTINGS = b"\x04"
-"""Fourth byte of an HTTP/2 server's first frame: its type."""
+"""Type of the first frame that an HTTP/2 server sends; it is the fourth byte of the frame."""
 QUIET = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # long logs of each node that dies
     "RAY_NUM_REDIS_GET_RETRIES": "3",  # one line for each retry
@@ -56,6 +57,12 @@ class Cluster:
 def connected(cluster: Cluster) -> Iterator["ClusterSession"]:
     """Connect to a cluster for the duration of a `with` block; runs that are unfinished at its end are stopped.
 
+    Args:
+        cluster: address of the cluster, and resources of a run.
+
+    Yields:
+        The connection.
+
     Raises:
         FgbenchError: Ray is not installed or has another version, or no cluster answers.
     """
@@ -81,7 +88,7 @@ def connected(cluster: Cluster) -> Iterator["ClusterSession"]:
 
 
 def _check_address(address: str) -> None:
-    """Check that a cluster answers; Ray itself would wait for minutes."""
+    """Check that a cluster answers. Ray itself waits for minutes."""
     if address == "auto":
         return
     host, _, port = address.removeprefix("ray://").rpartition(":")
@@ -98,6 +105,10 @@ def _check_address(address: str) -> None:
 
 class ClusterSession:
     """A connection to a cluster.
+
+    Args:
+        ray: the module ray, connected.
+        cluster: the cluster.
 
     Attributes:
         has_gpu: True if the cluster has GPUs that runs may use.
@@ -123,7 +134,8 @@ class ClusterSession:
         if todo:
             cpus = self._cluster.cpus or todo[0].threads
             gpus = (self._cluster.gpus or 1) if todo[0].device == "cuda" else 0
-            failures = Submission(
+            submission = Submission(
                 self._ray, todo, store, watcher, cpus=cpus, gpus=gpus, retries=self._cluster.retries
-            ).go()
+            )
+            failures = submission.execute()
         return Result(len(todo) - len(failures), len(plan.runs) - len(todo), tuple(failures))

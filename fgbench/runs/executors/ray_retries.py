@@ -12,15 +12,14 @@ from typing import Any
 
 from fgbench.records.store import Store
 from fgbench.runs.executors.pool import Failure, Watcher
-from fgbench.runs.executors.remote import Answer, order, serve
+from fgbench.runs.executors.remote import Answer, request_for, serve
 from fgbench.runs.run import Run
 from fgbench.util.errors import FgbenchError
 
 POLL_S = 1.0
 """Seconds between two progress reports of a node, and between two checks of the nodes."""
 PATIENCE_S = 60.0
-"""How long a run waits for a suitable node after all suitable nodes died."""
-
+"""Seconds that a run waits for a suitable node after all suitable nodes died."""
 DEATHS = {
     "NodeDiedError": "its node died",
     "WorkerCrashedError": "its worker died",
@@ -43,7 +42,7 @@ class _ProgressActor:
         self._latest: dict[str, tuple[str, float]] = {}
 
     def post(self, name: str, what: str, share: float) -> None:
-        """Store the progress of a run: what it is doing, and the share that is done."""
+        """Store the progress of a run: the name of its current step, and its finished share."""
         self._latest[name] = (what, share)
 
     def read(self) -> dict[str, tuple[str, float]]:
@@ -52,7 +51,7 @@ class _ProgressActor:
         return latest
 
 
-def _do(progress: Any, name: str, ordered: dict[str, Any]) -> tuple[str, str, float, Answer]:
+def _do(progress: Any, name: str, request: dict[str, Any]) -> tuple[str, str, float, Answer]:
     """The Ray task: execute a run; return the id of the node, its address, the seconds, and the answer."""
     import ray
 
@@ -68,7 +67,7 @@ def _do(progress: Any, name: str, ordered: dict[str, Any]) -> tuple[str, str, fl
             progress.post.remote(name, f"{what} on {place}", share)
 
     progress.post.remote(name, f"starting on {place}", 0.0)
-    answer = serve(**ordered, report=report)
+    answer = serve(**request, report=report)
     return ray.get_runtime_context().get_node_id(), place, time.monotonic() - started, answer
 
 
@@ -122,7 +121,7 @@ class Submission:
         self._failures: list[Failure] = []
         self._noted: set[tuple[str, str]] = set()
 
-    def go(self) -> list[Failure]:
+    def execute(self) -> list[Failure]:
         """Execute the runs; return the failures."""
         try:
             for attempt in self._waiting:
@@ -142,7 +141,7 @@ class Submission:
         options: dict[str, Any] = {"name": attempt.run.title}
         if attempt.refused:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(attempt.refused)})"}
-        ref = self._task.options(**options).remote(self._progress_actor, attempt.run.title, order(attempt.run))
+        ref = self._task.options(**options).remote(self._progress_actor, attempt.run.title, request_for(attempt.run))
         self._pending[ref] = attempt
 
     def _receive(self, attempt: _Attempt, ref: Any) -> None:
@@ -197,9 +196,8 @@ class Submission:
     def _show(self) -> None:
         """Report the progress of the runs."""
         running = {attempt.run.title for attempt in self._pending.values()}
-        with suppress(
-            self._ray.exceptions.RayError
-        ):  # the node of the actor may have died; Ray restarts the actor on another
+        # The node of the actor may have died; Ray restarts the actor on another node.
+        with suppress(self._ray.exceptions.RayError):
             for name, progress in self._ray.get(self._progress_actor.read.remote(), timeout=POLL_S).items():
                 if name in running:
                     self._watcher.progress(name, *progress)

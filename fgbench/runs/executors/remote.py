@@ -1,4 +1,4 @@
-"""Execution of a run for another machine: it is planned again here and executed only if its id is the same.
+"""Execution of a run for another machine. The run is planned again here, and executed only if its id is the same.
 
 Ray sends the code of this module to the node, because the node may have another version of fgbench or none.
 """
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 FOLDER = "cluster"
 """Folder in the cache for unfinished work of runs for other machines."""
 PYTHON, CODE = "Python", "the code of fgbench"
-
+"""Names of two requirements besides packages."""
 Answer = tuple[Literal["done", "failed", "died", "refused"], Any]
-"""Answer to a request: files of the record; a Failure; how the process died; or why this machine cannot do the run."""
+"""Answer to a request: files of the record; a Failure; how the process died; or why this machine refuses the run."""
 
 
 class RefusedError(FgbenchError):
-    """This machine cannot do the run; another one may."""
+    """This machine cannot execute the run; another machine may."""
 
 
-def order(run: "Run") -> dict[str, Any]:
-    """Return the arguments of `serve` for a run."""
+def request_for(run: "Run") -> dict[str, Any]:
+    """Return the request for a run: the arguments of `serve`."""
     return {
         "run_id": run.id,
         "title": run.title,
@@ -44,13 +44,21 @@ def order(run: "Run") -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _needed() -> dict[str, str]:
+    """Return the versions that another machine must have."""
     from fgbench.records.provenance import PACKAGES
 
     return installed([*PACKAGES, PYTHON, CODE])
 
 
 def installed(names: Iterable[str]) -> dict[str, str]:
-    """Return versions of packages without build tags, of Python, and the hash of the code of fgbench."""
+    """Return the version on this machine of each named requirement; `missing` if there is none.
+
+    Args:
+        names: names of packages, `PYTHON`, or `CODE`.
+
+    Returns:
+        Name -> version of a package without build tag, of Python, or the hash of the code of fgbench.
+    """
     return {name: _version(name) for name in names}
 
 
@@ -76,7 +84,7 @@ def serve(
     command: str,
     report: Callable[[str, float], object],
 ) -> Answer:
-    """Execute a run, or answer why not. Unfinished work of an earlier attempt is continued.
+    """Execute a run, or answer why this machine refuses it. Unfinished work of an earlier attempt is continued.
 
     Args:
         run_id: id of the run on the machine that asks.
@@ -85,7 +93,10 @@ def serve(
         pickled: the run; readable only with the same versions.
         needed: required versions, as `installed` returns them.
         command: the command of the user, for the provenance.
-        report: called with (what is being done, share that is done).
+        report: called with (name of the current step, finished share).
+
+    Returns:
+        The answer: its kind, and its content.
     """
     here = installed(needed)
     wrong = [f"{name} is {here[name]}, not {required}" for name, required in needed.items() if here[name] != required]
@@ -94,15 +105,16 @@ def serve(
 
     from fgbench.records.store import RECORDS, Store
     from fgbench.runs.executors.pool import PoolTask, run_tasks
-    from fgbench.runs.executors.remote import (
-        RefusedError,
-        do,
-    )  # by name, so that the process of the task can import them
+
+    # Imported by name, so that the process of the task can import them, too.
+    from fgbench.runs.executors.remote import RefusedError, execute_request
     from fgbench.util.files import cache_folder
 
     os.environ["FGBENCH_COMMAND"] = command
     folder = cache_folder() / FOLDER
-    failures = run_tasks([PoolTask(title, partial(do, run_id, pickled, folder), threads)], _Listener(report))
+    failures = run_tasks(
+        [PoolTask(title, partial(execute_request, run_id, pickled, folder), threads)], _Listener(report)
+    )
     if not failures:
         return "done", Store(folder / RECORDS).take(run_id)
     (failure,) = failures
@@ -111,11 +123,17 @@ def serve(
     return ("failed", failure) if failure.error else ("died", failure.message)
 
 
-def do(run_id: str, pickled: bytes, folder: Path, report: "Report") -> None:
-    """Execute a run in a process of its own; the record is written to `folder`.
+def execute_request(run_id: str, pickled: bytes, folder: Path, report: "Report") -> None:
+    """Execute a run in a separate process; the record is written to `folder`.
+
+    Args:
+        run_id: id of the run on the machine that asks.
+        pickled: the run.
+        folder: results folder.
+        report: called with the progress.
 
     Raises:
-        RefusedError: data or weights are missing here, or differ, so that the run would be another one.
+        RefusedError: data or weights are missing here or differ, so that the id of the run would differ.
         FgbenchError: the run fails in a way that a user can fix.
     """
     import torch
@@ -143,7 +161,7 @@ def do(run_id: str, pickled: bytes, folder: Path, report: "Report") -> None:
 
 
 def _difference(here: "Run", there: "Run") -> str:
-    """Why a run has another id here than on the machine that asks, although the versions are equal."""
+    """Return why a run has another id here than on the machine that asks, although the versions are equal."""
     for part in ("annotations", "images"):
         hash_here, hash_there = getattr(here.protocol, part), getattr(there.protocol, part)
         if hash_here != hash_there:
@@ -155,7 +173,7 @@ def _difference(here: "Run", there: "Run") -> str:
 
 
 class _Listener:
-    """Passes the progress of one run on."""
+    """A watcher that forwards the progress of one run."""
 
     def __init__(self, report: Callable[[str, float], object]) -> None:
         self._report = report

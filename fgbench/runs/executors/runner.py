@@ -1,4 +1,4 @@
-"""Execution of a plan: finished runs are kept, interrupted runs continue, failed runs do not stop the others."""
+"""Execution of a plan. Finished runs are kept, interrupted runs continue, and a failed run does not stop the others."""
 
 import shutil
 import time
@@ -18,6 +18,7 @@ from fgbench.runs.training.tiny_weights import pretrained_tiny, pretraining_bird
 from fgbench.util.errors import FgbenchError
 
 WORK = "work"
+"""Name of the folder of unfinished work in a results folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Result:
     kept: int
     """Number of runs that were finished before."""
     failures: tuple[Failure, ...]
+    """Failed runs and networks."""
 
 
 def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Result:
@@ -38,15 +40,18 @@ def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Re
         plan: the runs.
         folder: results folder for records and unfinished work.
         watcher: receives the progress.
-        jobs: number of runs at the same time.
+        jobs: maximum number of runs at the same time.
 
+    Returns:
+        The number of finished and kept runs, and the failures.
     """
     store = store_of(folder)
     todo = [run for run in plan.runs if not store.has(run.id)]
     networks = {stream.network for run in todo for stream in run.streams if stream.trained_here}
     watcher.expect(len(networks) + len(todo))
+    # Train the small networks of the `quick` profile. Their images are generated here by a pool of processes, because a
+    # task cannot start one.
     if networks:
-        # They are drawn here by a pool of processes, because a task cannot start one.
         pretraining_birds()
     failures = run_tasks(
         [PoolTask(f"network {network}", partial(_pretrain, network)) for network in sorted(networks)],
@@ -55,6 +60,7 @@ def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Re
     )
     if failures:
         return Result(0, len(plan.runs) - len(todo), tuple(failures))
+    # Execute the runs, each in a separate process unless torchrun started this one.
     if processes() > 1:
         return _run_in_this_process(todo, len(plan.runs) - len(todo), folder, watcher)
     failures = run_tasks(
@@ -83,7 +89,13 @@ def _pretrain(network: str, report: Report) -> None:
 
 
 def do_run(run: Run, folder: Path, report: Report) -> None:
-    """Execute a run in this process unless it has a record; unfinished work in `folder` is continued."""
+    """Execute a run in this process unless it has a record; unfinished work in `folder` is continued.
+
+    Args:
+        run: the run.
+        folder: results folder for record and unfinished work.
+        report: called with the progress.
+    """
     store, work = store_of(folder), folder / WORK / run.id
     work.parent.mkdir(parents=True, exist_ok=True)
     if rank():

@@ -28,7 +28,7 @@ class TrainData:
     labels: np.ndarray
     """(N,) int64."""
     pipeline: Pipeline
-    """Its random steps are applied to each batch if the stage augments."""
+    """The pipeline of training. Its random steps are applied to each batch if the stage augments."""
     keypoints: np.ndarray | None = None
     """(N, P, 3): x, y in pixels of `pixels` and visibility; None if the protocol withholds them."""
     part_names: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Batch:
     target: Target
     """Labels and keypoints of the images."""
     share: float
-    """Share of the whole batch."""
+    """Share of the images of the whole batch that this process computes."""
     whole: int
     """Number of images in the whole batch."""
 
@@ -65,6 +65,15 @@ class BatchSource:
     """The batches of a stage.
 
     If a stage trains only the head and does not augment, the features of the trunk are computed once.
+
+    Args:
+        method: the method in training.
+        data: the training images.
+        stage: the stage.
+        seed: seed of the run.
+        name: name of the stage.
+        engine: device and processes.
+        path: file for the features of the trunk.
     """
 
     def __init__(
@@ -78,7 +87,7 @@ class BatchSource:
             self.features = self._features(method)
 
     def _features(self, method: Method) -> np.ndarray:
-        """Features (N, ...) of the trunk: computed by the first process, memory-mapped by all."""
+        """Return the features (N, ...) of the trunk. The first process computes them; all processes memory-map them."""
         if self.engine.rank == 0:
             method.eval()
             map_images(

@@ -35,7 +35,13 @@ class Watch:
         self._engine, self._folder = engine, folder
 
     def __call__(self, name: str, stage: Stage, epoch: int) -> None:
-        """Predict the test images after an epoch of a stage."""
+        """Predict the test images after an epoch of a stage.
+
+        Args:
+            name: name of the stage.
+            stage: the stage.
+            epoch: number of finished epochs of the stage.
+        """
         without_classes = stage.losses and "cross_entropy" not in stage.losses
         head_only = set(stage.train) <= set(self._method.HEAD)
         if self._engine.rank or without_classes or (head_only and epoch < stage.epochs):

@@ -1,8 +1,8 @@
-"""One-vs-all linear support vector machines for descriptors far wider than there are samples.
+"""One-vs-all linear support vector machines for descriptors with many more dimensions than samples.
 
-The dual is solved in the space of the samples' inner products, for all classes at once: block coordinate ascent
-(Hsieh et al., ICML 2008, whose coordinates are taken here in blocks so that matrix products do the work). Descriptors
-are read in blocks of columns, so they may lie in a file larger than memory.
+The solver maximises the dual on the Gram matrix of the samples, for all classes at once, by coordinate ascent (Hsieh et
+al., ICML 2008). Coordinates are grouped in blocks, so that most of the work is matrix products. Descriptors are read in
+blocks of columns, so that they may lie in a file larger than memory.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,9 +18,9 @@ from fgbench.util.numeric.column_reader import read_columns
 from fgbench.util.numeric.matmul import array_product
 
 COORDINATES = 64
-"""Samples in a block of the ascent."""
+"""Number of samples in a block of the ascent."""
 COLUMN_BYTES = 256 << 20
-"""Size of a block of columns of the descriptors."""
+"""Maximum bytes of a block of columns of the descriptors."""
 GRAM, WEIGHTS = 0.7, 0.2
 """Approximate shares of the time, for the progress bar."""
 Progress = Callable[[float], object]
@@ -34,16 +34,16 @@ class LinearSvm:
     """C one-vs-all classifiers on D dimensions."""
 
     weight: Tensor
-    """(C, D) float32"""
+    """(C, D) float32, weights of each class."""
     bias: Tensor
-    """(C,) float32"""
+    """(C,) float32, bias of each class."""
     gap: np.ndarray
     """(C,) duality gap of each class, relative to its primal objective."""
     sweeps: int
-    """Passes over the samples."""
+    """Number of passes over the samples."""
 
     def scores(self, x: Tensor) -> Tensor:
-        """Map descriptors (M, D) to scores (M, C)."""
+        """Return the scores (M, C) of descriptors (M, D)."""
         return x @ self.weight.to(x.device).T + self.bias.to(x.device)
 
 
@@ -77,6 +77,9 @@ def train_svm(
         tolerance: the training stops when the duality gap of every class is below this share of the primal objective.
         max_sweeps: maximum number of passes over the samples.
         progress: called after each block of columns.
+
+    Returns:
+        The classifiers.
 
     Raises:
         FgbenchError: shapes do not fit, a class has no or every sample, a descriptor is not finite, or the tolerance
@@ -124,7 +127,7 @@ def _column_blocks(features: np.ndarray, progress: Progress) -> Iterator[tuple[s
 
 
 def _gram(features: np.ndarray, progress: Progress) -> np.ndarray:
-    """Inner products (N, N): float64 sums of float32 products of column blocks, float32 where float64 is over 1 GiB."""
+    """Return the Gram matrix (N, N): float32 products of column blocks, summed in float64 up to 1 GiB, else float32."""
     samples = len(features)
     gram = np.zeros((samples, samples), dtype=np.float64 if samples**2 <= 1 << 27 else np.float32)
     for _, block in _column_blocks(features, progress):
@@ -190,7 +193,7 @@ def _ascend_block(
 
 
 def _gaps(alpha: np.ndarray, y: np.ndarray, scores: np.ndarray, c: float, squared: bool) -> np.ndarray:
-    """Duality gap of each class, relative to the primal objective."""
+    """Return the duality gap (C,) of each class, relative to the primal objective."""
     slack = np.maximum(0, 1 - y * scores)
     half = 0.5 * (alpha * y * scores).sum(axis=0)
     if squared:

@@ -19,7 +19,7 @@ from fgbench.util.files import write_atomic
 from fgbench.util.numeric.seeding import generator
 
 SAVING_SHARE = 0.2
-"""Maximum share of the time for checkpoints; short epochs do not write one each time."""
+"""Maximum share of the time that is spent on checkpoints. Short epochs therefore do not all write one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,15 @@ class Epoch:
     """One point of a learning curve, measured on the training images as the network saw them."""
 
     stage: str
+    """Name of the stage."""
     epoch: int
+    """Number of the epoch in its stage, from 1."""
     loss: float
     """Sum of the losses, mean over the images."""
     accuracy: float
     """Correctly classified training images, in percent."""
     wall_s: float
+    """Seconds of the epoch."""
 
 
 def train(
@@ -56,7 +59,7 @@ def train(
         engine: device, precision and processes.
         work: folder for checkpoints; training continues from a checkpoint of the same run.
         progress: called with (stage, finished epochs, all epochs) after each epoch.
-        after_epoch: called with (name, stage, finished epochs) before that; it must not change the method.
+        after_epoch: called with (name, stage, finished epochs) before `progress`; it must not change the method.
 
     Returns:
         The learning curve.
@@ -90,6 +93,7 @@ def _train_stage(
     curve: list[Epoch],
     resumed: dict[str, Any] | None,
 ) -> None:
+    # Restore the optimizer of an interrupted stage.
     number, name, stage = numbered
     optimizer = _optimizer(method, stage)
     first = 1
@@ -103,6 +107,7 @@ def _train_stage(
         _set_rate(optimizer, stage, epoch)
         # Dropout uses the global generator: its numbers must not depend on an interruption.
         torch.manual_seed(generator(seed, "layers", name, epoch, engine.rank).initial_seed())
+        # Train one epoch and extend the learning curve.
         loss, accuracy = _train_epoch(method, stage, optimizer, source.batches(epoch), engine)
         if not np.isfinite(loss):
             raise FgbenchError(
@@ -111,6 +116,7 @@ def _train_stage(
         curve.append(Epoch(name, epoch, loss, accuracy, time.monotonic() - started))
         after_epoch(name, stage, epoch)
         progress(name, epoch, stage.epochs)
+        # The first process writes a checkpoint, unless the last one is too recent.
         last = epoch == stage.epochs
         if engine.rank == 0 and (last or time.monotonic() - saved_at >= cost / SAVING_SHARE):
             started = time.monotonic()
@@ -145,7 +151,7 @@ def _train_epoch(
 
 
 def _minimised(losses: dict[str, Tensor], stage: Stage) -> Tensor:
-    """The sum of the losses that a stage names, or of all losses."""
+    """Return the sum of the losses that a stage names, or of all losses if it names none."""
     chosen = stage.losses or tuple(losses)
     if unknown := [name for name in chosen if name not in losses]:
         raise FgbenchError(f"no loss {unknown[0]!r}; {nearest(unknown[0], losses)}", "correct losses in the stage")

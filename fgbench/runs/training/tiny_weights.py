@@ -25,7 +25,9 @@ from fgbench.util.hashing import hash_value
 from fgbench.util.numeric.seeding import generator, same_operations
 
 BIRDS = birds.SyntheticBirds(classes=40, train_per_class=30, test_per_class=1, first_class=1000, seed=1)
+"""Settings of the training images."""
 PIPELINE = "resize_short(96, bilinear) | center_crop(96) | flip"
+"""Preprocessing of the training images."""
 STAGE = Stage(
     step=1,
     train=("classifier", "backbone"),
@@ -36,6 +38,7 @@ STAGE = Stage(
     momentum=0.9,
     weight_decay=5e-4,
 )
+"""The only stage of the training."""
 
 
 def pretraining_hash(network: str) -> str:
@@ -57,7 +60,7 @@ def pretrained_tiny(network: str, progress: Callable[[str, float], object] = lam
 
     Args:
         network: `tiny_d` or `tiny_m`.
-        progress: called with (what is being done, share that is done).
+        progress: called with (name of the current step, finished share).
 
     Returns:
         A safetensors file.
@@ -72,7 +75,7 @@ def pretrained_tiny(network: str, progress: Callable[[str, float], object] = lam
 
 
 def pretraining_birds() -> Path:
-    """Return the folder of the training images; the first call draws them."""
+    """Return the folder of the training images; the first call generates them."""
     folder = cache_folder() / "data" / f"pretraining_birds-{birds.settings_hash(BIRDS)}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):

@@ -31,7 +31,7 @@ def die(report):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_tasks_run_in_processes_of_their_own_and_failures_do_not_stop_the_rest(tmp_path):
+def test_tasks_run_in_separate_processes_and_a_failure_does_not_stop_the_others(tmp_path):
     tasks = [
         PoolTask("mistake", mistake),
         PoolTask("bug", bug),
@@ -52,7 +52,7 @@ def test_tasks_run_in_processes_of_their_own_and_failures_do_not_stop_the_rest(t
     assert len(notes.ends) == 5
 
 
-def test_a_task_ends_with_its_parent(tmp_path):
+def test_a_task_ends_when_its_parent_is_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(
         "import sys\nfrom functools import partial\n"

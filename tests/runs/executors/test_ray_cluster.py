@@ -1,4 +1,4 @@
-"""Runs on two Ray nodes on this machine, which share no folder; one of them is killed."""
+"""Runs on Ray nodes on this machine that share no folder. One node is killed."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ import pytest
 from fgbench.datasets import find
 from fgbench.records.store import Store
 from fgbench.runs.executors.ray_cluster import Cluster, connected
-from fgbench.runs.executors.remote import order, serve
+from fgbench.runs.executors.remote import request_for, serve
 from fgbench.runs.executors.runner import Result
 from fgbench.runs.planning import Plan
 from fgbench.runs.run import Changes
@@ -31,12 +31,12 @@ PLUGIN = {
     "entry_points.txt": "[fgbench.datasets]\nmini_birds = mini:DATASET\n",
     "METADATA": "Metadata-Version: 2.1\nName: mini-birds\nVersion: 1\n",
 }
-"""What makes a node that has it on its path know the mini birds."""
+"""Files of an installed package that registers the data set mini_birds."""
 NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
 
 
 class Notes:
-    """A watcher that keeps what it is told."""
+    """A watcher that keeps progress, messages and ends."""
 
     def __init__(self) -> None:
         self.steps, self.notes, self.ends = [], [], []
@@ -69,7 +69,7 @@ class Nodes:
         self.address = self._cluster.address
 
     def add(self, name: str, *, birds: bool = True, **options: object) -> object:
-        """A node with a cache of its own, which holds the images; without `birds` it does not know of them."""
+        """Add a node whose separate cache contains the images. Without `birds`, mini_birds is not registered there."""
         path = [str(Path(mini.__file__).parent), str(self.folder / "plugin")] if birds else []
         path += os.environ.get("PYTHONPATH", "").split(os.pathsep)
         shutil.copytree(find("mini_birds").find().parent, self.cache(name) / "data")
@@ -80,11 +80,11 @@ class Nodes:
         return self.folder / name
 
     def started(self, name: str) -> set[str]:
-        """Ids of the runs that were begun on a node."""
+        """Return the ids of runs that were started on a node."""
         return {lock.stem for lock in self.cache(name).glob("cluster/work/*.lock")}
 
     def held(self, name: str) -> set[str]:
-        """Ids of the runs that were begun on a node, and not ended."""
+        """Return the ids of runs that were started on a node and have not ended."""
         return {journal.parent.name for journal in self.cache(name).glob("cluster/work/*/journal.json")}
 
     def close(self) -> None:
@@ -94,7 +94,7 @@ class Nodes:
 
 
 def processes_of(node) -> list[psutil.Process]:
-    """The processes that are the node: its raylet, its workers, and theirs."""
+    """Return the processes of a node: its raylet, its workers, and their child processes."""
     raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
     return [raylet, *raylet.children(recursive=True)]
 
@@ -104,10 +104,10 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FGBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_AUTH_MODE", "disabled")  # else it would write a token into the user's home
-        patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # the memory of this machine is not the tests' to keep
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # otherwise Ray writes a token to the home folder
+        patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # other programs may use the memory of this machine
         logs = Path(tempfile.mkdtemp(prefix="fgbench", dir="/tmp"))  # sockets need a short path
-        (logs / "ray").mkdir()  # the cluster notes its address there, and does not make it
+        (logs / "ray").mkdir()  # the cluster writes its address to this folder, but does not create it
         patch.setenv("RAY_TMPDIR", str(logs))
         started = Nodes(tmp_path_factory.mktemp("nodes"))
         try:
@@ -117,7 +117,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 
 
 def wait_for(condition: Callable[[], object]) -> bool:
-    """Whether a condition has come to hold; far more time than it takes."""
+    """Wait up to a minute for a condition; return True if it holds."""
     for _ in range(6000):
         if condition():
             return True
@@ -126,9 +126,9 @@ def wait_for(condition: Callable[[], object]) -> bool:
 
 
 def occupy(node, here: Path, until: Path) -> None:
-    """Leave a node no room for runs from now on until there is a file."""
+    """Occupy the only core of a node until the file `until` exists."""
 
-    def wait() -> None:  # sent by value: nodes do not know this file
+    def wait() -> None:  # sent by value: nodes cannot import this file
         here.touch()
         for _ in range(6000):
             if until.exists():
@@ -139,43 +139,43 @@ def occupy(node, here: Path, until: Path) -> None:
     assert wait_for(here.exists)
 
 
-def test_a_node_without_fgbench_can_say_so(nodes):
+def test_a_node_without_fgbench_refuses(nodes):
     with connected(Cluster(nodes.address)):
-        sent = ray.cloudpickle.dumps((serve, order(mini.run_of("fv_sift"))))
+        sent = ray.cloudpickle.dumps((serve, request_for(mini.run_of("fv_sift"))))
     code = (
         "import sys, ray; sys.modules['fgbench'] = None\n"
-        "serve, ordered = ray.cloudpickle.loads(sys.stdin.buffer.read())\n"
-        "print(*serve(**ordered, report=print))"
+        "serve, request = ray.cloudpickle.loads(sys.stdin.buffer.read())\n"
+        "print(*serve(**request, report=print))"
     )
     done = subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True, check=True)
     assert done.stdout.decode().startswith("refused the code of fgbench is missing, not ")
 
 
-def test_a_node_that_is_killed_costs_the_run_it_held(nodes, tmp_path, monkeypatch):
+def test_only_the_unfinished_run_of_a_killed_node_is_repeated(nodes, tmp_path, monkeypatch):
     monkeypatch.setenv("FGBENCH_COMMAND", "fgbench run them")
     runs = [mini.run_of("fc_cnn_d"), mini.run_of("fc_cnn_d", seed=1), mini.run_of("fv_sift")]
     ids = {run.id: run.title for run in runs}
     second, notes = nodes.add("second"), Notes()
-    theirs, begun = Store(tmp_path / "theirs/records"), tmp_path / "begun"
+    cluster_store, has_started = Store(tmp_path / "cluster/records"), tmp_path / "has-started"
 
     def done_and_held() -> bool:
         started, held = nodes.started("second"), nodes.held("second")
-        return len(started) == 2 and len(held) == 1 and all(map(theirs.has, started - held))
+        return len(started) == 2 and len(held) == 1 and all(map(cluster_store.has, started - held))
 
     def kill() -> None:
-        """The second node, when it has done a run and holds another; the first has room once it has begun."""
+        """Kill the second node during its second run. The first node is occupied until the first run has started."""
         wait_for(lambda: nodes.held("second"))
-        begun.touch()
+        has_started.touch()
         wait_for(done_and_held)
         for process in processes_of(second):
             process.kill()
 
     with connected(Cluster(nodes.address)) as session:
-        occupy(nodes.first, tmp_path / "here", begun)
+        occupy(nodes.first, tmp_path / "here", has_started)
         killer = threading.Thread(target=kill, daemon=True)
         killer.start()
-        result = session.run(Plan(tuple(runs), {}), tmp_path / "theirs", notes)
-        again = session.run(Plan(tuple(runs), {}), tmp_path / "theirs", Notes())
+        result = session.run(Plan(tuple(runs), {}), tmp_path / "cluster", notes)
+        again = session.run(Plan(tuple(runs), {}), tmp_path / "cluster", Notes())
     assert result == Result(done=3, kept=0, failures=())
     assert again == Result(done=0, kept=3, failures=())
 
@@ -187,21 +187,21 @@ def test_a_node_that_is_killed_costs_the_run_it_held(nodes, tmp_path, monkeypatc
     assert note.startswith(f"{ids[held]}: ")
     assert sorted(notes.ends) == sorted((title, None) for title in ids.values())
 
-    assert sorted(p.name for p in theirs.folder.iterdir()) == sorted(
+    assert sorted(p.name for p in cluster_store.folder.iterdir()) == sorted(
         f"{i}.{kind}" for i in ids for kind in ("json", "npz")
     )
     for run in runs:
-        record, own = theirs.read(run.id), mini.do(run, tmp_path / "ours")
-        assert theirs.verify(record) == []
+        record, local = cluster_store.read(run.id), mini.do(run, tmp_path / "local")
+        assert cluster_store.verify(record) == []
         assert record.provenance["command"] == "fgbench run them"
         for part in ("values", "settings", "deviations", "weights", "identity"):
-            assert getattr(record, part) == getattr(own, part)
-        arrays, ours = theirs.outputs(record), Store(tmp_path / "ours/records").outputs(own)
-        assert arrays.keys() == ours.keys()
-        assert all(np.array_equal(arrays[name], ours[name]) for name in ours)
+            assert getattr(record, part) == getattr(local, part)
+        arrays, local_arrays = cluster_store.outputs(record), Store(tmp_path / "local/records").outputs(local)
+        assert arrays.keys() == local_arrays.keys()
+        assert all(np.array_equal(arrays[name], local_arrays[name]) for name in local_arrays)
 
 
-def test_what_one_node_cannot_do_another_does_and_what_none_can_do_fails(nodes, tmp_path):
+def test_a_refused_run_moves_to_another_node_or_fails(nodes, tmp_path):
     nodes.add("strange", birds=False)
     fine = mini.run_of("fv_sift", changes=Changes(classes=2))
     moved = replace(fine, protocol=replace(fine.protocol, images="0" * 16))

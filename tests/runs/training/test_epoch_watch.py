@@ -24,7 +24,7 @@ from fgbench.util.errors import FgbenchError
 WATCH = Changes(watch_test=True)
 
 
-def done(folder, changes=WATCH, seed=0):
+def execute_run(folder, changes=WATCH, seed=0):
     record = mini.do(mini.run_of("bcnn_dm", changes=changes, seed=seed), folder)
     return record, Store(folder / "records").outputs(record)
 
@@ -32,12 +32,12 @@ def done(folder, changes=WATCH, seed=0):
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
     folder = tmp_path_factory.mktemp("watched")
-    return (*done(folder), folder)
+    return (*execute_run(folder), folder)
 
 
-def test_what_is_seen_changes_nothing_but_the_name_of_the_run(watched, tmp_path):
+def test_watching_changes_only_the_run_id_and_adds_values(watched, tmp_path):
     record, arrays, _ = watched
-    plain, other = done(tmp_path, Changes())
+    plain, other = execute_run(tmp_path, Changes())
     assert plain.run_id != record.run_id
     assert "watched" not in other
     assert np.array_equal(arrays["scores"], other["scores"])
@@ -49,7 +49,7 @@ def test_what_is_seen_changes_nothing_but_the_name_of_the_run(watched, tmp_path)
     assert set(record.values) - set(plain.values) == new
 
 
-def test_it_looks_after_each_epoch_of_the_network_and_after_the_last_of_the_head_alone(watched):
+def test_each_network_epoch_and_the_last_head_epoch_are_watched(watched):
     record, arrays, folder = watched
     assert [point.stage for point in record.curve] == ["classifier"] * 4 + ["finetune"] * 4
     seen = arrays["watched"]
@@ -63,19 +63,19 @@ def test_it_looks_after_each_epoch_of_the_network_and_after_the_last_of_the_head
     assert Store(folder / "records").verify(record) == []
 
 
-def test_stages_whose_losses_leave_the_classes_out_are_not_watched(tmp_path):
-    """Of the keypoint FCN those that train the localiser alone."""
+def test_stages_without_cross_entropy_are_not_watched(tmp_path):
+    """The first stages of the keypoint FCN train only the localiser."""
     recipe = load_recipes()["keypoint_fcn/compact_bilinear@cub"]
     stages = dict(recipe.resolve("quick").ordered_stages)
-    silent = {name for name, stage in stages.items() if stage.losses == ("keypoints",)}
-    assert silent
-    assert set(stages) - silent
+    without_classes = {name for name, stage in stages.items() if stage.losses == ("keypoints",)}
+    assert without_classes
+    assert set(stages) - without_classes
 
     class Method:
         HEAD = ("classifier",)
 
         def eval(self):
-            """Is asked for when it is looked at."""
+            """Called only if the stage is watched."""
             raise KeyError
 
     class Engine:
@@ -83,15 +83,15 @@ def test_stages_whose_losses_leave_the_classes_out_are_not_watched(tmp_path):
 
     watch = execute.Watch(Method(), np.zeros((1, 1, 1, 3)), 1, Engine(), tmp_path)
     for name, stage in stages.items():
-        if name in silent:
+        if name in without_classes:
             watch(name, stage, stage.epochs)
         else:
             with pytest.raises(KeyError):
                 watch(name, stage, stage.epochs)
 
 
-def test_an_interrupted_training_has_seen_what_a_whole_one_has(watched, tmp_path, monkeypatch):
-    """Killed after it looked and before the epoch was kept: a stale picture of the epoch must not stay."""
+def test_an_interrupted_training_has_the_same_watched_predictions(watched, tmp_path, monkeypatch):
+    """An interruption between prediction and checkpoint leaves predictions, which the repeated epoch must replace."""
     _, arrays, _ = watched
     run = mini.run_of("bcnn_dm", changes=WATCH)
 
@@ -111,13 +111,13 @@ def test_an_interrupted_training_has_seen_what_a_whole_one_has(watched, tmp_path
     assert np.array_equal(Store(tmp_path / "records").outputs(record)["watched"], arrays["watched"])
 
 
-def test_decoding_what_is_watched_is_time_of_a_phase(tmp_path, monkeypatch):
+def test_decoding_of_watched_images_belongs_to_a_phase(tmp_path, monkeypatch):
     run = mini.run_of("bcnn_dm", changes=WATCH)
     journal, phases = tmp_path / "work" / run.id / "journal.json", []
 
     def decoding(*arguments):
         phases.append(json.loads(journal.read_text())["open"])
-        if len(phases) == 4:  # to train on and to be tested on, each as in test and as in training
+        if len(phases) == 4:  # training and test images, each with the test and the training pipeline
             raise KeyboardInterrupt
         return cached_pixels(*arguments)
 
@@ -127,8 +127,8 @@ def test_decoding_what_is_watched_is_time_of_a_phase(tmp_path, monkeypatch):
     assert phases == ["pixels"] * 4
 
 
-class Looked(torch.nn.Module):
-    """Gives each image the class of its middle; tells in what precision it was asked."""
+class CentreClass(torch.nn.Module):
+    """Predicts the brightness of the centre as class; keeps whether autocast was enabled."""
 
     HEAD = ("classifier",)
 
@@ -143,11 +143,11 @@ class Looked(torch.nn.Module):
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_the_first_process_alone_looks_in_the_precision_of_the_training(tmp_path, rank):
+def test_only_the_first_process_predicts_in_training_precision(tmp_path, rank):
     device = torch.device("cpu")
     engine = SimpleNamespace(rank=rank, device=device, autocast=lambda: torch.autocast("cpu", torch.bfloat16))
     pixels = np.arange(5, dtype=np.uint8)[:, None, None, None] + np.zeros((5, 4, 4, 3), np.uint8)
-    method = Looked()
+    method = CentreClass()
     watch = Watch(method, pixels, 2, engine, tmp_path / "watched")
     watch("finetune", mini.STAGE, 1)
     assert method.autocast == [True] * 3 * (not rank)
@@ -156,17 +156,17 @@ def test_the_first_process_alone_looks_in_the_precision_of_the_training(tmp_path
         assert watch.arrays([Epoch("finetune", 1, 0.0, 0.0, 0.0)])["watched"].tolist() == [[k] for k in range(5)]
 
 
-def test_it_sees_the_test_images_as_training_does_without_its_random_steps(tmp_path, monkeypatch):
+def test_watched_images_use_the_training_pipeline_without_random_steps(tmp_path, monkeypatch):
     run = mini.run_of("bcnn_dm", changes=WATCH)
     train = "resize_short(60, bilinear) | center_crop(56) | random_crop(48) | flip"
     run = replace(run, settings=run.settings.model_copy(update={"train_pipeline": train}))
     seen = []
 
-    def kept(method, pixels, *others):
+    def stop_at_watch(method, pixels, *others):
         seen.append(np.array(pixels))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(execute, "Watch", kept)
+    monkeypatch.setattr(execute, "Watch", stop_at_watch)
     with pytest.raises(KeyboardInterrupt):
         do_run(run, tmp_path, lambda what, share: None)
     index = find("mini_birds").index()
@@ -176,16 +176,16 @@ def test_it_sees_the_test_images_as_training_does_without_its_random_steps(tmp_p
 
 
 def test_shuffled_training_labels_are_at_chance_in_every_epoch(tmp_path):
-    _, arrays = done(tmp_path, Changes(watch_test=True, shuffle_labels=True))
+    _, arrays = execute_run(tmp_path, Changes(watch_test=True, shuffle_labels=True))
     shares = (arrays["watched"] == arrays["labels"][:, None]).mean(axis=0)
     assert (abs(shares - 1 / 4) < 0.2).all()
 
 
 @pytest.mark.parametrize("name", ["bcnn/fv_sift@cub", "keypoint_fcn/localizer@cub", "bcnn/bcnn_mm@market1501"])
-def test_where_there_is_nothing_to_watch_it_says_so(name):
+def test_watching_a_recipe_without_classifier_is_an_error(name):
     recipes = load_recipes()
     if name not in recipes:
         name = next(key for key in recipes if key.endswith("@market1501"))
     recipe = recipes[name]
-    with pytest.raises(FgbenchError, match="no classes of test images to watch"):
+    with pytest.raises(FgbenchError, match="trains no classifier, so its test accuracy cannot be recorded"):
         plan([recipe], "quick", [0], device="cpu", changes=WATCH)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.svm import LinearSVC
 
-from fgbench.runs.training import linear_svm as module
+from fgbench.runs.training import linear_svm
 from fgbench.runs.training.linear_svm import train_svm
 from fgbench.util.errors import FgbenchError
 
@@ -18,29 +18,29 @@ def problem(n=90, d=300, classes=4, seed=0):
 
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
 @pytest.mark.parametrize(("n", "d", "c", "bias"), [(60, 300, 1.0, 1.0), (150, 20, 1.0, 1.0), (90, 60, 10.0, 2.0)])
-def test_reaches_liblinears_optimum(loss, n, d, c, bias):
+def test_optimum_equals_liblinear(loss, n, d, c, bias):
     x, labels = problem(n, d)
-    ours = train_svm(x, labels, 4, c=c, loss=loss, bias_multiplier=bias, tolerance=1e-7, max_sweeps=20000)
+    fitted = train_svm(x, labels, 4, c=c, loss=loss, bias_multiplier=bias, tolerance=1e-7, max_sweeps=20000)
     for k in range(4):
         y = np.where(labels == k, 1, -1)
-        theirs = LinearSVC(C=c, loss=loss, dual=True, intercept_scaling=bias, tol=1e-9, max_iter=500_000)
-        theirs.fit(x.astype(np.float64), y)
+        reference = LinearSVC(C=c, loss=loss, dual=True, intercept_scaling=bias, tol=1e-9, max_iter=500_000)
+        reference.fit(x.astype(np.float64), y)
 
         def objective(w, b, y=y):
             slack = np.maximum(0, 1 - y * (x @ w + b))
             return 0.5 * w @ w + 0.5 * (b / bias) ** 2 + c * (slack**2 if loss == "squared_hinge" else slack).sum()
 
-        best = objective(theirs.coef_[0], theirs.intercept_[0])
-        assert objective(ours.weight[k].numpy().astype(np.float64), float(ours.bias[k])) <= best * (1 + 1e-4)
-        assert np.allclose(ours.scores(torch.from_numpy(x))[:, k], theirs.decision_function(x), atol=5e-3)
+        best = objective(reference.coef_[0], reference.intercept_[0])
+        assert objective(fitted.weight[k].numpy().astype(np.float64), float(fitted.bias[k])) <= best * (1 + 1e-4)
+        assert np.allclose(fitted.scores(torch.from_numpy(x))[:, k], reference.decision_function(x), atol=5e-3)
 
 
-def test_blocks_tiles_and_files_change_nothing(tmp_path, monkeypatch):
+def test_blocks_and_tiles_do_not_change_the_result(tmp_path, monkeypatch):
     x, labels = problem()
     whole = train_svm(x, labels, 4)
     np.save(tmp_path / "x.npy", x)
-    monkeypatch.setattr(module, "COLUMN_BYTES", 4 * 90 * 37)
-    monkeypatch.setattr(module, "TILE", 32)
+    monkeypatch.setattr(linear_svm, "COLUMN_BYTES", 4 * 90 * 37)
+    monkeypatch.setattr(linear_svm, "TILE", 32)
     shares = []
     parts = train_svm(np.load(tmp_path / "x.npy", mmap_mode="r"), labels, 4, progress=shares.append)
     assert torch.allclose(whole.weight, parts.weight, atol=1e-5)
@@ -49,7 +49,7 @@ def test_blocks_tiles_and_files_change_nothing(tmp_path, monkeypatch):
     assert shares[-1] == 1
 
 
-def test_duality_gap_is_what_was_asked_for():
+def test_duality_gap_is_below_the_tolerance():
     x, labels = problem(150, 20)
     loose, tight = train_svm(x, labels, 4, tolerance=0.1), train_svm(x, labels, 4, tolerance=1e-5)
     assert (tight.gap <= 1e-5).all()
@@ -67,7 +67,7 @@ def test_calibration_puts_the_medians_at_zero_and_one():
         assert np.median(scores[labels != k, k]) == pytest.approx(0, abs=1e-3)
 
 
-def test_repeated_points_and_a_class_with_one_sample():
+def test_repeated_samples_and_a_class_with_one_sample_train():
     x, labels = problem(40, 10)
     x, labels = np.concatenate([x, x]), np.concatenate([labels, labels])
     labels[labels == 3] = 2
@@ -76,12 +76,12 @@ def test_repeated_points_and_a_class_with_one_sample():
     assert torch.isfinite(svm.weight).all()
 
 
-def test_same_inputs_same_result():
+def test_training_is_deterministic():
     x, labels = problem()
     assert torch.equal(train_svm(x, labels, 4).weight, train_svm(x, labels, 4).weight)
 
 
-def test_mistakes_are_named():
+def test_invalid_training_data_are_errors():
     x, labels = problem()
     with pytest.raises(FgbenchError, match="class 4 has 0 of 90"):
         train_svm(x, labels, 5)
@@ -93,12 +93,12 @@ def test_mistakes_are_named():
 
 
 @pytest.mark.parametrize("samples", [1, 7, 8, 9, 65])
-def test_blocks_of_columns_are_all_of_a_file(tmp_path, monkeypatch, samples):
+def test_column_blocks_cover_the_whole_file(tmp_path, monkeypatch, samples):
     features = np.random.default_rng(0).normal(size=(samples, 10)).astype(np.float32)
     np.save(tmp_path / "features.npy", features)
-    monkeypatch.setattr(module, "COLUMN_BYTES", 4 * samples * 4)
+    monkeypatch.setattr(linear_svm, "COLUMN_BYTES", 4 * samples * 4)
     shares = []
-    blocks = list(module._column_blocks(np.load(tmp_path / "features.npy", mmap_mode="r"), shares.append))
+    blocks = list(linear_svm._column_blocks(np.load(tmp_path / "features.npy", mmap_mode="r"), shares.append))
     assert shares == [0.4, 0.8, 1.0]
     assert [block.shape[1] for _, block in blocks] == [4, 4, 2]
     for columns, block in blocks:

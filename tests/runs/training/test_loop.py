@@ -7,17 +7,17 @@ import torch
 from small_trainings import Stop, bcnn, data, same, stage, values
 
 from fgbench.methods import Target
-from fgbench.runs.training import loop as training
+from fgbench.runs.training import loop
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.loop import train
 from fgbench.util.errors import FgbenchError
 
-TWO = [("first", stage(train=("classifier",), augment=False, lr=1.0)), ("second", stage(step=2, epochs=4))]
+TWO_STAGES = [("first", stage(train=("classifier",), augment=False, lr=1.0)), ("second", stage(step=2, epochs=4))]
 
 
-def test_learns_and_gives_a_curve(tmp_path):
+def test_training_lowers_the_loss_and_returns_the_curve(tmp_path):
     method = bcnn()
-    curve = train(method, data(), TWO, seed=0, engine=Engine(), work=tmp_path)
+    curve = train(method, data(), TWO_STAGES, seed=0, engine=Engine(), work=tmp_path)
     assert [(p.stage, p.epoch) for p in curve] == [("first", e) for e in (1, 2, 3)] + [
         ("second", e) for e in (1, 2, 3, 4)
     ]
@@ -25,24 +25,24 @@ def test_learns_and_gives_a_curve(tmp_path):
     assert curve[-1].accuracy > 80
 
 
-def test_a_stage_trains_its_groups_and_nothing_else(tmp_path):
+def test_a_stage_trains_only_its_parameter_groups(tmp_path):
     method = bcnn()
     before = values(method)
-    train(method, data(), TWO[:1], seed=0, engine=Engine(), work=tmp_path)
+    train(method, data(), TWO_STAGES[:1], seed=0, engine=Engine(), work=tmp_path)
     after = values(method)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"classifier.weight", "classifier.bias"}
 
 
 class Noisy(type(bcnn())):
-    """Draws numbers while it trains, as dropout does."""
+    """A method with dropout."""
 
     def trunk(self, images):
         return torch.nn.functional.dropout(super().trunk(images), 0.5, self.streams.training)
 
 
 def test_dropout_draws_the_same_numbers_after_an_interruption(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SAVING_SHARE", 1e9)
+    monkeypatch.setattr(loop, "SAVING_SHARE", 1e9)
 
     def noisy():
         method = bcnn()
@@ -50,7 +50,7 @@ def test_dropout_draws_the_same_numbers_after_an_interruption(tmp_path, monkeypa
         return method
 
     whole = noisy()
-    train(whole, data(), TWO[1:], seed=0, engine=Engine(), work=tmp_path / "whole")
+    train(whole, data(), TWO_STAGES[1:], seed=0, engine=Engine(), work=tmp_path / "whole")
     parts, seen = noisy(), []
 
     def stop(*_):
@@ -59,18 +59,18 @@ def test_dropout_draws_the_same_numbers_after_an_interruption(tmp_path, monkeypa
             raise Stop
 
     with pytest.raises(Stop):
-        train(parts, data(), TWO[1:], seed=0, engine=Engine(), work=tmp_path / "parts", progress=stop)
+        train(parts, data(), TWO_STAGES[1:], seed=0, engine=Engine(), work=tmp_path / "parts", progress=stop)
     torch.rand(7)
     resumed = noisy()
-    train(resumed, data(), TWO[1:], seed=0, engine=Engine(), work=tmp_path / "parts")
+    train(resumed, data(), TWO_STAGES[1:], seed=0, engine=Engine(), work=tmp_path / "parts")
     assert same(values(whole), values(resumed))
 
 
 @pytest.mark.parametrize("stop_at", [1, 2, 3, 4, 6])
-def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path: Path, stop_at, monkeypatch):
-    monkeypatch.setattr(training, "SAVING_SHARE", 1e9)
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path, stop_at, monkeypatch):
+    monkeypatch.setattr(loop, "SAVING_SHARE", 1e9)
     whole = bcnn()
-    train(whole, data(), TWO, seed=0, engine=Engine(), work=tmp_path / "whole")
+    train(whole, data(), TWO_STAGES, seed=0, engine=Engine(), work=tmp_path / "whole")
     count = [0]
 
     def stop(*_):
@@ -79,51 +79,57 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path: 
             raise Stop
 
     with pytest.raises(Stop):
-        train(bcnn(), data(), TWO, seed=0, engine=Engine(), work=tmp_path / "parts", progress=stop)
+        train(bcnn(), data(), TWO_STAGES, seed=0, engine=Engine(), work=tmp_path / "parts", progress=stop)
     resumed = bcnn()
     seen = []
     curve = train(
-        resumed, data(), TWO, seed=0, engine=Engine(), work=tmp_path / "parts", progress=lambda *a: seen.append(a)
+        resumed,
+        data(),
+        TWO_STAGES,
+        seed=0,
+        engine=Engine(),
+        work=tmp_path / "parts",
+        progress=lambda *a: seen.append(a),
     )
     assert same(values(whole), values(resumed))
     assert len(curve) == 7
     assert len(seen) == 7 - stop_at
 
 
-def test_finished_training_is_not_done_again(tmp_path):
-    train(bcnn(), data(), TWO, seed=0, engine=Engine(), work=tmp_path)
+def test_a_finished_training_is_not_repeated(tmp_path):
+    train(bcnn(), data(), TWO_STAGES, seed=0, engine=Engine(), work=tmp_path)
     seen = []
-    train(bcnn(), data(), TWO, seed=0, engine=Engine(), work=tmp_path, progress=lambda *a: seen.append(a))
+    train(bcnn(), data(), TWO_STAGES, seed=0, engine=Engine(), work=tmp_path, progress=lambda *a: seen.append(a))
     assert seen == []
 
 
-def test_seed_decides_order_and_augmentation(tmp_path):
+def test_seed_determines_order_and_augmentation(tmp_path):
     runs = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         method = bcnn()
-        train(method, data(), TWO[1:], seed=seed, engine=Engine(), work=tmp_path / name)
+        train(method, data(), TWO_STAGES[1:], seed=seed, engine=Engine(), work=tmp_path / name)
         runs.append(values(method))
     assert same(runs[0], runs[1])
     assert not same(runs[0], runs[2])
 
 
-def test_rates_of_groups_and_drops():
+def test_learning_rates_of_groups_after_drops():
     method = bcnn()
     plan = stage(lr=0.1, classifier_lr_scale=10.0, classifier_decay_scale=0.0, lr_drops=(3, 5))
-    optimizer = training._optimizer(method, plan)
-    training._set_rate(optimizer, plan, 4)
+    optimizer = loop._optimizer(method, plan)
+    loop._set_rate(optimizer, plan, 4)
     rates = {len(group["params"]): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups}
     head, body = rates.pop(2), rates.popitem()[1]
     assert head == (pytest.approx(0.1), 0.0)
     assert body == (pytest.approx(0.01), 1e-4)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
     with pytest.raises(FgbenchError, match=r"stage .wild. is (nan|inf)"):
         train(bcnn(), data(), [("wild", stage(lr=1e30, epochs=9))], seed=0, engine=Engine(), work=tmp_path)
 
 
-def test_kept_features_train_the_same_classifier_as_fresh_ones(tmp_path, monkeypatch):
+def test_kept_features_train_the_same_classifier_as_recomputed_ones(tmp_path, monkeypatch):
     plan = [("first", stage(train=("classifier",), augment=False))]
     kept, fresh, calls = bcnn(), bcnn(), []
     monkeypatch.setattr(type(kept), "trunk", counting(type(kept).trunk, calls))
@@ -145,7 +151,7 @@ def counting(trunk, calls):
 
 
 class Losses(type(bcnn())):
-    """Two losses, of which the second only moves the bias."""
+    """A method with two losses; the second depends only on the bias."""
 
     LOSSES = ("cross_entropy", "bias")
 
@@ -183,15 +189,15 @@ def test_a_stage_minimises_the_losses_it_names(tmp_path, losses, moved):
     if losses == ("bias",):
         assert curve[-1].loss == pytest.approx(27 * 0.9**16, rel=0.5)
     first = with_losses().eval()
-    given = data()
+    train_data = data()
     with torch.no_grad():
-        outputs = first(torch.from_numpy(given.pixels).permute(0, 3, 1, 2))
-        each = first.losses(outputs, Target(torch.from_numpy(given.labels)))
-        total = training._minimised(each, plan)
-    assert total == pytest.approx(float(sum(each[name] for name in losses or each)))
+        outputs = first(torch.from_numpy(train_data.pixels).permute(0, 3, 1, 2))
+        losses_by_name = first.losses(outputs, Target(torch.from_numpy(train_data.labels)))
+        total = loop._minimised(losses_by_name, plan)
+    assert total == pytest.approx(float(sum(losses_by_name[name] for name in losses or losses_by_name)))
 
 
-def test_an_unknown_loss_is_named(tmp_path):
+def test_an_unknown_loss_is_an_error(tmp_path):
     plan = [("one", stage(losses=("entropy",)))]
     with pytest.raises(FgbenchError, match="no loss 'entropy'; did you mean 'cross_entropy'"):
         train(bcnn(), data(), plan, seed=0, engine=Engine(), work=tmp_path)
@@ -200,7 +206,7 @@ def test_an_unknown_loss_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("groups", "augmented"), [(("classifier",), False), (("classifier",), True), (("backbone",), True)]
 )
-def test_only_what_a_stage_names_is_trained_or_gathers_statistics(tmp_path, groups, augmented):
+def test_only_groups_of_the_stage_change_parameters_and_statistics(tmp_path, groups, augmented):
     method = bcnn()
     before = values(method)
     plan = stage(train=groups, augment=augmented, lr=0.1)
@@ -213,20 +219,20 @@ def test_only_what_a_stage_names_is_trained_or_gathers_statistics(tmp_path, grou
         assert any("running_mean" in name for name in names)
 
 
-def test_a_method_is_told_the_keypoints_and_sees_them_move(tmp_path):
+def test_a_method_receives_augmented_keypoints(tmp_path):
     seen = []
 
-    class Looks(type(bcnn())):
+    class KeepsKeypoints(type(bcnn())):
         def head(self, features, target=None):
             seen.append(target.keypoints)
             return super().head(features, target)
 
-    method, given = bcnn(), data()
-    method.__class__ = Looks
+    method, train_data = bcnn(), data()
+    method.__class__ = KeepsKeypoints
     keypoints = np.tile([[[4.0, 9.0, 1.0], [20.0, 9.0, 0.0]]], (24, 1, 1))
-    given = replace(given, keypoints=keypoints, part_names=("left eye", "right eye"))
+    train_data = replace(train_data, keypoints=keypoints, part_names=("left eye", "right eye"))
     plan = stage(epochs=1, batch_size=24)
-    train(method, given, [("one", plan)], seed=0, engine=Engine(), work=tmp_path)
+    train(method, train_data, [("one", plan)], seed=0, engine=Engine(), work=tmp_path)
     (points,) = seen
     assert points.shape == (24, 2, 3)
     mirrored = points[:, 1, 2] == 1
@@ -236,7 +242,7 @@ def test_a_method_is_told_the_keypoints_and_sees_them_move(tmp_path):
     assert (points[mirrored, 0] == torch.tensor([12.0, 9.0, 0.0])).all()
 
 
-def test_what_no_loss_reaches_is_left_alone():
+def test_parameters_without_gradient_are_not_summed():
     method = bcnn()
     method.idle = torch.nn.Parameter(torch.ones(3))
     engine = Engine()
@@ -248,12 +254,12 @@ def test_what_no_loss_reaches_is_left_alone():
     assert torch.equal(method.classifier.bias.grad, torch.full((3,), 2.0))
 
 
-def test_gradients_are_taken_of_what_a_stage_trains_and_of_nothing_that_an_earlier_one_did():
+def test_only_parameters_of_the_current_stage_require_gradients():
     method = bcnn()
     for groups in (("classifier", "backbone"), ("classifier",), ("backbone",)):
-        optimizer = training._optimizer(method, stage(train=groups))
-        given = {name for name, parameter in method.named_parameters() if parameter.requires_grad}
-        assert len(given) == sum(len(group["params"]) for group in optimizer.param_groups)
-        assert {name.partition(".")[0] for name in given} == {
+        optimizer = loop._optimizer(method, stage(train=groups))
+        trained = {name for name, parameter in method.named_parameters() if parameter.requires_grad}
+        assert len(trained) == sum(len(group["params"]) for group in optimizer.param_groups)
+        assert {name.partition(".")[0] for name in trained} == {
             {"classifier": "classifier", "backbone": "streams"}[group] for group in groups
         }

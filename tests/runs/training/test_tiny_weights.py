@@ -1,11 +1,11 @@
-import mini  # noqa: F401 - few birds to train on
+import mini  # noqa: F401 - replaces the training images by fewer
 import torch
 
 from fgbench.runs.training.tiny_weights import pretrained_tiny
 from fgbench.util.numeric.seeding import same_operations
 
 
-def state():
+def torch_state():
     return (
         torch.get_num_threads(),
         torch.are_deterministic_algorithms_enabled(),
@@ -14,15 +14,15 @@ def state():
     )
 
 
-def test_a_small_network_is_the_same_wherever_it_is_trained(tmp_path, monkeypatch):
-    files, outside = [], state()
+def test_weights_do_not_depend_on_the_state_of_the_process(tmp_path, monkeypatch):
+    files, outside = [], torch_state()
     with same_operations():
         for threads, strict in ((1, True), (3, False)):
             monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / str(threads)))
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(strict)
-            before = state()
+            before = torch_state()
             files.append(pretrained_tiny("tiny_m").read_bytes())
-            assert state() == before
-    assert state() == outside
+            assert torch_state() == before
+    assert torch_state() == outside
     assert files[0] == files[1]
