@@ -26,7 +26,6 @@ VALUE_CODE = (
     "fgbench.methods",
     "fgbench.metrics",
     "fgbench.papers.settings",
-    "fgbench.papers.settings",
     "fgbench.runs",
     "fgbench.statistics.intervals",
     "fgbench.util.numeric",
