@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 from fgbench.datasets import Dataset, ReidDataset, find
-from fgbench.util.download import extract, fetch
+from fgbench.util.archive import extract
+from fgbench.util.download import fetch
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from fgbench.statistics import mean_interval
-from fgbench.util.gpu_board import Board, missing, used_j
+from fgbench.util.gpu_board import Board, hardware_error, used_j
 
 RUN_S = 20.0
 """Length of a run of a measurement, in seconds."""
@@ -90,7 +90,7 @@ def measure_energy(
         lengths_s.append(clock() - start)
         joule = used_j(board, before, board.energy_j())
         if joule == 0:
-            raise missing(f"the energy counter of {board.name} did not change for {lengths_s[-1]:.0f} s")
+            raise hardware_error(f"the energy counter of {board.name} did not change for {lengths_s[-1]:.0f} s")
         joules.append(joule)
         states.append(board.state())
         board.check_alone()

@@ -129,7 +129,7 @@ def _check_path(name: str) -> None:
 def _check_space(size: int, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
-        raise OSError(errno.ENOSPC, f"{size} bytes are to be written, {free} bytes are free")
+        raise OSError(errno.ENOSPC, f"{size} bytes are needed, {free} bytes are free")
 
 
 def _check_end(tar: tarfile.TarFile) -> None:

@@ -1,4 +1,4 @@
-"""Downloads: continued where a connection dropped, verified before they get their name."""
+"""Downloads that continue after a dropped connection and are verified before they get their final name."""
 
 import errno
 import hashlib
@@ -20,26 +20,29 @@ from rich import progress as bars
 from rich.console import Console
 
 from fgbench._version import __version__
-from fgbench.util.archive import extract
 from fgbench.util.errors import FgbenchError
-
-__all__ = ["extract", "fetch"]
+from fgbench.util.files import storage_error
 
 CHUNK = 1 << 20
+"""Bytes per read."""
 TIMEOUT_S = 30.0
-"""How long a server may be silent."""
+"""Longest time without an answer of the server."""
 ATTEMPTS = 5
-"""How many attempts in a row may bring nothing new before a download is given up."""
+"""A download stops after this number of successive attempts without new bytes."""
 BACKOFF_S = 1.0
-"""Wait before the second attempt; doubles with each one."""
-LONGEST_WAIT_S = 30.0
-_NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
-_PASSING = {408, 429, 500, 502, 503, 504}
-"""HTTP states that may be over in a moment."""
+"""Wait before the second attempt; it doubles with each attempt."""
+MAX_WAIT_S = 30.0
+"""Longest wait between two attempts."""
+_TEMPORARY = {408, 429, 500, 502, 503, 504}
+"""HTTP status codes after which another attempt can succeed."""
 
 
 class _DroppedError(Exception):
-    """An attempt ended early, and another may do better; `wait_s` when the server says how long to wait."""
+    """An attempt failed and another one can succeed.
+
+    Attributes:
+        wait_s: the wait that the server asks for; 0 if it does not.
+    """
 
     def __init__(self, message: str, wait_s: float = 0.0) -> None:
         super().__init__(message)
@@ -48,33 +51,37 @@ class _DroppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A download on its way: the bytes so far, and a note beside them of which file on the server they begin."""
+    """An incomplete download, and a note beside it that identifies the file on the server."""
 
     url: str
-    """Where they come from."""
+    """Address of the file."""
     path: Path
-    """The bytes so far."""
+    """File with the bytes received so far."""
 
     @property
     def note(self) -> Path:
+        """Path of the note."""
         return self.path.with_name(f"{self.path.name}.json")
 
     def length(self) -> int:
+        """Return the number of bytes received so far."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
     def validator(self) -> str:
-        """What the server called the file when these bytes were sent; empty when they cannot be continued."""
+        """Return the ETag or date of the file when these bytes were sent; empty if they cannot be continued."""
         try:
             note = json.loads(self.note.read_text(encoding="utf-8"))
             return str(note["validator"]) if note["url"] == self.url else ""
         except (OSError, ValueError, KeyError, TypeError):
             return ""
 
-    def remember(self, headers: Message) -> None:
+    def write_note(self, headers: Message) -> None:
+        """Write the note from the headers of the server's answer."""
         note = {"url": self.url, "validator": _validator(headers)}
         self.note.write_text(json.dumps(note), encoding="utf-8")
 
     def discard(self) -> None:
+        """Delete the bytes and the note."""
         self.path.unlink(missing_ok=True)
         self.note.unlink(missing_ok=True)
 
@@ -88,31 +95,33 @@ def fetch(
     size: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Download a file, unless it is already there and right.
+    """Download a file, unless it exists and has the published size and hashes.
 
-    The bytes go to `<destination>.part`. A later attempt, in this call or another, continues them if the server still
-    has the same file (its ETag or date is unchanged), and starts over if it has not, or cannot continue.
-    Two processes that want the same file take turns.
+    The bytes are written to `<destination>.part`. A later attempt, in this call or another, continues this file if the
+    ETag or date of the file on the server is unchanged; otherwise it starts again. A lock prevents two processes from
+    downloading the same file at the same time.
 
     Args:
         url: http or https address.
-        destination: the file's path.
-        sha256: published SHA-256 in hex, or as many of its first digits as are published.
+        destination: path of the file.
+        sha256: published SHA-256 in hex, or its first digits if only these are published.
         md5: published MD5 in hex.
-        size: published length in bytes.
-        progress: show a bar when stderr is a terminal.
+        size: published size in bytes.
+        progress: show a progress bar if stderr is a terminal.
 
     Returns:
         `destination`.
 
     Raises:
-        FgbenchError: no network, a refusal by the server, a full disk, or another file than the published one; then
-            nothing has the final name but what had it before.
+        FgbenchError: there is no network, the server refuses, the folder cannot be written, the disk is full, or the
+            file differs from the published one. A file that existed before remains.
     """
     if not url.startswith(("http://", "https://")):
-        raise FgbenchError(f"{url} is not an http or https address")
+        raise FgbenchError(f"{url} is not an http or https address", f"download the file and save it as {destination}")
     part = _Part(url, destination.with_name(f"{destination.name}.part"))
     try:
+        if destination.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         destination.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(destination.with_name(f".{destination.name}.lock")):
             if destination.is_file() and not _difference(destination, sha256, md5, size):
@@ -121,18 +130,18 @@ def fetch(
             if difference := _difference(part.path, sha256, md5, size):
                 part.discard()
                 raise FgbenchError(
-                    f"what {url} sent is not the published file: {difference}; it was thrown away",
-                    f"try again, or put the right file at {destination}",
+                    f"the file from {url} is not the published one: {difference}; it was deleted",
+                    f"try again, or save the published file as {destination}",
                 )
             part.path.replace(destination)
             part.discard()
     except OSError as error:
-        raise _storage_error(error, destination) from error
+        raise storage_error(error, destination) from error
     return destination
 
 
 def _difference(path: Path, sha256: str | None, md5: str | None, size: int | None) -> str:
-    """How a file differs from what is published; empty when it does not."""
+    """The first difference between a file and the published size and hashes; empty if there is none."""
     length = path.stat().st_size
     if size is not None and length != size:
         return f"it has {length} bytes, not {size}"
@@ -146,32 +155,38 @@ def _difference(path: Path, sha256: str | None, md5: str | None, size: int | Non
 
 
 def _download(part: _Part, destination: Path, size: int | None, progress: bool) -> None:
-    """All bytes into the part, in as many attempts as bring something new."""
-    most, idle = part.length(), 0
-    contact = False
+    """Complete `part`; a failed attempt is repeated until `ATTEMPTS` in a row bring no new bytes."""
+    max_length, idle = part.length(), 0
+    connected = False
     with _bar(progress) as bar:
         task = bar.add_task(destination.name, total=size)
         while True:
             try:
-                response = _request(part, destination, contact)
+                response = _request(part, destination, connected)
                 if response is not None:
-                    contact = True
+                    connected = True
                     with response:
                         _receive(response, part, size, bar, task)
             except _DroppedError as error:
-                # A server that cannot continue may bring the same beginning for ever: only what is new counts.
+                # A server that cannot continue may send the same first bytes each time. These do not count as new.
                 length = part.length()
-                idle = 0 if length > most else idle + 1
-                most = max(most, length)
+                idle = 0 if length > max_length else idle + 1
+                max_length = max(max_length, length)
                 if idle >= ATTEMPTS:
-                    raise FgbenchError(f"{part.url}: {error}", "try again later: what is here is continued") from error
-                time.sleep(min(LONGEST_WAIT_S, max(error.wait_s, BACKOFF_S * 2.0**idle)))
+                    raise FgbenchError(f"{part.url}: {error}", "try again later; the download continues") from error
+                time.sleep(min(MAX_WAIT_S, max(error.wait_s, BACKOFF_S * 2.0**idle)))
             else:
                 return
 
 
-def _request(part: _Part, destination: Path, contact: bool) -> HTTPResponse | None:
-    """The server's answer, None when the part is all there is."""
+def _request(part: _Part, destination: Path, connected: bool) -> HTTPResponse | None:
+    """Request the rest of `part`; return None if nothing is left.
+
+    Args:
+        part: the incomplete download.
+        destination: the final path, for messages.
+        connected: True if the server has answered before in this download.
+    """
     headers = {"User-Agent": f"fgbench/{__version__}", "Accept-Encoding": "identity"}
     length, validator = part.length(), part.validator()
     continued = length > 0 and validator != ""
@@ -185,54 +200,64 @@ def _request(part: _Part, destination: Path, contact: bool) -> HTTPResponse | No
                 if error.headers.get("Content-Range", "").strip() == f"bytes */{length}":
                     return None
                 part.discard()
-                raise _DroppedError("the file on the server is another one now") from error
+                raise _DroppedError("the file on the server has changed") from error
             raise _refusal(error, part.url, destination) from error
     except (ValueError, InvalidURL) as error:
-        raise FgbenchError(f"{part.url} is not an address: {error}") from error
+        raise FgbenchError(
+            f"{part.url} is not a valid address: {error}", f"download the file and save it as {destination}"
+        ) from error
     except (OSError, HTTPException) as error:
         reason = error.reason if isinstance(error, URLError) else error
-        # Once the server has answered, a failure is a dropped connection; before, there is no use in waiting for it.
-        if contact or isinstance(reason, HTTPException | ConnectionResetError | BrokenPipeError):
+        # After the first answer, a failure is a dropped connection. Before it, another attempt would not help.
+        if connected or isinstance(reason, HTTPException | ConnectionResetError | BrokenPipeError):
             raise _DroppedError(f"the connection dropped ({reason})") from error
         host = urlsplit(part.url).hostname
         raise FgbenchError(
-            f"cannot reach {host}: {reason}", f"check the network, or put the file of {part.url} at {destination}"
+            f"cannot reach {host}: {reason}", f"check the network, or save {part.url} as {destination}"
         ) from error
     return response
 
 
 def _refusal(error: HTTPError, url: str, destination: Path) -> Exception:
-    what = {401: "wants a password for", 403: "refuses to give", 404: "has no", 410: "no longer has"}.get(error.code)
-    if error.code in _PASSING:
+    """The error for an HTTP status: _DroppedError if it is temporary, else FgbenchError."""
+    if error.code in _TEMPORARY:
         wait = error.headers.get("Retry-After", "")
-        return _DroppedError(f"the server fails (HTTP {error.code})", float(wait) if wait.isdecimal() else 0.0)
-    host = urlsplit(url).hostname
-    told = f"{host} {what} {url}" if what else f"{host} answers {error.reason} to {url}"
-    return FgbenchError(f"{told} (HTTP {error.code})", f"get the file in another way and put it at {destination}")
+        return _DroppedError(
+            f"the server reports an error (HTTP {error.code})", float(wait) if wait.isdecimal() else 0.0
+        )
+    reasons = {401: "requires a password for", 403: "refuses", 404: "does not have", 410: "no longer has"}
+    reason = reasons.get(error.code, f"answers {error.reason!r} to")
+    return FgbenchError(
+        f"{urlsplit(url).hostname} {reason} {url} (HTTP {error.code})",
+        f"get the file from another place and save it as {destination}",
+    )
 
 
 def _receive(response: HTTPResponse, part: _Part, size: int | None, bar: bars.Progress, task: bars.TaskID) -> None:
-    """The body of an answer into the part, after what is there when the answer continues it."""
+    """Write the body of an answer to `part`, after its bytes if the answer continues them."""
     start = 0
     if response.status == 206:
         start = part.length()
         sent = response.headers.get("Content-Range", "").removeprefix("bytes").strip()
-        # If-Range should have made sure of this; a careless server may have overlooked it.
+        # The header If-Range asks for this, but a server may ignore it.
         if not sent.startswith(f"{start}-") or _validator(response.headers) not in {"", part.validator()}:
             part.discard()
-            raise _DroppedError("the server continues another file")
+            raise _DroppedError("the server continued another file")
     rest = int(response.headers.get("Content-Length") or -1)
     total = start + rest if rest >= 0 else size
     if size is not None and total != size:
         part.discard()
-        raise FgbenchError(f"{part.url} has {total} bytes, the published file {size}: it is not the same file")
+        raise FgbenchError(
+            f"{part.url} has {total} bytes and the published file {size}, so it is another file",
+            "get the published file from another place",
+        )
     free = shutil.disk_usage(part.path.parent).free
     if rest > free:
-        raise OSError(errno.ENOSPC, f"{rest} bytes are to come, {free} bytes are free")
+        raise OSError(errno.ENOSPC, f"{rest} bytes are needed, {free} bytes are free")
     bar.update(task, completed=start, total=total)
     with part.path.open("ab" if start else "wb") as file:
         if not start:
-            part.remember(response.headers)
+            part.write_note(response.headers)
         _copy(response, file, bar, task)
         file.flush()
         os.fsync(file.fileno())
@@ -242,9 +267,10 @@ def _receive(response: HTTPResponse, part: _Part, size: int | None, bar: bars.Pr
 
 
 def _copy(response: HTTPResponse, file: Any, bar: bars.Progress, task: bars.TaskID) -> None:
+    """Copy the body of an answer to an open file; raise _DroppedError if the connection drops."""
     while True:
         try:
-            # read1 hands over what has arrived, so nothing of it is lost when the connection drops.
+            # read1 returns the bytes received so far, so that none are lost if the connection drops.
             chunk = response.read1(CHUNK)
         except (OSError, HTTPException) as error:
             raise _DroppedError(f"the connection dropped ({error})") from error
@@ -255,17 +281,9 @@ def _copy(response: HTTPResponse, file: Any, bar: bars.Progress, task: bars.Task
 
 
 def _validator(headers: Message) -> str:
-    """What identifies the file for If-Range: a strong ETag, else its date, else nothing."""
+    """The value for If-Range that identifies the file: a strong ETag, else its date, else empty."""
     tag = headers.get("ETag", "")
     return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
-
-
-def _storage_error(error: OSError, destination: Path) -> FgbenchError:
-    if error.errno in _NO_SPACE:
-        return FgbenchError(
-            f"the disk of {destination.parent} is full: {error.strerror}", "make room and try again: it goes on"
-        )
-    return FgbenchError(f"cannot write {destination}: {error}")
 
 
 def _bar(progress: bool) -> bars.Progress:

@@ -1,4 +1,4 @@
-"""The one error a user sees: what is wrong, and what to type next."""
+"""Errors shown to the user: one sentence that says what is wrong, and the next command."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 
 class FgbenchError(Exception):
-    """A user's mistake or a missing thing, told in a sentence.
+    """A mistake of the user, or something that is missing, in one sentence.
 
     Attributes:
-        hint: the next command to type, or the next thing to do; empty when the message says it all.
+        hint: the next command to type or the next thing to do; empty if the message is enough.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -22,7 +22,7 @@ class FgbenchError(Exception):
 
 
 class MissingError(FgbenchError):
-    """Something a run needs is not on this machine: data, weights, or hardware. A cell that needs it is `blocked`.
+    """Data, weights or hardware that a run needs and this machine does not have; cells that need it are `blocked`.
 
     Attributes:
         what: `data`, `weights` or `hardware`.
@@ -41,7 +41,7 @@ class ArgumentError(FgbenchError, ValueError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A clause that names the known word closest to `name`, or lists the known ones when none is close."""
+    """Return a clause that suggests the known name most similar to `name`, or lists all if none is similar."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
@@ -54,6 +54,6 @@ class Obstacle:
     """Why a recipe cannot run here."""
 
     reason: str
-    """What is missing, with `data`, `weights` or `hardware` first."""
+    """The missing thing; the sentence starts with `data`, `weights` or `hardware`."""
     command: str
-    """What would unblock it."""
+    """The command that gets it."""

@@ -1,4 +1,4 @@
-"""Energy of GPU boards by NVML's counter: the board's, not the wall's. Where there is no counter, the reason."""
+"""Energy and clocks of GPU boards from NVML. The energy is that of the board, not of the whole machine."""
 
 import importlib
 import os
@@ -11,6 +11,7 @@ import torch
 from fgbench.util.errors import MissingError
 
 IDLE = 0x1
+"""Bit of NVML for an idle board; an idle board is not counted as held down."""
 HELD_DOWN = {
     0x2: "clocks set by the user",
     0x4: "power cap",
@@ -21,28 +22,30 @@ HELD_DOWN = {
     0x80: "power brake",
     0x100: "clocks for a display",
 }
-"""NVML's reasons for clocks below what they could be; that a board is idle is none."""
+"""Bits of NVML for reasons why the clocks are below their maximum."""
 
 
 class BoardState(NamedTuple):
-    """What a board says of itself at one moment."""
+    """Clocks of a board at one moment."""
 
     sm_mhz: int
+    """Clock of the multiprocessors."""
     memory_mhz: int
+    """Clock of the memory."""
     held_down_by: tuple[str, ...]
-    """Why the clocks are lower than they could be."""
+    """Reasons why the clocks are below their maximum."""
 
 
 class Board:
     """One GPU board.
 
     Args:
-        uuid: of the device as CUDA gives it, with or without `GPU-`: so it is the right one whatever
-            CUDA_VISIBLE_DEVICES says and in whatever order.
+        uuid: UUID of the device from CUDA, with or without `GPU-`. Unlike a number, it does not depend on
+            CUDA_VISIBLE_DEVICES.
         nvml: the module `pynvml`.
 
     Raises:
-        MissingError: there is no NVML or no such board, or it does not count its energy.
+        MissingError: NVML does not start, or the board does not exist or does not count its energy.
     """
 
     def __init__(self, uuid: str, nvml: Any) -> None:
@@ -56,76 +59,76 @@ class Board:
         self.energy_j()
 
     def energy_j(self) -> float:
-        """What the counter shows, since the driver was loaded."""
+        """Return the energy in joules since the driver was loaded."""
         with self._explained(f"{self.name} does not count its energy"):
             return float(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) / 1000
 
     def state(self) -> BoardState:
-        """Clocks, and what holds them down."""
+        """Return the present clocks, and the reasons why they are below their maximum."""
         nvml, handle = self._nvml, self._handle
-        with self._explained(f"{self.name} does not tell its clocks"):
+        with self._explained(f"{self.name} does not report its clocks"):
             sm, memory = (nvml.nvmlDeviceGetClockInfo(handle, k) for k in (nvml.NVML_CLOCK_SM, nvml.NVML_CLOCK_MEM))
             try:
                 bits = nvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
-            except nvml.NVMLError:  # drivers before 535 have it under another name
+            except nvml.NVMLError:  # drivers before 535 use another name
                 bits = nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
-        known = tuple(word for bit, word in HELD_DOWN.items() if bits & bit)
-        other = bits & ~(sum(HELD_DOWN) | IDLE)
-        return BoardState(int(sm), int(memory), (*known, hex(other)) if other else known)
+        reasons = tuple(reason for bit, reason in HELD_DOWN.items() if bits & bit)
+        unknown_bits = bits & ~(sum(HELD_DOWN) | IDLE)
+        return BoardState(int(sm), int(memory), (*reasons, hex(unknown_bits)) if unknown_bits else reasons)
 
     def check_alone(self) -> None:
-        """Raise MissingError when several programs compute on the board: one counter does not tell them apart."""
+        """Raise MissingError if several programs compute on the board, because the counter adds up their energy."""
         try:
             programs = len(self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle))
         except self._nvml.NVMLError:
-            return  # not every driver tells
+            return  # not every driver lists programs
         if programs > 1:
-            raise missing(f"{programs} programs used {self.name}, whose counter does not tell them apart")
+            raise hardware_error(f"{programs} programs used {self.name}, and its counter adds up their energy")
 
     @contextmanager
     def _explained(self, reason: str) -> Iterator[None]:
         try:
             yield
         except self._nvml.NVMLError as error:
-            raise missing(f"{reason} ({error})") from error
+            raise hardware_error(f"{reason} ({error})") from error
 
 
 def board_of(device: torch.device, nvml: Any = None) -> Board:
-    """The board of a CUDA device.
+    """Return the board of a CUDA device.
 
     Raises:
-        MissingError: it is no CUDA device, or see `Board`.
+        MissingError: it is not a CUDA device, `nvidia-ml-py` is not installed, or `Board` raises it.
     """
     if device.type != "cuda":
-        raise missing("no GPU was used")
+        raise hardware_error("no GPU was used")
     if nvml is None:
         try:
             nvml = importlib.import_module("pynvml")
         except ImportError as error:
-            raise missing("nvidia-ml-py is not installed") from error
+            raise hardware_error("nvidia-ml-py is not installed") from error
     return Board(str(torch.cuda.get_device_properties(device).uuid), nvml)
 
 
 def used_j(board: Board, before_j: float, after_j: float) -> float:
-    """What a board used between two readings of its counter.
+    """Return the energy in joules that a board used between two readings of its counter.
 
     Raises:
-        MissingError: the counter went back, which it does when the driver is loaded anew.
+        MissingError: the counter went back, because the driver was loaded again.
     """
     if after_j < before_j:
-        raise missing(f"the counter of {board.name} went back from {before_j:.0f} J to {after_j:.0f} J")
+        raise hardware_error(f"the counter of {board.name} went back from {before_j:.0f} J to {after_j:.0f} J")
     return after_j - before_j
 
 
 class Meter:
-    """What the boards of a run use, phase by phase, for its record.
+    """Energy that the boards of a run use in each phase.
 
     Args:
-        boards: all that the run computes on.
-        note: why there are none.
+        boards: all boards on which the run computes.
+        note: the reason if there are none.
 
     Attributes:
-        note: why there is no number; empty while there is one. Once it is lost, it stays so.
+        note: the reason why the energy is not measured; empty if it is. After a failed reading it stays set.
     """
 
     def __init__(self, boards: Sequence[Board], note: str = "") -> None:
@@ -133,7 +136,13 @@ class Meter:
 
     @classmethod
     def of(cls, device: str, processes: int = 1, nvml: Any = None) -> "Meter":
-        """The meter of a run on `cpu` or `cuda`, alone or as several processes with a GPU each."""
+        """Return the meter of a run.
+
+        Args:
+            device: `cpu` or `cuda`.
+            processes: number of processes of the run, each with a GPU.
+            nvml: the module `pynvml`; replaced in tests.
+        """
         local = int(os.environ.get("LOCAL_WORLD_SIZE", str(processes)))
         if device == "cuda" and local < processes:
             return cls((), "GPUs of other machines were used as well")
@@ -143,7 +152,11 @@ class Meter:
             return cls((), error.args[0])
 
     def start(self) -> Callable[[], float]:
-        """Begin a phase; what is returned ends it, and gives the joules used, or 0 once there is a `note`."""
+        """Start a phase.
+
+        Returns:
+            A function that ends the phase and returns its energy in joules, or 0 if `note` is set.
+        """
         before = self._read()
 
         def end() -> float:
@@ -169,6 +182,6 @@ class Meter:
             return []
 
 
-def missing(reason: str) -> MissingError:
-    """The error that says why energy cannot be measured."""
+def hardware_error(reason: str) -> MissingError:
+    """Return the error with the reason why the energy cannot be measured."""
     return MissingError("hardware", reason)

@@ -1,4 +1,4 @@
-"""The memory of this process: how much it is, and what is kept of it."""
+"""Memory of this process: its peak, mapped files, and reuse of freed memory."""
 
 import ctypes
 import mmap
@@ -12,28 +12,28 @@ import numpy as np
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 """Parameters of glibc's `mallopt`."""
 MIB = 1 << 20
-KEPT = {M_MMAP_THRESHOLD: 1024 * MIB, M_TRIM_THRESHOLD: 2048 * MIB - 1, M_TOP_PAD: 64 * MIB}
-"""Freed blocks of less than a GiB are used again."""
-GIVEN_BACK = {M_MMAP_THRESHOLD: 32 * MIB, M_TRIM_THRESHOLD: 64 * MIB, M_TOP_PAD: 128 << 10}
-"""What glibc itself comes to after large blocks."""
+KEEP_FREED = {M_MMAP_THRESHOLD: 1024 * MIB, M_TRIM_THRESHOLD: 2048 * MIB - 1, M_TOP_PAD: 64 * MIB}
+"""Settings in bytes with which glibc reuses freed blocks of less than 1 GiB."""
+RETURN_FREED = {M_MMAP_THRESHOLD: 32 * MIB, M_TRIM_THRESHOLD: 64 * MIB, M_TOP_PAD: 128 << 10}
+"""Settings in bytes that glibc itself reaches after large blocks were freed."""
 
 
 def peak_mib() -> float:
-    """Largest resident memory of this process in MiB, since `forget_peak` where it works."""
+    """Return the largest resident memory of this process in MiB, since the last `forget_peak` that returned True."""
     status = Path("/proc/self/status")
     if status.is_file():
-        # Not ru_maxrss, which a child process takes over from its parent.
+        # ru_maxrss is not used, because a child process inherits it from its parent.
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
-    import resource  # not there on Windows, where everything else is to work
+    import resource  # does not exist on Windows, where the rest of this module works
 
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def forget_peak() -> bool:
-    """From here on `peak_mib` counts anew; False where the system cannot do that (it is one of Linux)."""
+    """Reset `peak_mib` to the present memory; return False if the system cannot do that. Linux can."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
         return True
@@ -41,10 +41,13 @@ def forget_peak() -> bool:
 
 
 def unmap_pages(array: object) -> None:
-    """What has been read of an array that is mapped from a file is no longer memory of this process.
+    """Release the pages of an array that is mapped from a file from the memory of this process.
 
-    The system keeps it as long as it has room. What is not such an array, or a part of one, is left alone; and all is
-    where the system has no word for it.
+    The system may keep them in its cache, and they can be read again. Nothing happens for another array, and on a
+    system without `madvise`.
+
+    Args:
+        array: an array as `numpy.load` maps it, or a part of one.
     """
     if isinstance(array, np.memmap) and array.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
         base: object = array
@@ -55,16 +58,19 @@ def unmap_pages(array: object) -> None:
 
 
 _blocks: list[None] = []
-"""One for each block of `freed_memory_kept` that is open."""
+"""One entry for each open block of `freed_memory_kept`."""
 
 
 @contextmanager
 def freed_memory_kept() -> Iterator[bool]:
-    """Freed memory is used again instead of given back, where the C library is glibc; says whether it is.
+    """Reuse freed memory inside the block instead of returning it to the system; this needs glibc.
 
-    Every step of training frees and takes the same large tensors. By default each of them is mapped anew, and the
-    system clears every page of it again at the first touch. Only for work that keeps nothing: a small tensor that stays
-    in the room of a large one costs that room. Blocks may lie in each other: the outermost decides.
+    Every training step frees and allocates the same large tensors. By default the system maps each one again and clears
+    each of its pages at the first access. Use this only for work that keeps no tensors: a small tensor in the place
+    of a large freed one occupies all of it. Blocks can be nested; the settings end with the outermost one.
+
+    Yields:
+        False if the C library is not glibc or rejects the settings.
     """
     try:
         library = ctypes.CDLL(None)
@@ -74,11 +80,11 @@ def freed_memory_kept() -> Iterator[bool]:
         return
     _blocks.append(None)
     try:
-        yield _set(mallopt, KEPT)
+        yield _set(mallopt, KEEP_FREED)
     finally:
         _blocks.pop()
         if not _blocks:
-            _set(mallopt, GIVEN_BACK)
+            _set(mallopt, RETURN_FREED)
             trim(0)
 
 

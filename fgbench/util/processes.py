@@ -1,4 +1,4 @@
-"""Processes that end with their parent, however it ends."""
+"""Number of worker processes, and workers that end with their parent process."""
 
 import multiprocessing
 import os
@@ -7,14 +7,17 @@ from multiprocessing.connection import wait
 
 
 def processes_for_work() -> int:
-    """How many processes work may be spread over: the cores, or 1 in a task of a pool, which may have none."""
+    """Return the number of processes to divide work among: the number of cores, or 1 in a worker of a pool.
+
+    A worker of a pool cannot start processes.
+    """
     return 1 if multiprocessing.current_process().daemon else os.cpu_count() or 1
 
 
 def die_with_parent() -> None:
-    """From now on, end this process at once when the one that started it is gone, even by SIGKILL.
+    """End this process as soon as its parent process ends, also by SIGKILL.
 
-    Without this a worker would go on, or wait for ever, after its parent was killed.
+    Otherwise a worker would continue or wait for ever after its parent was killed.
     """
     parent = multiprocessing.parent_process()
     if parent is None:

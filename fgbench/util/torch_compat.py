@@ -1,8 +1,8 @@
-"""Lets `import torchvision` work beside a torch built without CUDA. Import this before torchvision or timm.
+"""Make `import torchvision` work with a torch that is built without CUDA. Import this before torchvision or timm.
 
-PyPI's torchvision for Linux is built for CUDA. Beside a CPU-only torch its compiled part cannot load, and importing it
-fails because the operators that its Python code registers kernels for were never declared. Declaring them is enough
-for everything but those operators themselves. Beside a torchvision that works this module changes nothing.
+The torchvision of PyPI for Linux is built for CUDA. With a torch for the CPU, its compiled part cannot be loaded. Then
+its import fails, because its Python code registers kernels for operators that are not declared. This module declares
+them. Everything in torchvision works then, except these operators. If torchvision works, this module does nothing.
 """
 
 import importlib.util
@@ -15,22 +15,22 @@ _library: torch.library.Library | None = None
 
 
 def _compiled_part_loads() -> bool:
-    """Whether torchvision's operators can be had from its compiled part; does not import torchvision."""
-    found = importlib.util.find_spec("torchvision")
-    if found is None or found.origin is None:
-        return True  # no torchvision: nothing to declare, and its own import says so best
-    compiled = [path for path in Path(found.origin).parent.glob("_C*") if path.suffix in {".so", ".pyd"}]
+    """Load the compiled part of torchvision without importing torchvision; return False if that fails."""
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return True  # torchvision is not installed; its import gives the best message
+    libraries = [path for path in Path(spec.origin).parent.glob("_C*") if path.suffix in {".so", ".pyd"}]
     try:
-        for path in compiled:
+        for path in libraries:
             torch.ops.load_library(path)  # type: ignore[no-untyped-call]
     except OSError:
         return False
-    return bool(compiled)
+    return bool(libraries)
 
 
 def declare_operators() -> None:
-    """Declare torchvision's operators when its compiled part cannot load; does nothing otherwise, or again."""
-    global _library  # noqa: PLW0603 - the declarations last as long as this object
+    """Declare the operators of torchvision once, if its compiled part cannot be loaded."""
+    global _library  # noqa: PLW0603 - the declarations live as long as this object
     if _library is None and not hasattr(torch.ops.torchvision, "nms") and not _compiled_part_loads():
         _library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
         for name in _OPERATORS:

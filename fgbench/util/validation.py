@@ -1,4 +1,4 @@
-"""The base of all models that are read from files, and their validation errors in one line."""
+"""Base class of the models that are read from files, and validation errors in one line."""
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -6,15 +6,20 @@ from fgbench.util.errors import nearest
 
 
 class StrictModel(BaseModel):
-    """A frozen model that refuses unknown keys."""
+    """A frozen model that rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first mistake of a validation error in one line; for an unknown key, the nearest known one."""
+    """Return the first mistake of a validation error in one line; for an unknown key, with the most similar known key.
+
+    Args:
+        error: the error of pydantic.
+        model: the model that was validated.
+    """
     mistakes = error.errors()
-    # A misspelt key is also a missing one; its own error says more.
+    # A misspelt key is reported as unknown and as missing. The unknown key is more useful.
     first = next((mistake for mistake in mistakes if mistake["type"] == "extra_forbidden"), mistakes[0])
     path = [str(part) for part in first["loc"]]
     where = f"{'.'.join(path)!r}: " if path else ""
@@ -27,13 +32,13 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _keys_at(model: type[BaseModel], path: list[str]) -> list[str]:
-    """Names of the fields of the model that `path` leads to, through tuples and dictionaries of models."""
+    """Field names of the model at `path`; tuples and dictionaries of models are followed."""
     for part in path:
         field = model.model_fields.get(part)
         if field is None:
             continue
-        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        models = [kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        types = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        models = [kind for kind in types if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if models:
             model = models[0]
     return list(model.model_fields)

@@ -215,7 +215,7 @@ def test_an_archive_larger_than_the_free_space_writes_nothing(
         make_zip(archive, ("small", b"", 0), ("large", content, 0))
     space = shutil.disk_usage(tmp_path)._replace(free=199_999)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: space)
-    with pytest.raises(FgbenchError, match="is full: 200000 bytes are to be written, 199999 bytes are free") as caught:
+    with pytest.raises(FgbenchError, match="is full: 200000 bytes are needed, 199999 bytes are free") as caught:
         extract(archive, tmp_path / "into")
     assert caught.value.hint
     assert names(tmp_path) == {"archive"}

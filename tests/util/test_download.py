@@ -1,5 +1,6 @@
-"""Downloads, against a server on this machine."""
+"""Downloads from a server on this machine."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -23,7 +24,7 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 
 @dataclass
 class Server:
-    """What the server does, and what it was asked for."""
+    """Behaviour of the server, and the requests that it received."""
 
     url: str = ""
     content: bytes = CONTENT
@@ -31,14 +32,14 @@ class Server:
     modified: str = ""
     ranges: bool = True
     honest: bool = True
-    """False to continue a file without looking at If-Range."""
+    """False: the server ignores If-Range."""
     status: list[int] = field(default_factory=list)
-    """States of the answers to come before the file is sent."""
+    """HTTP status of the next answers; then the file is sent."""
     drop_after: list[int] = field(default_factory=list)
-    """Bytes after which the answers to come drop the connection."""
+    """Number of bytes after which each of the next answers drops the connection."""
     requests: list[dict[str, str]] = field(default_factory=list)
     sent: list[tuple[int, int]] = field(default_factory=list)
-    """Start and end of what each answer sent."""
+    """First and last byte of each answer."""
     chunked: bool = False
 
 
@@ -104,19 +105,19 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.endswith(".lock")}
 
 
-def test_full(server: Server, tmp_path: Path) -> None:
+def test_a_whole_file(server: Server, tmp_path: Path) -> None:
     path = fetch(server.url, tmp_path / "new" / "weights.bin", sha256=SHA256, md5=MD5, size=len(CONTENT))
     assert path.read_bytes() == CONTENT
     assert names(path.parent) == {"weights.bin"}
 
 
-def test_a_right_file_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
+def test_an_existing_file_with_the_right_hash_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
     (tmp_path / "weights.bin").write_bytes(CONTENT)
     fetch(server.url, tmp_path / "weights.bin", sha256=SHA256[:8])
     assert server.requests == []
 
 
-def test_a_wrong_file_is_replaced_once_the_right_one_is_here(server: Server, tmp_path: Path) -> None:
+def test_a_wrong_file_is_replaced_after_the_right_one_is_complete(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "weights.bin"
     path.write_bytes(b"old")
     server.status = [404]
@@ -127,7 +128,7 @@ def test_a_wrong_file_is_replaced_once_the_right_one_is_here(server: Server, tmp
 
 
 @pytest.mark.parametrize(("etag", "modified"), [('"one"', ""), ("", "Wed, 01 Jan 2020 00:00:00 GMT")])
-def test_resumes_where_the_server_dropped(server: Server, tmp_path: Path, etag: str, modified: str) -> None:
+def test_continues_after_a_dropped_connection(server: Server, tmp_path: Path, etag: str, modified: str) -> None:
     server.etag, server.modified, server.drop_after = etag, modified, [100_000, 50_000]
     path = fetch(server.url, tmp_path / "weights.bin", sha256=SHA256)
     assert path.read_bytes() == CONTENT
@@ -136,7 +137,7 @@ def test_resumes_where_the_server_dropped(server: Server, tmp_path: Path, etag: 
     assert server.sent == [(0, 100_000), (100_000, 150_000), (150_000, 300_000)]  # no byte twice
 
 
-def test_resumes_in_another_call(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_continues_in_another_call(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "ATTEMPTS", 0)
     server.drop_after = [100_000]
     with pytest.raises(FgbenchError, match="dropped after 100000 of 300000 bytes"):
@@ -154,7 +155,7 @@ def test_a_file_that_changed_starts_over(server: Server, tmp_path: Path, honest:
     part.note.write_text(f'{{"url": "{server.url}", "validator": "\\"old\\""}}')
     server.honest = honest
     assert fetch(server.url, path, sha256=SHA256).read_bytes() == CONTENT
-    assert (0, len(CONTENT)) in server.sent  # the server notes a dropped answer when it comes to it
+    assert (0, len(CONTENT)) in server.sent  # the server notes a dropped answer later
     assert server.requests[0]["range"] == "bytes=1000-"
 
 
@@ -167,7 +168,7 @@ def test_a_part_from_another_address_starts_over(server: Server, tmp_path: Path)
 
 @pytest.mark.parametrize(("length", "asked"), [(len(CONTENT), 1), (len(CONTENT) + 10, 2)])
 def test_a_part_of_full_length(server: Server, tmp_path: Path, length: int, asked: int) -> None:
-    # The server says 416: the part is all there is, or the beginning of another file.
+    # The server answers 416: the part is the whole file or belongs to another file.
     (tmp_path / "weights.bin.part").write_bytes((CONTENT + bytes(10))[:length])
     (tmp_path / "weights.bin.part.json").write_text(f'{{"url": "{server.url}", "validator": "\\"one\\""}}')
     assert fetch(server.url, tmp_path / "weights.bin", sha256=SHA256).read_bytes() == CONTENT
@@ -180,7 +181,7 @@ def test_a_server_without_ranges_starts_over(server: Server, tmp_path: Path) -> 
     assert server.sent == [(0, 100_000), (0, 300_000)]
 
 
-def test_a_server_that_always_drops_at_the_same_byte_is_given_up(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_always_drops_at_the_same_byte_is_an_error(server: Server, tmp_path: Path) -> None:
     server.ranges, server.drop_after = False, [100_000] * 20
     with pytest.raises(FgbenchError, match="dropped"):
         fetch(server.url, tmp_path / "weights.bin", sha256=SHA256)
@@ -193,7 +194,7 @@ def test_without_a_validator_nothing_is_continued(server: Server, tmp_path: Path
     assert "range" not in server.requests[1]
 
 
-def test_a_length_nobody_tells(server: Server, tmp_path: Path) -> None:
+def test_an_unknown_length(server: Server, tmp_path: Path) -> None:
     server.chunked = True
     assert fetch(server.url, tmp_path / "weights.bin", sha256=SHA256).read_bytes() == CONTENT
 
@@ -208,21 +209,21 @@ def test_a_wrong_checksum_keeps_nothing(server: Server, tmp_path: Path, kind: st
     assert names(tmp_path) == set()
 
 
-def test_a_wrong_size_is_seen_before_the_bytes_come(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(FgbenchError, match="300000 bytes, the published file 299999"):
+def test_a_wrong_size_is_an_error_before_the_download(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(FgbenchError, match="300000 bytes and the published file 299999"):
         fetch(server.url, tmp_path / "weights.bin", size=299_999)
     assert names(tmp_path) == set()
 
 
-@pytest.mark.parametrize(("status", "word"), [(404, "has no"), (403, "refuses"), (410, "no longer")])
-def test_a_refusal_is_told(server: Server, tmp_path: Path, status: int, word: str) -> None:
+@pytest.mark.parametrize(("status", "word"), [(404, "does not have"), (403, "refuses"), (410, "no longer")])
+def test_a_refusal_is_an_error(server: Server, tmp_path: Path, status: int, word: str) -> None:
     server.status = [status]
     with pytest.raises(FgbenchError, match=f"{word}.*HTTP {status}"):
         fetch(server.url, tmp_path / "weights.bin")
     assert len(server.requests) == 1
 
 
-def test_a_server_that_fails_is_asked_again(server: Server, tmp_path: Path) -> None:
+def test_a_server_error_is_followed_by_another_attempt(server: Server, tmp_path: Path) -> None:
     server.status = [503, 500]
     assert fetch(server.url, tmp_path / "weights.bin", sha256=SHA256).read_bytes() == CONTENT
     server.status = [500] * 20
@@ -237,7 +238,7 @@ def test_no_network(server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hosts", "http://host:port/x", "http:// /x", "weights.bin"])
-def test_what_is_no_address_is_refused(tmp_path: Path, url: str) -> None:
+def test_an_invalid_address_is_an_error(tmp_path: Path, url: str) -> None:
     with pytest.raises(FgbenchError):
         fetch(url, tmp_path / "file")
 
@@ -245,7 +246,7 @@ def test_what_is_no_address_is_refused(tmp_path: Path, url: str) -> None:
 def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
-    with pytest.raises(FgbenchError, match=r"is full: 300000 bytes are to come, 1000 bytes are free"):
+    with pytest.raises(FgbenchError, match=r"is full: 300000 bytes are needed, 1000 bytes are free"):
         fetch(server.url, tmp_path / "weights.bin")
 
 
@@ -256,8 +257,32 @@ def test_a_disk_that_fills_up_while_writing(server: Server, tmp_path: Path) -> N
         fetch(server.url, tmp_path / "weights.bin")
 
 
-def test_two_at_once_fetch_once(server: Server, tmp_path: Path) -> None:
+def test_two_simultaneous_calls_download_once(server: Server, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         paths = list(pool.map(lambda _: fetch(server.url, tmp_path / "weights.bin", sha256=SHA256), range(2)))
     assert paths[0].read_bytes() == CONTENT
     assert len(server.requests) == 1
+
+
+def test_a_file_in_the_place_of_a_folder_is_an_error(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("file")
+    with pytest.raises(FgbenchError, match="file is a file, not a folder"):
+        fetch(server.url, tmp_path / "file" / "weights.bin")
+    assert server.requests == []
+
+
+def test_a_folder_in_the_place_of_the_file_is_an_error_before_the_download(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "weights.bin").mkdir()
+    with pytest.raises(FgbenchError, match="it is a folder"):
+        fetch(server.url, tmp_path / "weights.bin")
+    assert server.requests == []
+
+
+def test_a_read_only_folder_is_an_error(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "mkdir", fail)
+    with pytest.raises(FgbenchError, match=r"cannot write .*: Read-only file system") as caught:
+        fetch(server.url, tmp_path / "weights.bin")
+    assert caught.value.hint

@@ -1,4 +1,4 @@
-"""Parts of arrays that lie in files larger than memory, read without what lies around them."""
+"""Columns of an array in a file that is larger than memory."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -11,22 +11,23 @@ from fgbench.util.errors import FgbenchError
 from fgbench.util.memory import unmap_pages
 
 READERS = 8
-"""Reads under way at once: a disk is waited for, not worked at."""
+"""Number of simultaneous reads. They wait for the disk and need no processor."""
 
 
 def read_columns(array: np.ndarray, columns: slice, out: np.ndarray) -> None:
-    """Read some columns of an array, of a mapped file just their bytes.
+    """Read some columns of an array; from a mapped file, only the bytes of these columns.
 
-    A part of a mapping that is touched makes the system read what lies around it, up to megabytes, and for a wide array
-    read in narrow columns that is the whole file again and again.
+    Access to a mapped page makes the system read up to megabytes around it. For narrow columns of a wide array this is
+    the whole file for each call.
 
     Args:
-        array: (N, D).
-        columns: with a start and a stop, W columns.
-        out: (N, W), C-contiguous; of another type than the array, the mapping is read, and cast.
+        array: Array (N, D).
+        columns: Slice of W columns with a start and a stop.
+        out: Array (N, W), C-contiguous, for the result. If its type differs from that of `array`, the columns are read
+            through the mapping and cast.
 
     Raises:
-        FgbenchError: the file is shorter than it was.
+        FgbenchError: The file is shorter than the array.
     """
     if not _is_whole_file(array) or array.dtype != out.dtype:
         out[:] = array[:, columns]
@@ -39,7 +40,7 @@ def read_columns(array: np.ndarray, columns: slice, out: np.ndarray) -> None:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
 
         def read(first: int) -> bool:
-            """Every so many rows; false where one ends too soon."""
+            """Read every `READERS`-th row; return False if the file ends before the row does."""
             return all(
                 os.preadv(file.fileno(), [out[row]], start + row * width) == out[row].nbytes
                 for row in range(first, len(out), READERS)
@@ -51,7 +52,7 @@ def read_columns(array: np.ndarray, columns: slice, out: np.ndarray) -> None:
 
 
 def _is_whole_file(array: np.ndarray) -> TypeGuard[np.memmap[Any, Any]]:
-    """Whether an array is all of what was mapped from a file, as `numpy.load` gives it, where parts can be read."""
+    """True for an array that `numpy.load` maps read-only from a file, if the system can read at an offset."""
     return (
         isinstance(array, np.memmap)
         and not isinstance(array.base, np.ndarray)
