@@ -1,4 +1,4 @@
-"""Which edits of the source change the hash of the code, tried on copies of the package."""
+"""Edits of copies of the package that change the hash of the code, and edits that do not."""
 
 import ast
 import shutil
@@ -63,7 +63,7 @@ def test_a_copy_has_the_same_hash(package, before):
     assert hash_code(package=package) == before
 
 
-def test_docstrings_and_comments_of_every_file_leave_the_hash(package, before):
+def test_docstrings_and_comments_of_every_file_do_not_change_the_hash(package, before):
     edited = 0
     for path in sorted(package.rglob("*.py")):
         text = path.read_text()
@@ -78,7 +78,7 @@ def test_docstrings_and_comments_of_every_file_leave_the_hash(package, before):
     assert hash_code(package=package) == before
 
 
-def test_docstrings_of_functions_classes_and_fields_leave_the_hash(package, before):
+def test_docstrings_of_functions_classes_and_fields_do_not_change_the_hash(package, before):
     path = package / "metrics/values.py"
     text = path.read_text()
     inner = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Expr) and node.col_offset]
@@ -91,7 +91,7 @@ def test_docstrings_of_functions_classes_and_fields_leave_the_hash(package, befo
     assert hash_code(package=package) == before
 
 
-def test_formatting_and_messages_of_errors_leave_the_hash(package, before, original):
+def test_formatting_and_messages_of_errors_do_not_change_the_hash(package, before, original):
     replace(package / "metrics/accuracy.py", "\ndef ", "\n\n\n# a comment\ndef ")
     for path in (package / "metrics").glob("*.py"):
         path.write_text(path.read_text().replace('Error(f"', 'Error(f"please note: '))
@@ -99,7 +99,7 @@ def test_formatting_and_messages_of_errors_leave_the_hash(package, before, origi
     assert hash_code(package=package) == before
 
 
-def test_a_file_that_nothing_imports_leaves_the_hash(package, before):
+def test_a_file_that_nothing_imports_does_not_change_the_hash(package, before):
     for room in ROOMS:
         (package / room / "unused_file.py").write_text("X = 1\n")
     assert hash_code(package=package) == before
@@ -125,7 +125,7 @@ def constants():
     return first
 
 
-def test_the_rooms_of_values_have_constants_to_edit():
+def test_every_room_of_value_code_has_a_constant_to_edit():
     assert {"datasets", "layers", "metrics", "runs", "statistics"} <= set(constants())
 
 
@@ -136,7 +136,7 @@ def test_an_edit_of_a_constant_changes_the_hash(package, before, file, name):
 
 
 @pytest.mark.parametrize("name", VALUE_CODE)
-def test_new_code_in_a_place_of_values_changes_the_hash(package, before, name):
+def test_new_code_in_value_code_changes_the_hash(package, before, name):
     modules = [module for module in value_modules(package) if f"{module}.".startswith(f"{name}.")]
     path = value_modules(package)[modules[-1]]
     path.write_text(path.read_text() + "\nANOTHER_CONSTANT = 1\n")
@@ -149,7 +149,7 @@ def test_another_confidence_of_intervals_changes_the_hash(package, before):
 
 
 @pytest.mark.parametrize("room", [room for room in ROOMS if room not in VALUE_ROOMS])
-def test_other_rooms_leave_the_hash(package, before, room):
+def test_other_rooms_do_not_change_the_hash(package, before, room):
     for path in (package / room).rglob("*.py"):
         path.write_text(path.read_text() + "\nANOTHER_CONSTANT = 1\n")
     assert hash_code(package=package) == before
@@ -158,7 +158,7 @@ def test_other_rooms_leave_the_hash(package, before, room):
 @pytest.mark.parametrize(
     "file", ["statistics/paired.py", "statistics/__init__.py", "util/errors.py", "runs/planning.py"]
 )
-def test_neighbours_of_value_code_leave_the_hash(package, before, file):
+def test_neighbours_of_value_code_do_not_change_the_hash(package, before, file):
     path = package / file
     path.write_text(path.read_text() + "\nANOTHER_CONSTANT = 1\n")
     assert hash_code(package=package) == before
@@ -190,7 +190,7 @@ def _imports(path):
             yield from (".".join(parts[:end]) for end in range(2, len(parts) + 1))
 
 
-def test_another_package_counts_with_its_code_and_not_with_its_comments(tmp_path, monkeypatch):
+def test_the_code_of_another_package_is_hashed_without_its_comments(tmp_path, monkeypatch):
     module = tmp_path / "some_plug_in.py"
     module.write_text('"""A method."""\nX = 1\n')
     monkeypatch.syspath_prepend(tmp_path)

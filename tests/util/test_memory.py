@@ -14,7 +14,6 @@ from fgbench.util.memory import forget_peak, peak_mib, unmap_pages
 
 CODE = """
 import resource
-from contextlib import nullcontext
 from fgbench.util.memory import freed_memory_kept
 
 def faults():
@@ -41,18 +40,18 @@ print(faults())
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a matter of glibc")
-def test_freed_memory_is_used_again_as_long_as_it_is_asked_for():
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_freed_memory_is_reused_inside_the_block():
     ran = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     before, inside, held_mib, left_mib, after = map(int, ran.stdout.split())
-    # Pages that were touched for the first time, of 30 blocks of 33 MiB one after the other.
+    # Page faults of 30 successive blocks of 33 MiB.
     assert inside < before / 5
     assert after > before / 2
     assert held_mib > 400
     assert left_mib < 100
 
 
-def test_another_c_library_is_left_alone(monkeypatch):
+def test_another_c_library_is_not_changed(monkeypatch):
     import ctypes
 
     from fgbench.util.memory import freed_memory_kept
@@ -65,8 +64,8 @@ def test_another_c_library_is_left_alone(monkeypatch):
         assert not kept
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the peak begins anew under Linux alone")
-def test_the_peak_begins_anew():
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux resets the peak")
+def test_the_peak_is_reset():
     large = np.ones(40_000_000)  # 305 MiB
     del large
     before = peak_mib()
@@ -85,9 +84,9 @@ def mapped(tmp_path):
     return np.load(tmp_path / "rows.npy", mmap_mode="r")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read as Linux tells it")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("part", [slice(None), slice(10, 90)])
-def test_what_was_read_of_a_mapped_file_is_given_back_and_can_be_read_again(mapped, part):
+def test_pages_of_a_mapped_file_are_released_and_can_be_read_again(mapped, part):
     before = resident_mib()
     total = mapped[part].sum()
     assert resident_mib() > before + 150
@@ -96,8 +95,8 @@ def test_what_was_read_of_a_mapped_file_is_given_back_and_can_be_read_again(mapp
     assert mapped[part].sum() == total
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read as Linux tells it")
-def test_rows_of_a_mapped_file_give_back_what_they_read(mapped):
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_rows_of_a_mapped_file_release_their_pages(mapped):
     rows = Rows(mapped, np.arange(100))
     before = resident_mib()
     for row in range(0, 100, 4):
@@ -105,8 +104,8 @@ def test_rows_of_a_mapped_file_give_back_what_they_read(mapped):
     assert resident_mib() < before + 20
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read as Linux tells it")
-def test_images_and_features_of_a_training_give_back_what_they_read(tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_images_and_features_of_a_training_release_their_pages(tmp_path):
     np.save(tmp_path / "pixels.npy", np.ones((100, 836, 836, 3), np.uint8))  # 200 MiB
     pixels = np.load(tmp_path / "pixels.npy", mmap_mode="r")
     cpu = torch.device("cpu")
@@ -122,11 +121,11 @@ def test_images_and_features_of_a_training_give_back_what_they_read(tmp_path):
     assert resident_mib() < before + 50
 
 
-def test_what_is_not_mapped_or_was_changed_in_memory_alone_is_left_as_it_is(tmp_path):
-    here = np.arange(10_000)
-    unmap_pages(here)
-    assert here.tolist() == list(range(10_000))
-    np.save(tmp_path / "rows.npy", here)
+def test_arrays_in_memory_and_changed_mappings_keep_their_values(tmp_path):
+    in_memory = np.arange(10_000)
+    unmap_pages(in_memory)
+    assert in_memory.tolist() == list(range(10_000))
+    np.save(tmp_path / "rows.npy", in_memory)
     changed = np.load(tmp_path / "rows.npy", mmap_mode="c")
     changed[:] = 7
     unmap_pages(changed)
@@ -135,11 +134,11 @@ def test_what_is_not_mapped_or_was_changed_in_memory_alone_is_left_as_it_is(tmp_
     written[:] = 8
     unmap_pages(written)
     assert (written == 8).all()
-    unmap_pages(Rows(here, np.arange(3)))
+    unmap_pages(Rows(in_memory, np.arange(3)))
 
 
-def test_what_measures_nothing_works_where_the_system_has_no_word_for_memory(tmp_path):
-    """As on Windows, which has neither module `resource` nor `madvise`."""
+def test_commands_without_measurements_work_without_resource_and_madvise(tmp_path):
+    """Windows has neither the module `resource` nor `madvise`."""
     code = """
 import mmap, sys
 sys.modules["resource"] = None

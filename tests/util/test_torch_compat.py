@@ -1,4 +1,4 @@
-"""torchvision can be imported whatever torch it stands beside."""
+"""torchvision can be imported with any build of torch."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def test_torchvision_can_be_imported() -> None:
     subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", CODE], check=True, timeout=120)
 
 
-def test_nothing_is_declared_where_the_operators_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_operators_are_not_declared_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hasattr(torch.ops.torchvision, "nms")
     monkeypatch.setattr(compat, "_library", None)
     monkeypatch.setattr(compat, "_compiled_part_loads", lambda: pytest.fail("looked for the compiled part"))
@@ -33,9 +33,9 @@ def test_nothing_is_declared_where_the_operators_are(monkeypatch: pytest.MonkeyP
     assert compat._library is None
 
 
-def test_a_torchvision_that_loads_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_working_torchvision_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Nothing:
-        """Stands for torch.ops.torchvision before torchvision is imported."""
+        """Replaces torch.ops.torchvision before torchvision is imported."""
 
     monkeypatch.setattr(compat, "_library", None)
     monkeypatch.setattr(torch.ops, "torchvision", Nothing())

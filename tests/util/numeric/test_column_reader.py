@@ -22,7 +22,7 @@ def columns(array):
     return out
 
 
-def test_of_a_mapped_file_just_the_bytes_of_the_columns_are_read(saved, monkeypatch):
+def test_only_the_bytes_of_the_columns_are_read_from_a_mapped_file(saved, monkeypatch):
     read, true = [], os.preadv
     monkeypatch.setattr(os, "preadv", lambda *args: read.append(true(*args)) or read[-1])
     assert np.array_equal(columns(np.load(saved, mmap_mode="r")), ARRAY[:, COLUMNS])
@@ -40,12 +40,12 @@ def test_of_a_mapped_file_just_the_bytes_of_the_columns_are_read(saved, monkeypa
     ],
     ids=str,
 )
-def test_parts_of_a_mapped_file_and_arrays_in_memory_are_read_as_they_are(saved, part):
+def test_parts_of_a_mapped_file_and_arrays_in_memory(saved, part):
     for array in (ARRAY, np.load(saved, mmap_mode="r")):
         assert np.array_equal(columns(array[part]), ARRAY[part][:, COLUMNS])
 
 
-def test_files_in_other_orders_and_changed_ones_are_read_as_they_are(saved, tmp_path):
+def test_files_in_column_order_and_changed_mappings(saved, tmp_path):
     np.save(tmp_path / "columns.npy", np.asfortranarray(ARRAY))
     assert np.array_equal(columns(np.load(tmp_path / "columns.npy", mmap_mode="r")), ARRAY[:, COLUMNS])
     changed = np.load(saved, mmap_mode="c")
@@ -61,12 +61,12 @@ def test_numbers_of_another_type_are_cast(tmp_path, kind):
     assert np.array_equal(out, ARRAY[:, COLUMNS].astype(kind).astype(np.float32))
 
 
-def test_without_reads_at_a_place_the_mapping_is_read(saved, monkeypatch):
+def test_without_preadv_the_mapping_is_read(saved, monkeypatch):
     monkeypatch.delattr(os, "preadv")
     assert np.array_equal(columns(np.load(saved, mmap_mode="r")), ARRAY[:, COLUMNS])
 
 
-def test_a_file_that_became_shorter_is_an_error_and_no_crash(saved):
+def test_a_truncated_file_is_an_error(saved):
     array = np.load(saved, mmap_mode="r")
     os.truncate(saved, saved.stat().st_size - 100)
     with pytest.raises(FgbenchError, match="is shorter than it was"):

@@ -38,7 +38,7 @@ def test_double_precision_stays(library):
     assert torch.equal(product(a, b), a @ b)
 
 
-def test_nothing_to_multiply(library):
+def test_an_empty_matrix(library):
     assert product(matrix(0, 4, 0), matrix(4, 3, 1)).shape == (0, 3)
 
 
@@ -50,7 +50,7 @@ def test_gradients_pass(library):
         assert not product(a, b).requires_grad
 
 
-def test_a_torch_without_the_operation_is_served(monkeypatch):
+def test_a_torch_without_the_operation_uses_its_own_product(monkeypatch):
     class Absent:
         @property
         def _linear_pointwise(self):
@@ -61,7 +61,7 @@ def test_a_torch_without_the_operation_is_served(monkeypatch):
 
 
 @pytest.mark.filterwarnings("error")
-def test_arrays_that_are_only_read():
+def test_read_only_arrays():
     a = np.ones((3, 4), np.float32)
     a.flags.writeable = False
     assert np.array_equal(array_product(a, a.T), a @ a.T)
