@@ -226,7 +226,7 @@ def test_get_downloads_verifies_and_unpacks_the_archive(official, tmp_path, monk
     monkeypatch.setenv("FGBENCH_URL_AIRCRAFT", f"{serve(site)}/{archive.name}")
     with pytest.raises(MissingError, match="fgbench data get aircraft"):
         datasets["aircraft"].find()
-    with pytest.raises(FgbenchError, match=f"is not the published file: its MD5 is .* not {aircraft.MD5}"):
+    with pytest.raises(FgbenchError, match=f"is not the published one: its MD5 is .* not {aircraft.MD5}"):
         obtain.get_data("aircraft")
     assert not (place / official.name).exists()
     md5 = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
