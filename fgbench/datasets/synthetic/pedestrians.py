@@ -39,7 +39,7 @@ class SyntheticPedestrians:
     distractors: int = 60
     """Number of gallery images without a person, or with only a small part of an unknown person."""
     junk: int = 60
-    """Number of gallery images of test persons person_numberse box misses about half of the person."""
+    """Number of gallery images of test persons whose box misses about half of the person."""
     seed: int = 0
     """Seed of persons, cameras and images."""
 
