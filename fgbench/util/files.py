@@ -1,33 +1,72 @@
-"""Atomic writes, errors of a disk in one sentence, and the cache folder."""
+"""Atomic writes, reads of regular files only, errors of a disk in one sentence, and the cache folder."""
 
 import errno
 import json
 import os
+import re
+import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from fgbench.util.errors import FgbenchError
 
-DAMAGED_ARRAYS = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+try:
+    import fcntl
+except ImportError:  # not on Windows: temporary files of killed programs then stay
+    fcntl = None  # type: ignore[assignment]
+
+DAMAGED_ARRAYS = (
+    *(OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, SyntaxError, TypeError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 """Errors that reading a damaged array file raises, depending on the place of the damage."""
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part(\.\w+)?")
+"""Name of a temporary file of `write_atomic`."""
+_KINDS = {
+    stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
+    stat.S_IFDIR: "a folder",
+}  # fmt: skip
 
 
 def cache_folder() -> Path:
     """Return the folder of everything that can be computed or downloaded again.
 
     It holds decoded pixels, feature maps, file hashes, downloads and trained small networks. FGBENCH_CACHE names it.
+
+    Raises:
+        FgbenchError: there is no home folder, or FGBENCH_CACHE names the home folder of an unknown user.
     """
-    return Path(os.environ.get("FGBENCH_CACHE") or "~/.cache/fgbench").expanduser()
+    return expand_user(Path(os.environ.get("FGBENCH_CACHE") or "~/.cache/fgbench"))
+
+
+def expand_user(path: Path) -> Path:
+    """Return a path with the home folder in place of `~` or `~user`.
+
+    Raises:
+        FgbenchError: the home folder is not known.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise FgbenchError(
+            f"the home folder of {path.parts[0]} is not known", "set FGBENCH_CACHE to a folder that you can write"
+        ) from error
 
 
 def storage_error(error: OSError, path: Path) -> FgbenchError:
-    """Return the error to raise when writing `path` failed: full disk, read-only folder, file instead of a folder."""
+    """Return the error to raise when reading or writing `path` failed, such as for a full disk or a missing permission.
+
+    Args:
+        error: the error of the system.
+        path: the file or folder that could not be used.
+    """
     reason = error.strerror or str(error)
     if error.errno in _FULL:
         return FgbenchError(
@@ -37,6 +76,8 @@ def storage_error(error: OSError, path: Path) -> FgbenchError:
         return FgbenchError(
             f"cannot write {path}: {reason}", "choose another folder, or get the permission to write there"
         )
+    if error.errno == errno.ENAMETOOLONG:
+        return FgbenchError(f"cannot write {path.name[:40]}…: {reason}", "choose a shorter name")
     if file := next((parent for parent in path.parents if parent.is_file()), None):
         return FgbenchError(f"cannot write {path}: {file} is a file, not a folder", f"move {file} elsewhere")
     if path.is_dir():
@@ -44,31 +85,116 @@ def storage_error(error: OSError, path: Path) -> FgbenchError:
     return FgbenchError(f"cannot write {path}: {reason}", f"check the folder {path.parent}")
 
 
+def kind_of_special_file(path: Path) -> str:
+    """Return what a path is if it is not a regular file: a folder, a FIFO, a device or a socket; empty for a file.
+
+    Raises:
+        OSError: there is no such path.
+    """
+    mode = path.stat().st_mode
+    return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "not a regular file")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a regular file. A FIFO or a device is refused, so that the program does not wait for it.
+
+    Raises:
+        OSError: the file is missing, cannot be read, or is not a regular file.
+    """
+    if kind := kind_of_special_file(path):
+        raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+    return path.read_bytes()
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a regular file in UTF-8.
+
+    Raises:
+        OSError: as for `read_bytes`.
+        UnicodeDecodeError: the content is not UTF-8.
+    """
+    return read_bytes(path).decode("utf-8")
+
+
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file so that readers see all of it or nothing.
 
+    The temporary file beside it is locked while it is written. `remove_leftovers` removes the unlocked ones, which
+    killed programs left.
+
     Args:
-        path: the file; its folders are made.
+        path: the file; its folders are made. A symbolic link within its folder is followed.
         write: called with a temporary path beside `path`, which is then renamed to `path`.
 
     Raises:
-        FgbenchError: the disk is full, the folder cannot be written, or a file is in the place of a folder.
+        FgbenchError: the disk is full, the folder cannot be written, a file is in the place of a folder, or `path` is
+            a device, a FIFO or a symbolic link to another folder.
     """
     try:
+        path = _regular_target(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".part{path.suffix}")
         try:
+            temporary = Path(name)
+            _lock(handle)
             write(temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+            os.fsync(handle)
             temporary.chmod(0o644)
             temporary.replace(path)
         finally:
+            os.close(handle)
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise storage_error(error, path) from error
+
+
+def _regular_target(path: Path) -> Path:
+    """Return the file to replace when `path` is written: `path`, or the file in its folder that it links to."""
+    if path.is_symlink():
+        target = path.resolve()
+        if not target.is_relative_to(path.parent.resolve()):
+            raise FgbenchError(f"{path} is a symbolic link to {target}", f"name the file {target} itself")
+        path = target
+    if path.exists() and not path.is_dir() and (kind := kind_of_special_file(path)):
+        raise FgbenchError(f"cannot write {path}: it is {kind}, not a file", "choose another file name")
+    return path
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file until it is closed or the process ends; return False if another process has locked it."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # locked, or a file system without locks
+        return False
+    return True
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Remove the temporary files that killed programs left in a folder; return their paths.
+
+    A temporary file that a running program is writing stays.
+    """
+    removed = []
+    for path in _temporary_files(folder):
+        with suppress(OSError):  # another process has removed it, or it belongs to another user
+            handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+            try:
+                if _lock(handle):
+                    path.unlink()
+                    removed.append(path)
+            finally:
+                os.close(handle)
+    return removed
+
+
+def _temporary_files(folder: Path) -> Iterable[Path]:
+    try:
+        paths = sorted(folder.glob(".*.part*"))
+    except OSError:
+        return []
+    return [path for path in paths if _TEMPORARY.fullmatch(path.name) and path.is_file()]
 
 
 def write_json(path: Path, value: Any) -> None:
