@@ -11,14 +11,16 @@ import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from fgbench.util.errors import FgbenchError
 
+fcntl: ModuleType | None
 try:
     import fcntl
-except ImportError:  # not on Windows: temporary files of killed programs then stay
-    fcntl = None  # type: ignore[assignment]
+except ImportError:  # on Windows: temporary files of killed programs stay
+    fcntl = None
 
 DAMAGED_ARRAYS = (
     *(OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, SyntaxError, TypeError, OverflowError),
