@@ -10,6 +10,7 @@ import typer
 from fgbench.cli.options import RESULTS, Results
 
 if TYPE_CHECKING:
+    from fgbench.report.build import BuiltReport
     from fgbench.report.html.pages import Page
 
 
@@ -20,13 +21,15 @@ def report(
         list[Path] | None, typer.Option(help="JSON file of `pytest benchmarks`; adds a page on speed. Repeatable.")
     ] = None,
 ) -> None:
-    """Render the report from the existing records."""
-    typer.echo(f"report: {write_report(results, out or results / 'report', benchmarks or ())}")
+    """Render the report from the existing records; exit code 1 if a record is damaged or was changed."""
+    built = write_report(results, out or results / "report", benchmarks or ())
+    typer.echo(f"report: {built.first_page}")
+    raise typer.Exit(1 if built.left_out else 0)
 
 
 def write_report(
     results: Path, folder: Path, benchmarks: Sequence[Path] = (), extra_pages: Sequence["Page"] = ()
-) -> Path:
+) -> "BuiltReport":
     """Build the report of a results folder and print a summary.
 
     Args:
@@ -36,7 +39,7 @@ def write_report(
         extra_pages: further pages.
 
     Returns:
-        Path of the first page.
+        The pages and what they contain.
     """
     from fgbench.cli.console import out, print_anomalies
     from fgbench.report.build import build_report
@@ -45,7 +48,9 @@ def write_report(
     out(f"cells: {_counts(built.outcomes)}")
     out(f"claims: {_counts(built.claim_states)}")
     print_anomalies(built.records, built.anomalies)
-    return built.first_page
+    for text in built.left_out:
+        out(f"left out: {text}")
+    return built
 
 
 def _counts(words: Iterable[str]) -> str:

@@ -18,5 +18,6 @@ def reproduce(
     from fgbench.cli.run_requests import Request, run_recipes
 
     code = run_recipes(Request.of(data, execution), results)
-    typer.echo(f"report: {write_report(results, results / 'report')}")
-    raise typer.Exit(code)
+    built = write_report(results, results / "report")
+    typer.echo(f"report: {built.first_page}")
+    raise typer.Exit(1 if built.left_out else code)

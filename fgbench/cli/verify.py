@@ -12,7 +12,7 @@ from fgbench.util.errors import FgbenchError
 def verify(
     results: Annotated[Path, typer.Argument(help="Results folder, or a folder of results folders.")] = RESULTS,
 ) -> None:
-    """Recompute every value from its per-sample outputs; exit code 1 if one differs."""
+    """Check seals and hashes, and recompute every value from its per-sample outputs; exit code 1 if one differs."""
     from fgbench.records.store import results_folders
 
     verified = [verify_folder(folder) for folder in results_folders(results)]
@@ -30,20 +30,26 @@ def verify_folder(folder: Path) -> bool:
     from fgbench.records.store import store_of
 
     store = store_of(folder)
-    records = store.records()
-    if not records:
+    records, left_out = store.usable_records()
+    if not records and not left_out:
         raise FgbenchError(f"no records in {store.folder}", "fgbench reproduce cub")
+    for text in left_out:
+        out(text)
     wrong_records = 0
     for record in records:
         problems = store.verify(record)
         wrong_records += bool(problems)
         for problem in problems:
             out(f"{record.run_id} ({record.title}, seed {record.seed}): {problem}")
-    anomalies = find_anomalies(records, store.outputs_or_none)
+    anomalies = find_anomalies(records, store.outputs)
     print_anomalies(records, anomalies)
+    for name in store.without_record():
+        out(f"{name} has no record: its run was interrupted, or its record was deleted")
+    if unsealed := sum(not record.seal for record in records):
+        out(f"{unsealed} without a seal, from an earlier version: an edit of other fields than values is not detected")
     out(
-        f"{folder}: {len(records) - wrong_records} of {len(records)} records verified: "
+        f"{folder}: {len(records) - wrong_records} of {len(records) + len(left_out)} records verified: "
         "values recomputed from their per-sample outputs"
     )
     invalid = any(anomaly.invalidates_run for run_anomalies in anomalies.values() for anomaly in run_anomalies)
-    return not wrong_records and not invalid
+    return not (left_out or wrong_records or invalid)

@@ -19,7 +19,6 @@ from fgbench.papers.recipes import load_recipes
 from fgbench.records.record import Deviation, Record
 from fgbench.records.store import Store
 from fgbench.util.errors import FgbenchError, nearest
-from fgbench.util.hashing import hash_file
 
 TIME = "datetime64[us, UTC]"
 RUN = {
@@ -70,10 +69,10 @@ def load(path: str | os.PathLike[str], *, strict: bool = True) -> pd.DataFrame:
 
     Args:
         path: a folder of records, or a results folder that contains one, such as `runs`.
-        strict: False to skip files that are not records, each with a warning.
+        strict: False to skip records that are damaged or were changed, each with a warning.
 
     Raises:
-        FgbenchError: there is no such folder, or `strict` is true and a file is not a record.
+        FgbenchError: there is no such folder, or `strict` is true and a record is damaged or was changed.
     """
     records = open_store(path).records(broken=None if strict else _warn)
     # One row for each run, repeated for each of its values.
@@ -95,17 +94,12 @@ def outputs(path: str | os.PathLike[str], run_id: str) -> dict[str, np.ndarray]:
         run_id: of the record; see the column `run_id` of `load`.
 
     Raises:
-        FgbenchError: there is no such record, or its file of arrays is missing or was changed.
+        FgbenchError: there is no such record, or it or its file of arrays is missing, damaged or was changed.
     """
     store = open_store(path)
     if not store.has(run_id):
-        known = [file.stem for file in store.folder.glob("*.json")]
-        raise FgbenchError(f"no record {run_id} in {store.folder}; {nearest(run_id, known)}")
-    record = store.read(run_id)
-    file = store.folder / record.outputs
-    if file.is_file() and hash_file(file) != record.outputs_sha256:
-        raise FgbenchError(f"{file} was changed after the record was written", f"fgbench verify {path}")
-    return store.outputs(record)
+        raise FgbenchError(f"no record {run_id} in {store.folder}; {nearest(run_id, store.run_ids())}")
+    return store.outputs(store.read(run_id))
 
 
 def cells() -> pd.DataFrame:
@@ -134,7 +128,7 @@ def judge_store(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any
     from fgbench.runs.planning import obstacles
 
     recipes, records = load_recipes(), store.records()
-    anomalies = find_anomalies(records, store.outputs_or_none)
+    anomalies = find_anomalies(records, store.outputs)
     return judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies)
 
 

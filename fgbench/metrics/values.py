@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from pydantic import Field
 
 from fgbench.datasets.bird_parts import PARTS
 from fgbench.metrics.accuracy import accuracy, correct, mean_class_accuracy
@@ -32,7 +33,7 @@ class Value(StrictModel):
     """Value in `unit`."""
     unit: str
     """`%`, or `x` for a multiple of a mean."""
-    n: int
+    n: int = Field(ge=0, lt=2**53)
     """Number of samples behind the value."""
     low: float | None = None
     """Lower end of the 95 % confidence interval for another test set of n samples, in `unit`."""

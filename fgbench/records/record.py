@@ -1,14 +1,49 @@
-"""The record of a run: one JSON file beside one array file, written atomically and never edited."""
+"""The record of a run: one sealed JSON file beside one array file, written atomically and never edited."""
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
 
 from fgbench.metrics.values import Value
 from fgbench.util.hashing import hash_value
 from fgbench.util.validation import StrictModel
 
-SCHEMA = 1
-"""Version of the fields of a record."""
+SCHEMA = 2
+"""Version of the fields of a record. Records of schema 1 have no seal; they are read."""
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class ProtocolFields(BaseModel):
+    """Types of the fields of a protocol; `fgbench.runs.protocol.Protocol` describes them."""
+
+    data: str = ""
+    annotations: str
+    images: str
+    classes: int = Field(ge=1, lt=2**31)
+    train_images: int = Field(ge=1, lt=2**31)
+    test_images: int = Field(ge=1, lt=2**31)
+    train_sees: list[str]
+    test_sees: list[str]
+    metrics: list[tuple[str, str]] = []
+    selection: str = ""
+    control: str = "none"
+
+
+class ProvenanceFields(BaseModel):
+    """Types of the fields of the provenance that are used in computations; the others are only shown."""
+
+    packages: dict[str, str] = {}
+
+
+def _checked(fields: type[BaseModel]) -> AfterValidator:
+    """Return a validator of a dictionary that checks the types of these fields and keeps the dictionary as it is."""
+
+    def check(content: dict[str, Any]) -> dict[str, Any]:
+        fields.model_validate(content)
+        return content
+
+    return AfterValidator(check)
 
 
 class Deviation(StrictModel):
@@ -31,7 +66,7 @@ class Point(StrictModel):
 
     stage: str
     """Name of the stage."""
-    epoch: int
+    epoch: Count
     """Number of the epoch in its stage, from 1."""
     loss: float
     """Sum of the losses, mean over the training images."""
@@ -55,14 +90,14 @@ class Cost(StrictModel):
     test_fps: float | None = None
     """Test images per second, from decoded pixels to scores. Mirror images are computed but not counted.
     None if cached results of an earlier run were used."""
-    recalled: int = 0
+    recalled: Count = 0
     """Number of images, mirror images included, whose network output was read from the cache of an earlier run. The
     time of their computation is in no field."""
     energy_j: float | None = None
     """Energy of the GPU boards over the phases of the run, in joule, without the rest of the machine."""
     energy_note: str = ""
     """Why `energy_j` is missing or incomplete."""
-    sittings: int = 1
+    sittings: Count = 1
     """Number of sessions: how often the run was started until it was finished."""
 
 
@@ -82,7 +117,7 @@ class Weights(StrictModel):
 class Record(StrictModel):
     """One finished run."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     run_id: str
     """Hash of everything that can change the values; also the name of the file."""
     recipe: str
@@ -92,12 +127,12 @@ class Record(StrictModel):
     method: str
     """Name of the method."""
     profile: Literal["quick", "frozen", "paper"]
-    seed: int
+    seed: Count
     seeded: bool = True
     """True if another seed may give other values; if False, one run is enough."""
     settings: dict[str, Any]
     """All settings of the run."""
-    protocol: dict[str, Any]
+    protocol: Annotated[dict[str, Any], _checked(ProtocolFields)]
     """All fields of the protocol."""
     protocol_hash: str
     """Hash of the protocol."""
@@ -114,13 +149,16 @@ class Record(StrictModel):
     curve: list[Point] = []
     """Learning curve, in the order of training."""
     cost: Cost
-    provenance: dict[str, Any]
+    provenance: Annotated[dict[str, Any], _checked(ProvenanceFields)]
     """Command, versions, commit, hardware, times."""
     outputs: str
     """Name of the array file beside this one: ids, labels, scores of every test sample."""
     outputs_sha256: str
-    scores_kept: int | None = None
+    """SHA-256 of the array file."""
+    scores_kept: Count | None = None
     """Number of highest scores that are kept of each image; the others are replaced by a lower value. None for all."""
+    seal: str = ""
+    """SHA-256 of all other fields (see `fgbench.records.seal`); empty in a record of schema 1."""
 
     @property
     def identity(self) -> str:

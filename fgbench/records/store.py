@@ -1,6 +1,11 @@
-"""Folders of records: reading, writing and verifying."""
+"""Folders of records: reading, writing and verifying.
+
+A record is used only if its file has the name of its run, its seal fits, and its array file is the one that was written
+with it. Every reader goes through `Store.records`, which refuses or reports all others.
+"""
 
 import hashlib
+import io
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,13 +14,18 @@ import numpy as np
 from pydantic import ValidationError
 
 from fgbench.metrics.values import measure
+from fgbench.records.arrays import check_arrays, read_arrays
 from fgbench.records.record import SCHEMA, Record
+from fgbench.records.seal import parse_json, seal_of
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import DAMAGED_ARRAYS, write_atomic, write_bytes, write_json
-from fgbench.util.hashing import hash_file, hash_value
+from fgbench.util.files import read_bytes, remove_leftovers, write_bytes, write_json
+from fgbench.util.hashing import hash_value
 
 RECORDS = "records"
 """Name of the folder of records in a results folder."""
+RERUN_HINT = "move its files elsewhere and run the recipe again"
+Broken = Callable[[FgbenchError], object]
+"""Called with the error of each file that cannot be used."""
 
 
 def _by_kind(pictures: Iterable[Path]) -> dict[str, Path]:
@@ -37,60 +47,82 @@ class Store:
         """Return True if the run is finished."""
         return (self.folder / f"{run_id}.json").is_file()
 
-    def write(self, record: dict[str, Any], outputs: dict[str, np.ndarray]) -> Record:
-        """Write the array file, then the record.
+    def run_ids(self) -> list[str]:
+        """Return the ids of all runs by the names of their files, sorted. Hidden files are no records."""
+        return sorted(path.stem for path in self.folder.glob("*.json") if not path.name.startswith("."))
+
+    def without_record(self) -> list[str]:
+        """Return the names of array files without a record, which an interrupted run or a deleted record leaves."""
+        return sorted(path.name for path in self.folder.glob("[!.]*.npz") if not path.with_suffix(".json").exists())
+
+    def write(self, record: dict[str, Any], outputs: Mapping[str, np.ndarray]) -> Record:
+        """Write the array file, then the sealed record.
 
         Args:
-            record: all fields except `outputs` and `outputs_sha256`.
+            record: all fields except `schema_version`, `outputs`, `outputs_sha256` and `seal`.
             outputs: the per-sample arrays.
 
         Returns:
             The complete record.
-        """
-        run_id = record["run_id"]
-        arrays = self.folder / f"{run_id}.npz"
-        write_atomic(arrays, lambda path: np.savez_compressed(path, allow_pickle=False, **outputs))
-        full = Record.model_validate({**record, "outputs": arrays.name, "outputs_sha256": hash_file(arrays)})
-        write_json(self.folder / f"{run_id}.json", full.model_dump(mode="json"))
-        return full
-
-    def read(self, run_id: str) -> Record:
-        """Read one record.
 
         Raises:
-            FgbenchError: there is no such record, or the file is not a record.
+            FgbenchError: an array is not as `fgbench.records.arrays` describes it, or the disk is full.
+        """
+        run_id = record["run_id"]
+        remove_leftovers(self.folder)
+        check_arrays(outputs, record["protocol"])
+        content = io.BytesIO()
+        np.savez_compressed(content, allow_pickle=False, **outputs)
+        arrays = content.getvalue()
+        full = Record.model_validate(
+            {
+                **record,
+                "schema_version": SCHEMA,
+                "outputs": f"{run_id}.npz",
+                "outputs_sha256": hashlib.sha256(arrays).hexdigest(),
+            }
+        )
+        fields = full.model_dump(mode="json")
+        fields["seal"] = seal_of(fields)
+        write_bytes(self.folder / full.outputs, arrays)
+        write_json(self.folder / f"{run_id}.json", fields)
+        return full.model_copy(update={"seal": fields["seal"]})
+
+    def read(self, run_id: str) -> Record:
+        """Read one record, and check its name, its seal and the hash of its protocol.
+
+        Raises:
+            FgbenchError: there is no such record, or the file is not a record, or it was changed or renamed.
         """
         path = self.folder / f"{run_id}.json"
         try:
-            return Record.model_validate_json(path.read_bytes())
+            content = read_bytes(path)
         except FileNotFoundError as error:
             raise FgbenchError(f"no record {run_id} in {self.folder}") from error
         except OSError as error:
-            raise FgbenchError(f"cannot read {path}: {error.strerror or error}") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise FgbenchError(f"{path} is not a record of schema {SCHEMA}: {where}: {first['msg']}") from error
+            raise FgbenchError(f"{path} cannot be read: {error.strerror or error}", "move it elsewhere") from error
+        return _parsed(content, run_id, path)
 
     def outputs(self, record: Record) -> dict[str, np.ndarray]:
-        """Read the per-sample arrays of a record.
+        """Read the per-sample arrays of a record, and check them.
 
         Raises:
-            FgbenchError: the array file is missing or unreadable.
+            FgbenchError: the array file is missing or unreadable, it is not the file that was written with the record,
+                or an array is not as `fgbench.records.arrays` describes it.
         """
         path = self.folder / record.outputs
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
-        except DAMAGED_ARRAYS as error:
-            raise FgbenchError(f"{path}: cannot read the per-sample outputs: {error}") from error
-
-    def outputs_or_none(self, record: Record) -> dict[str, np.ndarray]:
-        """Read the per-sample arrays; empty if they cannot be read (`verify` reports that)."""
+            content = read_bytes(path)
+        except FileNotFoundError as error:
+            raise FgbenchError(f"{path} is missing: the record has no per-sample outputs", RERUN_HINT) from error
+        except OSError as error:
+            raise FgbenchError(f"{path} cannot be read: {error.strerror or error}", RERUN_HINT) from error
+        if hashlib.sha256(content).hexdigest() != record.outputs_sha256:
+            raise FgbenchError(f"{path} is not the file that was written with the record", RERUN_HINT)
         try:
-            return self.outputs(record)
-        except FgbenchError:
-            return {}
+            return read_arrays(content, record.protocol)
+        except FgbenchError as error:
+            raise FgbenchError(f"{path}: {error.args[0]}", RERUN_HINT) from error
 
     def pictures(self, run_id: str) -> dict[str, Path]:
         """Return the pictures of a run, kind -> JPEG file. They are not part of the record."""
@@ -121,55 +153,61 @@ class Store:
         if self.has(run_id):
             return
         name = f"{run_id}.json"
-        try:
-            record = Record.model_validate_json(files.get(name, b""))
-        except ValidationError as error:
-            raise FgbenchError(f"the result of run {run_id} is not a record of schema {SCHEMA}") from error
-        arrays = files.get(record.outputs, b"")
+        arrays = files.get(f"{run_id}.npz", b"")
         others = [file for file in files if Path(file).name != file or not file.startswith(run_id)]
-        if record.run_id != run_id or hashlib.sha256(arrays).hexdigest() != record.outputs_sha256 or others:
-            raise FgbenchError(f"the result of run {run_id} is not a record with its array file and pictures")
+        try:
+            record = _parsed(files.get(name, b""), run_id, Path(name))
+            if others or hashlib.sha256(arrays).hexdigest() != record.outputs_sha256:
+                raise FgbenchError("its array file or a picture is another one")
+        except FgbenchError as error:
+            raise FgbenchError(
+                f"the result of run {run_id} is not a record with its array file and pictures: {error.args[0]}"
+            ) from error
         for file in sorted(files, key=lambda file: file == name):
             write_bytes(self.folder / file, files[file])
 
-    def records(self, broken: Callable[[FgbenchError], object] | None = None) -> list[Record]:
-        """Read every record, sorted by recipe, profile, data set and seed.
+    def records(self, broken: Broken | None = None) -> list[Record]:
+        """Read every record that can be used, sorted by recipe, profile, data set and seed.
 
         Args:
-            broken: called with the error of each file that is not a record; the file is then left out.
+            broken: called with the error of each record that is damaged, was changed, or has not the array file that
+                was written with it; the record is then left out.
 
         Raises:
-            FgbenchError: a file is not a record, and `broken` is None.
+            FgbenchError: a record cannot be used, and `broken` is None.
         """
         records = []
-        for path in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []:
+        for run_id in self.run_ids():
             try:
-                records.append(self.read(path.stem))
+                record = self.read(run_id)
+                self.outputs(record)
+                records.append(record)
             except FgbenchError as error:
                 if broken is None:
                     raise
                 broken(error)
         return sorted(records, key=lambda r: (r.recipe, r.profile, r.data, r.seed, r.run_id))
 
+    def usable_records(self) -> tuple[list[Record], list[str]]:
+        """Return the records that can be used, and a sentence for each record that is left out."""
+        errors: list[FgbenchError] = []
+        records = self.records(errors.append)
+        return records, [str(error.args[0]).replace(f"{self.folder}/", "") for error in errors]
+
     def verify(self, record: Record, tolerance: float = 1e-9) -> list[str]:
-        """Check the hashes of protocol and array file, and recompute every value.
+        """Check the array file, and recompute every value and its definition.
 
         Args:
             record: the record.
-            tolerance: largest absolute difference between a stored and a recomputed value.
+            tolerance: largest absolute difference between a stored and a recomputed number.
 
         Returns:
             One sentence for each problem.
         """
-        if hash_value(record.protocol) != record.protocol_hash:
-            return [f"{record.protocol_hash} is not the hash of its protocol"]
-        path = self.folder / record.outputs
-        if not path.is_file():
-            return [f"{record.outputs} is missing"]
-        if hash_file(path) != record.outputs_sha256:
-            return [f"{record.outputs} is not the file that was written with the record"]
-        arrays = self.outputs(record)
-        recomputed = measure(arrays)
+        try:
+            recomputed = measure(self.outputs(record))
+        except FgbenchError as error:
+            return [str(error.args[0])]
         problems = [f"{name} is not a value of this protocol" for name in record.values if name not in recomputed]
         for name, value in recomputed.items():
             stored = record.values.get(name)
@@ -178,9 +216,38 @@ class Store:
                 continue
             for part in ("value", "low", "high", "n"):
                 new, old = getattr(value, part), getattr(stored, part)
-                if (new is None) != (old is None) or (new is not None and abs(new - old) > tolerance):
+                # The comparison is False for NaN, which is never equal to a recomputed number.
+                if not (new is old is None or (None not in {new, old} and abs(new - old) <= tolerance)):
                     problems.append(f"{name}: {part} is stored as {old}, the outputs give {new}")
+            for part in ("unit", "definition"):
+                new, old = getattr(value, part), getattr(stored, part)
+                if new != old:
+                    problems.append(f"{name}: {part} is stored as {old!r}, this version of fgbench has {new!r}")
         return problems
+
+
+def _parsed(content: bytes, run_id: str, path: Path) -> Record:
+    """Return the record of the content of a file, after the checks of `Store.read`."""
+    try:
+        fields = parse_json(content)
+        record = Record.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise FgbenchError(f"{path} is not a record of schema 1 or {SCHEMA}: {where}: {first['msg']}") from error
+    except ValueError as error:
+        raise FgbenchError(f"{path} is not a record: {error}", RERUN_HINT) from error
+    if record.seal != (seal_of(fields) if record.schema_version == SCHEMA else ""):
+        raise FgbenchError(f"{path} was changed after it was written: its seal does not fit its fields", RERUN_HINT)
+    if record.run_id != run_id:
+        raise FgbenchError(
+            f"{path} has the record of run {record.run_id}", f"name it {record.run_id}.json or delete it"
+        )
+    if record.outputs != f"{run_id}.npz":
+        raise FgbenchError(f"{path} names {record.outputs!r} as its array file, not {run_id}.npz", RERUN_HINT)
+    if hash_value(record.protocol) != record.protocol_hash:
+        raise FgbenchError(f"{path}: {record.protocol_hash} is not the hash of its protocol", RERUN_HINT)
+    return record
 
 
 def store_of(folder: Path) -> Store:

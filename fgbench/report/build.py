@@ -25,6 +25,8 @@ class BuiltReport:
 
     first_page: Path
     records: list[Record]
+    left_out: list[str]
+    """A sentence for each record that was not used, because it is damaged or was changed."""
     outcomes: list[str]
     """Outcome of each printed cell."""
     claim_states: list[str]
@@ -44,23 +46,26 @@ def build_report(
         benchmarks: JSON files of pytest-benchmark, for the page on speed.
         extra_pages: further pages, such as the history of the nightly runs.
 
+    Records that are damaged or were changed after they were written are left out; the pages say so.
+
     Raises:
-        FgbenchError: a file of `benchmarks` was not written by pytest-benchmark, or a record cannot be read.
+        FgbenchError: a file of `benchmarks` was not written by pytest-benchmark, or the disk is full.
     """
     speed = speed_page([read_session(path) for path in benchmarks]) if benchmarks else None
     papers, recipes = load_papers(), load_recipes()
     store = store_of(results)
-    records = store.records()
-    anomalies = find_anomalies(records, store.outputs_or_none)
+    records, left_out = store.usable_records()
+    anomalies = find_anomalies(records, store.outputs)
     verdicts = judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies)
     claims = check_claims(papers, records, store.outputs, recipes, anomalies)
     pictures = Pictures(store.all_pictures())
     first_page = render(
-        papers, verdicts, claims, records, folder, pictures, speed, anomalies, store.outputs_or_none, extra_pages
+        papers, verdicts, claims, records, folder, pictures, speed, anomalies, store.outputs, extra_pages, left_out
     )
     return BuiltReport(
         first_page,
         records,
+        left_out,
         [verdict.outcome for of_paper in verdicts.values() for verdict in of_paper],
         [claim.state for claim in claims],
         anomalies,

@@ -1,7 +1,7 @@
 import bench_file
 import numpy as np
 from command_line import run
-from stored_records import record
+from stored_records import edit, record
 
 from fgbench.metrics.values import measure
 from fgbench.records.store import Store
@@ -23,10 +23,21 @@ def test_report_and_verify_of_records(tmp_path):
     assert "claims: " in text
     assert "anomaly: " not in text
     path = next((tmp_path / "records").glob("*.json"))
-    path.write_text(path.read_text().replace('"n": 40', '"n": 41', 1))
+    edit(path, lambda fields: fields["values"]["accuracy"].update(n=41), schema=1)
     code, text = run("verify", str(tmp_path))
     assert code == 1
     assert "accuracy: n is stored as 41" in text
+    assert "1 without a seal" in text
+
+
+def test_verify_names_an_array_file_without_a_record(tmp_path):
+    store = Store(tmp_path / "records")
+    store.write(*record())
+    store.write(*record("b" * 16))
+    (tmp_path / "records" / f"{'b' * 16}.json").unlink()
+    code, text = run("verify", str(tmp_path))
+    assert code == 0
+    assert f"{'b' * 16}.npz has no record" in text
 
 
 def test_verify_of_several_results_folders_reports_the_wrong_one(tmp_path):

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 from made_records import RECIPES, of_right
 
-from fgbench.records.record import SCHEMA, Point, Weights
+from fgbench.records.record import Point, Weights
 from fgbench.records.store import store_of
 from fgbench.util.hashing import hash_file, hash_value
 
@@ -16,7 +16,7 @@ IMAGES, CLASSES = 400, 20
 def fill(results, count, seeds=3):
     """Write `count` records of every recipe in turn, with some seeds per night, two kinds of data and two devices.
 
-    All records of a recipe share their arrays, and their accuracies are random.
+    The array files of a recipe are one file by hard links, and their accuracies are random.
     """
     folder = store_of(results).folder
     folder.mkdir(parents=True)
@@ -25,9 +25,9 @@ def fill(results, count, seeds=3):
     template = {}
     for key in keys:
         record, arrays = of_right(rng.random(IMAGES) < 0.6, key, classes=CLASSES)
-        np.savez(folder / f"{record.run_id}.npz", **arrays)
+        np.savez(folder / f".{record.run_id}.npz", **arrays)
         template[key] = json.loads(record.model_dump_json()) | {
-            "outputs": f"{record.run_id}.npz", "outputs_sha256": hash_file(folder / f"{record.run_id}.npz"),
+            "outputs": f".{record.run_id}.npz", "outputs_sha256": hash_file(folder / f".{record.run_id}.npz"),
             "curve": [Point(stage="finetune", epoch=e, loss=3 / e, accuracy=9.0 * e, wall_s=2.2).model_dump()
                       for e in range(1, 9)],
             "weights": [Weights(stream="tiny_m:pool", name="tiny_m", sha256="9f" * 32, official=True).model_dump()],
@@ -46,10 +46,12 @@ def fill(results, count, seeds=3):
             "packages": {"torch": "2.13.0", "torchvision": "0.28.0", "timm": "1.0.31", "numpy": "2.4.6"},
             "finished": f"20{10 + night // 336:02d}-{night // 28 % 12 + 1:02d}-{night % 28 + 1:02d}T09:17:15+00:00",
         }  # fmt: skip
+        run_id = hash_value(["run", number])
+        (folder / f"{run_id}.npz").hardlink_to(folder / own["outputs"])
         record = own | {
-            "run_id": hash_value(["run", number]), "seed": seed, "synthetic": synthetic, "protocol": protocol,
+            "run_id": run_id, "outputs": f"{run_id}.npz", "seed": seed, "synthetic": synthetic, "protocol": protocol,
             "protocol_hash": hash_value(protocol), "data": protocol["data"], "provenance": provenance,
-            "profile": "quick" if synthetic else "paper", "schema_version": SCHEMA,
+            "profile": "quick" if synthetic else "paper", "schema_version": 1,
             "values": {"accuracy": {"value": accuracy, "unit": "%", "n": IMAGES, "low": accuracy - 4,
                                     "high": accuracy + 4, "definition": "per-image top-1"}},
         }  # fmt: skip

@@ -1,8 +1,11 @@
-"""Records of few images, as a store keeps them."""
+"""Records of few images, as a store keeps them, and edits of their files."""
+
+import json
 
 import numpy as np
 
 from fgbench.metrics.values import measure
+from fgbench.records.seal import seal_of
 from fgbench.records.store import Store
 from fgbench.util.hashing import hash_value
 
@@ -42,3 +45,21 @@ def record(run_id="a" * 16, **fields):
 def write_record(folder, **fields):
     """Write a record into a folder."""
     return Store(folder).write(*record(**fields))
+
+
+def edit(path, change, *, schema=None, seal=False):
+    """Change the fields of a record's file in place.
+
+    Args:
+        path: the file.
+        change: changes the fields, a dictionary, in place.
+        schema: 1 to remove the seal.
+        seal: True to seal the changed fields.
+    """
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    change(fields)
+    if schema == 1:
+        fields |= {"schema_version": 1, "seal": ""}
+    if seal:
+        fields["seal"] = seal_of(fields)
+    path.write_text(json.dumps(fields), encoding="utf-8")

@@ -84,7 +84,7 @@ def _broken(base: ResultsFolder, head: ResultsFolder) -> Iterator[Finding]:
     """Yield unreadable records, values that differ from their outputs, and anomalies that invalidate a run."""
     for night, kept in (("baseline", base), ("this night", head)):
         for text in kept.unreadable:
-            yield _about("broken", f"{night}: {text.partition(':')[0]}", text.partition(": ")[2])
+            yield _about("broken", f"{night}: {text.split()[0].rstrip(':')}", text)
     for record in base.records:
         if errors := base.wrong.get(record.run_id):
             text = f"its outputs no longer yield its values, since a definition or the file changed: {_some(errors)}"
@@ -130,9 +130,6 @@ def _changed(pair: ValuePair) -> Iterator[Finding]:
 def _arrays(pair: ValuePair, where: str) -> Iterator[Finding]:
     """Yield changed ground truth, and derived arrays and values that changed although the outputs are equal."""
     before, after = pair.before, pair.after
-    if not before or not after:
-        yield _about("broken", where, "the per-sample outputs cannot be read")
-        return
     if not _equal(before.get("ids"), after.get("ids")):
         yield _about("changed", where, "the test samples or their order differ")
         return

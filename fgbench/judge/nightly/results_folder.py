@@ -16,11 +16,11 @@ class ResultsFolder:
     """The runs of a night."""
 
     records: tuple[Record, ...]
-    """All readable records."""
+    """All records that can be used."""
     outputs: Callable[[Record], Mapping[str, np.ndarray]]
-    """Returns the per-sample arrays of a record; no arrays if they cannot be read."""
+    """Returns the per-sample arrays of a record."""
     unreadable: tuple[str, ...] = ()
-    """For each file that is not a record: its name and the reason."""
+    """A sentence for each record that is damaged or was changed."""
     wrong: Mapping[str, list[str]] = field(default_factory=dict)
     """Run id -> errors that `Store.verify` found."""
 
@@ -34,13 +34,6 @@ def read_folder(folder: Path) -> ResultsFolder:
     if not folder.is_dir():
         raise FgbenchError(f"no folder {folder}", "give two folders of results: fgbench compare BASE HEAD")
     store = Store(folder / RECORDS)
-    records, unreadable, wrong = [], [], {}
-    for path in sorted(store.folder.glob("*.json")):
-        try:
-            record = store.read(path.stem)
-            records.append(record)
-            if errors := store.verify(record):
-                wrong[record.run_id] = errors
-        except (FgbenchError, UnicodeDecodeError) as error:
-            unreadable.append(f"{path.name}: {str(error).partition(chr(10))[0]}")
-    return ResultsFolder(tuple(records), store.outputs_or_none, tuple(unreadable), wrong)
+    records, left_out = store.usable_records()
+    wrong = {record.run_id: errors for record in records if (errors := store.verify(record))}
+    return ResultsFolder(tuple(records), store.outputs, tuple(left_out), wrong)

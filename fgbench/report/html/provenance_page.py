@@ -78,9 +78,9 @@ class _PartNumbers:
         return tuple(SharedPart(key, fields, self._runs[fields]) for fields, key in self._keys.items())
 
 
-def provenance_pages(records: Sequence[Record]) -> list[Page]:
-    """Return the page on provenance; no page without records."""
-    if not records:
+def provenance_pages(records: Sequence[Record], left_out: Sequence[str] = ()) -> list[Page]:
+    """Return the page on provenance; no page if there are no records and none is left out."""
+    if not records and not left_out:
         return []
     rows, tables = provenance_tables(records)
     return [
@@ -89,7 +89,7 @@ def provenance_pages(records: Sequence[Record]) -> list[Page]:
             "Provenance",
             "provenance.html.j2",
             data_origin(records),
-            context={"rows": rows, "tables": tables},
+            context={"rows": rows, "tables": tables, "unsealed": sum(not record.seal for record in records)},
         )
     ]
 

@@ -39,6 +39,7 @@ def render(
     anomalies: Anomalies | None = None,
     outputs: ReadOutputs = lambda record: {},
     extra_pages: Sequence[Page] = (),
+    left_out: Sequence[str] = (),
 ) -> Path:
     """Write the pages into a folder.
 
@@ -53,6 +54,7 @@ def render(
         anomalies: run id -> anomalies of the record.
         outputs: returns the per-sample arrays of a record; called for a few records.
         extra_pages: pages beside those of records and benchmarks.
+        left_out: a sentence for each record that was not used.
 
     Returns:
         Path of the first page.
@@ -71,7 +73,7 @@ def render(
     pages += reid_pages(groups, pictures)
     pages += speed_pages(speed)
     pages += extra_pages
-    pages += provenance_pages(records)
+    pages += provenance_pages(records, left_out)
     # Variables of every template.
     common = {
         "papers": papers,
@@ -79,6 +81,7 @@ def render(
         "speed": speed,
         "anomalies": anomalies,
         "addresses": addresses,
+        "unusable_records": left_out,
         "script": SCRIPT,
         "navigation": navigation(pages),
     }

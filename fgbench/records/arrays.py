@@ -1,0 +1,186 @@
+"""The per-sample arrays of a record: one description of each array, and the one reader that checks files against it."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import DAMAGED_ARRAYS
+
+MAX_BYTES = 1 << 33
+"""Largest size of all arrays of a record in memory."""
+KINDS = {"i": "integers", "f": "real numbers", "b": "booleans", "U": "text"}
+"""Kind of a numpy type -> its name in messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """Type, shape and range of one array."""
+
+    kind: str
+    """Kind of its numpy type: a key of `KINDS`."""
+    shape: tuple[str | int, ...]
+    """Length of each axis. A letter stands for the same length in all arrays: N test samples, C classes, P parts."""
+    low: float = -np.inf
+    """Smallest value."""
+    high: float = np.inf
+    """Largest value."""
+    below: str = ""
+    """Axis whose length is above every value."""
+    nan: bool = False
+    """True if a value may be NaN."""
+    infinite: bool = False
+    """True if a value may be infinite."""
+    words: tuple[str, ...] = ()
+    """The allowed texts; empty for any."""
+    needs: tuple[str, ...] = ()
+    """Other arrays that must be there."""
+
+
+_SEARCH = (
+    *("ids", "identities", "cameras", "split", "relevant", "tied", "ap_step", "ap_trapezoid", "inp"),
+    *("ties", "no_match"),
+)
+ARRAYS = {
+    "ids": ArraySpec("i", ("N",)),
+    # Classification.
+    "labels": ArraySpec("i", ("N",), low=0, needs=("ids",)),
+    "scores": ArraySpec("f", ("N", "C"), needs=("labels",)),
+    "class_names": ArraySpec("U", ("C",)),
+    "watched": ArraySpec("i", ("N", "E"), low=0, needs=("labels",)),
+    # Keypoints and attention.
+    "part_names": ArraySpec("U", ("P",)),
+    "keypoints": ArraySpec("f", ("N", "P", 3), needs=("true_keypoints", "boxes", "part_names", "ids")),
+    "true_keypoints": ArraySpec("f", ("N", "P", 3), nan=True),
+    "boxes": ArraySpec("f", ("N", 4)),
+    "attention_at_parts": ArraySpec("f", ("N", "P"), low=0, nan=True, needs=("attention_in_box", "part_names")),
+    "attention_in_box": ArraySpec("f", ("N",), low=0, nan=True),
+    # Person search.
+    "identities": ArraySpec("i", ("N",)),
+    "cameras": ArraySpec("i", ("N",)),
+    "split": ArraySpec("U", ("N",)),
+    "relevant": ArraySpec("i", ("N",), low=0),
+    "tied": ArraySpec("b", ("N",)),
+    "first_rank": ArraySpec("f", ("N", 2), low=1, infinite=True, needs=_SEARCH),
+    "ap_step": ArraySpec("f", ("N", 2), low=0, high=1, nan=True),
+    "ap_trapezoid": ArraySpec("f", ("N", 2), low=0, high=1, nan=True),
+    "inp": ArraySpec("f", ("N", 2), low=0, high=1, nan=True),
+    "shot_rank": ArraySpec("f", ("N", "R", 2), low=1, infinite=True, needs=("first_rank",)),
+    "shown": ArraySpec("i", ("S",), low=0, below="N", needs=("shown_gallery", "shown_right")),
+    "shown_gallery": ArraySpec("i", ("S", "F"), low=-1),
+    "shown_right": ArraySpec("b", ("S", "F")),
+    "ties": ArraySpec("U", (), words=("optimistic", "pessimistic", "mean")),
+    "no_match": ArraySpec("U", (), words=("skip", "zero")),
+}
+"""Name -> description of every array that a record can have.
+
+`fgbench.metrics.sample_arrays` and `fgbench.metrics.person_search` describe their meaning.
+"""
+
+
+def read_arrays(content: bytes, protocol: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return the arrays of an array file, checked against `ARRAYS` and the protocol.
+
+    The shapes are read first, so that a damaged shape does not reserve memory.
+
+    Args:
+        content: the bytes of the .npz file.
+        protocol: fields of the protocol of the record.
+
+    Raises:
+        FgbenchError: the file is damaged, or an array is not as described.
+    """
+    try:
+        _check_headers(content)
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except DAMAGED_ARRAYS as error:
+        raise FgbenchError(f"the array file is damaged: {error}") from error
+    check_arrays(arrays, protocol)
+    return arrays
+
+
+def _check_headers(content: bytes) -> None:
+    """Raise ValueError if the arrays of a file are too large or do not have the sizes that their shapes need."""
+    total = 0
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
+        if len({member.filename for member in members}) < len(members):
+            raise ValueError("an array occurs twice")
+        for member in members:
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)
+                read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+                shape, _, dtype = read[version](file)
+                length = file.tell() + dtype.itemsize * int(np.prod(shape, dtype=object))
+            if dtype.hasobject or length != member.file_size:
+                raise ValueError(f"{member.filename} has {member.file_size} bytes, its shape {shape} needs {length}")
+            total += length
+    if total > MAX_BYTES:
+        raise ValueError(f"its arrays need {total} bytes of memory")
+
+
+def check_arrays(arrays: Mapping[str, np.ndarray], protocol: Mapping[str, Any]) -> None:
+    """Check arrays against `ARRAYS` and the protocol.
+
+    Args:
+        arrays: name -> array.
+        protocol: fields of the protocol of the record.
+
+    Raises:
+        FgbenchError: an array is unknown, lacks another array, or has another type, shape or range.
+    """
+    if not {"scores", "keypoints", "attention_at_parts", "first_rank"} & set(arrays):
+        raise FgbenchError("the array file has no outputs of a method")
+    # Lengths of the axes. The protocol counts test images and classes; a person search has one row for each query.
+    lengths: dict[str, int] = {}
+    if "labels" in arrays:
+        lengths["N"] = int(protocol["test_images"])
+        lengths["C"] = int(protocol["classes"])
+    for name, array in arrays.items():
+        if name not in ARRAYS:
+            raise FgbenchError(f"the array file has an array {name}, which this version of fgbench does not know")
+        spec = ARRAYS[name]
+        if missing := [other for other in spec.needs if other not in arrays]:
+            raise FgbenchError(f"the array file has {name} but not {missing[0]}")
+        _check_shape(name, array, spec, lengths)
+    for name, array in arrays.items():
+        _check_values(name, array, ARRAYS[name], lengths)
+    for name in {"labels", "watched"} & set(arrays):
+        if arrays[name].size and arrays[name].max() >= lengths["C"]:
+            raise FgbenchError(f"{name} has the class {arrays[name].max()}, but there are {lengths['C']} classes")
+
+
+def _check_shape(name: str, array: np.ndarray, spec: ArraySpec, lengths: dict[str, int]) -> None:
+    """Check the type and the shape of an array; add the lengths of its axes to `lengths`."""
+    kind = array.dtype.kind.replace("u", "i")
+    if kind != spec.kind:
+        raise FgbenchError(f"{name} has the type {array.dtype}, but holds {KINDS[spec.kind]}")
+    expected = [lengths.get(axis, axis) if isinstance(axis, str) else axis for axis in spec.shape]
+    fits = array.ndim == len(expected) and all(
+        isinstance(length, str) or length == actual for length, actual in zip(expected, array.shape, strict=True)
+    )
+    if not fits or not array.size:
+        shape = ", ".join(map(str, expected))
+        raise FgbenchError(f"{name} has the shape {array.shape}, not ({shape})")
+    lengths |= {axis: length for axis, length in zip(spec.shape, array.shape, strict=True) if isinstance(axis, str)}
+
+
+def _check_values(name: str, array: np.ndarray, spec: ArraySpec, lengths: Mapping[str, int]) -> None:
+    """Check the values of an array."""
+    if spec.words and str(array) not in spec.words:
+        raise FgbenchError(f"{name} is {str(array)!r}, not {' or '.join(spec.words)}")
+    if array.dtype.kind not in "iuf":
+        return
+    if array.dtype.kind == "f":
+        if not spec.nan and np.isnan(array).any():
+            raise FgbenchError(f"{name} has NaN")
+        if not spec.infinite and np.isinf(array).any():
+            raise FgbenchError(f"{name} has an infinite value")
+    high = lengths[spec.below] - 1 if spec.below else spec.high
+    if (array < spec.low).any() or (array > high).any():
+        raise FgbenchError(f"{name} has values outside {spec.low:g} to {high:g}")
