@@ -7,9 +7,11 @@ from fgbench.cli.console import out, table
 from fgbench.cli.report import write_report
 from fgbench.judge.nightly.findings import KINDS, Comparison
 from fgbench.judge.nightly.history import Night, read_history
-from fgbench.judge.nightly.night_comparison import BASELINE, REFUSED, SESSION_FILES, TONIGHT
+from fgbench.judge.nightly.night_storage import BASELINE, REFUSED, SESSION_FILES
 from fgbench.judge.nightly.summary import SECTION_TITLES, junit, markdown
 from fgbench.report.html.history_page import history_page
+from fgbench.report.html.speed_page import speed_page
+from fgbench.speed.bench_rows import read_session
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import write_json, write_text
 
@@ -69,7 +71,7 @@ def as_json(result: Comparison) -> str:
 def write_night(result: Comparison, night: Night, folder: Path) -> Path:
     """Write all files and pages of a night.
 
-    The other pages show the records and times of the night. They are empty if a record cannot be read.
+    The other pages show the records and times of the night; no times if they cannot be read.
 
     Args:
         result: comparison of the night with earlier nights.
@@ -82,9 +84,16 @@ def write_night(result: Comparison, night: Night, folder: Path) -> Path:
     write(result, to_markdown=folder / "summary.md", to_junit=folder / "junit.xml", to_json=folder / "comparison.json")
     pages, records_folder = folder / "report", folder / (BASELINE if night.passed else REFUSED)
     history = history_page(read_history(folder))
-    try:
-        write_report(records_folder, pages, sorted(records_folder.glob(SESSION_FILES)), [history])
-    except FgbenchError as error:
-        out(f"the records of the night cannot be reported: {error}")
-        write_report(folder / TONIGHT, pages, extra_pages=[history])
+    write_report(records_folder, pages, _readable_sessions(records_folder), [history])
     return pages / history.file
+
+
+def _readable_sessions(folder: Path) -> list[Path]:
+    """Return the files of benchmark times of a night, if all of them can be read."""
+    files = sorted(folder.glob(SESSION_FILES))
+    try:
+        speed_page([read_session(path) for path in files])
+    except FgbenchError as error:
+        out(f"the times of the night cannot be shown: {error}")
+        return []
+    return files

@@ -21,9 +21,12 @@ def nightly(
     """Compare the night in <results>/tonight with the kept nights, and keep it; exit code 1 as for compare."""
     from fgbench.cli import comparison_output
     from fgbench.judge.nightly.night_comparison import judge_night
+    from fgbench.judge.nightly.night_storage import finish_night, lock_nights
 
-    result, night = judge_night(results, fixed=fixed, require_baseline=require_baseline, accept=accept)
-    page = comparison_output.write_night(result, night, results)
+    with lock_nights(results):
+        result, night = judge_night(results, fixed=fixed, require_baseline=require_baseline, accept=accept)
+        page = comparison_output.write_night(result, night, results)
+        finish_night(results)
     comparison_output.show(result)
     typer.echo(f"history: {page}")
     raise typer.Exit(0 if night.passed else 1)

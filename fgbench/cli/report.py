@@ -43,7 +43,9 @@ def write_report(
     """
     from fgbench.cli.console import out, print_anomalies
     from fgbench.report.build import build_report
+    from fgbench.util.files import remove_leftovers
 
+    remove_leftovers(folder)
     built = build_report(results, folder, benchmarks, extra_pages)
     out(f"cells: {_counts(built.outcomes)}")
     out(f"claims: {_counts(built.claim_states)}")

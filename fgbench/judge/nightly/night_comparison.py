@@ -1,6 +1,5 @@
 """Compare two results folders; compare a night with the kept nights and keep it."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,20 +7,27 @@ from pathlib import Path
 
 from fgbench.judge.nightly.benchmark_times import BenchmarkTimes, read_benchmark_times
 from fgbench.judge.nightly.findings import Check, Comparison, Finding, build_comparison
-from fgbench.judge.nightly.history import Night, append_night, baseline_nights, mean_values, read_history
+from fgbench.judge.nightly.history import Night, baseline_nights, mean_values, read_history
+from fgbench.judge.nightly.night_storage import (
+    BASELINE,
+    FIXED,
+    REFUSED,
+    SESSION_FILES,
+    TONIGHT,
+    Decision,
+    commit,
+    finish_night,
+    keep_night,
+    read_decision,
+    restore,
+)
 from fgbench.judge.nightly.quality import compare_quality
 from fgbench.judge.nightly.results_folder import ResultsFolder, read_folder
 from fgbench.judge.nightly.timing import compare_speed
 from fgbench.records.provenance import git_state
-from fgbench.records.store import RECORDS
 from fgbench.util.code_hash import hash_code
 from fgbench.util.errors import FgbenchError
-
-TONIGHT, BASELINE, REFUSED, FIXED = "tonight", "baseline", "refused", "fixed"
-"""Folders of a results folder: the night to judge, the last that passed, the last that failed, and the fixed baseline
-(the first night or the last accepted one)."""
-SESSION_FILES = "benchmarks*.json"
-"""Pattern of the files of pytest-benchmark in the folder of a night."""
+from fgbench.util.files import expand_user
 
 
 def compare_folders(
@@ -62,7 +68,8 @@ def judge_night(
 
     A night without failures becomes the baseline; a failure is reported every night until it is fixed or accepted.
     Values are also compared with the fixed baseline, to detect the sum of many small losses. The first night becomes
-    both baselines.
+    both baselines. The caller holds `lock_nights` and calls `finish_night` at the end. Until then, the same call
+    continues an interrupted night and returns its result.
 
     Args:
         folder: contains `tonight` and, from earlier nights, `baseline`, `fixed` and `history.jsonl`.
@@ -71,21 +78,48 @@ def judge_night(
         accept: make the night the baseline and the fixed baseline despite differences; not if something is broken.
 
     Raises:
-        FgbenchError: there is no such night, or the history cannot be read.
+        FgbenchError: there is no such night, the history cannot be read, or a baseline cannot be replaced.
     """
+    fixed = folder / FIXED if fixed is None else expand_user(fixed)
+    tonight = folder / TONIGHT
+    if tonight.resolve() in {fixed.resolve(), *fixed.resolve().parents}:
+        raise FgbenchError(f"the fixed baseline {fixed} is in the night to judge", "choose another folder for --fixed")
+    # Finish the night of an interrupted program.
+    interrupted = read_decision(folder)
+    if interrupted:
+        if not tonight.is_dir() and accept != interrupted.accept:
+            given = "with" if interrupted.accept else "without"
+            raise FgbenchError(
+                f"the last night of {folder} was judged {given} --accept, and interrupted",
+                f"finish it: fgbench nightly --results {folder}{' --accept' if interrupted.accept else ''}",
+            )
+        keep_night(folder, interrupted)
+        if not tonight.is_dir():
+            return interrupted.result, interrupted.night
+        finish_night(folder)
+    for kept in (fixed, folder / BASELINE, folder / REFUSED):
+        restore(kept)
+    decision = _judge(folder, fixed, require_baseline, accept)
+    commit(folder, decision)
+    keep_night(folder, decision)
+    return decision.result, decision.night
+
+
+def _judge(folder: Path, fixed: Path, require_baseline: bool, accept: bool) -> Decision:
+    """Compare the night with the baselines, and decide where it is kept."""
     # Read the night.
-    tonight, baseline, fixed = folder / TONIGHT, folder / BASELINE, fixed or folder / FIXED
+    tonight = folder / TONIGHT
     head = read_folder(tonight)
     times, broken = _read_times(tonight)
     if not (head.records or head.unreadable or times or broken):
         raise FgbenchError(f"{tonight} has no records and no benchmark times", "tox -e nightly")
     # Compare it with the baselines.
     nights = read_history(folder)
-    findings, checks = _compare_with_baselines(nights, baseline, fixed, head, times, require_baseline)
+    findings, checks = _compare_with_baselines(nights, folder / BASELINE, fixed, head, times, require_baseline)
     result = build_comparison(_baseline_name(nights, fixed), str(tonight), [*findings, *broken], checks)
     accepted = accept and not result.of_kind("broken")
     passed = accepted or not result.failures
-    # Add it to the history.
+    # Decide what is kept of it.
     values, units = mean_values(head)
     night = Night(
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -98,23 +132,14 @@ def judge_night(
         benches=times,
         failed=tuple(dict.fromkeys(finding.where for finding in result.failures)),
     )
-    append_night(folder, night)
-    # Keep it as baseline or as failed night.
-    if accepted or (passed and not fixed.is_dir()):
-        _keep(tonight, fixed)
-    _keep(tonight, baseline if passed else folder / REFUSED)
-    shutil.rmtree(tonight)
-    return result, night
-
-
-def _keep(night: Path, target: Path) -> None:
-    """Copy the records and times of a night, without unfinished runs."""
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    for path in night.glob(SESSION_FILES):
-        shutil.copy2(path, target)
-    if (night / RECORDS).is_dir():
-        shutil.copytree(night / RECORDS, target / RECORDS)
+    replaced = fixed.relative_to(folder) if fixed.is_relative_to(folder) else fixed.resolve()
+    return Decision(
+        result=result,
+        night=night,
+        earlier_nights=len(nights),
+        accept=accept,
+        fixed=str(replaced) if accepted or (passed and not fixed.is_dir()) else "",
+    )
 
 
 def _compare_with_baselines(
