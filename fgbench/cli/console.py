@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from fgbench.judge.anomalies import Anomalies
+    from fgbench.judge.anomaly import Anomalies
     from fgbench.records.record import Record
     from fgbench.runs.executors.pool import Failure
 

@@ -1,23 +1,21 @@
-"""Anomalies of records: impossible values, outputs of another run, chance level, too good values, leaking labels."""
+"""Anomalies of records: impossible values, outputs of another run, chance level, leaking labels, missing seeds."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import isfinite
-from typing import Literal
 
 import numpy as np
 from scipy import stats
 
+from fgbench.judge.anomaly import Anomaly, ReadOutputs
+from fgbench.judge.recomputed import depends_on_seed
+from fgbench.judge.seed_checks import seed_anomalies
 from fgbench.metrics.values import AP_RULE, RANKS
 from fgbench.papers.printed import Cell
 from fgbench.records.record import Record
 from fgbench.statistics import ALPHA
 from fgbench.util.hashing import hash_value
-
-ReadOutputs = Callable[[Record], Mapping[str, np.ndarray]]
-"""Returns the per-sample arrays of a record; no arrays if they cannot be read."""
 
 LEAK_ALPHA = 0.001
 """Level of the test of control runs: one in a thousand correct ones is reported as a leak."""
@@ -31,24 +29,6 @@ PERMUTATIONS = 9999
 """Number of random permutations of the classes in the test of a control run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Anomaly:
-    """A property of a run that suggests a mistake."""
-
-    kind: Literal["impossible", "identical", "chance", "too good", "leak"]
-    text: str
-    """Description in one sentence."""
-
-    @property
-    def invalidates_run(self) -> bool:
-        """True if the run cannot be right, so that its values are not used."""
-        return self.kind in {"impossible", "identical", "leak"}
-
-
-Anomalies = Mapping[str, Sequence[Anomaly]]
-"""Anomalies by run id."""
-
-
 def find_anomalies(records: Sequence[Record], outputs: ReadOutputs) -> dict[str, list[Anomaly]]:
     """Return the anomalies of records by run id; a record without anomalies has no entry.
 
@@ -60,7 +40,7 @@ def find_anomalies(records: Sequence[Record], outputs: ReadOutputs) -> dict[str,
     for record in records:
         for anomaly in (*impossible_values(record), *_at_chance(record), *_perfect(record)):
             anomalies.setdefault(record.run_id, []).append(anomaly)
-    for run_id, anomaly in (*_identical(records, outputs), *_leaks(records, outputs)):
+    for run_id, anomaly in (*_identical(records, outputs), *_leaks(records, outputs), *seed_anomalies(records)):
         anomalies.setdefault(run_id, []).append(anomaly)
     return anomalies
 
@@ -137,7 +117,7 @@ def _identical(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tupl
         values = tuple(sorted((name, value.value) for name, value in record.values.items()))
         equal_values.setdefault((record.protocol_hash, record.split, values), []).append(record)
     for group in equal_values.values():
-        if len({_computation(record) for record in group}) < 2:
+        if len(group) < 2 or len({_computation(record) for record in group}) < 2:
             continue
         equal_outputs: dict[str, list[Record]] = {}
         for record in group:
@@ -145,17 +125,31 @@ def _identical(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tupl
                 equal_outputs.setdefault(fingerprint, []).append(record)
         for alike in equal_outputs.values():
             for record in alike:
-                if others := [other for other in alike if _computation(other) != _computation(record)]:
+                if others := [other for other in alike if _are_copies(record, other, outputs)]:
                     names = ", ".join(sorted({f"{other.title}, seed {other.seed}" for other in others}))
                     yield record.run_id, Anomaly("identical", f"every test sample has the same output as in {names}")
+
+
+def _are_copies(a: Record, b: Record, outputs: ReadOutputs) -> bool:
+    """Return True for two different computations whose predictions are equal and should not be.
+
+    Two seeds without training can predict the same classes. Only their scores must differ.
+    """
+    if _computation(a) == _computation(b):
+        return False
+    if (a.method, a.settings) != (b.method, b.settings) or a.settings.get("stages"):
+        return True
+    first, second = outputs(a), outputs(b)
+    return set(first) == set(second) and all(first[name].tobytes() == second[name].tobytes() for name in first)
 
 
 def _computation(record: Record) -> str:
     """Return a hash that is equal for runs that may have equal outputs.
 
-    It leaves out the weight files, since two files can contain the same weights, and the seed if nothing is trained.
+    It leaves out the weight files, since two files can contain the same weights, and the seed if no value depends on
+    it.
     """
-    return hash_value([record.method, record.settings, record.seed if record.settings.get("stages") else 0])
+    return hash_value([record.method, record.settings, record.seed if depends_on_seed(record) else 0])
 
 
 def _fingerprint(arrays: Mapping[str, np.ndarray], record: Record) -> str:

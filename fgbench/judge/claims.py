@@ -11,14 +11,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from fgbench.judge.anomalies import Anomalies, ReadOutputs, impossible_values
+from fgbench.judge.anomalies import impossible_values
+from fgbench.judge.anomaly import Anomalies, ReadOutputs
 from fgbench.judge.protocol_diff import hash_without, protocol_difference
+from fgbench.judge.recomputed import depends_on_seed, hidden_deviations
 from fgbench.judge.verdict import best_runs
 from fgbench.metrics.per_sample import sample_values
 from fgbench.metrics.values import value_name
 from fgbench.papers.printed import Claim, Paper
 from fgbench.papers.recipes import Recipe
-from fgbench.records.deviations import unlisted
 from fgbench.records.record import Deviation, Record
 from fgbench.statistics import ALPHA, PairedDifference, compare_crossed, compare_resampled, holm
 from fgbench.util.errors import FgbenchError
@@ -188,7 +189,7 @@ def compare_runs(a: Sequence[Record], b: Sequence[Record], name: str, outputs: R
     """
     titles = a[0].title, b[0].title
     first, second = ([sample_values(outputs(record), name) for record in side] for side in (a, b))
-    fixed = not any(side[0].seeded for side in (a, b) if len(side) == 1)
+    fixed = not any(depends_on_seed(side[0]) for side in (a, b) if len(side) == 1)
     # The rows of both sides, grouped by their test images.
     by_images: dict[bytes, tuple[list[np.ndarray], list[np.ndarray]]] = {}
     for index, side in enumerate((first, second)):
@@ -242,11 +243,11 @@ def _order_text(result: ClaimResult) -> str:
 
 
 def _uneven_deviations(result: ClaimResult, recipes: Mapping[str, Recipe]) -> str:
-    """Return the deviations that change the experiment for some sides of a claim only, as text; unlisted ones, too."""
+    """Return the deviations that change the experiment for some sides of a claim only, as text; hidden ones, too."""
     sides: dict[str, dict[tuple[str, str], Deviation]] = {}
     for record in result.records:
         side = sides.setdefault(record.recipe, {})
-        hidden = unlisted(record, recipes[record.recipe]) if record.recipe in recipes else []
+        hidden = hidden_deviations(record, recipes[record.recipe]) if record.recipe in recipes else []
         side |= {_effect(d): d for d in (*record.deviations, *hidden) if d.changes_experiment}
     shared = set.intersection(*(set(side) for side in sides.values()))
     fields = {recipe: sorted({side[effect].field for effect in set(side) - shared}) for recipe, side in sides.items()}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from fgbench.judge.anomalies import Anomalies
+from fgbench.judge.anomaly import Anomalies
 from fgbench.judge.protocol_diff import may_share_column, protocol_difference
 from fgbench.judge.verdict import Outcome, Verdict, closeness, judge, recipe_key
 from fgbench.papers.printed import Cell, Paper

@@ -6,13 +6,15 @@ from enum import StrEnum
 
 import numpy as np
 
-from fgbench.judge.anomalies import Anomalies, Anomaly, impossible_values, too_good
+from fgbench.judge.anomalies import impossible_values, too_good
+from fgbench.judge.anomaly import Anomalies, Anomaly
 from fgbench.judge.margin_test import Decision, decide
 from fgbench.judge.protocol_diff import ProtocolDifference, protocol_difference
+from fgbench.judge.recomputed import depends_on_seed, hidden_deviations
+from fgbench.judge.seed_checks import seed_anomalies, unused_runs
 from fgbench.metrics.values import value_name
 from fgbench.papers.printed import Cell
 from fgbench.papers.recipes import Recipe
-from fgbench.records.deviations import unlisted
 from fgbench.records.record import Deviation, Record, by_identity
 from fgbench.statistics import Interval, mean_interval
 from fgbench.util.errors import Obstacle
@@ -138,7 +140,7 @@ def judge(
         sampling=sampling_interval(chosen, name),
         spread=mean_interval(_values(cell, chosen)) if len(chosen) > 1 else None,
         protocols=protocol_difference([chosen, *others]) if others else None,
-        anomalies=_anomalies(cell, chosen, anomalies or {}),
+        anomalies=(*_anomalies(cell, chosen, anomalies or {}), *unused_runs(chosen, closest[0])),
     )
     return _with_outcome(verdict, recipes[key], obstacle)
 
@@ -200,6 +202,7 @@ def _values(cell: Cell, records: Sequence[Record]) -> list[float]:
 
 def _anomalies(cell: Cell, records: Sequence[Record], known: Anomalies) -> tuple[Anomaly, ...]:
     by_text = {a.text: a for record in records for a in (*impossible_values(record), *known.get(record.run_id, ()))}
+    by_text |= {anomaly.text: anomaly for _, anomaly in seed_anomalies(records)}
     if records[0].comparable and (anomaly := too_good(float(np.mean(_values(cell, records))), cell)):
         by_text[anomaly.text] = anomaly
     return tuple(by_text.values())
@@ -219,7 +222,7 @@ def _with_outcome(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None) -
     if not first.comparable:
         fields = ", ".join(d.field for d in verdict.deviations if d.changes_experiment)
         return replace(verdict, reason=f"the run is another experiment: it differs from the recipe in {fields}")
-    if hidden := {d.field: d for record in verdict.records for d in unlisted(record, recipe)}:
+    if hidden := {d.field: d for record in verdict.records for d in hidden_deviations(record, recipe)}:
         fields = "; ".join(f"{d.field}: {d.recipe} in the recipe, {d.run} in the run" for d in hidden.values())
         return replace(verdict, reason=f"the run differs from the recipe, and its record does not list it: {fields}")
     # The test against the margin.
@@ -227,7 +230,7 @@ def _with_outcome(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None) -
     decision = decide(
         cell,
         _values(cell, verdict.records),
-        deterministic=not first.seeded,
+        deterministic=not depends_on_seed(first),
         n=value.n,
         sampling=None if value.low is None or value.high is None else Interval(value.low, value.high),
     )

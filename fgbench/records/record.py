@@ -187,9 +187,16 @@ class Record(StrictModel):
 def by_identity(records: Iterable[Record]) -> list[list[Record]]:
     """Group records that differ only in their seed, in the order of their first record.
 
-    Two records with the same seed, such as a copy or a run with `--watch-test`, count as one: the later one.
+    Of two records with the same seed, such as a run and the same run with `--watch-test`, the one that finished first
+    counts, so that a repetition cannot replace a value.
     """
     groups: dict[str, dict[int, Record]] = {}
     for record in records:
-        groups.setdefault(record.identity, {})[record.seed] = record
+        seeds = groups.setdefault(record.identity, {})
+        seeds[record.seed] = min(seeds.get(record.seed, record), record, key=_finish)
     return [list(group.values()) for group in groups.values()]
+
+
+def _finish(record: Record) -> tuple[str, str]:
+    """Return the time at which a run finished, and its id."""
+    return str(record.provenance.get("finished") or ""), record.run_id

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fgbench.judge.anomalies import Anomalies, find_anomalies
+from fgbench.judge.anomalies import find_anomalies
+from fgbench.judge.anomaly import Anomalies
 from fgbench.judge.claims import check_claims
 from fgbench.judge.columns import judge_papers
 from fgbench.papers.printed import load_papers

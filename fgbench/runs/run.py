@@ -131,7 +131,10 @@ class Run:
 
 def is_seeded(method: str, settings: Settings, *, shuffled: bool) -> bool:
     """Return True if values may depend on the seed: the run trains, draws random numbers, or shuffles labels."""
-    if settings.stages or settings.classifier != "svm" or shuffled:
+    if settings.stages or settings.classifier == "softmax" or shuffled:
+        return True
+    rules = settings.ranking
+    if rules and (rules.splits > 1 or rules.gallery == "single_shot"):
         return True
     return methods[method].draws(options_of(method, settings.options))
 

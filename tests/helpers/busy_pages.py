@@ -4,10 +4,10 @@ import io
 
 import numpy as np
 from bench_file import everything, write
-from made_records import RECIPES, Kept, deviation, made, of_accuracy, of_right
+from made_records import RECIPES, Kept, deviation, made, of_accuracy, of_right, weights_of
 from PIL import Image
 
-from fgbench.judge.anomalies import Anomaly
+from fgbench.judge.anomaly import Anomaly
 from fgbench.judge.claims import check_claims
 from fgbench.judge.columns import judge_papers
 from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
@@ -28,7 +28,6 @@ MACHINE = {
     "packages": {"torch": "2.13.0", "torchvision": "0.28.0", "timm": "1.0.31", "numpy": "2.4.6"},
     "started": "2026-11-20T09:16:48+00:00", "finished": "2026-11-20T11:17:15+00:00",
 }  # fmt: skip
-VGG = Weights(stream="vgg16:relu5_3", name="vgg16.matconvnet", sha256="9f" * 32, official=True)
 CURVE = [Point(stage="one", epoch=e, loss=3.0 / e, accuracy=10.0 * e, wall_s=1) for e in (1, 2, 3)]
 CURVE += [Point(stage="two", epoch=e, loss=0.9 / e, accuracy=60 + 10.0 * e, wall_s=1) for e in (1, 2)]
 SYNTHETIC = {"synthetic": True, "data": "synthetic_birds", "profile": "quick"}
@@ -62,7 +61,8 @@ def busy_records():
     pairs = []
 
     def of(name, percent, seeds, half=0.94, **fields):
-        fields = {"provenance": MACHINE, "weights": [VGG], "curve": CURVE} | fields
+        weights = weights_of(RECIPES[f"bcnn/{name}"].settings)
+        fields = {"provenance": MACHINE, "weights": weights, "curve": CURVE} | fields
         return [of_accuracy(percent + s / 50, s, recipe=f"bcnn/{name}", half=half, **fields) for s in range(seeds)]
 
     def seen(name, percent, seeds, **fields):
@@ -70,11 +70,8 @@ def busy_records():
         for seed in range(seeds):
             right = np.zeros(5794, bool)
             right[np.argsort(hard + rng.normal(0, 0.05, 5794))[: round(57.94 * percent) + seed]] = True
-            pairs.append(
-                of_right(
-                    right, f"bcnn/{name}", seed, classes=200, provenance=MACHINE, weights=[VGG], curve=CURVE, **fields
-                )
-            )
+            fields = {"provenance": MACHINE, "weights": weights_of(RECIPES[f"bcnn/{name}"].settings)} | fields
+            pairs.append(of_right(right, f"bcnn/{name}", seed, classes=200, curve=CURVE, **fields))
         return [record for record, _ in pairs[-seeds:]]
 
     kept = deviation("data.images", changes=False).model_copy(update={"run": "all of 11,788 recompressed, not JPEG"})

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from fgbench.backbones import weight_specs
 from fgbench.datasets import cub
 from fgbench.metrics.values import measure
 from fgbench.papers.recipes import load_recipes
-from fgbench.records.record import Deviation, Record
+from fgbench.records.record import Deviation, Record, Weights
 from fgbench.util.hashing import hash_value
 
 RECIPES = load_recipes()
@@ -21,6 +22,23 @@ def deviation(field, changes=True, run=2):
     return Deviation(field=field, recipe=1, run=run, origin="code", changes_experiment=changes)
 
 
+def untrained(key):
+    """Return a recipe as it is, but without stages of training: with an SVM its values do not depend on the seed."""
+    recipe = RECIPES[key]
+    return recipe.model_copy(update={"settings": recipe.settings.model_copy(update={"stages": {}})})
+
+
+def weights_of(settings):
+    """Return the weights of a run that found the files that its recipe names first."""
+    weights = []
+    for stream in settings.backbones:
+        network = stream.partition(":")[0]
+        name = next((name for name in settings.weights if name.partition(".")[0] == network), network)
+        published = weight_specs[name].sha256 if name in weight_specs else ""
+        weights.append(Weights(stream=stream, name=name, sha256=published.ljust(64, "0"), official=True))
+    return weights
+
+
 def made(recipe="bcnn/bcnn_dd@cub", seed=0, *, protocol=None, arrays=None, values=None, **fields):
     """Return a record of a recipe under the profile `paper`, with values of `arrays` or given ones."""
     own = {**PROTOCOL, **(protocol or {})}
@@ -28,7 +46,8 @@ def made(recipe="bcnn/bcnn_dd@cub", seed=0, *, protocol=None, arrays=None, value
         "run_id": hash_value([recipe, seed, own, str(values), str(sorted(fields.items()))]), "recipe": recipe,
         "title": RECIPES[recipe].title, "method": RECIPES[recipe].method, "profile": "paper", "seed": seed,
         "settings": RECIPES[recipe].settings.model_dump(mode="json"), "protocol": own,
-        "protocol_hash": hash_value(own), "data": "cub", "synthetic": False, "deviations": [], "weights": [],
+        "protocol_hash": hash_value(own), "data": "cub", "synthetic": False, "deviations": [],
+        "weights": weights_of(RECIPES[recipe].settings),
         "values": measure(arrays) if arrays else values, "curve": [],
         "cost": {"wall_s": 1.0, "phase_s": {}, "peak_mib": 2.0}, "provenance": {}, "outputs": "x",
         "outputs_sha256": "y",

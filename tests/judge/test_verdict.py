@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from made_records import PROTOCOL, RECIPES, deviation, made, of_accuracy
+from made_records import PROTOCOL, RECIPES, deviation, made, of_accuracy, untrained
 
-from fgbench.judge.anomalies import Anomaly
+from fgbench.judge.anomaly import Anomaly
 from fgbench.judge.verdict import Outcome, judge
 from fgbench.papers.printed import load_papers
 from fgbench.records.record import Weights
@@ -14,8 +14,16 @@ CELLS = {cell.id: cell for cell in load_papers()["bcnn"].cells()}
 CELL = CELLS["t1/bcnn_dd/birds"]
 
 
-def verdict(records, cell=CELL, obstacles=None, anomalies=None):
-    return judge(cell, records, obstacles or {}, RECIPES, anomalies)
+def verdict(records, cell=CELL, obstacles=None, anomalies=None, recipes=RECIPES):
+    return judge(cell, records, obstacles or {}, recipes, anomalies)
+
+
+def of_one_run(value, key=KEY, cell=CELL, **fields):
+    """Return the verdict on one run of a recipe whose values do not depend on the seed."""
+    recipe = untrained(key)
+    settings = recipe.settings.model_dump(mode="json")
+    run = of_accuracy(value, recipe=key, seeded=False, settings=settings, **fields)
+    return verdict([run], cell, recipes={**RECIPES, key: recipe})
 
 
 def over_seeds(values, **fields):
@@ -47,7 +55,7 @@ def test_outcome_over_seeds(values, outcome):
     ("value", "outcome"), [(84.4, Outcome.REPRODUCED), (84.6, Outcome.EXCEEDS), (83.4, Outcome.NOT_REPRODUCED)]
 )
 def test_one_run_without_random_numbers_decides(value, outcome):
-    found = verdict([of_accuracy(value, seeded=False)])
+    found = of_one_run(value)
     assert found.outcome == outcome
     assert "one run decides" in found.reason
     assert found.command == ""
@@ -58,11 +66,11 @@ def test_the_reason_names_data_that_are_not_the_official_ones():
     images = deviation("data.images", changes=False, run=changed).model_copy(
         update={"recipe": official, "origin": "data"}
     )
-    found = verdict([of_accuracy(81.0, seeded=False, deviations=[images, deviation("precision", changes=False)])])
+    found = of_one_run(81.0, deviations=[images, deviation("precision", changes=False)])
     assert found.outcome == Outcome.NOT_REPRODUCED
     doubt = f"; data.images is {changed} instead of {official}, with an unknown effect on the number"
     assert found.reason.endswith(doubt)
-    assert doubt not in verdict([of_accuracy(81.0, seeded=False)]).reason
+    assert doubt not in of_one_run(81.0).reason
 
 
 def test_the_number_of_seeds_that_would_decide_is_in_reason_and_command():
@@ -89,7 +97,7 @@ def test_a_small_test_set_does_not_decide_for_other_images():
     assert "sampling error 0.15 points" in between.decision.other_images
     assert "seeds would decide" in between.decision.other_images
     assert verdict([of_accuracy(84.0, half=0.2)]).decision.other_images.endswith("one seed does not decide")
-    alone = verdict([of_accuracy(85.2, seeded=False)])
+    alone = of_one_run(85.2)
     assert alone.decision.other_images.endswith("is too close to the edge of the margin")
     assert found.sampling == pytest.approx((84.0125 - 0.94, 84.0125 + 0.94))
 
@@ -119,7 +127,7 @@ def test_a_deviation_that_does_not_change_the_experiment_is_listed():
         ({"settings": {**RECIPES[KEY].settings.model_dump(mode="json"), "stages": {}}}, "stages"),
         ({"settings": {"no such": 1}}, "settings"),
         ({"protocol": {"annotations": "others"}}, "data.annotations"),
-        ({"weights": [Weights(stream="a", name="b", sha256="c", official=False)]}, "weights of a"),
+        ({"weights": [Weights(stream="a", name="b", sha256="c", official=False)]}, "weights.0"),
         ({"data": "aircraft"}, "data"),
     ],
     ids=["setting", "stages", "old settings", "annotations", "weights", "data"],
@@ -197,8 +205,7 @@ def test_a_run_without_boxes_is_not_used_for_a_cell_with_boxes():
     key = f"{box.recipe}@cub"
     assert verdict([of_accuracy(84.8, recipe=key, seeded=False)], box).outcome == Outcome.NOT_RUN
     sees = {"train_sees": ["boxes"], "test_sees": ["boxes"]}
-    seen = of_accuracy(84.8, recipe=key, protocol=sees, seeded=False)
-    assert verdict([seen], box).outcome == Outcome.REPRODUCED
+    assert of_one_run(84.8, key, box, protocol=sees).outcome == Outcome.REPRODUCED
 
 
 def test_rows_of_other_groups_are_context():
@@ -237,7 +244,10 @@ def test_random_splits_are_tested_over_several_runs():
 
     def searches(values, sd):
         rates = [{"cmc@1": {"value": v, "unit": "%", "n": 100, "low": v - 9, "high": v + 9}} for v in values]
-        records = [made(key, seed, values=rate, data="cuhk03", split=f"{seed + 1}") for seed, rate in enumerate(rates)]
+        records = [
+            made(key, seed, values=rate, data="cuhk03", split=f"{seed + 1}", protocol={"data": "cuhk03"})
+            for seed, rate in enumerate(rates)
+        ]
         return verdict(records, cell)
 
     assert searches([65.0], 0).outcome == Outcome.INCONCLUSIVE

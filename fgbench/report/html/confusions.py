@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fgbench.judge.anomalies import ReadOutputs
+from fgbench.judge.anomaly import ReadOutputs
 from fgbench.records.record import Record
 from fgbench.report.html.charts import Axis, Chart
 from fgbench.report.html.figures import RangePoint, dot_chart, heat_map

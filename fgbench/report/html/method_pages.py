@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from fgbench.judge.anomalies import ReadOutputs
+from fgbench.judge.anomaly import ReadOutputs
 from fgbench.judge.verdict import Outcome, Verdict, recipe_key
 from fgbench.papers.recipes import Recipe
 from fgbench.report.formatting import BADGES

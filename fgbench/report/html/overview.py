@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fgbench.judge.anomalies import Anomalies, Anomaly
+from fgbench.judge.anomaly import Anomalies, Anomaly
 from fgbench.judge.claims import ClaimResult
 from fgbench.judge.verdict import Outcome, Verdict, sampling_interval
 from fgbench.papers.printed import Paper

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from fgbench.judge.anomalies import Anomalies, ReadOutputs
+from fgbench.judge.anomaly import Anomalies, ReadOutputs
 from fgbench.judge.claims import ClaimResult
 from fgbench.judge.frames import setting_text
 from fgbench.judge.verdict import Verdict

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fgbench.judge.anomalies import Anomalies, Anomaly
+from fgbench.judge.anomaly import Anomalies, Anomaly
 from fgbench.judge.verdict import run_sort_key
 from fgbench.records.record import Record
 from fgbench.report.html.charts import Chart

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from fgbench.judge.anomalies import ReadOutputs
+from fgbench.judge.anomaly import ReadOutputs
 from fgbench.judge.claims import RunPair, compare_runs
 from fgbench.judge.frames import typed_frame
 from fgbench.metrics.values import headline

@@ -2,7 +2,7 @@ import pytest
 from busy_pages import PAPERS, busy_records
 from made_records import RECIPES, deviation, of_accuracy
 
-from fgbench.judge.anomalies import Anomaly
+from fgbench.judge.anomaly import Anomaly
 from fgbench.judge.columns import judge_papers
 from fgbench.judge.verdict import Outcome
 from fgbench.report.html.overview import OUTCOMES, matrix, next_steps, run_line

@@ -3,7 +3,7 @@ import pytest
 from made_records import RECIPES, Kept, deviation, of_accuracy, of_right
 from report_pages import HOSTILE, PAPERS, Parsed, only_our_script, pages
 
-from fgbench.judge.anomalies import Anomaly
+from fgbench.judge.anomaly import Anomaly
 from fgbench.records.record import Point
 
 

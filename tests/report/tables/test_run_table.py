@@ -35,17 +35,16 @@ def test_seeds_share_a_row_with_the_interval_of_their_mean():
 
 
 def test_a_seed_run_once_more_with_the_test_images_watched_is_one_seed():
-    plain = of_accuracy(80.0)
-    watched = plain.model_copy(
-        update={"run_id": "watched", "values": plain.values | {"watched/last_epoch": plain.values["accuracy"]}}
-    )
+    plain = of_accuracy(80.0).model_copy(update={"provenance": {"finished": "2026-01-01"}})
+    more = plain.values | {"watched/last_epoch": plain.values["accuracy"]}
+    watched = plain.model_copy(update={"run_id": "watched", "provenance": {"finished": "2026-01-02"}, "values": more})
     other = of_accuracy(82.0, 1)
-    frame = table([plain, watched])
+    frame = table([watched, plain])
     row = row_of(frame)
-    assert (len(frame), row["seeds"], row["runs"]) == (1, 1, "watched")
+    assert (len(frame), row["seeds"], row["runs"]) == (1, 1, plain.run_id)
     assert (row["low"], row["high"]) == (plain.values["accuracy"].low, plain.values["accuracy"].high)
-    row = row_of(table([plain, watched, other]))
-    assert (row["seeds"], row["measured"], row["runs"]) == (2, 81.0, f"watched, {other.run_id}")
+    row = row_of(table([watched, plain, other]))
+    assert (row["seeds"], row["measured"], row["runs"]) == (2, 81.0, f"{plain.run_id}, {other.run_id}")
 
 
 def judge_cell(records):
