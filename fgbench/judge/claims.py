@@ -233,7 +233,8 @@ def _with_outcome(result: ClaimResult, recipes: Mapping[str, Recipe], anomalies:
         return replace(result, state=ClaimState.NOT_COMPARABLE, text=text)
     fields = sorted({d.field for record in result.records for d in record.deviations if d.changes_experiment})
     shared = f"; all methods differ from their recipes in {', '.join(fields)}" if fields else ""
-    return replace(result, state=result.order, text=pairs + shared)
+    seeds = "".join(f"; {text}" for text, anomaly in by_text.items() if anomaly.kind == "seeds")
+    return replace(result, state=result.order, text=pairs + shared + seeds)
 
 
 def _order_text(result: ClaimResult) -> str:
