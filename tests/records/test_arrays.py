@@ -3,31 +3,11 @@ import zipfile
 
 import numpy as np
 import pytest
+from made_arrays import CLASSIFIED, LOCATED, SEARCHED, C, N, packed
 from stored_records import PROTOCOL
 
 from fgbench.records.arrays import ARRAYS, check_arrays, read_arrays
 from fgbench.util.errors import FgbenchError
-
-N, C, P = 40, 4, 3
-CLASSIFIED = {"ids": np.arange(N), "labels": np.arange(N) % C, "scores": np.eye(C, dtype=np.float32)[np.arange(N) % C]}
-LOCATED = {
-    "part_names": np.array(["beak", "tail", "crown"]), "keypoints": np.ones((N, P, 3)),
-    "true_keypoints": np.ones((N, P, 3)), "boxes": np.ones((N, 4)), "attention_at_parts": np.ones((N, P)),
-    "attention_in_box": np.ones(N), "class_names": np.array(list("abcd")), "watched": np.zeros((N, 2), np.int16),
-}  # fmt: skip
-SEARCHED = {
-    "ids": np.arange(5), "identities": np.arange(5), "cameras": np.ones(5, int), "split": np.full(5, "1"),
-    "relevant": np.ones(5, int), "tied": np.zeros(5, bool), "first_rank": np.ones((5, 2)), "ap_step": np.ones((5, 2)),
-    "ap_trapezoid": np.ones((5, 2)), "inp": np.ones((5, 2)), "shot_rank": np.full((5, 10, 2), np.inf),
-    "shown": np.array([0, 4]), "shown_gallery": np.full((2, 10), -1), "shown_right": np.zeros((2, 10), bool),
-    "ties": np.array("mean"), "no_match": np.array("skip"),
-}  # fmt: skip
-
-
-def packed(arrays):
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
-    return content.getvalue()
 
 
 def test_the_arrays_of_each_kind_of_run_are_read_as_they_were_written():
