@@ -1,16 +1,18 @@
 """Search, download and verification of weight files."""
 
 import hashlib
-import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from fgbench.backbones.spec import WeightFile, WeightSpec
 from fgbench.backbones.weight_files import weight_specs
+from fgbench.util.damaged import read_checked_json, write_checked_json
 from fgbench.util.download import fetch
 from fgbench.util.errors import FgbenchError, MissingError
-from fgbench.util.files import cache_folder, write_json
+from fgbench.util.files import cache_folder
+from fgbench.util.hashing import stamp_of
 
 
 def weight_folders() -> list[Path]:
@@ -118,23 +120,24 @@ def known_weights() -> list[dict[str, Any]]:
 
 
 def cached_hash(path: Path, kind: str = "sha256") -> str:
-    """Return the hash of a file in hex; it is computed again only if the size or the modification time changes.
+    """Return the hash of a file in hex; it is computed again only if the path or `stamp_of` changes.
+
+    If the cache cannot be written, it is computed each time.
 
     Args:
         path: The file.
         kind: `sha256` or `md5`.
     """
-    status = path.stat()
-    stamp = f"{kind}:{path.resolve()}:{status.st_size}:{status.st_mtime_ns}"
-    cache_file = cache_folder() / "hashes" / "weights.json"
-    try:
-        known: dict[str, str] = json.loads(cache_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        known = {}
+    stamp = f"{kind}:{path.resolve()}:{stamp_of(path)}"
+    cache_file = cache_folder() / "hashes" / "weight_files.json"
+    known: dict[str, str] = {}
+    with suppress(FgbenchError):  # a damaged file that cannot be set aside
+        known = read_checked_json(cache_file) or {}
     if stamp not in known:
         with path.open("rb") as file:
             known[stamp] = hashlib.file_digest(file, kind).hexdigest()
-        write_json(cache_file, known)
+        with suppress(FgbenchError):  # a cache that cannot be written
+            write_checked_json(cache_file, known)
     return known[stamp]
 
 

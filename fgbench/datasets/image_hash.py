@@ -2,14 +2,18 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from fgbench.util.damaged import is_present, read_npz, set_aside
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import cache_folder, write_atomic
-from fgbench.util.hashing import hash_file, hash_value
+from fgbench.util.files import DAMAGED_ARRAYS, cache_folder, remove_leftovers, write_atomic
+from fgbench.util.hashing import hash_file, hash_value, stamp_of
 
+COLUMNS = ("files", "stamps", "digests")
+"""Arrays of a file with hashes."""
 JPEG_START = b"\xff\xd8\xff"
 """First bytes of every JPEG file."""
 
@@ -49,7 +53,8 @@ def count_not_jpeg(root: Path, files: tuple[str, ...]) -> int:
 def hash_files(root: Path, files: tuple[str, ...]) -> dict[str, str]:
     """Return the SHA-256 of each file in hex.
 
-    Hashes are kept in the cache. A file with unchanged path, size and modification time is not read again.
+    Hashes are kept in the cache. A file with an unchanged path and `stamp_of` is not read again. If the cache cannot
+    be written, all files are read each time.
 
     Args:
         root: folder of the data set.
@@ -57,29 +62,37 @@ def hash_files(root: Path, files: tuple[str, ...]) -> dict[str, str]:
     """
     root_hash = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
     store = cache_folder() / "hashes" / f"{root_hash}.npz"
-    known: dict[str, tuple[str, str]] = {}  # file -> (size and time, hash)
-    if store.is_file():
-        with np.load(store) as stored:
-            known = {f: (s, d) for f, s, d in zip(stored["files"], stored["stamps"], stored["digests"], strict=True)}
+    known = _read_hashes(store)
 
     def digest(file: str) -> tuple[str, str]:
-        status = (root / file).stat()
-        stamp = f"{status.st_size}:{status.st_mtime_ns}"
+        stamp = stamp_of(root / file)
         entry = known.get(file)
         return entry if entry and entry[0] == stamp else (stamp, hash_file(root / file))
 
     with ThreadPoolExecutor() as pool:
         current = dict(zip(files, pool.map(digest, files), strict=True))
     if any(known.get(file) != entry for file, entry in current.items()):
-        _write_hashes(store, known | current)
+        with suppress(FgbenchError):  # a cache that cannot be written
+            _write_hashes(store, known | current)
     return {file: entry[1] for file, entry in current.items()}
+
+
+def _read_hashes(store: Path) -> dict[str, tuple[str, str]]:
+    """Return the hashes in the cache: file -> (stamp, hash). A damaged file is set aside."""
+    with suppress(FgbenchError):  # it cannot be set aside
+        if is_present(store):
+            try:
+                arrays = read_npz(store)
+                files, stamps, digests = (arrays[name].tolist() for name in COLUMNS)
+                return dict(zip(files, zip(stamps, digests, strict=True), strict=True))
+            except DAMAGED_ARRAYS as error:
+                set_aside(store, f"it cannot be read: {error}")
+    return {}
 
 
 def _write_hashes(store: Path, entries: dict[str, tuple[str, str]]) -> None:
     """Write hashes of files into the cache."""
-    columns = {
-        "files": np.array(list(entries)),
-        "stamps": np.array([stamp for stamp, _ in entries.values()]),
-        "digests": np.array([digest for _, digest in entries.values()]),
-    }
+    remove_leftovers(store.parent)
+    rows = [(file, stamp, digest) for file, (stamp, digest) in entries.items()]
+    columns = {name: np.array(column) for name, column in zip(COLUMNS, zip(*rows, strict=True), strict=True)}
     write_atomic(store, lambda path: np.savez_compressed(path, allow_pickle=False, **columns))

@@ -86,7 +86,7 @@ class Index:
 
     @cached_property
     def image_hash(self) -> str:
-        """Hash of the bytes of all images, in order. Files with unchanged path, size and time are not read again.
+        """Hash of the bytes of all images, in order. Unchanged files are not read again.
 
         Raises:
             FgbenchError: an image is missing.

@@ -4,24 +4,25 @@ import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import PIL
-from filelock import FileLock
 from PIL import Image
 
 from fgbench.datasets.index import Index
 from fgbench.datasets.pipeline import Pipeline
+from fgbench.util.checked_rows import CheckedRows, are_complete
+from fgbench.util.damaged import is_present, tell
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import cache_folder, write_text
+from fgbench.util.files import cache_folder, remove_leftovers, storage_error
 from fgbench.util.hashing import hash_value
+from fgbench.util.locks import locked
 from fgbench.util.memory import unmap_pages
 
-CHUNK = 256
-"""Number of images between two updates of the progress file. An interruption loses at most this many images."""
+CHUNK = 64
+"""Number of images that are written together, with one checksum. An interruption loses at most this many images."""
 
 
 class Pixels(Protocol):
@@ -74,6 +75,8 @@ def cached_pixels(
     """Return the images of an index after the deterministic steps of a pipeline.
 
     The first call decodes the images on all CPU cores. It continues an interrupted call. Later calls map the file.
+    Each process verifies the checksums of the file before it maps it for the first time, which reads the whole file:
+    about one second for each gigabyte, or as fast as the disk. Damaged chunks are decoded again.
 
     Args:
         index: N images.
@@ -84,51 +87,70 @@ def cached_pixels(
         (N, H, W, 3) uint8 RGB, memory-mapped and read-only.
 
     Raises:
-        FgbenchError: an image cannot be decoded, a step does not fit an image, or the disk is full.
+        FgbenchError: an image cannot be decoded, a step does not fit an image, the disk is full, or the cache folder
+            cannot be written.
     """
-    size = pipeline.cached_size
-    shape = (len(index), size, size, 3)
     path = cache_folder() / "pixels" / f"{pixel_key(index, pipeline)}.npy"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
-            if not path.is_file():
-                _build(path, index, pipeline, shape, on_image)
+    sums = path.with_suffix(".json")
+    if not _is_intact(path, len(index), sums):
+        hint = "set FGBENCH_CACHE to a folder that you can write, on a disk with enough space"
+        with locked(path, hint):
+            if not _is_intact(path, len(index), sums):
+                try:
+                    _build(path, sums, index, pipeline, on_image)
+                except OSError as error:
+                    raise FgbenchError(storage_error(error, path).args[0], hint) from error
     return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
 
 
-def _build(
-    path: Path, index: Index, pipeline: Pipeline, shape: tuple[int, ...], on_image: Callable[[int, int], object]
-) -> None:
-    """Decode all images into a file; continue where an interrupted call stopped."""
-    partial_file, progress = path.with_suffix(".partial"), path.with_suffix(".done")
-    done = int(progress.read_text()) if progress.is_file() and partial_file.is_file() else 0
+_verified: set[tuple[Path, int, int, int]] = set()
+"""Path, inode, size and time of the files whose checksums this process has verified."""
+
+
+def _is_intact(path: Path, rows: int, sums: Path) -> bool:
+    """Return True if a file is complete and its checksums are right. A process reads each file once for that."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    stamp = (path, status.st_ino, status.st_size, status.st_mtime_ns)
+    if stamp not in _verified and are_complete(path, rows, sums):
+        _verified.add(stamp)
+    return stamp in _verified
+
+
+def _build(path: Path, sums: Path, index: Index, pipeline: Pipeline, on_image: Callable[[int, int], object]) -> None:
+    """Decode all images into a file; continue where an interrupted call stopped, or where the file is damaged."""
+    remove_leftovers(path.parent)
+    partial_file = path.with_suffix(".partial")
+    if is_present(path):
+        is_present(partial_file)  # sets a folder aside
+        if not sums.exists():
+            tell(f"{path} has no checksums and is computed again.")
+        path.replace(partial_file)
+    rows = CheckedRows(partial_file, len(index), np.uint8, sums)
     # Check the free disk space.
-    if not done:
-        needed, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
+    size = pipeline.cached_size
+    if not rows.done:
+        partial_file.unlink(missing_ok=True)
+        needed, free = len(index) * size * size * 3, shutil.disk_usage(path.parent).free
         if needed > free:
             raise FgbenchError(
                 f"decoded images need {needed >> 20} MiB in {path.parent}, but {free >> 20} MiB are free",
                 "set FGBENCH_CACHE to a folder on a larger disk",
             )
-    # Decode in chunks. The progress file contains the number of decoded images.
-    pixels = np.lib.format.open_memmap(partial_file, mode="r+" if done else "w+", dtype=np.uint8, shape=shape)
-    store = partial(_store, pixels, index, pipeline)
+    # Decode in chunks. Each finished chunk is kept with its checksum.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(done, len(index), CHUNK):
-            rows = range(start, min(start + CHUNK, len(index)))
-            for row, _ in zip(rows, pool.map(store, rows), strict=True):
+        for start in range(rows.done, len(index), CHUNK):
+            numbers = range(start, min(start + CHUNK, len(index)))
+            chunk = np.empty((len(numbers), size, size, 3), np.uint8)
+            images = pool.map(lambda row: _decode(index, row, pipeline), numbers)
+            for row, image in zip(numbers, images, strict=True):
+                chunk[row - start] = image
                 on_image(row + 1, len(index))
-            pixels.flush()
-            write_text(progress, str(rows.stop))
+            rows.append(chunk)
     # The file gets its final name when it is complete.
-    del pixels
     partial_file.replace(path)
-    progress.unlink()
-
-
-def _store(pixels: np.ndarray, index: Index, pipeline: Pipeline, row: int) -> None:
-    pixels[row] = _decode(index, row, pipeline)
 
 
 def _decode(index: Index, row: int, pipeline: Pipeline) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Time, memory and energy of the phases of a run, over all its sessions. A session is one start of the program."""
 
-import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fgbench.util.files import write_json
+from fgbench.util.damaged import read_checked_json, write_checked_json
 from fgbench.util.gpu_board import Meter
 from fgbench.util.memory import forget_peak, peak_mib
 
@@ -16,12 +16,16 @@ SAVE_INTERVAL_S = 10.0
 """Seconds between two saves of the duration of the current phase."""
 KILLED = "incomplete: a session was killed, and the energy of its last phase is missing"
 """Note on the energy of a run with a killed session."""
+DAMAGED = "unknown: the log of the earlier sessions was damaged; the times are those of the later sessions"
+"""Note on the energy of a run whose log was damaged."""
 UNMEASURED = "an earlier session did not measure it"
 """Note on the energy of a run with a session that has no energy."""
 
 
 class PhaseLog:
-    """Time, memory and energy of each phase over all sessions of a run; saved in the work folder.
+    """Time, memory and energy of each phase over all sessions of a run; saved in the work folder with a checksum.
+
+    If the saved log is damaged, it is set aside, and the counts begin again with this session.
 
     Args:
         work: the work folder.
@@ -43,8 +47,11 @@ class PhaseLog:
         self._path = work / (f"journal-{rank}.json" if rank else "journal.json")
         self._meter = meter
         stored: dict[str, Any] = {"phase_s": {}, "sittings": 0, "energy_j": 0.0}
-        if self._path.is_file():
-            stored = json.loads(self._path.read_text())
+        earlier = os.path.lexists(self._path)
+        if saved := read_checked_json(self._path):
+            stored = saved
+        elif earlier:
+            stored |= {"energy_j": None, "energy_note": DAMAGED}
         self.phase_s: dict[str, float] = stored["phase_s"]
         self.sittings: int = stored["sittings"] + 1
         self.phase_peak_mib: dict[str, float] = stored.get("phase_peak_mib", {})
@@ -64,7 +71,7 @@ class PhaseLog:
     def save(self, open_phase: str = "") -> None:
         """Save the log, with the name of the current phase."""
         saved = ("phase_s", "phase_peak_mib", "peak_mib", "sittings", "started", "energy_j", "energy_note", "recalled")
-        write_json(self._path, {name: getattr(self, name) for name in saved} | {"open": open_phase})
+        write_checked_json(self._path, {name: getattr(self, name) for name in saved} | {"open": open_phase})
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

@@ -36,12 +36,13 @@ from fgbench.runs.training.batches import TrainData, middle
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.epoch_watch import Watch
 from fgbench.runs.training.linear_svm import LinearSvm, train_svm
-from fgbench.runs.training.loop import train
+from fgbench.runs.training.loop import remove_files, train
+from fgbench.util.damaged import make_work_folder, set_aside
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import write_atomic
 from fgbench.util.gpu_board import Meter
 from fgbench.util.memory import freed_memory_kept
 from fgbench.util.numeric.seeding import fixed_threads, generator, use_deterministic
+from fgbench.util.torch_files import load_torch, same_form, save_torch
 
 PHASES = {"pixels": 0.05, "training": 0.5, "fit": 0.1, "descriptors": 0.2, "svm": 0.05, "test": 0.1}
 """Phases of a run with their approximate share of its time, for the progress bar."""
@@ -87,7 +88,7 @@ class Execution:
     def __init__(self, run: Run, store: Store, work: Path, report: Report) -> None:
         use_deterministic(warn_only=run.device != "cpu")
         torch.manual_seed(run.seed)
-        work.mkdir(parents=True, exist_ok=True)
+        make_work_folder(work)
         self.run, self.settings, self.store, self.work = run, run.settings, store, work
         self.train_pipeline = Pipeline.parse(run.settings.train_pipeline)
         self.test_pipeline = Pipeline.parse(run.settings.test_pipeline)
@@ -124,6 +125,7 @@ class Execution:
                 work=self.work,
                 progress=lambda stage, done, total: self._progress("training", f"training, stage {stage}", done, total),
                 after_epoch=self.watch or (lambda name, stage, epoch: None),
+                is_kept=self.watch.is_kept if self.watch else (lambda name, stage, epoch: True),
             )
         if self.engine.rank:
             return
@@ -210,9 +212,12 @@ class Execution:
             return
         method.eval()
         fitted = self.work / "fitted.pt"
-        if fitted.is_file():
-            method.load_state_dict(torch.load(fitted, map_location=self.engine.device, weights_only=True))
-            return
+        if state := load_torch(fitted):
+            if same_form(state["method"], method.state_dict()):
+                method.load_state_dict(state["method"])
+                return
+            set_aside(fitted, "it is the state of another network")
+        remove_files(self.work, "descriptors.*", "test-*")  # on a GPU, fitting again gives other values
         # Half of the progress of this phase is for the images, half for the fit itself.
         context = FitContext(
             len(pixels), generator(self.run.seed, "fit"), lambda what: self._progress("fit", what, 1, 2)
@@ -225,7 +230,7 @@ class Execution:
 
         with torch.inference_mode():
             method.fit(images, context)
-        write_atomic(fitted, lambda path: torch.save(method.state_dict(), path))
+        save_torch(fitted, {"method": method.state_dict()})
 
     def _train_svm(self) -> LinearSvm:
         """Compute the descriptors of the training images and their mirror images, and train the SVM on them."""

@@ -1,7 +1,5 @@
-"""Rows computed from many images, written to a memory-mapped file batch by batch; an interrupted file is continued."""
+"""Rows computed from many images, written to files batch by batch; an interrupted computation is continued."""
 
-import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fgbench.datasets.pixel_cache import Pixels
-from fgbench.util.files import write_json
+from fgbench.util.checked_rows import CheckedRows
 from fgbench.util.memory import unmap_pages
 
 Progress = Callable[[int, int], object]
@@ -30,40 +28,6 @@ def to_images(pixels: Pixels, rows: slice | np.ndarray, device: torch.device) ->
     return torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
 
 
-class RowFile:
-    """A (rows, ...) float32 array on disk that is filled from the first row. A second file counts the filled rows.
-
-    Args:
-        path: file of the array.
-        rows: number of rows.
-    """
-
-    def __init__(self, path: Path, rows: int) -> None:
-        self.path, self.rows = path, rows
-        self._state = path.with_suffix(".json")
-        self.done = 0
-        if path.is_file() and self._state.is_file():
-            self.done = json.loads(self._state.read_text())["done"]
-
-    def append(self, values: np.ndarray) -> None:
-        """Write the next rows (B, ...) to the disk, then update the count."""
-        if not self.done:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            np.lib.format.open_memmap(self.path, mode="w+", dtype=np.float32, shape=(self.rows, *values.shape[1:]))
-        row_bytes = values[0].size * np.dtype(np.float32).itemsize
-        with self.path.open("r+b") as file:
-            file.seek((self.done - self.rows) * row_bytes, os.SEEK_END)
-            file.write(values.astype(np.float32).tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        self.done += len(values)
-        write_json(self._state, {"done": self.done})
-
-    def read(self) -> np.ndarray:
-        """Return all rows, memory-mapped and read-only."""
-        return np.load(self.path, mmap_mode="r")  # type: ignore[no-any-return]
-
-
 @torch.inference_mode()
 def map_outputs(
     paths: Mapping[str, Path],
@@ -77,6 +41,8 @@ def map_outputs(
 ) -> dict[str, np.ndarray]:
     """Compute named rows for every image, one file for each name; an interrupted computation is continued.
 
+    Rows of an earlier session are verified by their checksums. Damaged rows are computed again.
+
     Args:
         paths: file of each name.
         pixels: (N, H, W, 3) uint8.
@@ -88,12 +54,15 @@ def map_outputs(
 
     Returns:
         Name -> (N, ...) float32; with `mirror` (2N, ...), the mirror images after the images.
+
+    Raises:
+        FgbenchError: the disk is full, or the folder cannot be written.
     """
     total = len(pixels) * (1 + mirror)
-    files = {name: RowFile(path, total) for name, path in paths.items()}
-    done = min(file.done for file in files.values())
+    files = {name: CheckedRows(path, total) for name, path in paths.items()}
+    done = max(set.intersection(*(file.ends for file in files.values())))
     for file in files.values():
-        file.done = done  # an interruption may have happened between two files
+        file.keep(done)  # an interruption may have happened between two files
     while done < total:
         flipped, row = divmod(done, len(pixels))
         images = to_images(pixels, slice(row, row + batch_size), device)

@@ -95,12 +95,11 @@ def test_a_truncated_file_is_computed_again(tmp_path):
     assert torch.equal(MapCache(tmp_path, Network())(images), Network()(images))
 
 
-@pytest.mark.parametrize("other", [Network(seed=1), Network(size=4)])
-def test_maps_of_another_network_are_an_error_with_a_command(tmp_path, other):
+def test_maps_of_another_network_are_an_error_with_a_command(tmp_path):
     images = pictures(2)
     MapCache(tmp_path, Network())(images)
     with pytest.raises(FgbenchError, match="differ from the output of the network") as caught:
-        MapCache(tmp_path, other)(images)
+        MapCache(tmp_path, Network(seed=1))(images)
     assert f"rm -r {tmp_path}" in str(caught.value)
     assert len(files(tmp_path)) == 2
 

@@ -126,8 +126,8 @@ def test_hashes_are_cached_until_the_file_changes(folders: Path, monkeypatch: py
     path.write_bytes(b"other12")
     os.utime(path, ns=(1, 1))
     assert weights.cached_hash(path) == hashlib.sha256(b"other12").hexdigest()
-    cache_file = folders / "cache" / "hashes" / "weights.json"
-    assert len(json.loads(cache_file.read_text())) == 2
+    cache_file = folders / "cache" / "hashes" / "weight_files.json"
+    assert len(json.loads(cache_file.read_text())) == 3  # two hashes and the checksum of the file
     cache_file.write_text("{")
     assert weights.cached_hash(path) == hashlib.sha256(b"other12").hexdigest()
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from fgbench.runs import row_files
 from fgbench.runs.row_files import map_images, map_outputs
 from fgbench.runs.training import linear_svm
+from fgbench.util import checked_rows
+from fgbench.util.errors import FgbenchError
 from fgbench.util.memory import forget_peak, peak_mib
 
 CPU = torch.device("cpu")
@@ -20,6 +21,10 @@ def images(count, side=8):
 
 def flat(batch):
     return batch.flatten(1).float()
+
+
+def finished_rows(path):
+    return sum(rows for rows, _ in json.loads(path.with_suffix(".json").read_text())["batches"])
 
 
 def expected(pixels):
@@ -40,7 +45,7 @@ def test_rows_of_images_and_mirror_images_continue_after_an_interruption(tmp_pat
 
     with pytest.raises(KeyboardInterrupt):
         map_images(path, pixels, fails, batch_size=4, device=CPU, mirror=True)
-    assert json.loads(path.with_suffix(".json").read_text()) == {"done": 10}
+    assert finished_rows(path) == 10
     assert np.array_equal(np.load(path)[:10], expected(pixels)[:10])
 
     seen = []
@@ -66,9 +71,9 @@ def test_rows_are_counted_after_they_are_synced_to_disk(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", fails)
-        with pytest.raises(OSError, match="no room"):
+        with pytest.raises(FgbenchError, match="no room"):
             map_images(path, pixels, flat, batch_size=2, device=CPU)
-    assert json.loads(path.with_suffix(".json").read_text()) == {"done": 2}
+    assert finished_rows(path) == 2
     assert np.array_equal(map_images(path, pixels, flat, batch_size=2, device=CPU), expected(pixels)[:6])
 
 
@@ -76,7 +81,7 @@ def test_rows_are_counted_after_they_are_synced_to_disk(tmp_path, monkeypatch):
 def test_files_of_one_pass_continue_at_the_same_row(tmp_path, monkeypatch, number):
     pixels = images(6)
     paths = {name: tmp_path / f"{name}.npy" for name in ("a", "b")}
-    write, written = row_files.write_json, []
+    write, written = checked_rows.write_checked_json, []
 
     def killed(path, value):
         write(path, value)
@@ -88,7 +93,7 @@ def test_files_of_one_pass_continue_at_the_same_row(tmp_path, monkeypatch, numbe
         return {"a": flat(batch), "b": -flat(batch)}
 
     with monkeypatch.context() as patch:
-        patch.setattr(row_files, "write_json", killed)
+        patch.setattr(checked_rows, "write_checked_json", killed)
         with pytest.raises(KeyboardInterrupt):
             map_outputs(paths, pixels, both, batch_size=2, device=CPU)
     arrays = map_outputs(paths, pixels, both, batch_size=2, device=CPU)

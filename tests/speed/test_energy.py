@@ -1,4 +1,3 @@
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +10,7 @@ from fgbench.records.phase_log import KILLED, UNMEASURED, PhaseLog
 from fgbench.records.provenance import cost
 from fgbench.records.record import Cost
 from fgbench.speed.energy import SENSOR_S, measure_energy
+from fgbench.util.damaged import write_checked_json
 from fgbench.util.errors import MissingError
 from fgbench.util.gpu_board import Board, Meter, board_of
 
@@ -226,7 +226,7 @@ def test_the_energy_note_names_the_missing_last_phase_of_a_killed_session(tmp_pa
 
 
 def test_a_phase_log_without_energy_gives_none(tmp_path, monkeypatch):
-    (tmp_path / "journal.json").write_text(json.dumps({"phase_s": {"training": 5.0}, "sittings": 1}))
+    write_checked_json(tmp_path / "journal.json", {"phase_s": {"training": 5.0}, "sittings": 1})
     log = phase_log(tmp_path, nvml(), monkeypatch)
     with log.phase("test"):
         pass

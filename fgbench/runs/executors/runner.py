@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock
-
 from fgbench.records.store import store_of
 from fgbench.runs.execute import execute
 from fgbench.runs.executors.pool import Failure, PoolTask, Report, Watcher, run_tasks
@@ -16,6 +14,8 @@ from fgbench.runs.run import Run
 from fgbench.runs.training.distributed import processes, rank
 from fgbench.runs.training.tiny_weights import pretrained_tiny, pretraining_birds
 from fgbench.util.errors import FgbenchError
+from fgbench.util.files import remove_leftovers
+from fgbench.util.locks import locked
 
 WORK = "work"
 """Name of the folder of unfinished work in a results folder."""
@@ -97,12 +97,13 @@ def do_run(run: Run, folder: Path, report: Report) -> None:
         report: called with the progress.
     """
     store, work = store_of(folder), folder / WORK / run.id
-    work.parent.mkdir(parents=True, exist_ok=True)
     if rank():
         execute(run, store, work, report)
         return
     # A second program with the same plan waits here until the first has finished the run.
-    with FileLock(f"{work}.lock"):
+    with locked(work):
         if not store.has(run.id):
+            remove_leftovers(work)
+            remove_leftovers(work / "watched")
             execute(run, store, work, report)
         shutil.rmtree(work, ignore_errors=True)  # also left by a run that was killed after its record was written

@@ -14,6 +14,8 @@ from fgbench.papers.settings import Stage
 from fgbench.runs.row_files import map_images
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.loop import Epoch
+from fgbench.util.checked_rows import are_complete
+from fgbench.util.damaged import is_present, make_work_folder
 
 
 class Watch:
@@ -42,12 +44,12 @@ class Watch:
             stage: the stage.
             epoch: number of finished epochs of the stage.
         """
-        without_classes = stage.losses and "cross_entropy" not in stage.losses
-        head_only = set(stage.train) <= set(self._method.HEAD)
-        if self._engine.rank or without_classes or (head_only and epoch < stage.epochs):
+        if self._engine.rank or not self._is_watched(stage, epoch):
             return
         path = self._path(name, epoch)
-        path.unlink(missing_ok=True)  # left by an epoch that was interrupted before its checkpoint
+        make_work_folder(self._folder)
+        if is_present(path):
+            path.unlink()  # left by an epoch that was interrupted before its checkpoint
         self._method.eval()
         with self._engine.autocast():
             map_images(
@@ -58,10 +60,20 @@ class Watch:
                 device=self._engine.device,
             )
 
+    def is_kept(self, name: str, stage: Stage, epoch: int) -> bool:
+        """Return False if the predictions after a finished epoch should be there, and are missing or damaged."""
+        path = self._path(name, epoch)
+        return not self._is_watched(stage, epoch) or are_complete(path, len(self._pixels), path.with_suffix(".json"))
+
     def arrays(self, curve: Sequence[Epoch]) -> dict[str, np.ndarray]:
         """Return `watched`, (N, E) int16: the predicted class of each test image after each watched epoch."""
         paths = [path for point in curve if (path := self._path(point.stage, point.epoch)).is_file()]
         return {"watched": np.concatenate([np.load(path) for path in paths], axis=1).astype(np.int16)}
+
+    def _is_watched(self, stage: Stage, epoch: int) -> bool:
+        without_classes = stage.losses and "cross_entropy" not in stage.losses
+        head_only = set(stage.train) <= set(self._method.HEAD)
+        return not (without_classes or (head_only and epoch < stage.epochs))
 
     def _path(self, name: str, epoch: int) -> Path:
         return self._folder / f"{name}-{epoch}.npy"

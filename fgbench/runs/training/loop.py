@@ -14,9 +14,10 @@ from fgbench.methods.base import Method, parameters_of
 from fgbench.papers.settings import Stage
 from fgbench.runs.training.batches import Batch, BatchSource, TrainData
 from fgbench.runs.training.distributed import Engine
+from fgbench.util.damaged import set_aside
 from fgbench.util.errors import FgbenchError, nearest
-from fgbench.util.files import write_atomic
 from fgbench.util.numeric.seeding import generator
+from fgbench.util.torch_files import load_torch, same_form, save_torch
 
 SAVING_SHARE = 0.2
 """Maximum share of the time that is spent on checkpoints. Short epochs therefore do not all write one."""
@@ -48,6 +49,7 @@ def train(
     work: Path,
     progress: Callable[[str, int, int], object] = lambda stage, done, total: None,
     after_epoch: Callable[[str, Stage, int], object] = lambda name, stage, epoch: None,
+    is_kept: Callable[[str, Stage, int], bool] = lambda name, stage, epoch: True,
 ) -> list[Epoch]:
     """Train `method` in place through the stages.
 
@@ -57,20 +59,25 @@ def train(
         stages: names and stages in order.
         seed: determines order and augmentation of every epoch, independently of the other epochs.
         engine: device, precision and processes.
-        work: folder for checkpoints; training continues from a checkpoint of the same run.
+        work: folder for checkpoints; training continues from a checkpoint of the same run. A damaged one is set aside.
         progress: called with (stage, finished epochs, all epochs) after each epoch.
         after_epoch: called with (name, stage, finished epochs) before `progress`; it must not change the method.
+        is_kept: called with (name, stage, epoch) for each epoch of a checkpoint; returns False if a file that
+            `after_epoch` wrote is lost. The training then starts again.
 
     Returns:
         The learning curve.
 
     Raises:
-        FgbenchError: the loss is not finite, or a stage names a loss that the method does not have.
+        FgbenchError: the loss is not finite, a stage names a loss that the method does not have, or the disk is full.
     """
-    checkpoint = work / "checkpoint.pt"
-    state: dict[str, Any] = {"stage": 0, "epoch": 0, "curve": []}
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, map_location=engine.device, weights_only=True)
+    state = _checkpoint(work / "checkpoint.pt", method, dict(stages), is_kept)
+    if state is None:
+        state = {"stage": 0, "epoch": 0, "curve": []}
+        if engine.rank == 0 and stages:
+            # On a GPU, training again gives another network: nothing computed with the lost one is used.
+            remove_files(work, "features-[1-9]*", "fitted.pt", "descriptors.*", "test-*")
+    else:
         method.load_state_dict(state["method"])
     curve = [Epoch(**point) for point in state["curve"]]
     for number, (name, stage) in enumerate(stages):
@@ -79,6 +86,31 @@ def train(
         resumed = state if number == state["stage"] and state["epoch"] else None
         _train_stage(method, data, (number, name, stage), seed, engine, work, progress, after_epoch, curve, resumed)
     return curve
+
+
+def _checkpoint(
+    path: Path, method: Method, stages: dict[str, Stage], is_kept: Callable[[str, Stage, int], bool]
+) -> dict[str, Any] | None:
+    """Return the state in a checkpoint; None if the training starts from its beginning."""
+    state = load_torch(path)
+    if state is None:
+        return None
+    if not same_form(state["method"], method.state_dict()):
+        set_aside(path, "it is the state of another network")
+        return None
+    for point in state["curve"]:
+        if not is_kept(point["stage"], stages[point["stage"]], point["epoch"]):
+            set_aside(path, f"the predictions after epoch {point['epoch']} of stage {point['stage']!r} are lost")
+            return None
+    return state
+
+
+def remove_files(folder: Path, *patterns: str) -> None:
+    """Remove the files in a folder whose names match one of the patterns."""
+    for pattern in patterns:
+        for path in folder.glob(pattern):
+            if path.is_file():
+                path.unlink(missing_ok=True)
 
 
 def _train_stage(
@@ -200,4 +232,4 @@ def _save(
         "optimizer": optimizer.state_dict(),
         "curve": [asdict(point) for point in curve],
     }
-    write_atomic(path, lambda temporary: torch.save(state, temporary))
+    save_torch(path, state)
