@@ -179,6 +179,8 @@ def _check_values(name: str, array: np.ndarray, spec: ArraySpec, lengths: Mappin
     if array.dtype.kind == "f":
         if not spec.nan and np.isnan(array).any():
             raise FgbenchError(f"{name} has NaN")
+        if np.isnan(array).all():
+            raise FgbenchError(f"{name} has no value besides NaN")
         if not spec.infinite and np.isinf(array).any():
             raise FgbenchError(f"{name} has an infinite value")
     high = lengths[spec.below] - 1 if spec.below else spec.high
