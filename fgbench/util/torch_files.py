@@ -1,6 +1,6 @@
 """Files of tensors in the format of torch: written completely or not at all, and verified when they are read."""
 
-import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -11,12 +11,14 @@ from torch import Tensor
 from fgbench.util.damaged import is_present, owner_of, set_aside
 from fgbench.util.files import write_atomic
 
-_OWNER = "file"
-"""Key of the names of the file and its folder."""
+_SUM = b"\ncrc32 %08x\n"
+"""The end of a file: the checksum of everything before it. A reader of zip archives ignores it."""
+_SUM_BYTES = len(_SUM % 0)
+_BLOCK = 1 << 20
 
 
 def save_torch(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a dictionary of tensors, numbers, texts and lists, atomically.
+    """Write a dictionary of tensors, numbers, texts and lists, atomically, with a checksum.
 
     Raises:
         FgbenchError: the disk is full, or the folder cannot be written.
@@ -24,41 +26,49 @@ def save_torch(path: Path, value: Mapping[str, Any]) -> None:
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            target = _Target(file)
+            target = _Target(file, path)
             try:
-                torch.save({**value, _OWNER: owner_of(path)}, target)  # type: ignore[arg-type]
+                torch.save(value, target)  # type: ignore[arg-type]
             except RuntimeError:
                 # torch hides the error of the system, such as a full disk, behind one of its own.
                 if target.error:
                     raise target.error from None
                 raise
+            target.write(_SUM % target.checksum)
 
     write_atomic(path, write)
 
 
 class _Target:
-    """A file that keeps the last error of the system."""
+    """A file that keeps the checksum of what is written and the last error of the system."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], path: Path) -> None:
         self._file = file
+        self.checksum = _start(path)
         self.error: OSError | None = None
 
     def write(self, content: bytes) -> int:
         try:
-            return self._file.write(content)
+            self._file.write(content)
         except OSError as error:
             self.error = error
             raise
+        self.checksum = zlib.crc32(content, self.checksum)
+        return len(content)
 
     def flush(self) -> None:
         self._file.flush()
 
 
+def _start(path: Path) -> int:
+    """Return the checksum of the names of the file and its folder: no file of another run has the right checksum."""
+    return zlib.crc32(owner_of(path).encode())
+
+
 def load_torch(path: Path) -> dict[str, Any] | None:
     """Return what `save_torch` wrote, in the memory of the CPU; None if there is no file. A damaged file is set aside.
 
-    The checksum of each tensor is verified, which torch does not do; that takes about one second for each gigabyte. A
-    file that was written under another name or in another folder counts as damaged.
+    torch itself verifies no checksum. Verifying it takes about one second for each gigabyte.
 
     Raises:
         FgbenchError: a damaged file cannot be set aside.
@@ -66,18 +76,22 @@ def load_torch(path: Path) -> dict[str, Any] | None:
     if not is_present(path):
         return None
     try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is None:
-                value = torch.load(path, map_location="cpu", weights_only=True)
-                if isinstance(value, dict) and value.pop(_OWNER, None) == owner_of(path):
-                    return value
-                reason = "it belongs to other work"
-            else:
-                reason = "a checksum is wrong"
-    except Exception as error:  # damaged bytes can raise any error  # noqa: BLE001
-        reason = f"it cannot be read: {str(error).strip().partition(chr(10))[0] or type(error).__name__}"
+        if _has_right_sum(path):
+            return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+        reason = "its checksum is wrong"
+    except OSError as error:
+        reason = f"it cannot be read: {error.strerror}"
     set_aside(path, reason)
     return None
+
+
+def _has_right_sum(path: Path) -> bool:
+    """Return True if a file ends in the checksum of everything before it."""
+    checksum, left = _start(path), path.stat().st_size - _SUM_BYTES
+    with path.open("rb") as file:
+        while left > 0 and (block := file.read(min(_BLOCK, left))):
+            checksum, left = zlib.crc32(block, checksum), left - len(block)
+        return left == 0 and file.read() == _SUM % checksum
 
 
 def same_form(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:

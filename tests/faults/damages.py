@@ -106,9 +106,14 @@ GROSS: dict[str, Damage] = {
     "an archive": other_archive,
     "a folder": moved_away(folder_with_a_file),
     "a FIFO": moved_away(os.mkfifo),
-    "a link to nowhere": moved_away(lambda path: path.symlink_to("nowhere")),
 }
 """Damages that must be named."""
+SUBTLE: dict[str, Damage] = {
+    "appended bytes": extended,
+    "missing": Path.unlink,
+    "a link to nowhere": moved_away(lambda path: path.symlink_to("nowhere")),
+}
+"""Damages that can leave the content as it was, or count as a missing file."""
 
 
 def damages(draw: random.Random, count: int) -> Iterator[tuple[str, Damage, bool]]:
@@ -117,12 +122,14 @@ def damages(draw: random.Random, count: int) -> Iterator[tuple[str, Damage, bool
     for number in range(count):
         if number % 2 == 0:
             yield "flipped bit", flip(draw.random(), draw.randrange(8)), False
-        elif number // 2 < len(gross):
-            yield gross[number // 2], GROSS[gross[number // 2]], True
         elif number % 4 == 1:
+            kind = gross[number // 4 % len(gross)]
+            yield kind, GROSS[kind], True
+        elif number % 8 == 3:
             yield "cut", cut(draw.random()), False
         else:
-            yield draw.choice((("appended bytes", extended, False), ("missing", Path.unlink, False)))
+            kind = draw.choice(sorted(SUBTLE))
+            yield kind, SUBTLE[kind], False
 
 
 def copied(state: Path, target: Path) -> Path:
