@@ -1,15 +1,15 @@
 """The tables and claims that the papers print, read from `reproductions/*/paper.toml`."""
 
 import os
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PlainValidator, ValidationError, model_validator
 
 from fgbench.util.errors import FgbenchError, nearest
+from fgbench.util.json_toml import read_toml
 from fgbench.util.validation import StrictModel, explain
 
 Annotation = Literal["boxes", "parts"]
@@ -290,10 +290,7 @@ def load_papers(root: Path | None = None) -> dict[str, Paper]:
 
 
 def _load(path: Path) -> Paper:
-    try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FgbenchError(f"{path}: {error}") from error
+    content = read_toml(path)
     try:
         return Paper.model_validate(content)
     except ValidationError as error:

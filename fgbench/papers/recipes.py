@@ -9,7 +9,6 @@ that smaller profiles make. A file with `like` takes over the recipes of another
 all of them.
 """
 
-import tomllib
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from pydantic import ValidationError
 from fgbench.papers.printed import reproductions_root
 from fgbench.papers.settings import Settings
 from fgbench.util.errors import FgbenchError, MissingError, nearest
+from fgbench.util.json_toml import read_toml
 from fgbench.util.validation import StrictModel, explain
 
 ORIGINS = ("paper", "code", "ours")
@@ -184,10 +184,7 @@ def _take_over(path: Path, file: RecipeFile) -> RecipeFile:
 
 
 def _read(path: Path) -> RecipeFile:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FgbenchError(f"{path}: {error}") from error
+    content = read_toml(path)
     try:
         return RecipeFile.model_validate(content)
     except ValidationError as error:

@@ -1,12 +1,12 @@
 """Rows of benchmark results: the fields that fgbench writes into `extra_info` of pytest-benchmark, and their reader."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fgbench.util.errors import FgbenchError
+from fgbench.util.json_toml import read_json
 from fgbench.util.validation import explain
 
 MAX_MESSAGE = 300
@@ -183,13 +183,7 @@ def read_session(path: Path) -> BenchmarkSession:
         FgbenchError: The file cannot be read, is not a result file of pytest-benchmark, or a field of a row is missing
             or not valid.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        json.dumps(content, ensure_ascii=False).encode()  # JSON can hold single surrogates; UTF-8 cannot
-    except OSError as error:
-        raise FgbenchError(f"{path} cannot be read: {error.strerror}", BENCHMARK_COMMAND) from error
-    except (ValueError, RecursionError) as error:
-        raise FgbenchError(f"{path} is not JSON: {error}", BENCHMARK_COMMAND) from error
+    content = read_json(path, BENCHMARK_COMMAND, finite=False)
     try:
         file = _File.model_validate(content)
     except ValidationError as error:

@@ -73,9 +73,13 @@ class Registry(Generic[T]):
         """Add the objects of all entry points, once."""
         if self._loaded:
             return
-        self._loaded = True
-        for entry in entry_points(group=self.group):
-            self._add(entry)
+        self._loaded = True  # now, because a module may use the registry while it is imported
+        try:
+            for entry in entry_points(group=self.group):
+                self._add(entry)
+        except BaseException:
+            self._loaded = False  # the next use reports the error again
+            raise
 
     def _add(self, entry: EntryPoint) -> None:
         """Add the object of an entry point, unless its own module has registered it with the decorator.
@@ -87,9 +91,9 @@ class Registry(Generic[T]):
         origin = f"the {self.kind} {entry.name!r} ({entry.value}, of {package})"
         try:
             candidate = entry.load()
-        except FgbenchError:
+        except (FgbenchError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:  # also SystemExit of a module that ends the program
             raise FgbenchError(
                 f"{origin} cannot be imported: {type(error).__name__}: {error}", f"mend or uninstall {package}"
             ) from error

@@ -5,6 +5,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fgbench.util.errors import nearest
 
 
+MAX_QUOTED = 200
+"""Longest quotation of a value in a message, in characters."""
+
+
 class StrictModel(BaseModel):
     """A frozen model that rejects unknown keys."""
 
@@ -28,7 +32,10 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "missing":
         return f"{where}missing"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{where}{message}" + ("" if first["type"] == "value_error" else f" (got {first['input']!r})")
+    if first["type"] == "value_error":
+        return f"{where}{message}"
+    value = repr(first["input"])
+    return f"{where}{message} (got {value if len(value) <= MAX_QUOTED else f'{value[:MAX_QUOTED]} …'})"
 
 
 def _keys_at(model: type[BaseModel], path: list[str]) -> list[str]:

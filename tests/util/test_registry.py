@@ -61,6 +61,27 @@ def test_mistakes_of_another_package_are_reported(monkeypatch):
         list(registry_with_entry_point(monkeypatch, broken))
 
 
+@pytest.mark.parametrize("error", [SystemExit("bye"), SystemExit(0), GeneratorExit("x"), RecursionError("deep")])
+def test_a_package_that_ends_the_program_is_reported_each_time(monkeypatch, error):
+    def end():
+        raise error
+
+    numbers = registry_with_entry_point(monkeypatch, end)
+    numbers("alpha")(1)
+    for _ in range(2):
+        with pytest.raises(FgbenchError, match=f"cannot be imported: {type(error).__name__}"):
+            numbers["alpha"]
+
+
+def test_an_interrupt_during_an_import_is_not_an_error_of_the_package(monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    numbers = registry_with_entry_point(monkeypatch, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        numbers["beta"]
+
+
 def test_error_shows_the_next_command():
     assert str(FgbenchError("wrong", "type this")) == "wrong\n  type this"
 

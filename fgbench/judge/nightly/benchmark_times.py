@@ -1,18 +1,20 @@
 """Read the times of benchmarks: for each session a time as a multiple of the reference workload."""
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from fgbench.util.errors import FgbenchError
+from fgbench.util.json_toml import read_json
 from fgbench.util.validation import StrictModel
 
 RERUN = "pytest benchmarks --benchmark-only --benchmark-json FILE"
+MAX_LOGARITHM = 500.0
+"""Largest logarithm of a time relative to the reference whose exponential is a float."""
 
 
 class BenchmarkTimes(StrictModel):
@@ -28,7 +30,7 @@ class BenchmarkTimes(StrictModel):
     """Hash of the code of the benchmark; times of different versions are not compared."""
     machine: str
     """Processor, number of cores and version of torch; times of different machines are not compared."""
-    sessions: tuple[float, ...]
+    sessions: tuple[Annotated[float, Field(ge=-MAX_LOGARITHM, le=MAX_LOGARITHM)], ...] = Field(min_length=1)
     """For each session (process), the logarithm of the median time of a round relative to the reference workload."""
 
     @property
@@ -67,14 +69,11 @@ def read_benchmark_times(paths: Iterable[Path]) -> tuple[BenchmarkTimes, ...]:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise FgbenchError(f"{path} cannot be read: {error}", RERUN) from error
+    content = read_json(path, RERUN, finite=False)
     if (
         not isinstance(content, dict)
         or not isinstance(content.get("benchmarks"), list)
-        or "machine_info" not in content
+        or not isinstance(content.get("machine_info"), dict)
     ):
         raise FgbenchError(f"{path} is not a file of pytest-benchmark", RERUN)
     return content
@@ -95,7 +94,7 @@ def _bench(path: Path, entry: dict[str, Any], machine: str) -> BenchmarkTimes | 
             raise FgbenchError(f"{path}: {name} takes {relative} times the reference", RERUN)
         sessions, title = (math.log(relative),), entry.get("group") or entry["name"]
         return BenchmarkTimes(name=name, title=title, version=info["version"], machine=machine, sessions=sessions)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise FgbenchError(f"{path}: an entry is not a benchmark of fgbench: {error!r}", RERUN) from error
 
 

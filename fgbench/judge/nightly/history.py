@@ -12,10 +12,12 @@ from fgbench.judge.nightly.results_folder import ResultsFolder
 from fgbench.judge.nightly.run_matching import run_key, run_label
 from fgbench.records.record import Record
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import write_text
-from fgbench.util.validation import StrictModel
+from fgbench.util.files import read_text, write_text
+from fgbench.util.json_toml import parse_json
+from fgbench.util.validation import StrictModel, explain
 
 HISTORY_FILE = "history.jsonl"
+RESTORE = "restore the file from a backup"
 
 
 class Night(StrictModel):
@@ -56,26 +58,37 @@ def read_history(folder: Path) -> list[Night]:
         FgbenchError: a line is not a valid night.
     """
     path = folder / HISTORY_FILE
-    if not path.is_file():
-        return []
     nights = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    # Not splitlines(): a name may contain other characters that end a line.
+    *lines, rest = _text(path).split("\n")
+    for number, line in enumerate([*lines, rest] if rest else lines, start=1):
         try:
-            nights.append(Night.model_validate_json(line))
+            nights.append(Night.model_validate(parse_json(line)))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "line"
-            raise FgbenchError(
-                f"{path}, line {number}: {where}: {first['msg']}", "restore the file from a backup"
-            ) from error
+            raise FgbenchError(f"{path}, line {number}: {explain(error, Night)}", RESTORE) from error
+        except ValueError as error:
+            raise FgbenchError(f"{path}, line {number}: {error}", RESTORE) from error
     return nights
+
+
+def _text(path: Path) -> str:
+    """Return the text of a history; empty if there is none."""
+    try:
+        return read_text(path)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise FgbenchError(f"{path} cannot be read: {error.strerror or error}", RESTORE) from error
+    except UnicodeDecodeError as error:
+        raise FgbenchError(f"{path} is damaged: byte {error.start} is no UTF-8", RESTORE) from error
 
 
 def append_night(folder: Path, night: Night) -> None:
     """Add a night to the history; readers never see a part of its line."""
     path = folder / HISTORY_FILE
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    write_text(path, f"{before}{night.model_dump_json()}\n")
+    before = _text(path)
+    end = "\n" if before and not before.endswith("\n") else ""
+    write_text(path, f"{before}{end}{night.model_dump_json()}\n")
 
 
 def baseline_nights(nights: list[Night]) -> list[tuple[BenchmarkTimes, ...]]:

@@ -138,7 +138,7 @@ def test_times_that_cannot_be_read_are_broken(tmp_path):
     (tmp_path / "tonight" / "benchmarks-1.json").write_text("{")
     code, text = nightly(tmp_path)
     assert code == 1
-    assert "benchmarks-1.json cannot be read" in text
+    assert "benchmarks-1.json is not JSON" in text
 
 
 def test_a_broken_night_cannot_be_accepted(tmp_path):

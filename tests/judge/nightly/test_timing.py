@@ -95,7 +95,14 @@ def test_without_rounds_the_median_is_used_and_without_a_reference_the_benchmark
     assert exp(found["frames/s, cpu"].mean) == pytest.approx(0.58 / 0.02)
 
 
-@pytest.mark.parametrize("wrong", ["{", "[]", '{"benchmarks": 3}', '{"benchmarks": [3], "machine_info": {}}'])
+WRONG = (
+    *("{", "[]", '{"benchmarks": 3}', '{"benchmarks": [3], "machine_info": {}}', "[" * 100_000),
+    *('{"benchmarks": [], "machine_info": null}', '{"benchmarks": [], "machine_info": []}'),
+    *('{"benchmarks": [], "machine_info": {"a": %s}}' % ("9" * n) for n in (25, 5000)),
+)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
 def test_another_file_is_refused(tmp_path, wrong):
     path = tmp_path / "x.json"
     path.write_text(wrong)
@@ -103,9 +110,9 @@ def test_another_file_is_refused(tmp_path, wrong):
         read_benchmark_times([path])
 
 
-@pytest.mark.parametrize("time", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("time", [0.0, -1.0, float("nan"), float("inf"), 1e-300])
 def test_a_time_that_is_not_positive_and_finite_is_refused(tmp_path, time):
     path = tmp_path / "x.json"
     path.write_text(json.dumps(bench_file.content(content([time]))))
-    with pytest.raises(FgbenchError, match="times the reference"):
+    with pytest.raises(FgbenchError, match="times the reference|not a benchmark of fgbench"):
         read_benchmark_times([path])
