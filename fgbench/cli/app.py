@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fgbench._version import __version__
-from fgbench.cli import compare, data, doctor, export, list_, nightly, report, reproduce, run, verify, weights
+from fgbench.cli import compare, data, doctor, export, faults, list_, nightly, report, reproduce, run, verify, weights
 from fgbench.util.errors import FgbenchError
 
 QUESTION = "Does every number printed in a fine-grained recognition paper hold, here, today, and at what cost?"
@@ -38,17 +38,26 @@ app.add_typer(weights.app, name="weights")
 
 
 def main() -> None:
-    """Run a verb. A user's mistake ends in one sentence and exit code 2, without a traceback."""
+    """Run a verb.
+
+    A user's mistake or a fault of the machine ends in one sentence and exit code 2, without a traceback. A bug keeps
+    its traceback.
+    """
     os.environ.setdefault("FGBENCH_COMMAND", shlex.join(["fgbench", *sys.argv[1:]]))
+    faults.print_every_character()
     try:
+        faults.expand_folders()
         app()
+        code = 0
     except FgbenchError as error:
-        typer.echo(f"fgbench: {error}", err=True)
-        sys.exit(2)
+        code = faults.print_mistake(error)
+    except (OSError, MemoryError) as error:
+        code = faults.print_mistake(faults.as_mistake(error))
     except SystemExit as end:
-        if end.code == INTERRUPTED:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if code == INTERRUPTED:
             typer.echo("\nfgbench: interrupted; the same command continues from here", err=True)
-        raise
+    sys.exit(faults.flush_output(code))
 
 
 def _print_version(value: bool) -> None:

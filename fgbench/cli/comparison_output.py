@@ -1,6 +1,5 @@
 """Output of `fgbench compare` and `fgbench nightly`: on the terminal and in files."""
 
-import json
 from pathlib import Path
 
 from fgbench.cli.console import out, table
@@ -61,11 +60,6 @@ def write(
         write_text(to_junit, junit(result))
     if to_json:
         write_json(to_json, result.as_json())
-
-
-def as_json(result: Comparison) -> str:
-    """Return a comparison as JSON text."""
-    return json.dumps(result.as_json(), indent=1, ensure_ascii=False)
 
 
 def write_night(result: Comparison, night: Night, folder: Path) -> Path:

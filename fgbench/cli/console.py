@@ -1,5 +1,9 @@
 """Output on the terminal: lines, tables, progress bars with the time left."""
 
+import errno
+import json
+import os
+import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -15,7 +19,16 @@ if TYPE_CHECKING:
     from fgbench.records.record import Record
     from fgbench.runs.executors.pool import Failure
 
-_console = Console(highlight=False, soft_wrap=True)
+
+class _Console(Console):
+    """A console that leaves a closed pipe to `fgbench.cli.app.main`."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the error again, which rich would end the program for."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+_console = _Console(highlight=False, soft_wrap=True)
 if not _console.is_terminal:
     _console.width = 140  # a log file has no width
 
@@ -23,6 +36,12 @@ if not _console.is_terminal:
 def out(text: str) -> None:
     """Print a line without markup."""
     _console.print(Text(text))
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, which stays JSON on a terminal without Unicode."""
+    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=ascii_only) + "\n")
 
 
 def table(title: str, rows: list[dict[str, Any]]) -> None:

@@ -1,6 +1,5 @@
 """`fgbench data get` and `fgbench data check`."""
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +34,7 @@ def check(name: Name, as_json: AsJson = False) -> None:
 def check_data(name: str, *, as_json: bool = False) -> bool:
     """Check a data set and print the result; True if there is no problem."""
     from fgbench import datasets
-    from fgbench.cli.console import Progress, out
+    from fgbench.cli.console import Progress, out, print_json
     from fgbench.datasets.check import COUNT_NAMES, check
     from fgbench.datasets.reid import ReidIndex
 
@@ -45,7 +44,7 @@ def check_data(name: str, *, as_json: bool = False) -> bool:
         task = progress.add(f"decoding {name}", len(index))
         result = check(index, dataset.official, dataset.tables, dataset.counts, lambda: progress.advance(task))
     if as_json:
-        out(json.dumps(asdict(result), indent=1, ensure_ascii=False))
+        print_json(asdict(result))
         return not result.problems
     _print_findings(result)
     if isinstance(index, ReidIndex):

@@ -1,13 +1,10 @@
 """`fgbench doctor`."""
 
-import json
 import os
 import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-
-import typer
 
 from fgbench._version import __version__
 from fgbench.cli.options import AsJson
@@ -15,11 +12,11 @@ from fgbench.cli.options import AsJson
 
 def doctor(as_json: AsJson = False) -> None:
     """Print what can run on this machine, what is missing, and the command that gets it."""
-    from fgbench.cli.console import out, table
+    from fgbench.cli.console import out, print_json, table
 
     report = examine()
     if as_json:
-        typer.echo(json.dumps(report, indent=1, ensure_ascii=False))
+        print_json(report)
         return
     for part in ("machine", "packages", "data"):
         table(part, [{"what": key, "value": value} for key, value in report[part].items()])

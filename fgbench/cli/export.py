@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fgbench.cli.options import RESULTS, Results
+from fgbench.cli.options import RESULTS, Results, expanded
 
 
 def export(
@@ -22,7 +22,9 @@ def export(
             help="csv, parquet or json for programs; latex or markdown for readers. [default: by --out, or csv]",
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="File to write. [default: standard output]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=expanded, help="File to write. [default: standard output]")
+    ] = None,
     results: Results = RESULTS,
 ) -> None:
     """Write measured values, verdicts, or a printed table beside the measured values."""

@@ -1,6 +1,5 @@
 """`fgbench list`."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -14,11 +13,11 @@ def list_(
 ) -> None:
     """Print papers, the rows and cells of their tables, recipes, methods and data sets."""
     from fgbench.cli.catalogue import catalogue
-    from fgbench.cli.console import table
+    from fgbench.cli.console import print_json, table
 
     tables = catalogue(kind)
     if as_json:
-        typer.echo(json.dumps(tables, indent=1, ensure_ascii=False))
+        print_json(tables)
         return
     for name, rows in tables.items():
         table(name, rows)

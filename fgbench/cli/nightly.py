@@ -5,13 +5,16 @@ from typing import Annotated
 
 import typer
 
-from fgbench.cli.options import RESULTS, Results
+from fgbench.cli.options import RESULTS, Results, expanded
 
 
 def nightly(
     results: Results = RESULTS / "nightly",
     fixed: Annotated[
-        Path | None, typer.Option(help="Fixed baseline of values, such as reports/nightly. [default: <results>/fixed]")
+        Path | None,
+        typer.Option(
+            callback=expanded, help="Fixed baseline of values, such as reports/nightly. [default: <results>/fixed]"
+        ),
     ] = None,
     require_baseline: Annotated[bool, typer.Option(help="Fail if no earlier night is kept.")] = False,
     accept: Annotated[

@@ -9,11 +9,42 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import expand_user
+
 RESULTS = Path("runs")
 """Default results folder."""
-Results = Annotated[Path, typer.Option("--results", help="Folder for records and unfinished work.")]
+
+
+def expanded(path: Any) -> Any:
+    """Return a path of the command line, or several, with the home folder in place of `~` and `~user`.
+
+    Raises:
+        FgbenchError: the home folder is not known.
+    """
+    if isinstance(path, list | tuple):
+        return [expand_user(one) for one in path]
+    return path if path is None else expand_user(path)
+
+
+def existing(folder: Path) -> Path:
+    """Return a results folder that is read.
+
+    Raises:
+        FgbenchError: there is no such folder.
+    """
+    if not folder.is_dir():
+        what = f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}"
+        raise FgbenchError(what, "name a folder of results; fgbench reproduce cub makes the folder runs")
+    return folder
+
+
+Results = Annotated[Path, typer.Option("--results", callback=expanded, help="Folder for records and unfinished work.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write a summary, such as $GITHUB_STEP_SUMMARY.")]
+Markdown = Annotated[
+    Path | None,
+    typer.Option("--markdown", callback=expanded, help="Write a summary, such as $GITHUB_STEP_SUMMARY."),
+]
 
 
 @dataclass(frozen=True, slots=True)

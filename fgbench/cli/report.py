@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fgbench.cli.options import RESULTS, Results
+from fgbench.cli.options import RESULTS, Results, existing, expanded
 
 if TYPE_CHECKING:
     from fgbench.report.build import BuiltReport
@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 
 def report(
     results: Results = RESULTS,
-    out: Annotated[Path | None, typer.Option(help="Folder for the pages. [default: <results>/report]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=expanded, help="Folder for the pages. [default: <results>/report]")
+    ] = None,
     benchmarks: Annotated[
-        list[Path] | None, typer.Option(help="JSON file of `pytest benchmarks`; adds a page on speed. Repeatable.")
+        list[Path] | None,
+        typer.Option(callback=expanded, help="JSON file of `pytest benchmarks`; adds a page on speed. Repeatable."),
     ] = None,
 ) -> None:
     """Render the report from the existing records; exit code 1 if a record is damaged or was changed."""
+    if results != RESULTS or not benchmarks:  # a report on speed alone needs no records
+        existing(results)
     built = write_report(results, out or results / "report", benchmarks or ())
     typer.echo(f"report: {built.first_page}")
     raise typer.Exit(1 if built.left_out else 0)
@@ -43,8 +48,9 @@ def write_report(
     """
     from fgbench.cli.console import out, print_anomalies
     from fgbench.report.build import build_report
-    from fgbench.util.files import remove_leftovers
+    from fgbench.util.files import make_folder, remove_leftovers
 
+    make_folder(folder)
     remove_leftovers(folder)
     built = build_report(results, folder, benchmarks, extra_pages)
     out(f"cells: {_counts(built.outcomes)}")

@@ -21,6 +21,7 @@ from fgbench.runs.planning import NO_CHANGES, Plan
 from fgbench.runs.run import THREADS, Changes, Run
 from fgbench.runs.training.distributed import processes, rank
 from fgbench.util.errors import FgbenchError, nearest
+from fgbench.util.files import make_folder
 
 DEFAULT_SEEDS = {"quick": 1, "frozen": 1, "paper": 3}
 """Number of seeds of each profile; a data set with more splits gets one seed for each split."""
@@ -123,6 +124,7 @@ def run_recipes(request: Request, results: Path) -> int:
     Returns:
         The exit code: 1 if a run failed or nothing could be run, else 0.
     """
+    make_folder(results)
     plan, result = (_run_on_cluster if request.cluster else _run_here)(request, results)
     if rank():
         return 1 if result.failures else 0  # only the first of several processes prints

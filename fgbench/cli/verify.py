@@ -5,17 +5,19 @@ from typing import Annotated
 
 import typer
 
-from fgbench.cli.options import RESULTS
+from fgbench.cli.options import RESULTS, existing, expanded
 from fgbench.util.errors import FgbenchError
 
 
 def verify(
-    results: Annotated[Path, typer.Argument(help="Results folder, or a folder of results folders.")] = RESULTS,
+    results: Annotated[
+        Path, typer.Argument(callback=expanded, help="Results folder, or a folder of results folders.")
+    ] = RESULTS,
 ) -> None:
     """Check seals and hashes, and recompute every value from its per-sample outputs; exit code 1 if one differs."""
     from fgbench.records.store import results_folders
 
-    verified = [verify_folder(folder) for folder in results_folders(results)]
+    verified = [verify_folder(folder) for folder in results_folders(existing(results))]
     raise typer.Exit(0 if all(verified) else 1)
 
 

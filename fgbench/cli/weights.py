@@ -1,6 +1,5 @@
 """`fgbench weights list` and `fgbench weights get`."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -14,10 +13,10 @@ app = typer.Typer(no_args_is_help=True, help="Get the weights of a network, or l
 def list_weights(as_json: AsJson = False) -> None:
     """Print every weight file that a recipe may name, and its place on this machine."""
     from fgbench.backbones import known_weights
-    from fgbench.cli.console import out, table
+    from fgbench.cli.console import print_json, table
 
     rows = known_weights()
-    out(json.dumps(rows, indent=1)) if as_json else table("weights", rows)
+    print_json(rows) if as_json else table("weights", rows)
 
 
 @app.command("get")

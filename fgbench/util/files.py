@@ -58,16 +58,18 @@ def expand_user(path: Path) -> Path:
         return path.expanduser()
     except RuntimeError as error:
         raise FgbenchError(
-            f"the home folder of {path.parts[0]} is not known", "set FGBENCH_CACHE to a folder that you can write"
+            f"the home folder of {path.parts[0]} is not known",
+            "name the folder with its whole path; FGBENCH_CACHE names that of the cache",
         ) from error
 
 
-def storage_error(error: OSError, path: Path) -> FgbenchError:
+def storage_error(error: OSError, path: Path, verb: str = "write") -> FgbenchError:
     """Return the error to raise when reading or writing `path` failed, such as for a full disk or a missing permission.
 
     Args:
         error: the error of the system.
         path: the file or folder that could not be used.
+        verb: what could not be done: `write`, or `use` if that is not known.
     """
     reason = error.strerror or str(error)
     if error.errno in _FULL:
@@ -76,15 +78,40 @@ def storage_error(error: OSError, path: Path) -> FgbenchError:
         )
     if error.errno in _FORBIDDEN:
         return FgbenchError(
-            f"cannot write {path}: {reason}", "choose another folder, or get the permission to write there"
+            f"cannot {verb} {path}: {reason}", "choose another folder, or get the permission to write there"
         )
     if error.errno == errno.ENAMETOOLONG:
-        return FgbenchError(f"cannot write {path.name[:40]}…: {reason}", "choose a shorter name")
-    if file := next((parent for parent in path.parents if parent.is_file()), None):
-        return FgbenchError(f"cannot write {path}: {file} is a file, not a folder", f"move {file} elsewhere")
+        return FgbenchError(f"cannot {verb} {path.name[:40]}…: {reason}", "choose a shorter name")
+    if place := next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), None):
+        kind = _kind(place)
+        return FgbenchError(f"cannot {verb} {path}: {place} is {kind}, not a folder", f"move {place} elsewhere")
     if path.is_dir():
-        return FgbenchError(f"cannot write {path}: it is a folder", "choose another file name")
-    return FgbenchError(f"cannot write {path}: {reason}", f"check the folder {path.parent}")
+        return FgbenchError(f"cannot {verb} {path}: it is a folder", "choose another file name")
+    if error.errno == errno.EEXIST:
+        return FgbenchError(f"{path} is {_kind(path)}, not a folder", "choose another folder")
+    return FgbenchError(f"cannot {verb} {path}: {reason}", f"check the folder {path.parent}")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder unless it exists, and check that files can be written into it.
+
+    Raises:
+        FgbenchError: a file is in its place, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    except OSError as error:
+        raise storage_error(error, folder) from error
+
+
+def _kind(path: Path) -> str:
+    """Return what a path is, in words."""
+    try:
+        return kind_of_special_file(path) or "a file"
+    except OSError:
+        return "a symbolic link to nothing"
 
 
 def kind_of_special_file(path: Path) -> str:

@@ -81,7 +81,7 @@ def test_doctor_names_missing_data_and_the_next_command():
         (("data", "check", "viper"), "fgbench data get viper"),
         (("data", "check", "marke1501"), "did you mean 'market1501'"),
         (("weights", "get", "vgg16.mat"), "did you mean 'vgg16.matconvnet'"),
-        (("verify", "nowhere"), "no records in nowhere"),
+        (("verify", "nowhere"), "there is no folder nowhere"),
         (("report", "--benchmarks", "none.json"), "none.json cannot be read: No such file or directory"),
         (("report", "--benchmarks", "README.md"), "pytest benchmarks --benchmark-only --benchmark-json FILE"),
     ],

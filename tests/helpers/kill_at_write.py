@@ -80,13 +80,16 @@ class WarmProgram:
 
     def run(
         self, arguments: Sequence[str], folder: Path | None = None, *, at: int = 0, how: str = "kill",
-        env: dict[str, str] | None = None, limit_s: int = 120,
+        env: dict[str, str] | None = None, stdout: str = "", limit_s: int = 120,
     ) -> Ended:  # fmt: skip
-        """Run the program; it ends at operation `at` below `folder`. A program over the limit of time is an error."""
+        """Run the program; it ends at operation `at` below `folder`. A program over the limit of time is an error.
+
+        The output is that of standard output and standard error, or of standard error if `stdout` is a path.
+        """
         assert how in HOW
         with tempfile.TemporaryDirectory() as place:
             settings = {"folder": str(folder.resolve()) if folder else "", "at": at, "how": how, "log": place}
-            call = {"arguments": list(arguments), "cwd": str(Path.cwd()), "output": f"{place}/output",
+            call = {"arguments": list(arguments), "cwd": str(Path.cwd()), "output": f"{place}/output", "stdout": stdout,
                     "env": {**(env or {}), SETTINGS: json.dumps(settings)}, "limit_s": limit_s}  # fmt: skip
             self._server.stdin.write(json.dumps(call) + "\n")
             self._server.stdin.flush()
@@ -193,9 +196,9 @@ def _serve(program: str, preload: Sequence[str]) -> None:
             continue
         os.setsid()
         signal.alarm(call["limit_s"])
-        output = os.open(call["output"], os.O_WRONLY | os.O_CREAT)
-        for descriptor in (1, 2):
-            os.dup2(output, descriptor)
+        output = os.open(call["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(os.open(call["stdout"], os.O_WRONLY) if call["stdout"] else output, 1)
+        os.dup2(output, 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.environ.update(call["env"])
         os.chdir(call["cwd"])
