@@ -112,3 +112,58 @@ def test_a_full_disk_changes_no_output(tmp_path, monkeypatch):
     images = pictures(2)
     assert torch.equal(MapCache(tmp_path, Network())(images), Network()(images))
     assert not files(tmp_path)
+
+
+def exact(size=8):
+    """Return a network whose sums need no rounding, so that the size of a batch changes no bit."""
+    network = Network(size=size)
+    network.weight = network.weight.round()
+    return network
+
+
+def test_a_file_of_another_shape_or_image_is_computed_again(tmp_path, capsys):
+    images = pictures(3)
+    expected = MapCache(tmp_path / "a", exact())(images)
+    MapCache(tmp_path / "b", exact(4))(images)
+    for number, (path, other) in enumerate(zip(files(tmp_path / "a"), files(tmp_path / "b"), strict=True)):
+        path.write_bytes(other.read_bytes())
+        assert torch.equal(MapCache(tmp_path / "a", exact())(images), expected), number
+        assert "is damaged (its shape is wrong)" in capsys.readouterr().err
+    first, second, _ = files(tmp_path / "a")
+    first.write_bytes(second.read_bytes())
+    assert torch.equal(MapCache(tmp_path / "a", exact())(images), expected)
+    assert "it belongs to another image" in capsys.readouterr().err
+
+
+def test_only_the_first_of_many_damaged_files_is_named(tmp_path, capsys):
+    images = pictures(5)
+    MapCache(tmp_path, Network())(images)
+    for path in files(tmp_path):
+        path.write_bytes(b"")
+    MapCache(tmp_path, Network())(images)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert len(list(tmp_path.rglob("*.damaged"))) == 5
+
+
+def test_a_shape_that_is_too_small_for_the_data_is_damage(tmp_path):
+    """The checksum of an array is verified at its end, which a smaller shape does not reach."""
+    images = pictures(1, height=99, width=99)
+    expected = MapCache(tmp_path, Network())(images)
+    (path,) = files(tmp_path)
+    with np.load(path) as file:
+        count = str(len(file["values"]))
+    smaller = str(int(count) // 2).rjust(len(count))
+    path.write_bytes(path.read_bytes().replace(f"({count},)".encode(), f"({smaller},)".encode()))
+    assert torch.equal(MapCache(tmp_path, Network())(images), expected)
+
+
+def test_files_without_the_hash_of_the_image_are_used(tmp_path):
+    images = pictures(1)
+    MapCache(tmp_path, Network())(images)
+    (path,) = files(tmp_path)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in ("shape", "mask", "values")}
+    np.savez(path, **arrays)
+    recalled = []
+    assert torch.equal(MapCache(tmp_path, Network(), recalled.append)(images), Network()(images))
+    assert recalled == [1]

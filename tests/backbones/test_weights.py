@@ -130,6 +130,27 @@ def test_hashes_are_cached_until_the_file_changes(folders: Path, monkeypatch: py
     assert len(json.loads(cache_file.read_text())) == 3  # two hashes and the checksum of the file
     cache_file.write_text("{")
     assert weights.cached_hash(path) == hashlib.sha256(b"other12").hexdigest()
+    path.write_bytes(b"third12")
+    os.utime(path, ns=(1, 1))  # the same size and time
+    assert weights.cached_hash(path) == hashlib.sha256(b"third12").hexdigest()
+
+
+def test_damaged_hashes_are_named_and_computed_again(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FGBENCH_CACHE", str(folders / "cache"))
+    path = folders / "file"
+    path.write_bytes(CONTENT)
+    digest = weights.cached_hash(path)
+    cache_file = folders / "cache" / "hashes" / "weight_files.json"
+    cache_file.write_text(cache_file.read_text().replace(digest[:8], "00000000"))
+    assert weights.cached_hash(path) == digest
+    assert f"{cache_file} is damaged (its checksum is wrong)" in capsys.readouterr().err
+    # A cache that cannot be written.
+    cache_file.unlink()
+    (folders / "file.cache").touch()
+    monkeypatch.setenv("FGBENCH_CACHE", str(folders / "file.cache"))
+    assert weights.cached_hash(path) == digest
 
 
 def test_get_downloads_from_the_official_address_or_a_mirror(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
