@@ -192,7 +192,8 @@ def load_backbone(
     file = find_weights(network, tap, (name,) if name else (), path)
     # A MatConvNet file describes its own layers.
     if file.spec.format == "matconvnet":
-        layers, spec, channels = read_matconvnet(file.path, TAPS[network][0] if tap == "pool" else tap)
+        last, published = TAPS[network][0] if tap == "pool" else tap, bool(file.spec.md5 or file.spec.sha256)
+        layers, spec, channels = read_matconvnet(file.path, last, verified=published)
         if tap == "pool":
             layers.add_module("pool", nn.AdaptiveAvgPool2d(1))
         return Backbone(network, tap, layers, spec, channels, file).eval()

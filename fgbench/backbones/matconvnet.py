@@ -4,41 +4,29 @@ The fields have the meaning given in MatConvNet's manual (Vedaldi and Lenc, arXi
 layout of the files, are those of `vl_simplenn_tidy`.
 """
 
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 import torch
-from scipy.io.matlab import MatReadError
 from torch import nn
 
 from fgbench.backbones.matconvnet_layers import Padded, Pool, ResponseNorm
 from fgbench.backbones.spec import InputSpec
 from fgbench.util.errors import FgbenchError, nearest
+from fgbench.util.matlab_files import read_mat
 
-_DAMAGED = (
-    MatReadError,
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    OverflowError,
-    zlib.error,
-    struct.error,
-)
-"""Errors that SciPy raises for bytes that are not a MATLAB file of version 4 to 7.2."""
+_UNEXPECTED = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+"""Errors that a file raises whose variables have other types, shapes or sizes than those of a network."""
 
 
-def read_matconvnet(path: Path, tap: str = "") -> tuple[nn.Sequential, InputSpec, int]:
+def read_matconvnet(path: Path, tap: str = "", *, verified: bool = False) -> tuple[nn.Sequential, InputSpec, int]:
     """Read a network up to a layer.
 
     Args:
         path: A `.mat` file of MATLAB version 5 with a simplenn network in the current or the first layout.
         tap: Name of the last layer; empty for all layers.
+        verified: True if the file has the hash of a published one. Other files are read in a child process.
 
     Returns:
         The layers under their names in the file, the normalisation of the input, and the number of output channels.
@@ -46,16 +34,17 @@ def read_matconvnet(path: Path, tap: str = "") -> tuple[nn.Sequential, InputSpec
     Raises:
         FgbenchError: The file has another format, or has an unknown layer or no layer `tap`.
     """
+    content = read_mat(path, verified=verified, hint="download the file again")
     try:
-        content = scipy.io.loadmat(path)
-    except NotImplementedError as error:
+        return _network(path, content, tap)
+    except _UNEXPECTED as error:
         raise FgbenchError(
-            f"{path} is a MATLAB 7.3 file, which cannot be read", "save it with '-v7' in MATLAB"
+            f"{path} has no simplenn network that can be read: {error}", "download the file again"
         ) from error
-    except _DAMAGED as error:
-        raise FgbenchError(
-            f"{path} is not a MATLAB file that can be read: {error}", "download the file again"
-        ) from error
+
+
+def _network(path: Path, content: dict[str, Any], tap: str) -> tuple[nn.Sequential, InputSpec, int]:
+    """Return the layers, the normalisation and the number of channels from the variables of a file."""
     # The network is the file, or a variable `net`; the first layout has no `meta`.
     network = content.get("net", content)
     layers = _field(network, "layers")

@@ -34,10 +34,19 @@ OFFICIAL = {
 }
 """Hashes of the official annotations as parsed (see `Index.annotation_hashes`).
 
-The hashes are from copies, because the official server is offline. The copy of the test annotations has the MD5 that
-torchvision published while the server was online, b0a2b23655a3edd16d84508592a98d10. No checksums of the other two files
-were published. The copies have 7b154abe023e6274e597db035347ff56 (training annotations, equal in two unrelated copies)
-and 4591ba8ddb31503892280ed8c6ed1c16 (class names).
+The hashes are from copies, because the official server is offline (see `PUBLISHED_MD5`).
+"""
+
+PUBLISHED_MD5 = (
+    "b0a2b23655a3edd16d84508592a98d10",
+    "7b154abe023e6274e597db035347ff56",
+    "4591ba8ddb31503892280ed8c6ed1c16",
+)
+"""MD5 of the annotation files.
+
+The first is that of the test annotations, which torchvision published while the server was online. No checksums of the
+other two files were published: these are of copies of the training annotations, equal in two unrelated copies, and of
+the class names.
 """
 
 _BOTH_SPLITS = f"devkit/cars_train_annos.mat and {LABELLED_TEST}"
@@ -69,7 +78,7 @@ def load(root: Path, name: str = "cars") -> Index:
     Raises:
         FgbenchError: a file is missing or malformed, or contradicts another file.
     """
-    names = read_matlab(root / TABLES["classes"], "class_names")
+    names = read_matlab(root / TABLES["classes"], "class_names", PUBLISHED_MD5)
     classes = tuple(str(item) for item in names.tolist())
     if len(set(classes)) != len(classes):
         raise FgbenchError(f"{root / TABLES['classes']}: a class name occurs twice")
@@ -104,7 +113,7 @@ def _check_test_labels(root: Path) -> None:
 
 def _annotations(path: Path, folder: str, classes: int) -> list[tuple[str, int, list[float]]]:
     """Return file, label and box of each image of one annotation file."""
-    table = read_matlab(path, "annotations")
+    table = read_matlab(path, "annotations", PUBLISHED_MD5)
     required = (*CORNERS, "class", "fname")
     if missing := [field for field in required if field not in (table.dtype.names or ())]:
         hint = f"the test annotations with classes are in {LABELLED_TEST}" if missing == ["class"] else ""

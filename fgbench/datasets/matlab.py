@@ -1,34 +1,27 @@
 """Reader of MATLAB files up to version 7, the format of several annotations."""
 
-import struct
-import zlib
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from fgbench.datasets.annotation_files import read_error
+from fgbench.datasets.annotation_files import INCOMPLETE_HINT
 from fgbench.util.errors import FgbenchError
+from fgbench.util.matlab_files import read_mat
 
 
-def read_matlab(path: Path, variable: str) -> np.ndarray:
+def read_matlab(path: Path, variable: str, published_md5: Collection[str] = ()) -> np.ndarray:
     """Return one variable of a MATLAB file (up to version 7) as an array of at least one dimension.
+
+    Args:
+        path: the file.
+        variable: name of the variable.
+        published_md5: MD5 in hex of published files; other files are read in a child process (see `read_mat`).
 
     Raises:
         FgbenchError: the file is missing or damaged, or does not contain the variable.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    # Errors of scipy for a truncated file or another format.
-    damaged = (MatReadError, zlib.error, struct.error, EOFError, LookupError, RuntimeError, TypeError, ValueError)
-    try:
-        with path.open("rb") as file:
-            content: dict[str, Any] = loadmat(file, squeeze_me=True, variable_names=[variable])
-    except damaged as error:
-        raise FgbenchError(f"{path} is damaged or not a MATLAB file: {error}") from error
-    except OSError as error:
-        raise read_error(path, error) from error
+    content = read_mat(path, squeeze=True, published_md5=published_md5, hint=INCOMPLETE_HINT)
     if variable not in content or np.size(content[variable]) == 0:
-        raise FgbenchError(f"{path} does not contain {variable}")
+        raise FgbenchError(f"{path} does not contain {variable}", INCOMPLETE_HINT)
     return np.atleast_1d(content[variable])

@@ -4,7 +4,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fgbench.util.errors import nearest
 
-
 MAX_QUOTED = 200
 """Longest quotation of a value in a message, in characters."""
 

@@ -7,12 +7,18 @@ import pytest
 import scipy.io
 import torch
 from matconvnet_files import Layer, conv, write_matconvnet
+from same_process import read_here
 from torch import nn
 from torch.nn import functional as F
 
 from fgbench.backbones.matconvnet import read_matconvnet
 from fgbench.backbones.matconvnet_layers import Padded, Pool, ResponseNorm
 from fgbench.util.errors import FgbenchError
+
+
+@pytest.fixture(autouse=True)
+def _same_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_here(monkeypatch)
 
 
 def vggm(old: bool) -> list[Layer]:
@@ -153,9 +159,9 @@ def test_other_files_are_an_error(tmp_path: Path) -> None:
         read_matconvnet(path, "relu9")
     content = path.read_bytes()
     for damaged, message in {
-        "cut": (content[: len(content) // 2], "cannot|can be read"),
-        "html": (b"<html>" + bytes(300), "can be read"),
-        "empty": (b"", "can be read"),
+        "cut": (content[: len(content) // 2], "ends too early"),
+        "html": (b"<html>" + bytes(300), "damaged or not a MATLAB file"),
+        "empty": (b"", "damaged or not a MATLAB file"),
         "7.3": (b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(600), "7.3"),
     }.values():
         path.write_bytes(damaged)

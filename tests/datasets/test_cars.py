@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pictures import photo
 from PIL import Image
+from same_process import read_here
 from scipy.io import savemat
 
 from fgbench.datasets import cars, datasets, obtain
@@ -16,6 +17,11 @@ FIELDS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname")
 """Fields in the order of the official files."""
 TRAIN = ("devkit/cars_train_annos.mat", "cars_train")
 TEST = ("cars_test_annos_withlabels.mat", "cars_test")
+
+
+@pytest.fixture(autouse=True)
+def _same_process(monkeypatch):
+    read_here(monkeypatch)
 
 
 def write(path, rows, *, fields=FIELDS):
@@ -127,9 +133,10 @@ def test_an_error_names_a_missing_or_damaged_file(copy, file):
         path.write_bytes(whole[:length])
         with pytest.raises(FgbenchError, match=file):
             cars.load(copy)
-    for content in (b"<html>" * 50, b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM" + bytes(400)):
+    matlab_7_3 = b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM"
+    for content, problem in ((b"<html>" * 50, "damaged or not a MATLAB file"), (matlab_7_3, "a MATLAB 7.3 file")):
         path.write_bytes(content)
-        with pytest.raises(FgbenchError, match=f"{file} is damaged or not a MATLAB file"):
+        with pytest.raises(FgbenchError, match=f"{file} is {problem}"):
             cars.load(copy)
     for place in random.integers(0, len(whole), 60):
         changed = bytearray(whole)

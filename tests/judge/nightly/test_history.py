@@ -47,7 +47,7 @@ def test_a_damaged_line_is_an_error_that_names_it(tmp_path, line):
     append_night(tmp_path, night())
     path = tmp_path / "history.jsonl"
     path.write_bytes(path.read_bytes() + line + b"\n")
-    with pytest.raises(FgbenchError, match="history.jsonl(, line 2: | is damaged: byte )") as caught:
+    with pytest.raises(FgbenchError, match=r"history.jsonl(, line 2: | is damaged: byte )") as caught:
         read_history(tmp_path)
     assert len(str(caught.value)) < 1000
 
@@ -57,7 +57,7 @@ def test_what_is_no_file_is_an_error(tmp_path):
     (tmp_path / "b").mkdir()
     os.mkfifo(tmp_path / "b/history.jsonl")
     for folder in ("a", "b"):
-        with pytest.raises(FgbenchError, match="history.jsonl cannot be read: it is a"):
+        with pytest.raises(FgbenchError, match=r"history.jsonl cannot be read: it is a"):
             read_history(tmp_path / folder)
         with pytest.raises(FgbenchError):
             append_night(tmp_path / folder, night())

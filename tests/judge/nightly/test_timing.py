@@ -114,5 +114,5 @@ def test_another_file_is_refused(tmp_path, wrong):
 def test_a_time_that_is_not_positive_and_finite_is_refused(tmp_path, time):
     path = tmp_path / "x.json"
     path.write_text(json.dumps(bench_file.content(content([time]))))
-    with pytest.raises(FgbenchError, match="times the reference|not a benchmark of fgbench"):
+    with pytest.raises(FgbenchError, match=r"times the reference|not a benchmark of fgbench"):
         read_benchmark_times([path])
