@@ -47,7 +47,7 @@ def verify_folder(folder: Path) -> bool:
     print_anomalies(records, anomalies)
     for name in store.without_record():
         out(f"{name} has no record: its run was interrupted, or its record was deleted")
-    if unsealed := sum(not record.seal for record in records):
+    if unsealed := sum(not record.sealed for record in records):
         out(f"{unsealed} without a seal, from an earlier version: an edit of other fields than values is not detected")
     out(
         f"{folder}: {len(records) - wrong_records} of {len(records) + len(left_out)} records verified: "

@@ -33,6 +33,7 @@ VALUE = {
 """Columns of `fgbench.metrics.values.Value`."""
 TRUST = {
     "protocol_hash": "string", "control": "string", "synthetic": "bool", "comparable": "bool", "deviations": "string",
+    "sealed": "bool",
 }  # fmt: skip
 """Columns that say whether a value is comparable with a printed one."""
 COST = {

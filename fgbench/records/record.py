@@ -173,6 +173,11 @@ class Record(StrictModel):
         return self.recipe.split("/")[0]
 
     @property
+    def sealed(self) -> bool:
+        """True if the record has a seal; False for a record of schema 1, in which an edit may not be found."""
+        return bool(self.seal)
+
+    @property
     def comparable(self) -> bool:
         """True if the data are real and no deviation changes the experiment."""
         return not self.synthetic and not any(d.changes_experiment for d in self.deviations)

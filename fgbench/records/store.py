@@ -47,6 +47,17 @@ class Store:
         """Return True if the run is finished."""
         return (self.folder / f"{run_id}.json").is_file()
 
+    def has_sound(self, run_id: str) -> bool:
+        """Return True if the run is finished and its record can be used.
+
+        Raises:
+            FgbenchError: the run is finished, but its record or its array file is damaged or was changed.
+        """
+        if not (self.folder / f"{run_id}.json").exists():
+            return False
+        self.outputs(self.read(run_id))
+        return True
+
     def run_ids(self) -> list[str]:
         """Return the ids of all runs by the names of their files, sorted. Hidden files are no records."""
         return sorted(path.stem for path in self.folder.glob("*.json") if not path.name.startswith("."))

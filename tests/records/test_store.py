@@ -147,3 +147,16 @@ def test_accuracy_has_an_interval():
     value = measure(record()[1])["accuracy"]
     assert value.low < value.value < value.high
     assert value.n == 40
+
+
+def test_a_finished_run_with_a_damaged_file_is_an_error_and_no_run_to_repeat(tmp_path):
+    store = Store(tmp_path)
+    assert not store.has_sound("a" * 16)
+    store.write(*record())
+    assert store.has_sound("a" * 16)
+    (tmp_path / f"{'a' * 16}.npz").write_bytes(b"x")
+    with pytest.raises(FgbenchError, match="not the file that was written with the record"):
+        store.has_sound("a" * 16)
+    edit(tmp_path / f"{'a' * 16}.json", lambda fields: fields.update(seed=1))
+    with pytest.raises(FgbenchError, match="its seal does not fit"):
+        store.has_sound("a" * 16)

@@ -89,7 +89,7 @@ def provenance_pages(records: Sequence[Record], left_out: Sequence[str] = ()) ->
             "Provenance",
             "provenance.html.j2",
             data_origin(records),
-            context={"rows": rows, "tables": tables, "unsealed": sum(not record.seal for record in records)},
+            context={"rows": rows, "tables": tables, "unsealed": sum(not record.sealed for record in records)},
         )
     ]
 

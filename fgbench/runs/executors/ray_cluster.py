@@ -128,7 +128,7 @@ class ClusterSession:
             FgbenchError: no node has the resources of a run.
         """
         store = store_of(folder)
-        todo = [run for run in plan.runs if not store.has(run.id)]
+        todo = [run for run in plan.runs if not store.has_sound(run.id)]
         watcher.expect(len(todo))
         failures = []
         if todo:

@@ -46,7 +46,7 @@ def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Re
         The number of finished and kept runs, and the failures.
     """
     store = store_of(folder)
-    todo = [run for run in plan.runs if not store.has(run.id)]
+    todo = [run for run in plan.runs if not store.has_sound(run.id)]
     networks = {stream.network for run in todo for stream in run.streams if stream.trained_here}
     watcher.expect(len(networks) + len(todo))
     # Train the small networks of the `quick` profile. Their images are generated here by a pool of processes, because a
@@ -102,7 +102,7 @@ def do_run(run: Run, folder: Path, report: Report) -> None:
         return
     # A second program with the same plan waits here until the first has finished the run.
     with locked(work):
-        if not store.has(run.id):
+        if not store.has_sound(run.id):
             remove_leftovers(work)
             remove_leftovers(work / "watched")
             execute(run, store, work, report)
