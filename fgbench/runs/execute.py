@@ -212,7 +212,7 @@ class Execution:
             return
         method.eval()
         fitted = self.work / "fitted.pt"
-        if state := load_torch(fitted):
+        if state := load_torch(fitted, self.engine.device):
             if same_form(state["method"], method.state_dict()):
                 method.load_state_dict(state["method"])
                 return

@@ -15,6 +15,9 @@ _SUM = b"\ncrc32 %08x\n"
 """The end of a file: the checksum of everything before it. A reader of zip archives ignores it."""
 _SUM_BYTES = len(_SUM % 0)
 _BLOCK = 1 << 20
+CPU = torch.device("cpu")
+EXTRA_STATE = "_extra_state"
+"""End of the name of what `get_extra_state` of a module returns, in the state of a network."""
 
 
 def save_torch(path: Path, value: Mapping[str, Any]) -> None:
@@ -65,10 +68,14 @@ def _start(path: Path) -> int:
     return zlib.crc32(owner_of(path).encode())
 
 
-def load_torch(path: Path) -> dict[str, Any] | None:
-    """Return what `save_torch` wrote, in the memory of the CPU; None if there is no file. A damaged file is set aside.
+def load_torch(path: Path, device: torch.device = CPU) -> dict[str, Any] | None:
+    """Return what `save_torch` wrote; None if there is no file. A damaged file is set aside.
 
     torch itself verifies no checksum. Verifying it takes about one second for each gigabyte.
+
+    Args:
+        path: the file.
+        device: where the tensors are put.
 
     Raises:
         FgbenchError: a damaged file cannot be set aside.
@@ -77,7 +84,7 @@ def load_torch(path: Path) -> dict[str, Any] | None:
         return None
     try:
         if _has_right_sum(path):
-            return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+            return torch.load(path, map_location=device, weights_only=True)  # type: ignore[no-any-return]
         reason = "its checksum is wrong"
     except OSError as error:
         reason = f"it cannot be read: {error.strerror}"
@@ -97,9 +104,11 @@ def _has_right_sum(path: Path) -> bool:
 def same_form(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
     """Return True if two states of a network have tensors of the same names, shapes and types.
 
-    A network that is loaded from a state of another form would be changed in part before torch raises an error.
+    A network that is loaded from a state of another form would be changed in part before torch raises an error. What
+    `get_extra_state` of a module returns is not compared: it grows when the module is fitted.
     """
     return state.keys() == expected.keys() and all(
-        isinstance(value, Tensor) and value.shape == expected[name].shape and value.dtype == expected[name].dtype
+        name.endswith(EXTRA_STATE)
+        or (isinstance(value, Tensor) and value.shape == expected[name].shape and value.dtype == expected[name].dtype)
         for name, value in state.items()
     )

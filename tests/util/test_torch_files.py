@@ -79,3 +79,9 @@ def test_states_of_another_form_are_told_apart():
     ):
         assert not same_form(state, other)
     assert not same_form(state | {"n": 3}, state)
+
+
+def test_the_extra_state_of_a_fitted_module_is_of_any_form():
+    before, after = {"w": torch.ones(2), "_extra_state": {}}, {"w": torch.ones(2), "_extra_state": {"m": torch.ones(3)}}
+    assert same_form(after, before)
+    assert not same_form({"w": torch.ones(2)}, before)
