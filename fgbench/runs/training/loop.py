@@ -71,7 +71,7 @@ def train(
     Raises:
         FgbenchError: the loss is not finite, a stage names a loss that the method does not have, or the disk is full.
     """
-    state = _checkpoint(work / "checkpoint.pt", method, dict(stages), is_kept)
+    state = _checkpoint(work / "checkpoint.pt", method, dict(stages), engine, is_kept)
     if state is None:
         state = {"stage": 0, "epoch": 0, "curve": []}
         if engine.rank == 0 and stages:
@@ -89,10 +89,10 @@ def train(
 
 
 def _checkpoint(
-    path: Path, method: Method, stages: dict[str, Stage], is_kept: Callable[[str, Stage, int], bool]
+    path: Path, method: Method, stages: dict[str, Stage], engine: Engine, is_kept: Callable[[str, Stage, int], bool]
 ) -> dict[str, Any] | None:
     """Return the state in a checkpoint; None if the training starts from its beginning."""
-    state = load_torch(path)
+    state = load_torch(path, engine.device)
     if state is None:
         return None
     if not same_form(state["method"], method.state_dict()):
