@@ -3,7 +3,7 @@
 `datasets` holds the data sets for classification, `reid_datasets` those for re-identification. `find` searches both.
 """
 
-from fgbench.datasets import aircraft, cars, cub, cuhk03, market1501, viper
+from fgbench.datasets import aircraft, cars, cub, cuhk03, cuhk03_mat, market1501, viper
 from fgbench.datasets.dataset_base import Archive, DatasetBase
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import ReidIndex
@@ -56,6 +56,7 @@ datasets("cub")(
         title="CUB-200-2011",
         folder=cub.FOLDER,
         load=cub.load,
+        needed=("images.txt", "images"),
         official=cub.OFFICIAL,
         tables=cub.TABLES,
         archive=Archive(cub.URL, cub.MD5, cub.PAGE),
@@ -68,6 +69,7 @@ datasets("aircraft")(
         title="FGVC-Aircraft 2013b",
         folder=aircraft.FOLDER,
         load=aircraft.load,
+        needed=("data/variants.txt", "data/images"),
         tables=aircraft.TABLES,
         counts=aircraft.COUNTS,
         archive=Archive(aircraft.URL, aircraft.MD5, aircraft.PAGE),
@@ -80,6 +82,7 @@ datasets("cars")(
         title="Stanford Cars",
         folder=cars.FOLDER,
         load=cars.load,
+        needed=("devkit/cars_meta.mat",),
         official=cars.OFFICIAL,
         tables=cars.TABLES,
         counts=cars.COUNTS,
@@ -95,6 +98,7 @@ datasets("synthetic_birds")(
         title="synthetic birds",
         folder=f"synthetic_birds-{birds.settings_hash(QUICK_BIRDS)}",
         load=cub.load,
+        needed=("images.txt", "images"),
         make=lambda folder: birds.generate(folder, QUICK_BIRDS),
     )
 )
@@ -105,6 +109,7 @@ reid_datasets("market1501")(
         title="Market-1501",
         folder=market1501.FOLDER,
         load=market1501.load,
+        needed=(market1501.TRAIN, market1501.QUERY, market1501.GALLERY),
         tables=market1501.TABLES,
         counts=market1501.COUNTS,
         archive=Archive("", "", market1501.PAGE, market1501.NO_URL_REASON, market1501.FILES),
@@ -117,6 +122,7 @@ reid_datasets("viper")(
         title="VIPeR",
         folder=viper.FOLDER,
         load=viper.load,
+        needed=viper.CAMERAS,
         tables=viper.TABLES,
         counts=viper.COUNTS,
         archive=Archive(viper.URL, viper.MD5, viper.PAGE),
@@ -129,6 +135,7 @@ reid_datasets("cuhk03")(
         title="CUHK03, labelled boxes",
         folder=cuhk03.FOLDER,
         load=cuhk03.load,
+        needed=(cuhk03_mat.MAT,),
         tables=cuhk03.TABLES["labeled"],
         counts=cuhk03.COUNTS["labeled"],
         archive=Archive("", "", cuhk03.PAGE, cuhk03.NO_URL_REASON, cuhk03.FILES),
@@ -141,6 +148,7 @@ reid_datasets("cuhk03_detected")(
         title="CUHK03, detected boxes",
         folder=cuhk03.FOLDER,
         load=cuhk03.load_detected,
+        needed=(cuhk03_mat.MAT,),
         tables=cuhk03.TABLES["detected"],
         counts=cuhk03.COUNTS["detected"],
         archive=Archive("", "", cuhk03.PAGE, cuhk03.NO_URL_REASON, cuhk03.FILES),
@@ -155,6 +163,7 @@ reid_datasets("synthetic_pedestrians")(
         title="synthetic pedestrians",
         folder=f"synthetic_pedestrians-{pedestrians.settings_hash(QUICK_PEDESTRIANS)}",
         load=market1501.load,
+        needed=(market1501.TRAIN, market1501.QUERY, market1501.GALLERY),
         make=lambda folder: pedestrians.generate(folder, QUICK_PEDESTRIANS),
     )
 )

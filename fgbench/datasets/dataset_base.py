@@ -6,13 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from filelock import FileLock
-
+from fgbench.util.damaged import set_aside
 from fgbench.util.errors import FgbenchError, MissingError
-from fgbench.util.files import cache_folder
+from fgbench.util.files import cache_folder, expand_user
+from fgbench.util.locks import locked
 
 IndexT = TypeVar("IndexT")
 """Type of the index that a data set is read as."""
+
+
+def data_roots() -> list[Path]:
+    """Return the folders to search for data sets: those of FGBENCH_DATA, then the download cache."""
+    user_folders = [expand_user(Path(part)) for part in os.environ.get("FGBENCH_DATA", "").split(os.pathsep) if part]
+    return [*user_folders, cache_folder() / "data"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class DatasetBase(Generic[IndexT]):
     """Kind of annotation or count -> the file that it is read from."""
     counts: dict[str, int] = field(default_factory=dict)
     """Expected `counts` of the index for the official data. Empty if unknown."""
+    needed: tuple[str, ...] = ()
+    """Files and folders that `load` reads first. A folder without one of them does not count as this data set."""
     archive: Archive | None = None
     """Where to get the official files; None for generated data."""
     make: Callable[[Path], object] | None = None
@@ -63,17 +71,19 @@ class DatasetBase(Generic[IndexT]):
         """Return the folder of this data set. The first call generates a synthetic data set.
 
         Raises:
-            MissingError: the data set is in neither `FGBENCH_DATA` nor the download cache.
+            MissingError: the data set is in neither `FGBENCH_DATA` nor the download cache, or is incomplete there.
         """
         if self.make is not None:
             return self._generated(self.make)
-        roots = [Path(part) for part in os.environ.get("FGBENCH_DATA", "").split(os.pathsep) if part]
-        roots.append(cache_folder() / "data")
+        roots = data_roots()
         # FGBENCH_DATA may name the parent folder or the folder itself.
         candidates = [folder for root in roots for folder in (root / self.folder, root)]
-        for folder in candidates:
-            if folder.name == self.folder and folder.is_dir():
+        folders = [folder for folder in candidates if folder.name == self.folder and folder.is_dir()]
+        for folder in folders:
+            if not self.missing_in(folder):
                 return folder
+        if folders:
+            raise self.incomplete_error(folders[0])
         searched = ", ".join(str(root / self.folder) for root in roots)
         raise MissingError(
             "data", f"{self.title} is not on this machine (searched {searched})", f"fgbench data get {self.name}"
@@ -81,12 +91,25 @@ class DatasetBase(Generic[IndexT]):
 
     def _generated(self, make: Callable[[Path], object]) -> Path:
         folder = cache_folder() / "data" / self.folder
-        if not folder.is_dir():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{folder}.lock"):
+        if not folder.is_dir() or self.missing_in(folder):
+            with locked(folder, "set FGBENCH_CACHE to a folder that you can write"):
+                if os.path.lexists(folder) and (missing := self.missing_in(folder)):
+                    set_aside(folder, f"it has no {missing}")
                 if not folder.is_dir():
                     make(folder)
         return folder
+
+    def missing_in(self, folder: Path) -> str:
+        """Return the first needed file or folder that a folder does not contain; empty if it contains all."""
+        return next((name for name in self.needed if not (folder / name).exists()), "")
+
+    def incomplete_error(self, folder: Path) -> MissingError:
+        """Return the error for a folder with the name of this data set that does not contain what is needed."""
+        return MissingError(
+            "data",
+            f"{folder} is not {self.title}, or not all of it: it has no {self.missing_in(folder)}",
+            f"move it elsewhere, then: fgbench data get {self.name}",
+        )
 
     def no_download_error(self, folder: Path) -> FgbenchError:
         """Return the error for a data set without a download address.

@@ -9,13 +9,13 @@ import shutil
 import stat
 import struct
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PureWindowsPath
 
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import storage_error
+from fgbench.util.folders import new_folder
 
 _DAMAGED = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile, struct.error),
@@ -33,7 +33,8 @@ def extract(archive: Path, into: Path) -> Path:
     """Unpack a tar file, compressed or not, or a zip file.
 
     Files and folders are unpacked, from a tar file also links within the archive. Owners, permissions and times are
-    not kept. The archive is unpacked into a temporary folder beside `into`, which is renamed at the end.
+    not kept. The archive is unpacked into a temporary folder beside `into`, which is renamed at the end. Temporary
+    folders that killed programs left are removed.
 
     Args:
         archive: the file; its content decides its format, not its name.
@@ -51,19 +52,20 @@ def extract(archive: Path, into: Path) -> Path:
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise FgbenchError(f"{into} is in the way", f"move it elsewhere to unpack {archive.name} there")
     try:
-        into.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{into.name}.", dir=into.parent))
+        with new_folder(into) as temporary:
+            _extract(archive, temporary)
     except OSError as error:
         raise storage_error(error, into) from error
+    return into
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    """Unpack an archive into an empty folder."""
     try:
         if zipfile.is_zipfile(archive):
-            _extract_zip(archive, temporary)
+            _extract_zip(archive, folder)
         else:
-            _extract_tar(archive, temporary)
-        temporary.chmod(0o755)
-        if into.exists():
-            into.rmdir()
-        temporary.replace(into)
+            _extract_tar(archive, folder)
     except (_UnsafeError, tarfile.FilterError) as error:
         raise FgbenchError(f"{archive} is refused: {error}", "download it from its official address") from error
     except _DAMAGED as error:
@@ -71,10 +73,7 @@ def extract(archive: Path, into: Path) -> Path:
     except OSError as error:
         if error.errno in {None, errno.EINVAL}:  # from a decompressor
             raise FgbenchError(f"{archive} is damaged: {error}", "delete it and download it again") from error
-        raise storage_error(error, into) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return into
+        raise
 
 
 def _extract_zip(archive: Path, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import json
 import os
 import shutil
 import time
@@ -21,7 +20,9 @@ from rich.console import Console
 
 from fgbench._version import __version__
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import storage_error
+from fgbench.util.files import remove_leftovers, storage_error, write_json
+from fgbench.util.http_headers import content_length, retry_after_s, validator
+from fgbench.util.json_toml import read_json
 
 CHUNK = 1 << 20
 """Bytes per read."""
@@ -70,15 +71,14 @@ class _Part:
     def validator(self) -> str:
         """Return the ETag or date of the file when these bytes were sent; empty if they cannot be continued."""
         try:
-            note = json.loads(self.note.read_text(encoding="utf-8"))
+            note = read_json(self.note)
             return str(note["validator"]) if note["url"] == self.url else ""
-        except (OSError, ValueError, KeyError, TypeError):
+        except (FgbenchError, KeyError, TypeError):
             return ""
 
     def write_note(self, headers: Message) -> None:
         """Write the note from the headers of the server's answer."""
-        note = {"url": self.url, "validator": _validator(headers)}
-        self.note.write_text(json.dumps(note), encoding="utf-8")
+        write_json(self.note, {"url": self.url, "validator": validator(headers)})
 
     def discard(self) -> None:
         """Delete the bytes and the note."""
@@ -124,7 +124,9 @@ def fetch(
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         destination.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(destination.with_name(f".{destination.name}.lock")):
+            remove_leftovers(destination.parent)
             if destination.is_file() and not _difference(destination, sha256, md5, size):
+                part.discard()  # a program that was killed after the last rename left the note
                 return destination
             _download(part, destination, size, progress)
             if difference := _difference(part.path, sha256, md5, size):
@@ -188,10 +190,10 @@ def _request(part: _Part, destination: Path, connected: bool) -> HTTPResponse | 
         connected: True if the server has answered before in this download.
     """
     headers = {"User-Agent": f"fgbench/{__version__}", "Accept-Encoding": "identity"}
-    length, validator = part.length(), part.validator()
-    continued = length > 0 and validator != ""
+    length, tag = part.length(), part.validator()
+    continued = length > 0 and tag != ""
     if continued:
-        headers |= {"Range": f"bytes={length}-", "If-Range": validator}
+        headers |= {"Range": f"bytes={length}-", "If-Range": tag}
     try:
         response: HTTPResponse = urlopen(Request(part.url, headers=headers), timeout=TIMEOUT_S)
     except HTTPError as error:
@@ -221,10 +223,7 @@ def _request(part: _Part, destination: Path, connected: bool) -> HTTPResponse | 
 def _refusal(error: HTTPError, url: str, destination: Path) -> Exception:
     """The error for an HTTP status: _DroppedError if it is temporary, else FgbenchError."""
     if error.code in _TEMPORARY:
-        wait = error.headers.get("Retry-After", "")
-        return _DroppedError(
-            f"the server reports an error (HTTP {error.code})", float(wait) if wait.isdecimal() else 0.0
-        )
+        return _DroppedError(f"the server reports an error (HTTP {error.code})", retry_after_s(error.headers))
     reasons = {401: "requires a password for", 403: "refuses", 404: "does not have", 410: "no longer has"}
     reason = reasons.get(error.code, f"answers {error.reason!r} to")
     return FgbenchError(
@@ -240,11 +239,14 @@ def _receive(response: HTTPResponse, part: _Part, size: int | None, bar: bars.Pr
         start = part.length()
         sent = response.headers.get("Content-Range", "").removeprefix("bytes").strip()
         # The header If-Range asks for this, but a server may ignore it.
-        if not sent.startswith(f"{start}-") or _validator(response.headers) not in {"", part.validator()}:
+        if not sent.startswith(f"{start}-") or validator(response.headers) not in {"", part.validator()}:
             part.discard()
             raise _DroppedError("the server continued another file")
-    rest = int(response.headers.get("Content-Length") or -1)
-    total = start + rest if rest >= 0 else size
+    try:
+        rest = content_length(response.headers)
+    except ValueError as error:
+        raise _DroppedError(str(error)) from error
+    total = start + rest if rest is not None else size
     if size is not None and total != size:
         part.discard()
         raise FgbenchError(
@@ -252,7 +254,7 @@ def _receive(response: HTTPResponse, part: _Part, size: int | None, bar: bars.Pr
             "get the published file from another place",
         )
     free = shutil.disk_usage(part.path.parent).free
-    if rest > free:
+    if rest is not None and rest > free:
         raise OSError(errno.ENOSPC, f"{rest} bytes are needed, {free} bytes are free")
     bar.update(task, completed=start, total=total)
     with part.path.open("ab" if start else "wb") as file:
@@ -278,12 +280,6 @@ def _copy(response: HTTPResponse, file: Any, bar: bars.Progress, task: bars.Task
             return
         file.write(chunk)
         bar.advance(task, len(chunk))
-
-
-def _validator(headers: Message) -> str:
-    """The value for If-Range that identifies the file: a strong ETag, else its date, else empty."""
-    tag = headers.get("ETag", "")
-    return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
 
 
 def _bar(progress: bool) -> bars.Progress:

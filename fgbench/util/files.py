@@ -92,6 +92,16 @@ def storage_error(error: OSError, path: Path, verb: str = "write") -> FgbenchErr
     return FgbenchError(f"cannot {verb} {path}: {reason}", f"check the folder {path.parent}")
 
 
+def machine_error(error: OSError | MemoryError) -> FgbenchError:
+    """Return the error to raise for an error of the system whose place is not known, or for missing memory."""
+    if isinstance(error, MemoryError):
+        detail = f": {error}" if str(error) else ""
+        return FgbenchError(f"the memory is not enough{detail}", "close other programs, or use fewer --jobs")
+    if isinstance(error.filename, str | bytes | os.PathLike):
+        return storage_error(error, Path(os.fsdecode(error.filename)), "use")
+    return FgbenchError(f"the system reports: {error.strerror or error}", "check the disk and run the command again")
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder unless it exists, and check that files can be written into it.
 
@@ -165,7 +175,7 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".part{path.suffix}")
         try:
             temporary = Path(name)
-            _lock(handle)
+            lock_until_closed(handle)
             write(temporary)
             os.fsync(handle)
             temporary.chmod(0o644)
@@ -189,7 +199,7 @@ def _regular_target(path: Path) -> Path:
     return path
 
 
-def _lock(handle: int) -> bool:
+def lock_until_closed(handle: int) -> bool:
     """Lock an open file until it is closed or the process ends; return False if another process has locked it."""
     if fcntl is None:
         return False
@@ -210,7 +220,7 @@ def remove_leftovers(folder: Path) -> list[Path]:
         with suppress(OSError):  # another process has removed it, or it belongs to another user
             handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
             try:
-                if _lock(handle):
+                if lock_until_closed(handle):
                     path.unlink()
                     removed.append(path)
             finally:

@@ -1,7 +1,5 @@
 """Steps that are common to all synthetic data sets: target folder, worker processes, text files, settings hash."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -10,7 +8,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from fgbench.util import folders
 from fgbench.util.errors import FgbenchError
+from fgbench.util.files import storage_error
 from fgbench.util.hashing import hash_value
 from fgbench.util.processes import die_with_parent, processes_for_work
 
@@ -33,21 +33,18 @@ def hash_settings(version: int, settings: "DataclassInstance") -> str:
 
 @contextmanager
 def new_folder(root: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `root` when the block ends; after an error, the folder is deleted.
+    """Yield a temporary folder that becomes `root` when the block ends (see `fgbench.util.folders`).
 
     Raises:
-        FgbenchError: `root` exists.
+        FgbenchError: `root` exists, or the disk is full or cannot be written.
     """
     if root.exists():
         raise FgbenchError(f"{root} already exists", "remove it, or choose another folder")
-    root.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}."))
     try:
-        yield temporary
-        temporary.chmod(0o755)
-        temporary.replace(root)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with folders.new_folder(root) as temporary:
+            yield temporary
+    except OSError as error:
+        raise storage_error(error, root) from error
 
 
 def draw_images(draw: Callable[[Job], Result], jobs: Sequence[Job], workers: int | None) -> list[Result]:

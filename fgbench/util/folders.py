@@ -1,0 +1,65 @@
+"""Folders that are complete or absent: they are filled under a temporary name and renamed at the end."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fgbench.util.files import lock_until_closed
+
+_RANDOM = r"\.[a-z0-9_]{8}\.part"
+"""End of the name of a temporary folder."""
+
+
+@contextmanager
+def new_folder(root: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `root` that becomes `root` when the block ends; after an error, it is removed.
+
+    The temporary folder is locked inside the block. Unlocked ones, which killed programs left, are removed first.
+
+    Args:
+        root: a folder that does not exist or is empty when the block ends; its parents are made.
+
+    Raises:
+        OSError: a folder cannot be made or renamed.
+    """
+    root.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftover_folders(root)
+    temporary = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}.", suffix=".part"))
+    handle = _open(temporary)
+    try:
+        if handle is not None:
+            lock_until_closed(handle)
+        yield temporary
+        temporary.chmod(0o755)
+        with suppress(OSError):  # there is no folder, or it is not empty
+            root.rmdir()
+        temporary.replace(root)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def remove_leftover_folders(root: Path) -> None:
+    """Remove the temporary folders of `root` that killed programs left. Those of running programs stay."""
+    name = re.compile(rf"\.{re.escape(root.name)}{_RANDOM}")
+    with suppress(OSError):
+        for path in sorted(root.parent.iterdir()):
+            if name.fullmatch(path.name) and path.is_dir() and (handle := _open(path)) is not None:
+                try:
+                    if lock_until_closed(handle):
+                        shutil.rmtree(path, ignore_errors=True)
+                finally:
+                    os.close(handle)
+
+
+def _open(folder: Path) -> int | None:
+    """Return a descriptor of a folder, which can be locked; None where folders cannot be opened, as on Windows."""
+    try:
+        return os.open(folder, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return None
