@@ -29,7 +29,7 @@ def test_the_output_of_the_run_is_what_the_run_prints(tmp_path, birds_folder):
     start = typed.index(RUN)
     assert typed[start + 1 : start + 3] == ["fgbench report", "fgbench verify"]
     assert "runs/report/index.html" in shell("fgbench report")
-    assert "1 of 1 records verified" in shell("fgbench verify")
+    assert "1 of 1 record verified" in shell("fgbench verify")
 
 
 def test_the_example_in_python_runs(monkeypatch, capsys):

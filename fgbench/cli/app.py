@@ -10,6 +10,7 @@ import typer
 from fgbench._version import __version__
 from fgbench.cli import compare, data, doctor, export, faults, list_, nightly, report, reproduce, run, verify, weights
 from fgbench.util.errors import FgbenchError
+from fgbench.util.files import machine_error
 
 QUESTION = "Does every number printed in a fine-grained recognition paper hold, here, today, and at what cost?"
 """First line of the help text."""
@@ -52,7 +53,7 @@ def main() -> None:
     except FgbenchError as error:
         code = faults.print_mistake(error)
     except (OSError, MemoryError) as error:
-        code = faults.print_mistake(faults.as_mistake(error))
+        code = faults.print_mistake(machine_error(error))
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if code == INTERRUPTED:

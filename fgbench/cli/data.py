@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fgbench.cli.options import AsJson
+from fgbench.util.counted import counted
 
 if TYPE_CHECKING:
     from fgbench.datasets.check import CheckResult
@@ -50,8 +51,11 @@ def check_data(name: str, *, as_json: bool = False) -> bool:
     if isinstance(index, ReidIndex):
         counts = ", ".join(f"{count} {COUNT_NAMES[kind]}" for kind, count in index.counts.items())
     else:
-        counts = f"{result.images} images of {len(index.classes)} classes, {int(index.train.sum())} for training"
-    out(f"{dataset.title}: {counts}, {len(result.problems)} problems")
+        counts = (
+            f"{counted(result.images, 'image')} of {counted(len(index.classes), 'class', 'classes')}, "
+            f"{index.train.sum():,} for training"
+        )
+    out(f"{dataset.title}: {counts}, {counted(len(result.problems), 'problem')}")
     if not result.problems:
         out(f"annotations {index.annotation_hashes['split']}, fingerprint {index.fingerprint}")
     return not result.problems

@@ -8,6 +8,7 @@ from typing import Any
 
 from fgbench._version import __version__
 from fgbench.cli.options import AsJson
+from fgbench.util.counted import counted
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -22,7 +23,7 @@ def doctor(as_json: AsJson = False) -> None:
         table(part, [{"what": key, "value": value} for key, value in report[part].items()])
     table("recipes", report["recipes"])
     runnable = sum(1 for row in report["recipes"] if not row["get it by"])
-    out(f"{len(report['recipes'])} recipes: all run under the profile quick, {runnable} under paper")
+    out(f"{counted(len(report['recipes']), 'recipe')}: all run under the profile quick, {runnable} under paper")
 
 
 def examine() -> dict[str, Any]:

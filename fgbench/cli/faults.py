@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import expand_user, storage_error
+from fgbench.util.files import expand_user
 
 READER_ENDED = 141
 """Exit code when the program that reads the output has ended, as of a program that SIGPIPE ends."""
@@ -33,16 +33,6 @@ def expand_folders() -> None:
         parts = os.environ.get(name, "").split(os.pathsep)
         if any(part.startswith("~") for part in parts):
             os.environ[name] = os.pathsep.join(str(expand_user(Path(part))) if part else "" for part in parts)
-
-
-def as_mistake(error: OSError | MemoryError) -> FgbenchError:
-    """Return a fault of the machine as a sentence with the next thing to do."""
-    if isinstance(error, MemoryError):
-        detail = f": {error}" if str(error) else ""
-        return FgbenchError(f"the memory is not enough{detail}", "close other programs, or use fewer --jobs")
-    if isinstance(error.filename, str | bytes | os.PathLike):
-        return storage_error(error, Path(os.fsdecode(error.filename)), "use")
-    return FgbenchError(f"the system reports: {error.strerror or error}", "check the disk and run the command again")
 
 
 def print_mistake(error: FgbenchError) -> int:

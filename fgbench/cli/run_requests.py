@@ -1,6 +1,7 @@
 """Requests of `fgbench run` and `fgbench reproduce`: choice of recipes, planning, execution, printed results."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,19 @@ from fgbench.records.record import Record
 from fgbench.records.store import store_of
 from fgbench.runs import planning
 from fgbench.runs.executors import ray_cluster, runner
+from fgbench.runs.executors.pool import Failure
 from fgbench.runs.planning import NO_CHANGES, Plan
 from fgbench.runs.run import THREADS, Changes, Run
 from fgbench.runs.training.distributed import processes, rank
+from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError, nearest
-from fgbench.util.files import make_folder
+from fgbench.util.files import make_folder, write_text
+from fgbench.util.hashing import hash_value
 
 DEFAULT_SEEDS = {"quick": 1, "frozen": 1, "paper": 3}
 """Number of seeds of each profile; a data set with more splits gets one seed for each split."""
+FAILURES = "failures"
+"""Name of the folder of tracebacks in a results folder."""
 GROUPS = {"reid": ("market1501", "viper", "cuhk03")}
 """Name of a group -> its data sets."""
 
@@ -131,14 +137,25 @@ def run_recipes(request: Request, results: Path) -> int:
     store = store_of(results)
     table("results", [_result_row(run, store.read(run.id)) for run in plan.runs if store.has(run.id)])
     out(
-        f"{result.done} runs done, {result.kept} kept from before, {len(result.failures)} failed, "
-        f"{len(plan.blocked)} recipes blocked"
+        f"{counted(result.done, 'run')} done, {result.kept} kept from before, {len(result.failures)} failed, "
+        f"{counted(len(plan.blocked), 'recipe')} blocked"
     )
     for failure in result.failures:
         out(f"failed: {failure.name}: {failure.message}")
         if failure.detail:
-            out(failure.detail)
+            out(f"  {_keep_traceback(failure, results / FAILURES)}")
     return 1 if result.failures or not plan.runs else 0
+
+
+def _keep_traceback(failure: Failure, folder: Path) -> str:
+    """Write the traceback of a failed run into a file; return where it is, or the traceback if that is not possible."""
+    name = re.sub(r"[^A-Za-z0-9]+", "-", failure.name).strip("-")[:80]
+    path = folder / f"{name}-{hash_value(failure.name)[:6]}.txt"
+    try:
+        write_text(path, f"{failure.name}: {failure.message}\n\n{failure.detail}")
+    except FgbenchError:
+        return failure.detail
+    return f"the traceback is in {path}"
 
 
 def _result_row(run: Run, record: Record) -> dict[str, str]:
@@ -190,7 +207,8 @@ def _plan(request: Request, profile: str, has_gpu: bool) -> Plan:
         resolved = [recipe.resolve(profile) for recipe in recipes if profile == "paper" or recipe.profiles.get(profile)]
         splits = max((settings.ranking.splits for settings in resolved if settings.ranking), default=1)
         seeds = range(request.seeds or max(splits, DEFAULT_SEEDS[profile]))
-        out(f"profile {profile}: {len(recipes)} recipes for {data}, seeds {', '.join(map(str, seeds))}, on {device}")
+        named_seeds = f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
+        out(f"profile {profile}: {counted(len(recipes), 'recipe')} for {data}, {named_seeds}, on {device}")
         if profile == "quick":
             names = " and ".join(sorted({settings.data.replace("_", " ") for settings in resolved}))
             out(f"{names} and small networks: these numbers are not comparable with printed numbers")

@@ -30,6 +30,7 @@ def verify_folder(folder: Path) -> bool:
     from fgbench.cli.console import out, print_anomalies
     from fgbench.judge.anomalies import find_anomalies
     from fgbench.records.store import store_of
+    from fgbench.util.counted import counted
 
     store = store_of(folder)
     records, left_out = store.usable_records()
@@ -50,7 +51,7 @@ def verify_folder(folder: Path) -> bool:
     if unsealed := sum(not record.sealed for record in records):
         out(f"{unsealed} without a seal, from an earlier version: an edit of other fields than values is not detected")
     out(
-        f"{folder}: {len(records) - wrong_records} of {len(records) + len(left_out)} records verified: "
+        f"{folder}: {len(records) - wrong_records} of {counted(len(records) + len(left_out), 'record')} verified: "
         "values recomputed from their per-sample outputs"
     )
     invalid = any(anomaly.invalidates_run for run_anomalies in anomalies.values() for anomaly in run_anomalies)

@@ -90,7 +90,7 @@ def _resolve(
     recipe: Recipe, profile: str, changes: Changes
 ) -> tuple[Settings, Protocol, tuple[StreamWeights, ...], tuple[Deviation, ...]]:
     """Return settings, protocol, weights and deviations of a recipe under a profile."""
-    settings = _changed(recipe.resolve(profile), changes)
+    settings = _changed(recipe.resolve(profile), changes, recipe.key)
     options_of(recipe.method, settings.options)
     _check(recipe, settings)
     if changes.watch_test and not (settings.stages and settings.classifier in {"svm", "softmax"}):
@@ -159,17 +159,21 @@ def _check(recipe: Recipe, settings: Settings) -> None:
                 )
 
 
-def _changed(settings: Settings, changes: Changes) -> Settings:
+def _changed(settings: Settings, changes: Changes, recipe: str = "the recipe") -> Settings:
     """Return the settings with the changes of the user.
 
     Raises:
-        FgbenchError: an unknown precision, network or tap, or a tap that does not fit.
+        FgbenchError: an unknown precision, network or tap, a tap that does not fit, or a change without effect.
     """
     update: dict[str, Any] = {}
+    if changes.backbone and not settings.backbones:
+        raise FgbenchError(f"{recipe} has no network to replace", "leave out --backbone")
+    if changes.precision and not settings.stages:
+        raise FgbenchError(f"{recipe} trains no network, so it has no precision", "leave out --precision")
     if changes.size:
         for name in ("train_pipeline", "test_pipeline"):
             update[name] = str(Pipeline.parse(getattr(settings, name)).resized(changes.size))
-    if changes.backbone and settings.backbones:
+    if changes.backbone:
         update["backbones"] = tuple(_replaced(stream, changes.backbone) for stream in settings.backbones)
         if not any(weights.startswith(f"{split_stream(changes.backbone)[0]}.") for weights in settings.weights):
             update["weights"] = ()  # the recipe names no file of this network: accept any

@@ -11,6 +11,7 @@ from stored_records import record
 
 from fgbench.cli import faults
 from fgbench.records.store import Store
+from fgbench.util.files import machine_error
 
 LONG = "x" * 300
 HELD = {
@@ -169,13 +170,13 @@ def test_a_terminal_without_unicode_prints_everything(tmp_path, verb):
     ],
 )
 def test_a_fault_of_the_machine_is_a_sentence(error, message):
-    assert faults.as_mistake(error).args[0].startswith(message)
+    assert machine_error(error).args[0].startswith(message)
 
 
 def test_an_array_that_does_not_fit_names_its_size():
     with pytest.raises(MemoryError) as caught:
         np.empty((1 << 20, 1 << 24))
-    assert "TiB" in str(faults.as_mistake(caught.value))
+    assert "TiB" in str(machine_error(caught.value))
 
 
 @pytest.mark.parametrize("error", [RecursionError(), KeyError("x"), ValueError("y")])

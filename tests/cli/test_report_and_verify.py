@@ -16,7 +16,7 @@ def test_report_and_verify_of_records(tmp_path):
     assert "Synthetic data" in (tmp_path / "report/bcnn.html").read_text()
     assert run("verify", str(tmp_path)) == (
         0,
-        f"{tmp_path}: 1 of 1 records verified: values recomputed from their per-sample outputs\n",
+        f"{tmp_path}: 1 of 1 record verified: values recomputed from their per-sample outputs\n",
     )
     code, text = run("report", "--results", str(tmp_path))
     assert "not comparable" in text
@@ -51,8 +51,8 @@ def test_verify_of_several_results_folders_reports_the_wrong_one(tmp_path):
     path.write_text(path.read_text().replace('"n": 40', '"n": 41', 1))
     code, text = run("verify", str(tmp_path))
     assert code == 1
-    assert f"{tmp_path / 'good'}: 0 of 1 records verified" in text
-    assert f"{tmp_path / 'later'}: 1 of 1 records verified" in text
+    assert f"{tmp_path / 'good'}: 0 of 1 record verified" in text
+    assert f"{tmp_path / 'later'}: 1 of 1 record verified" in text
 
 
 def test_anomalies_are_printed_and_invalid_runs_fail(tmp_path):

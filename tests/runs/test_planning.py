@@ -77,3 +77,22 @@ def test_a_recipe_that_does_not_define_the_profile_is_blocked():
     planned = planning.plan([load_recipes()["tasn/tasn_r50@cub"]], "frozen", [0])
     assert planned.runs == ()
     assert "does not define the profile frozen" in planned.blocked["tasn/tasn_r50@cub"].reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (Changes(backbone="vgg16:relu5_3"), "bcnn/fv_sift@cub has no network to replace"),
+        (Changes(precision="bf16-mixed"), "bcnn/fv_sift@cub trains no network, so it has no precision"),
+        (Changes(watch_test=True), "bcnn/fv_sift@cub trains no classifier"),
+    ],
+)
+def test_a_change_without_effect_is_refused(changes, message):
+    with pytest.raises(FgbenchError, match=message):
+        planning.plan([load_recipes()["bcnn/fv_sift@cub"]], "quick", [0], changes=changes)
+
+
+def test_classes_of_a_person_search_are_refused():
+    recipe = load_recipes()["where_to_focus/bcnn_dm@market1501"]
+    with pytest.raises(FgbenchError, match="leave out --classes"):
+        planning.plan([recipe], "quick", [0], changes=Changes(classes=2))

@@ -101,7 +101,7 @@ def test_a_run_in_two_processes_has_the_scores_of_one_process(tmp_path: Path, mo
     monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
     arguments = ("pair/bcnn", "--data", "mini_birds", "--profile", "quick", "--seeds", 1, "--results")
     output = start("run", *arguments, tmp_path / "both", processes=2)
-    assert "1 runs done, 0 kept from before, 0 failed" in output
+    assert "1 run done, 0 kept from before, 0 failed" in output
     both_store = Store(tmp_path / "both/records")
     (both,) = both_store.records()
     assert both_store.verify(both) == []

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from fgbench.util.counted import counted
+
 Kind = Literal["worse", "was not run", "changed", "broken", "better", "new", "note"]
 KINDS: tuple[Kind, ...] = ("broken", "was not run", "changed", "worse", "better", "new", "note")
 """All kinds in the order in which they are reported."""
@@ -79,7 +81,7 @@ class Comparison:
         """The result in one sentence."""
         counts = {kind: len(self.of_kind(kind)) for kind in KINDS}
         words = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind] and kind != "note")
-        compared = f"{len(self.checks)} values and benchmarks compared"
+        compared = counted(len(self.checks), "value or benchmark", "values and benchmarks") + " compared"
         return f"{compared}: {words or 'nothing differs'}" if self.checks or words else "nothing was compared"
 
     def of_kind(self, kind: Kind) -> list[Finding]:

@@ -12,6 +12,7 @@ from fgbench.metrics.per_sample import Arrays, Samples, sample_values
 from fgbench.records.record import Record
 from fgbench.statistics import holm
 from fgbench.statistics.overdispersion import decrease_test, estimate_dispersion
+from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError
 
 DISPERSION = {"quick": 2.5}
@@ -101,7 +102,7 @@ def _value_test(pairs: Sequence[ValuePair], rows: _Rows, test: str, down: float,
     lower, higher = ((a > b).any(axis=0).sum() for a, b in ((rows.old, rows.new), (rows.new, rows.old)))
     before = float(np.mean([pair.base.values[rows.name].value for pair in pairs]))
     after = float(np.mean([pair.head.values[rows.name].value for pair in pairs]))
-    moved = f"{lower} images lower and {higher} higher of {rows.old.shape[1]}"
+    moved = f"{counted(int(lower), 'image')} lower and {higher} higher of {rows.old.shape[1]}"
     where, unit = f"{run_label(*(pair.base for pair in pairs))}: {rows.name}", pairs[0].base.values[rows.name].unit
     return ValueTest(where, before, after, unit, down, up, test, moved)
 

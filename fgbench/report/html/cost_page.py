@@ -28,6 +28,7 @@ from fgbench.report.html.run_values import (
     values_of,
 )
 from fgbench.report.html.speed_page import FramesLine, SpeedPage
+from fgbench.util.counted import counted
 
 MAX_CHARTS = 8
 """Charts of the page. Drawing a chart takes a tenth of a second; the tables have all runs."""
@@ -208,7 +209,7 @@ def _point(name: str, group: RunGroup, value_name: str, cost: float) -> ScatterP
 def _chart(title: str, x_title: str, y: Axis, points: Sequence[ScatterPoint]) -> Chart:
     highest, right = max(points, key=lambda point: point.y), max(points, key=lambda point: point.x)
     label = (
-        f"{len(points)} runs. Highest: {highest.name}, {highest.y:.1f} at {highest.x:.3g}. "
+        f"{counted(len(points), 'run')}. Highest: {highest.name}, {highest.y:.1f} at {highest.x:.3g}. "
         f"Farthest to the right: {right.name}, {right.y:.1f} at {right.x:.3g}."
     )
     title = title if "@" in title else title.capitalize()

@@ -12,6 +12,7 @@ from fgbench.report.html.data_origin import DataOrigin
 from fgbench.report.html.line_charts import night_chart
 from fgbench.report.html.pages import Page
 from fgbench.statistics.change_points import LevelShift, find_level_shifts
+from fgbench.util.counted import counted
 
 RECENT_NIGHTS = 7
 """Nights in the first table; the table of the others is collapsed."""
@@ -52,7 +53,8 @@ class NightSeries:
             for shift in self.shifts
         )
         failed = f", failed in {sum(self.failed)}" if any(self.failed) else ""
-        label = f"{len(self.values)} nights{failed}, {min(self.values):.4g} to {max(self.values):.4g} {self.unit}."
+        shown = counted(len(self.values), "night")
+        label = f"{shown}{failed}, {min(self.values):.4g} to {max(self.values):.4g} {self.unit}."
         return night_chart(
             self.name,
             f"{label} {shifts or 'No level shift'}.",
@@ -122,7 +124,8 @@ def history_page(nights: Sequence[Night]) -> Page:
     changing = [series for series in values if not series.is_constant]
     machines = " and ".join(dict.fromkeys(bench.machine for night in nights for bench in night.benches))
     timed = f", timed on {machines}" if machines else ""
-    text = f"{len(nights)} nights{timed}. These numbers show changes; they are not comparable with printed numbers."
+    count = counted(len(nights), "night")
+    text = f"{count}{timed}. These numbers show changes; they are not comparable with printed numbers."
     numbered = list(enumerate(nights, start=1))
     context = {
         "recent": numbered[-RECENT_NIGHTS:],

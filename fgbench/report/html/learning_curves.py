@@ -10,6 +10,7 @@ from fgbench.records.record import Point, Record
 from fgbench.report.html.charts import MAX_SERIES, Axis, Chart
 from fgbench.report.html.line_charts import ChartLine, line_chart
 from fgbench.report.html.run_groups import ChartSection, RunGroup, named_groups, protocol_sections
+from fgbench.util.counted import counted
 
 MAX_PROTOCOLS = 4
 """Protocols with charts on one page. Drawing a chart takes a tenth of a second."""
@@ -37,7 +38,7 @@ def learning_text(curve: Sequence[Point]) -> str:
     stages = " then ".join(dict.fromkeys(point.stage for point in curve))
     first, last = curve[0], curve[-1]
     return (
-        f"{len(curve)} epochs ({stages}): loss from {first.loss:.3g} to {last.loss:.3g}, "
+        f"{counted(len(curve), 'epoch')} ({stages}): loss from {first.loss:.3g} to {last.loss:.3g}, "
         f"training accuracy from {first.accuracy:.3g} % to {last.accuracy:.3g} %"
     )
 
@@ -52,7 +53,8 @@ def _chart(groups: Sequence[RunGroup], title: str, field: str) -> Chart | None:
     if not lines:
         return None
     first, last = (sorted({line.points[end][1] for line in lines}) for end in (0, -1))
-    label = f"{len(lines)} runs: from {_range_text(first)} in the first epoch to {_range_text(last)} in the last epoch."
+    ends = f"from {_range_text(first)} in the first epoch to {_range_text(last)} in the last epoch"
+    label = f"{counted(len(lines), 'run')}: {ends}."
     y = Axis(title, 0, 100) if title.endswith("%") else Axis(title)
     epochs = max(len(record.curve) for group in groups for record in group)
     x = Axis("epoch", 1, epochs) if epochs > 1 else Axis("epoch")

@@ -11,6 +11,7 @@ from fgbench.report.html.line_charts import ChartLine, line_chart
 from fgbench.report.html.pages import Page
 from fgbench.report.html.run_groups import RunGroup, by_protocol, named_groups, sort_groups, table_groups
 from fgbench.report.html.run_values import mean_and_range, values_of
+from fgbench.util.counted import counted
 
 MAX_PROTOCOLS = 6
 """Protocols with charts. Drawing a chart takes a tenth of a second."""
@@ -107,7 +108,7 @@ def _cmc_chart(named: Sequence[tuple[str, RunGroup]]) -> Chart | None:
         return None
     best = max(lines, key=lambda line: line.points[0][1])
     rank, rate = best.points[0]
-    label = f"{len(lines)} runs. Highest at rank {rank:g}: {best.series}, {rate:.1f} %."
+    label = f"{counted(len(lines), 'run')}. Highest at rank {rank:g}: {best.series}, {rate:.1f} %."
     last = max(rank for line in lines for rank, _ in line.points)
     ticks = tuple(tick for tick in RANK_TICKS if tick <= last)
     x, y = Axis("rank", 1, last, True, ticks), Axis("correct up to the rank, %", 0, 100)
@@ -124,6 +125,6 @@ def _precision_chart(named: Sequence[tuple[str, RunGroup]]) -> Chart | None:
     if not points:
         return None
     best = max(points, key=lambda point: point.mean)
-    label = f"{len(named)} runs. Highest: {best.name}, {best.series}, {best.mean:.1f} %."
+    label = f"{counted(len(named), 'run')}. Highest: {best.name}, {best.series}, {best.mean:.1f} %."
     axis = Axis("mean average precision, %", 0, 100)
     return dot_chart("Mean average precision under each definition", label, axis, points)

@@ -25,6 +25,7 @@ from fgbench.report.html.provenance_page import provenance_pages
 from fgbench.report.html.reid_page import reid_pages
 from fgbench.report.html.speed_page import FILTERS, SpeedPage, speed_pages
 from fgbench.report.html.strip import difference_strip, strip_range
+from fgbench.util.counted import counted
 from fgbench.util.files import write_text
 
 
@@ -104,6 +105,7 @@ def _environment() -> Environment:
     environment.filters |= {"number": formatting.number, "printed": formatting.printed, "jpeg": _data_url, **FILTERS}
     environment.filters |= {"address": address, "is_web": is_web, "setting": setting_text}
     environment.globals |= {
+        "counted": counted,
         "formatting": formatting,
         "printed_cells": printed_cells,
         "run_groups": run_groups,

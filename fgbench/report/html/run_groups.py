@@ -8,6 +8,7 @@ from fgbench.judge.anomaly import Anomalies, Anomaly
 from fgbench.judge.verdict import run_sort_key
 from fgbench.records.record import Record
 from fgbench.report.html.charts import Chart
+from fgbench.util.counted import counted
 
 RunGroup = Sequence[Record]
 """Records that differ only in their seed."""
@@ -70,7 +71,10 @@ def protocol_sections(groups: Iterable[RunGroup], limit: int) -> tuple[list[tupl
 def table_groups(groups: Sequence[RunGroup]) -> tuple[Sequence[RunGroup], str]:
     """Return the first groups, as many as a table has rows, and a note on the others."""
     rest = len(groups) - MAX_TABLE_ROWS
-    return groups[:MAX_TABLE_ROWS], f"{rest} more runs of this protocol are in the overview." if rest > 0 else ""
+    if rest <= 0:
+        return groups[:MAX_TABLE_ROWS], ""
+    verb = "is" if rest == 1 else "are"
+    return groups[:MAX_TABLE_ROWS], f"{counted(rest, 'more run')} of this protocol {verb} in the overview."
 
 
 def named_groups(groups: Sequence[RunGroup]) -> list[tuple[str, RunGroup]]:

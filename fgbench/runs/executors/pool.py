@@ -11,6 +11,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from fgbench.util.errors import FgbenchError
+from fgbench.util.files import machine_error
 from fgbench.util.processes import die_with_parent
 
 Report = Callable[[str, float], object]
@@ -37,9 +38,10 @@ class Failure:
     name: str
     """Name of the task."""
     message: str
-    """The mistake of the user and the next command; for other errors, the last line of the traceback."""
+    """The mistake of the user or the fault of the machine, and the next command; for other errors, the last line of the
+    traceback."""
     detail: str = ""
-    """The traceback of an error in fgbench itself."""
+    """The traceback of an error that is not a mistake of the user."""
     error: str = ""
     """The class of the error; empty if the process ended without a message."""
 
@@ -149,6 +151,8 @@ def _serve(task: PoolTask, connection: Connection) -> None:
         task.work(report)
     except FgbenchError as error:
         failure = Failure(task.name, str(error), error=type(error).__name__)
+    except (OSError, MemoryError) as error:
+        failure = Failure(task.name, str(machine_error(error)), traceback.format_exc(), type(error).__name__)
     except BaseException as error:  # the parent must receive every error  # noqa: BLE001
         last = traceback.format_exception_only(error)[-1].strip()
         failure = Failure(task.name, last, traceback.format_exc(), type(error).__name__)

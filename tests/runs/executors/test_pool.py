@@ -27,6 +27,14 @@ def bug(report):
     raise ZeroDivisionError("oops")
 
 
+def full_disk(report):
+    raise OSError(28, "No space left on device", "/data/x")
+
+
+def no_memory(report):
+    raise MemoryError("Unable to allocate 4.00 TiB")
+
+
 def die(report):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -36,20 +44,24 @@ def test_tasks_run_in_separate_processes_and_a_failure_does_not_stop_the_others(
         PoolTask("mistake", mistake),
         PoolTask("bug", bug),
         PoolTask("killed", die),
+        PoolTask("disk", full_disk),
+        PoolTask("memory", no_memory),
         PoolTask("fine", partial(write, tmp_path / "a")),
         PoolTask("too", partial(write, tmp_path / "b")),
     ]
     notes = Notes()
     failures = {failure.name: failure for failure in run_tasks(tasks, notes, jobs=2)}
-    assert set(failures) == {"mistake", "bug", "killed"}
+    assert set(failures) == {"mistake", "bug", "killed", "disk", "memory"}
     assert failures["mistake"].message == "no such thing\n  type that"
     assert failures["mistake"].detail == ""
     assert "ZeroDivisionError: oops" in failures["bug"].message
     assert "Traceback" in failures["bug"].detail
     assert "SIGKILL" in failures["killed"].message
+    assert failures["disk"].message.startswith("the disk of /data is full")
+    assert failures["memory"].message.startswith("the memory is not enough: Unable to allocate 4.00 TiB")
     assert {(tmp_path / "a").read_text(), (tmp_path / "b").read_text()}.isdisjoint({str(os.getpid())})
     assert ("fine", "writing", 1.0) in notes.steps
-    assert len(notes.ends) == 5
+    assert len(notes.ends) == 7
 
 
 def test_a_task_ends_when_its_parent_is_killed(tmp_path):
