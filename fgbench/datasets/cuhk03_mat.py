@@ -1,8 +1,7 @@
 """Extraction of the images of `cuhk-03.mat`, a MATLAB 7.3 (HDF5) file, as PNG files into the cache."""
 
-import json
-import shutil
-import tempfile
+import importlib.util
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -10,21 +9,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from PIL import Image
 
 from fgbench.datasets.annotation_files import INCOMPLETE_HINT, read_error
 from fgbench.datasets.image_hash import hash_files
+from fgbench.util.child_process import read_in_child
+from fgbench.util.damaged import set_aside
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder, write_json
+from fgbench.util.folders import new_folder
+from fgbench.util.hashing import hash_value
+from fgbench.util.json_toml import read_json
+from fgbench.util.locks import locked
 
 MAT = "cuhk-03.mat"
 BOXES = ("labeled", "detected")
 """Kinds of boxes, which are the names of the variables that contain the images."""
 CELLS_PER_CAMERA = 5
 """The first five cells of a person are for the first camera of the pair, the other five for the second."""
-_FORMAT = 1
-"""Version of the extraction. Increase it when the same file gives other images or names."""
+LIMIT_S = 3600.0
+"""Longest duration of the extraction."""
+_FORMAT = 2
+"""Version of the extraction. Increase it when the same file gives other images or names, or the cache has other files.
+"""
+_CONTENT = "content.json"
+_SMALLER_DISK = "set FGBENCH_CACHE to a folder on a larger disk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,51 +62,68 @@ def extract_images(path: Path) -> tuple[Path, MatContent]:
         raise FgbenchError(f"cannot read {path}: no such file", INCOMPLETE_HINT)
     digest = hash_files(path.parent, (path.name,))[path.name][:16]
     folder = cache_folder() / "data" / f"cuhk03-{_FORMAT}-{digest}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            if not folder.is_dir():
-                _extract(path, folder)
-    stored = json.loads((folder / "content.json").read_text(encoding="utf-8"))
-    testsets = [[(pair, person) for pair, person in testset] for testset in stored["testsets"]]
-    return folder, MatContent(stored["files"], testsets)
+    content = _extracted(folder)
+    if isinstance(content, str):
+        with locked(folder, _SMALLER_DISK):
+            content = _extracted(folder)  # another program may have extracted them
+            if isinstance(content, str):
+                if os.path.lexists(folder):
+                    set_aside(folder, content)
+                content = _extract(path, folder)
+    return folder, content
 
 
-def _extract(path: Path, folder: Path) -> None:
-    """Extract all images into a temporary folder, and rename it when it is complete."""
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+def _extracted(folder: Path) -> MatContent | str:
+    """Return the content of extracted images, or why a folder is not complete."""
     try:
-        content = MatContent({boxes: [] for boxes in BOXES}, [])
+        stored = read_json(folder / _CONTENT)
+        value = [stored["files"], stored["testsets"]]
+        if stored["checksum"] != hash_value(value):
+            return f"the checksum of {_CONTENT} is wrong"
+        content = MatContent(value[0], [[(pair, person) for pair, person in testset] for testset in value[1]])
         for boxes in BOXES:
-            (temporary / boxes).mkdir()
-        with _open(path) as file:
-            content.testsets.extend(_read(path, "testsets", partial(_testsets, file)))
-            for boxes in BOXES:
-                images = _images(file, boxes)
-                while (image := _read(path, boxes, partial(next, images, None))) is not None:
-                    name, pixels = image
-                    Image.fromarray(pixels).save(temporary / boxes / name)
-                    content.files[boxes].append(name)
-                if not content.files[boxes]:
-                    raise FgbenchError(f"{path}: {boxes} contains no image")
-        write_json(temporary / "content.json", asdict(content))
-        temporary.chmod(0o755)
-        temporary.replace(folder)
+            if missing := sorted(set(content.files[boxes]) - {image.name for image in (folder / boxes).iterdir()}):
+                return f"it has no {boxes}/{missing[0]}"
+    except (FgbenchError, OSError, LookupError, TypeError, ValueError) as error:
+        return f"{_CONTENT} or a folder of images cannot be read: {error}"
+    return content
+
+
+def _extract(path: Path, folder: Path) -> MatContent:
+    """Extract all images into a temporary folder, and rename it when it is complete."""
+    if importlib.util.find_spec("h5py") is None:
+        raise FgbenchError(f"reading {path} needs h5py", "pip install h5py")
+    try:
+        with new_folder(folder) as temporary:
+            content = read_in_child(path, LIMIT_S, INCOMPLETE_HINT, _write_images, path, temporary)
+            checksum = hash_value([content.files, content.testsets])
+            write_json(temporary / _CONTENT, {**asdict(content), "checksum": checksum})
     except OSError as error:
-        raise FgbenchError(
-            f"cannot extract {path} into {folder}: {error.strerror or error}",
-            "set FGBENCH_CACHE to a folder on a larger disk",
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        raise FgbenchError(f"cannot extract {path} into {folder}: {error.strerror or error}", _SMALLER_DISK) from error
+    return content
+
+
+def _write_images(path: Path, folder: Path) -> MatContent:
+    """Write all images of the file into an empty folder."""
+    content = MatContent({boxes: [] for boxes in BOXES}, [])
+    with _open(path) as file:
+        content.testsets.extend(_read(path, "testsets", partial(_testsets, file)))
+        for boxes in BOXES:
+            (folder / boxes).mkdir()
+            images = _images(file, boxes)
+            while (image := _read(path, boxes, partial(next, images, None))) is not None:
+                name, pixels = image
+                Image.fromarray(pixels).save(folder / boxes / name)
+                content.files[boxes].append(name)
+            if not content.files[boxes]:
+                raise FgbenchError(f"{path}: {boxes} contains no image")
+    return content
 
 
 def _open(path: Path) -> Any:
     """Open the file with h5py."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise FgbenchError(f"reading {path} needs h5py", "pip install h5py") from error
+    import h5py
+
     try:
         return h5py.File(path, "r")
     except OSError as error:

@@ -1,14 +1,24 @@
 import shutil
+import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from cuhk03_folder import write_folder, write_mat
 from PIL import Image
+from same_process import read_here
 
 from fgbench.datasets import cuhk03, cuhk03_mat
+from fgbench.util import child_process
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder
+
+
+@pytest.fixture(autouse=True)
+def _same_process(monkeypatch):
+    read_here(monkeypatch, cuhk03_mat)
+    read_here(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +59,47 @@ def test_a_changed_file_is_extracted_again(copy, official, empty_cache):
     assert other.root != index.root
     assert other.image_hash != index.image_hash
     assert not np.asarray(Image.open(other.root / other.files[0])).any()
+
+
+DAMAGES = {
+    "missing": Path.unlink,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "no UTF-8": lambda path: path.write_bytes(b"\xff" + path.read_bytes()),
+    "nested": lambda path: path.write_text("[" * 100_000),
+    "null": lambda path: path.write_text("null"),
+    "another number": lambda path: path.write_text(path.read_text().replace("3\n", "2\n", 1)),
+    "no image": lambda path: next((path.parent / "detected").iterdir()).unlink(),
+    "no images": lambda path: shutil.rmtree(path.parent / "labeled"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_folder_in_the_cache_is_set_aside_and_extracted_again(copy, empty_cache, capsys, damage):
+    index = cuhk03.load(copy)
+    path = index.root / "content.json"
+    before = path.read_bytes()
+    damage(path)
+    again = cuhk03.load(copy)
+    assert again.fingerprint == index.fingerprint
+    assert path.read_bytes() == before
+    assert f"{index.root} is damaged" in capsys.readouterr().err
+    assert Path(f"{index.root}.damaged").is_dir()
+    assert cuhk03.load(copy).files == index.files
+    assert capsys.readouterr().err == ""
+
+
+def end_process(path, folder):
+    signal.raise_signal(signal.SIGSEGV)
+
+
+def test_a_crash_of_h5py_is_an_error(copy, empty_cache, monkeypatch):
+    monkeypatch.setattr(cuhk03_mat, "read_in_child", child_process.read_in_child)
+    assert len(cuhk03.load(copy)) > 0
+    shutil.rmtree(cache_folder())
+    monkeypatch.setattr(cuhk03_mat, "_write_images", end_process)
+    with pytest.raises(FgbenchError, match=r"cuhk-03.mat is damaged: reading it ended the process with signal 11"):
+        cuhk03.load(copy)
+    assert [p for p in (cache_folder() / "data").iterdir() if p.is_dir()] == []
 
 
 def test_a_failed_extraction_leaves_no_folder(copy, empty_cache, monkeypatch):
