@@ -136,7 +136,7 @@ def _build(path: Path, sums: Path, index: Index, pipeline: Pipeline, on_image: C
         needed, free = len(index) * size * size * 3, shutil.disk_usage(path.parent).free
         if needed > free:
             raise FgbenchError(
-                f"decoded images need {needed >> 20} MiB in {path.parent}, but {free >> 20} MiB are free",
+                f"decoded images need {needed / 2**20:.1f} MiB in {path.parent}, but {free / 2**20:.1f} MiB are free",
                 "set FGBENCH_CACHE to a folder on a larger disk",
             )
     # Decode in chunks. Each finished chunk is kept with its checksum.

@@ -14,6 +14,7 @@ import numpy as np
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import kind_of_special_file, read_bytes, read_text, storage_error, write_json
 from fgbench.util.hashing import canonical
+from fgbench.util.plain_text import plain
 
 _SUM = "crc32"
 """Key of the checksum in a JSON file of `write_checked_json`."""
@@ -52,7 +53,7 @@ def set_aside(path: Path, reason: str, *, quiet: bool = False) -> None:
 
 def tell(text: str) -> None:
     """Print one line for the user on the standard error; the program continues."""
-    print(f"fgbench: {text}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"fgbench: {plain(text)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def is_present(path: Path) -> bool:
