@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fgbench.util.plain_text import plain, plain_json
+
 if TYPE_CHECKING:
     from fgbench.judge.anomaly import Anomalies
     from fgbench.records.record import Record
@@ -34,23 +36,25 @@ if not _console.is_terminal:
 
 
 def out(text: str) -> None:
-    """Print a line without markup."""
-    _console.print(Text(text))
+    """Print a line without markup and control characters."""
+    _console.print(Text(plain(text)))
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON, which stays JSON on a terminal without Unicode."""
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=ascii_only) + "\n")
+    sys.stdout.write(plain_json(json.dumps(value, indent=1, ensure_ascii=ascii_only)) + "\n")
 
 
 def table(title: str, rows: list[dict[str, Any]]) -> None:
     """Print rows with the same keys as a table."""
     if not rows:
         return
-    grid = Table(title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim")
+    grid = Table(
+        title=Text(plain(title), style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim"
+    )
     for name in rows[0]:
-        grid.add_column(name, overflow="fold")
+        grid.add_column(Text(plain(name)), overflow="fold")
     for row in rows:
         grid.add_row(*(Text(_word(value)) for value in row.values()))
     _console.print(grid)
@@ -59,7 +63,7 @@ def table(title: str, rows: list[dict[str, Any]]) -> None:
 
 def _word(value: Any) -> str:
     """Return the text of a table entry."""
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else plain(str(value))
 
 
 def print_anomalies(records: Sequence["Record"], anomalies: "Anomalies") -> None:
@@ -99,7 +103,7 @@ class Progress:
 
     def add(self, what: str, total: float) -> bars.TaskID:
         """Add a progress bar; return its id for `advance`."""
-        return self._bars.add_task(what, total=total, left="")
+        return self._bars.add_task(plain(what), total=total, left="")
 
     def advance(self, task: bars.TaskID) -> None:
         """Advance a bar by one."""
@@ -133,14 +137,14 @@ class PlanWatcher:
     def progress(self, name: str, what: str, share: float) -> None:
         """Update the bar of a task."""
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=1.0, left="")
+            self._tasks[name] = self._bars.add_task(plain(name), total=1.0, left="")
         self._shares[name] = share
-        self._bars.update(self._tasks[name], completed=share, description=f"{name}: {what}")
+        self._bars.update(self._tasks[name], completed=share, description=plain(f"{name}: {what}"))
         self._update()
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
-        _console.print(Text(text))
+        out(text)
 
     def finished(self, name: str, failure: "Failure | None", wall_s: float) -> None:
         """Remove the bar of a task and print how the task ended."""
@@ -150,7 +154,7 @@ class PlanWatcher:
         self._ended += 1
         self._update()
         state = "failed" if failure else "done"
-        _console.print(Text(f"{state} in {wall_s:.0f} s: {name}{self._left() if self._plain else ''}"))
+        out(f"{state} in {wall_s:.0f} s: {name}{self._left() if self._plain else ''}")
 
     def _done(self) -> float:
         """Return the finished share of the plan."""

@@ -21,9 +21,10 @@ Name = Annotated[str, typer.Argument(help="Data set, such as cub.")]
 @app.command("get")
 def get(name: Name) -> None:
     """Download the official archive (resumable, checksum verified) and unpack it."""
+    from fgbench.cli.console import out
     from fgbench.datasets.obtain import get_data
 
-    typer.echo(f"{name} is at {get_data(name)}")
+    out(f"{name} is at {get_data(name)}")
 
 
 @app.command("check")

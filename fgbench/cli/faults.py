@@ -9,6 +9,7 @@ from typing import TextIO
 
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import expand_user
+from fgbench.util.plain_text import plain
 
 READER_ENDED = 141
 """Exit code when the program that reads the output has ended, as of a program that SIGPIPE ends."""
@@ -38,7 +39,7 @@ def expand_folders() -> None:
 def print_mistake(error: FgbenchError) -> int:
     """Print the error of a user on standard error; return the exit code."""
     with suppress(OSError):
-        print(f"fgbench: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"fgbench: {plain(str(error))}", file=sys.stderr, flush=True)  # noqa: T201
     return 2
 
 

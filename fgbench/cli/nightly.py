@@ -23,6 +23,7 @@ def nightly(
 ) -> None:
     """Compare the night in <results>/tonight with the kept nights, and keep it; exit code 1 as for compare."""
     from fgbench.cli import comparison_output
+    from fgbench.cli.console import out
     from fgbench.judge.nightly.night_comparison import judge_night
     from fgbench.judge.nightly.night_storage import finish_night, lock_nights
 
@@ -31,5 +32,5 @@ def nightly(
         page = comparison_output.write_night(result, night, results)
         finish_night(results)
     comparison_output.show(result)
-    typer.echo(f"history: {page}")
+    out(f"history: {page}")
     raise typer.Exit(0 if night.passed else 1)

@@ -25,10 +25,12 @@ def report(
     ] = None,
 ) -> None:
     """Render the report from the existing records; exit code 1 if a record is damaged or was changed."""
+    from fgbench.cli.console import out as print_line
+
     if results != RESULTS or not benchmarks:  # a report on speed alone needs no records
         existing(results)
     built = write_report(results, out or results / "report", benchmarks or ())
-    typer.echo(f"report: {built.first_page}")
+    print_line(f"report: {built.first_page}")
     raise typer.Exit(1 if built.left_out else 0)
 
 

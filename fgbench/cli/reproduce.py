@@ -14,10 +14,11 @@ def reproduce(
     results: Results = RESULTS,
 ) -> None:
     """Run every recipe of a data set, judge every printed cell, and render the report."""
+    from fgbench.cli.console import out
     from fgbench.cli.report import write_report
     from fgbench.cli.run_requests import Request, run_recipes
 
     code = run_recipes(Request.of(data, execution), results)
     built = write_report(results, results / "report")
-    typer.echo(f"report: {built.first_page}")
+    out(f"report: {built.first_page}")
     raise typer.Exit(1 if built.left_out else code)

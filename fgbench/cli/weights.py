@@ -23,5 +23,6 @@ def list_weights(as_json: AsJson = False) -> None:
 def get(name: Annotated[str, typer.Argument(help="Weight file, such as vgg16.matconvnet.")]) -> None:
     """Download the weights of a network from their official address and verify their checksum."""
     from fgbench.backbones import get_weights
+    from fgbench.cli.console import out
 
-    typer.echo(f"{name} is at {get_weights(name)}")
+    out(f"{name} is at {get_weights(name)}")

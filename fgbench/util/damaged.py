@@ -6,6 +6,7 @@ import os
 import sys
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def set_aside(path: Path, reason: str, *, quiet: bool = False) -> None:
 
 def tell(text: str) -> None:
     """Print one line for the user on the standard error; the program continues."""
-    print(f"fgbench: {plain(text)}", file=sys.stderr, flush=True)  # noqa: T201
+    with suppress(OSError):  # nobody reads it
+        print(f"fgbench: {plain(text)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def is_present(path: Path) -> bool:

@@ -4,6 +4,7 @@ import re
 from xml.etree import ElementTree
 
 from fgbench.judge.nightly.findings import KINDS, Check, Comparison, Finding
+from fgbench.util.plain_text import plain
 
 SECTION_TITLES = {
     "broken": "Broken",
@@ -47,8 +48,15 @@ def _row(check: Check) -> str:
 
 
 def _text(text: str) -> str:
-    """Return text with the characters of Markdown and HTML escaped."""
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
+    """Return text with control characters and the characters of Markdown and HTML escaped."""
+    escaped = (
+        plain(text)
+        .replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace("\n", " ")
+        .replace("\t", " ")
+    )
     return re.sub(r"([\\`*_|\[\]#])", r"\\\1", escaped)
 
 
@@ -76,4 +84,4 @@ def junit(result: Comparison) -> str:
 
 
 def _xml(text: str) -> str:
-    return _CONTROL.sub("�", text)
+    return _CONTROL.sub("�", plain(text))

@@ -19,6 +19,7 @@ from fgbench.report.tables.run_table import run_frame, run_sheet
 from fgbench.report.tables.sheet import Sheet, comparison_sheet, frame_sheet
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.files import write_atomic, write_text
+from fgbench.util.plain_text import plain_json, spreadsheet_text
 
 FORMATS = {"csv": ".csv", "parquet": ".parquet", "latex": ".tex", "markdown": ".md", "json": ".json"}
 """Each format with the suffix of its files."""
@@ -55,7 +56,7 @@ def export(name: str, results: Path, style: str | None, out: Path | None) -> Non
         if out and style == "parquet":
             write_atomic(out, lambda path: frame.to_parquet(path, index=False, engine="pyarrow"))
             return
-        text = frame.to_csv(index=False, lineterminator="\n") if style == "csv" else _json(frame)
+        text = _csv(frame) if style == "csv" else _json(frame)
     if out:
         write_text(out, text)
     else:
@@ -124,11 +125,22 @@ RUN_TABLES: dict[str, tuple[Callable[[Store, Mapping[str, Paper]], pd.DataFrame]
 """Tables of runs: a function of records and papers, and a function that makes it a sheet."""
 
 
+def _csv(frame: pd.DataFrame) -> str:
+    """Rows as CSV, whose text no spreadsheet runs as a formula."""
+    texts = {
+        name: column.astype(object).map(lambda value: spreadsheet_text(value) if isinstance(value, str) else value)
+        for name, column in frame.items()
+        if not pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_datetime64_any_dtype(column)
+    }
+    safe = frame.assign(**{str(name): column for name, column in texts.items()})
+    return safe.rename(columns=spreadsheet_text).to_csv(index=False, lineterminator="\n")
+
+
 def _json(frame: pd.DataFrame) -> str:
     """Rows as JSON with full precision; pandas itself would round numbers to 15 digits."""
     plain = frame.astype(dict.fromkeys(frame.select_dtypes("datetimetz"), "string")).astype(object)
     rows = plain.where(frame.notna(), None).to_dict("records")
-    return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return plain_json(json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def _check_parquet(out: Path | None) -> None:

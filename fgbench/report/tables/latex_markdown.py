@@ -8,6 +8,7 @@ from fgbench._version import __version__
 from fgbench.judge.verdict import Outcome
 from fgbench.report.formatting import BADGES
 from fgbench.report.tables.sheet import Sheet, SheetCell
+from fgbench.util.plain_text import plain
 
 PAGE_ROWS = 40
 """A sheet with more rows becomes a `longtable`, which continues on the next page."""
@@ -116,5 +117,5 @@ def _markdown_cell(cell: SheetCell) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Return text on one line with the special characters of Markdown escaped."""
-    return re.sub(r"([\\`*_{}\[\]<#|~&$])", r"\\\1", " ".join(text.split()))
+    """Return text on one line with control characters and the special characters of Markdown escaped."""
+    return re.sub(r"([\\`*_{}\[\]<#|~&$])", r"\\\1", plain(" ".join(text.split())))
