@@ -214,12 +214,11 @@ def cases(folder: Path, count: int, *, runs_count: int = 0, seed: int = 0) -> It
             if relative.parent.name in work.skipped:
                 continue
             for kind, damage, is_named in damages(draw, runs_count if work.shared else count):
-                yield (
-                    f"{work.name}: {_kind_of(relative)}: {kind}",
-                    partial(_survive, work, folder, state, relative, damage, expected, is_named),
-                )
+                case = partial(_survive, work, folder, state, relative, damage, expected, is_named)
+                yield f"{work.name}: damaged file", partial(_with_note, f"{work.name}: {kind} of {relative}", case)
         for limit in (0, 100, 1000, 5000, 20_000):
-            yield f"{work.name}: full disk", partial(_survive_full_disk, work, folder, state, limit, expected)
+            case = partial(_survive_full_disk, work, folder, state, limit, expected)
+            yield f"{work.name}: full disk", partial(_with_note, f"{work.name}: files of at most {limit} bytes", case)
 
 
 def _files(state: Path) -> list[Path]:
@@ -229,9 +228,13 @@ def _files(state: Path) -> list[Path]:
     return [path for path in files if path not in images[1:]]
 
 
-def _kind_of(relative: Path) -> str:
-    """Return the name of a file without the parts that are hashes."""
-    return relative.suffix if len(relative.stem) > 13 else relative.name
+def _with_note(note: str, case: Callable[[], None]) -> None:
+    """Try a case; an error says which one it was."""
+    try:
+        case()
+    except Exception as error:
+        error.add_note(note)
+        raise
 
 
 def _continued(work: Work, base: Path, copy: Path) -> bytes:
