@@ -198,7 +198,7 @@ def load_backbone(
             layers.add_module("pool", nn.AdaptiveAvgPool2d(1))
         return Backbone(network, tap, layers, spec, channels, file).eval()
     # Other files hold only weights.
-    state = read_state(file.path)
+    state = read_state(file.path, verified=bool(file.spec.md5 or file.spec.sha256))
     empty = _empty(network, tap)
     load_into(empty.layers, state, file.path)
     return Backbone(network, tap, empty.layers, file.spec.input or empty.input, empty.channels, file).eval()

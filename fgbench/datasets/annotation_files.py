@@ -1,10 +1,12 @@
 """Readers of the text files that contain annotations. Error messages name the file and the line."""
 
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import TypeVar
 
 from fgbench.util.errors import FgbenchError
+from fgbench.util.files import read_text
 
 T = TypeVar("T")
 
@@ -18,7 +20,7 @@ def read_lines(path: Path) -> list[str]:
         FgbenchError: the file cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return read_text(path).splitlines()
     except OSError as error:
         raise read_error(path, error) from error
     except UnicodeDecodeError as error:
@@ -65,13 +67,32 @@ def read_table(path: Path, columns: int, parse: Callable[[list[str]], T], *, at_
     table: dict[int, T] = {}
     for number, row in read_rows(path, columns, at_least=at_least):
         try:
-            key, value = int(row[0]), parse(row)
+            key, value = _integer(row[0]), parse(row)
         except ValueError as error:
             raise FgbenchError(f"{path}, line {number}: {error}") from error
         if key in table:
             raise FgbenchError(f"{path}, line {number}: id {key} occurs twice")
         table[key] = value
     return table
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError("a number has more than 64 bits")
+    return number
+
+
+def finite_number(text: str) -> float:
+    """Return a number.
+
+    Raises:
+        ValueError: the text is not a number, or is NaN or infinity.
+    """
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
 
 
 def box_of_corners(left: float, top: float, right: float, bottom: float) -> list[float]:
@@ -81,8 +102,10 @@ def box_of_corners(left: float, top: float, right: float, bottom: float) -> list
     height.
 
     Raises:
-        ValueError: the box is empty.
+        ValueError: the box is empty, or a corner is not finite.
     """
+    if not isfinite(left + top + right + bottom):
+        raise ValueError(f"the box {left:g} {top:g} {right:g} {bottom:g} is not finite")
     if right < left or bottom < top:
         raise ValueError(f"the box {left:g} {top:g} {right:g} {bottom:g} is empty")
     return [left - 1, top - 1, right - left + 1, bottom - top + 1]

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from fgbench.datasets.annotation_files import read_lines, read_rows, read_table
+from fgbench.datasets.annotation_files import finite_number, read_lines, read_rows, read_table
 from fgbench.datasets.index import Index
 from fgbench.util.errors import FgbenchError
 
@@ -64,7 +64,7 @@ def load(root: Path, name: str = "cub") -> Index:
         labels=np.array([position[label] for label in labels], dtype=np.int64),
         train=np.array(_for_images(root / TABLES["split"], images, 2, _split_flag), dtype=bool),
         classes=tuple(classes.values()),
-        boxes=np.array(_for_images(root / TABLES["boxes"], images, 5, lambda row: [float(v) for v in row[1:]])),
+        boxes=np.array(_for_images(root / TABLES["boxes"], images, 5, lambda row: [finite_number(v) for v in row[1:]])),
         parts=_parts(root / TABLES["parts"], ids, list(part_names)),
         part_names=tuple(part_names.values()),
     )
@@ -84,7 +84,10 @@ def attributes(root: Path) -> tuple[tuple[str, ...], np.ndarray]:
     """
     names = read_table(root / "attributes.txt", 2, lambda row: row[1])
     path = root / "attributes/class_attribute_labels_continuous.txt"
-    rows = [[float(value) for value in line.split()] for line in read_lines(path)]
+    try:
+        rows = [[finite_number(value) for value in line.split()] for line in read_lines(path)]
+    except ValueError as error:
+        raise FgbenchError(f"{path}: {error}") from error
     if {len(row) for row in rows} != {len(names)}:
         raise FgbenchError(f"{path}: every row must have {len(names)} values, as in attributes.txt")
     return tuple(names.values()), np.array(rows)
@@ -109,7 +112,7 @@ def _parts(path: Path, ids: np.ndarray, part_ids: list[int]) -> np.ndarray:
     """Return keypoints (N, P, 3) from lines `image part x y visible`."""
     rows = read_rows(path, 5)
     try:
-        values = np.array([row for _, row in rows], dtype=np.float64)
+        values = np.array([[finite_number(value) for value in row] for _, row in rows])
     except ValueError as error:
         raise FgbenchError(f"{path}: {error}") from error
     pairs = [(image, part) for image in ids.tolist() for part in part_ids]

@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import numpy as np
@@ -55,6 +56,34 @@ def test_an_error_names_a_wrong_annotation(copy, file, old, new, message):
     assert old in text
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(FgbenchError, match=message):
+        cub.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "message"),
+    [
+        ("images.txt", f"{10**30} x.jpg", "line 31: a number has more than 64 bits"),
+        ("images.txt", f"{'9' * 5000} x.jpg", "line 31: "),
+        ("bounding_boxes.txt", "31 nan 1 2 3", "line 31: nan is not a finite number"),
+        ("bounding_boxes.txt", "31 1 1 2 1e999", "line 31: 1e999 is not a finite number"),
+        ("parts/part_locs.txt", "inf 1 2 3 1", "inf is not a finite number"),
+        ("parts/part_locs.txt", "1 1 nan 3 1", "nan is not a finite number"),
+        ("attributes/class_attribute_labels_continuous.txt", "nan", "nan is not a finite number"),
+        ("attributes/class_attribute_labels_continuous.txt", "x", "could not convert"),
+    ],
+    ids=range(8),
+)
+def test_an_error_names_a_number_that_is_not_finite_or_too_large(copy, file, line, message):
+    with (copy / file).open("a") as annotations:
+        annotations.write(f"{line}\n")
+    with pytest.raises(FgbenchError, match=f"{file}.*{message}"):
+        (cub.attributes if "attribute" in file else cub.load)(copy)
+
+
+def test_a_fifo_in_the_place_of_a_file_is_an_error(copy):
+    (copy / "classes.txt").unlink()
+    os.mkfifo(copy / "classes.txt")
+    with pytest.raises(FgbenchError, match=r"cannot read .*classes.txt: it is a FIFO"):
         cub.load(copy)
 
 
