@@ -23,7 +23,14 @@ from fgbench.runs.training.batches import TrainData
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.loop import train
 from fgbench.util.code_hash import hash_code
-from fgbench.util.damaged import make_work_folder, not_a_file, read_checked_json, set_aside, write_checked_json
+from fgbench.util.damaged import (
+    make_work_folder,
+    not_a_file,
+    read_checked_json,
+    set_aside,
+    try_checked_json,
+    write_checked_json,
+)
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder, read_bytes, remove_leftovers, storage_error, write_bytes
 from fgbench.util.hashing import hash_value
@@ -96,10 +103,12 @@ def pretraining_birds() -> Path:
     """
     folder = cache_folder() / "data" / f"pretraining_birds-{birds.settings_hash(BIRDS)}"
     sums = folder.with_suffix(".json")
+    if try_checked_json(sums)[0] == {"sha256": _hash_folder(folder)}:
+        return folder
     with locked(folder, HINT):
         expected = read_checked_json(sums)
         if expected == {"sha256": _hash_folder(folder)}:
-            return folder
+            return folder  # another process has generated them
         if os.path.lexists(folder):
             set_aside(folder, "its files are not those that were generated" if expected else "its checksum is missing")
         try:

@@ -4,6 +4,7 @@ import torch
 from faults.damages import flip
 from faults.work_files import in_cache, network
 
+from fgbench.runs.training import tiny_weights
 from fgbench.runs.training.tiny_weights import pretrained_tiny
 from fgbench.util.errors import FgbenchError
 from fgbench.util.numeric.seeding import same_operations
@@ -54,6 +55,13 @@ def test_a_damaged_network_is_trained_again_and_damaged_images_are_generated_aga
         assert "computed again" in told
         assert network(folder) == expected
     assert not capsys.readouterr().err
+
+
+def test_a_network_is_read_from_a_cache_that_cannot_be_written(trained, monkeypatch):
+    folder, expected = trained
+    monkeypatch.setattr(tiny_weights, "locked", None)
+    with in_cache(folder):
+        assert network(folder) == expected
 
 
 def test_a_cache_that_cannot_be_written_is_an_error_with_the_next_step(tmp_path):
