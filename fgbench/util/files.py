@@ -82,14 +82,19 @@ def storage_error(error: OSError, path: Path, verb: str = "write") -> FgbenchErr
         )
     if error.errno == errno.ENAMETOOLONG:
         return FgbenchError(f"cannot {verb} {path.name[:40]}…: {reason}", "choose a shorter name")
-    if place := next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), None):
+    if place := next((parent for parent in path.parents if _is_no_folder(parent)), None):
         kind = _kind(place)
         return FgbenchError(f"cannot {verb} {path}: {place} is {kind}, not a folder", f"move {place} elsewhere")
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - False where the disk does not answer
         return FgbenchError(f"cannot {verb} {path}: it is a folder", "choose another file name")
     if error.errno == errno.EEXIST:
         return FgbenchError(f"{path} is {_kind(path)}, not a folder", "choose another folder")
     return FgbenchError(f"cannot {verb} {path}: {reason}", f"check the folder {path.parent}")
+
+
+def _is_no_folder(path: Path) -> bool:
+    """Return True if something is at a path and is not a folder; False where the disk does not answer."""
+    return os.path.exists(path) and not os.path.isdir(path)  # noqa: PTH110, PTH112
 
 
 def machine_error(error: OSError | MemoryError) -> FgbenchError:

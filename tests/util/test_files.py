@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import storage_error, write_atomic, write_bytes, write_json, write_text
+from fgbench.util.files import make_folder, storage_error, write_atomic, write_bytes, write_json, write_text
 
 
 def test_files_are_written_in_new_folders(tmp_path: Path) -> None:
@@ -64,3 +64,22 @@ def test_each_storage_error_has_a_sentence_and_a_hint(tmp_path: Path, code: int,
         raise error
     assert "\n" not in error.args[0]
     assert error.hint
+
+
+def test_a_disk_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stale(*_: object, **__: object) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(os, "stat", stale)
+    error = storage_error(OSError(errno.ESTALE, "Stale file handle"), Path("/mnt/data/x"))
+    assert error.args[0] == "cannot write /mnt/data/x: Stale file handle"
+
+
+def test_a_folder_is_made_unless_a_file_is_in_its_place(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a/b")
+    make_folder(tmp_path / "a/b")
+    (tmp_path / "file").touch()
+    with pytest.raises(FgbenchError, match="file is a file, not a folder"):
+        make_folder(tmp_path / "file")
+    with pytest.raises(FgbenchError, match="file is a file, not a folder"):
+        make_folder(tmp_path / "file/below")
