@@ -14,8 +14,8 @@ from fgbench.util.child_process import read_in_child
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_bytes
 
-LIMIT_S = 600.0
-"""Longest duration of reading a file."""
+LIMIT_S = 60.0
+"""Longest duration of reading a file, in addition to one second for each million bytes."""
 KEPT_BYTES = 1 << 20
 """The content of smaller files is kept in memory, so that each is read by one child process."""
 _HEADER = 128
@@ -55,12 +55,16 @@ def read_mat(
         raise FgbenchError(f"{path} is damaged or not a MATLAB file: {damage}", hint)
     if len(content) < KEPT_BYTES:
         return deepcopy(_load_small(path, content, squeeze, hint))
-    return read_in_child(path, LIMIT_S, hint, _load, path, content, squeeze, hint)
+    return _load_in_child(path, content, squeeze, hint)
 
 
 @lru_cache(maxsize=8)
 def _load_small(path: Path, content: bytes, squeeze: bool, hint: str) -> dict[str, Any]:
-    return read_in_child(path, LIMIT_S, hint, _load, path, content, squeeze, hint)
+    return _load_in_child(path, content, squeeze, hint)
+
+
+def _load_in_child(path: Path, content: bytes, squeeze: bool, hint: str) -> dict[str, Any]:
+    return read_in_child(path, LIMIT_S + len(content) / 1e6, hint, _load, path, content, squeeze, hint)
 
 
 def _load(path: Path, content: bytes | None, squeeze: bool, hint: str) -> dict[str, Any]:

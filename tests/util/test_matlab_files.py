@@ -88,6 +88,6 @@ def test_what_is_no_file_is_an_error(tmp_path):
 
 def test_a_process_that_blocks_is_an_error(compressed, monkeypatch):
     savemat(compressed, {"blocks": 1})
-    monkeypatch.setattr(matlab_files, "LIMIT_S", 0.01)
-    with pytest.raises(FgbenchError, match=r"a.mat is damaged: reading it took more than 0.01 seconds"):
+    monkeypatch.setattr(matlab_files, "LIMIT_S", 0.0)
+    with pytest.raises(FgbenchError, match=r"a.mat is damaged: reading it took more than .* seconds"):
         read_mat(compressed)
