@@ -8,14 +8,23 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 from fgbench.util.errors import FgbenchError
 
+resource: ModuleType | None
+try:
+    import resource
+except ImportError:  # on Windows: memory is not limited
+    resource = None
+
 T = TypeVar("T")
 
 
-def read_in_child(path: Path, limit_s: float, hint: str, function: Callable[..., T], *arguments: object) -> T:
+def read_in_child(
+    path: Path, limit_s: float, hint: str, function: Callable[..., T], *arguments: object, memory_bytes: int = 0
+) -> T:
     """Return `function(*arguments)`, computed in a new process of Python, which takes about half a second to start.
 
     Unlike a process of `multiprocessing`, it can be started in a worker of a pool, and it does not import the main
@@ -27,16 +36,18 @@ def read_in_child(path: Path, limit_s: float, hint: str, function: Callable[...,
         hint: the next thing to do if the file is damaged.
         function: a function of a module. It, its arguments and its value are pickled.
         arguments: passed to the function.
+        memory_bytes: most memory of the process, where the system can limit it; 0 for no limit.
 
     Raises:
         FgbenchError: the process was ended by a signal or took too long, or cannot be started.
         Exception: errors of the function.
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    # Libraries of linear algebra reserve memory for each thread.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         ended = subprocess.run(
             [sys.executable, "-m", __name__],
-            input=pickle.dumps((os.getpid(), function, arguments)),
+            input=pickle.dumps((os.getpid(), memory_bytes, function, arguments)),
             capture_output=True,
             timeout=limit_s,
             env=environment,
@@ -65,7 +76,9 @@ def _serve() -> None:
     # Other output goes to the standard error.
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    parent, function, arguments = pickle.load(sys.stdin.buffer)
+    parent, memory_bytes, function, arguments = pickle.load(sys.stdin.buffer)
+    if memory_bytes and resource is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     try:
         outcome = True, function(*arguments)

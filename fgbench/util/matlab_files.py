@@ -16,6 +16,9 @@ from fgbench.util.files import read_bytes
 
 LIMIT_S = 60.0
 """Longest duration of reading a file, in addition to one second for each million bytes."""
+MEMORY_BYTES = 2 << 30
+"""Most memory of the process that reads a file, in addition to a hundred times its size: damaged lengths ask for more.
+"""
 KEPT_BYTES = 1 << 20
 """The content of smaller files is kept in memory, so that each is read by one child process."""
 _HEADER = 128
@@ -64,7 +67,8 @@ def _load_small(path: Path, content: bytes, squeeze: bool, hint: str) -> dict[st
 
 
 def _load_in_child(path: Path, content: bytes, squeeze: bool, hint: str) -> dict[str, Any]:
-    return read_in_child(path, LIMIT_S + len(content) / 1e6, hint, _load, path, content, squeeze, hint)
+    limit_s, memory = LIMIT_S + len(content) / 1e6, MEMORY_BYTES + 100 * len(content)
+    return read_in_child(path, limit_s, hint, _load, path, content, squeeze, hint, memory_bytes=memory)
 
 
 def _load(path: Path, content: bytes | None, squeeze: bool, hint: str) -> dict[str, Any]:
@@ -79,7 +83,9 @@ def _load(path: Path, content: bytes | None, squeeze: bool, hint: str) -> dict[s
             f"{path} is a MATLAB 7.3 file, which cannot be read", "save it with '-v7' in MATLAB"
         ) from error
     except Exception as error:  # damaged bytes can raise any error
-        raise FgbenchError(f"{path} is damaged or not a MATLAB file: {error}", hint) from error
+        raise FgbenchError(
+            f"{path} is damaged or not a MATLAB file: {str(error) or type(error).__name__}", hint
+        ) from error
     return variables
 
 

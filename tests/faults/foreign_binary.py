@@ -18,7 +18,8 @@ from raw_server import answer, raw_server
 from scipy.io import savemat
 
 from fgbench.datasets.matlab import read_matlab
-from fgbench.util import download, matlab_files
+from fgbench.util import download
+from fgbench.util import matlab_files as reader
 from fgbench.util.archive import extract
 
 
@@ -47,7 +48,7 @@ def _matlab(folder: Path, compressed: bool, rng: random.Random) -> Iterator[Case
 
     def case(damage: Damage) -> None:
         path.write_bytes(damage(whole))
-        with patch.object(matlab_files, "LIMIT_S", 20.0):
+        with patch.object(reader, "LIMIT_S", 20.0):
             survive(read, expected, may_differ=not compressed)
 
     for number in range(400):

@@ -9,7 +9,9 @@ from fgbench.util import matlab_files
 
 
 def read_here(monkeypatch: pytest.MonkeyPatch, module: object = matlab_files) -> None:
-    def call(path: Path, limit_s: float, hint: str, function: Callable[..., object], *arguments: object) -> object:
+    def call(
+        path: Path, limit_s: float, hint: str, function: Callable[..., object], *arguments: object, **limits: int
+    ) -> object:
         return function(*arguments)
 
     monkeypatch.setattr(module, "read_in_child", call)

@@ -46,6 +46,11 @@ def _children() -> list[str]:
     return Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
 
 
+def test_memory_is_limited():
+    with pytest.raises(MemoryError):
+        read_in_child(PATH, 60, "", bytearray, 1 << 29, memory_bytes=1 << 28)
+
+
 def test_errors_of_the_function_are_raised_here():
     with pytest.raises(ZeroDivisionError):
         read_in_child(PATH, 60, "", divmod, 1, 0)
@@ -54,6 +59,6 @@ def test_errors_of_the_function_are_raised_here():
 
 
 def test_the_process_ends_with_its_parent():
-    call = pickle.dumps((os.getpid() + 1, time.sleep, (60,)))  # as if the parent had ended
+    call = pickle.dumps((os.getpid() + 1, 0, time.sleep, (60,)))  # as if the parent had ended
     command = [sys.executable, "-m", "fgbench.util.child_process"]
     assert subprocess.run(command, input=call, timeout=30, check=False).returncode == 1

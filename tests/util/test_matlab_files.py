@@ -44,7 +44,7 @@ def test_a_file_is_read_once_in_a_child_process(compressed, monkeypatch):
 
 
 def test_published_files_are_read_in_this_process(compressed, monkeypatch):
-    def refuse(*arguments):
+    def refuse(*arguments, **limits):
         raise AssertionError("a child process")
 
     monkeypatch.setattr(matlab_files, "read_in_child", refuse)
