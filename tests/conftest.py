@@ -1,12 +1,11 @@
-import functools
-import http.server
 import os
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
+from local_files import served
 from real_data import REAL
 
 from fgbench.datasets import cub
@@ -33,18 +32,8 @@ def own_folders(
 @pytest.fixture
 def serve() -> Iterator[Callable[[Path], str]]:
     """Serves folders over HTTP for the length of a test; gives the address of each."""
-    servers = []
-
-    def start(folder: Path) -> str:
-        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{servers[-1].server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with ExitStack() as servers:
+        yield lambda folder: servers.enter_context(served(folder))
 
 
 @pytest.fixture(scope="session")

@@ -17,10 +17,10 @@ from fgbench.datasets import reid_datasets
 PERSONS = 4
 
 
-def write_archive(path: Path) -> str:
-    """Write a zip file of a small VIPeR; return its MD5."""
+def write_archive(path: Path, side: int = 4) -> str:
+    """Write a zip file of a small VIPeR with images of `side` x 2 `side` pixels; return its MD5."""
     image = path.with_suffix(".bmp")
-    Image.new("RGB", (4, 8)).save(image)
+    Image.new("RGB", (side, 2 * side)).save(image)
     with zipfile.ZipFile(path, "w") as archive:
         for camera in ("cam_a", "cam_b"):
             for person in range(PERSONS):

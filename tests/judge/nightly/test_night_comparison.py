@@ -2,12 +2,11 @@ import json
 import shutil
 from xml.etree import ElementTree
 
-import bench_file
-import numpy as np
 import pytest
 from command_line import program, run
 from made_nights import bench, folder
 from made_records import of_right
+from night_folders import RIGHT, fewer, tonight
 
 from fgbench.judge.nightly.findings import Check, Finding, build_comparison
 from fgbench.judge.nightly.history import Night, append_night, baseline_nights, read_history
@@ -16,21 +15,6 @@ from fgbench.judge.nightly.summary import junit, markdown
 from fgbench.util.errors import FgbenchError
 
 HOSTILE = "<script>alert(1)</script>\"'&"
-RIGHT = np.random.default_rng(0).random(400) < 0.8
-
-
-def fewer(count):
-    lost = RIGHT.copy()
-    lost[np.flatnonzero(RIGHT)[:count]] = False
-    return lost
-
-
-def tonight(results, right=RIGHT, seconds=0.2):
-    place = folder(results / "tonight", of_right(right))
-    for k in range(3):
-        rounds = [seconds * (1 + 0.01 * k)] * 9
-        whole = bench_file.content(bench_file.hot(rounds_of_reference=rounds))
-        bench_file.write(place / f"benchmarks-{k}.json", whole)
 
 
 def nightly(results, *arguments):

@@ -1,5 +1,4 @@
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,7 +7,7 @@ import pytest
 from command_line import run
 from filelock import FileLock
 from kill_at_write import WarmProgram, endings
-from test_night_comparison import fewer, tonight
+from night_folders import content, fewer, part, tonight
 
 from fgbench.judge.nightly.history import read_history
 from fgbench.judge.nightly.night_storage import MARKER
@@ -49,19 +48,6 @@ def second_night(request, first_night, tmp_path):
 
 def arguments(options):
     return lambda folder: ["nightly", "--results", str(folder), *options]
-
-
-def content(folder):
-    """Return all files of a folder, path -> bytes, without the lock and the times in the history."""
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    files.pop(".nightly.lock", None)
-    if "history.jsonl" in files:
-        files["history.jsonl"] = re.sub(rb'"finished":"[^"]*"', b"", files["history.jsonl"])
-    return files
-
-
-def part(files, name):
-    return {path.partition("/")[2]: text for path, text in files.items() if path.partition("/")[0] == name}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,48 @@
+from functools import partial
+
+import pytest
+from faults import full_disk, kills, records
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    """Restore what the attempts set."""
+    for name in ("FGBENCH_CACHE", "FGBENCH_DATA", "FGBENCH_URL_VIPER", "MD5_VIPER"):
+        monkeypatch.setenv(name, "")
+
+
+def survive(cases):
+    tried = 0
+    for _, case in cases:
+        case()
+        tried += 1
+    return tried
+
+
+def test_a_run_that_was_killed_at_a_write_continues_to_the_same_values(tmp_path):
+    with kills.run_attempt(tmp_path, "fv_sift", with_cache=True) as attempt:
+        assert attempt.operations > 150
+        assert survive(attempt.cases("run", kill=67, torn=131)) > 4
+
+
+def test_a_report_that_was_killed_at_a_write_is_written_by_the_same_command(tmp_path):
+    source = records.make_results(tmp_path / "source")
+    with kills.report_attempt(tmp_path, source) as attempt:
+        assert survive(attempt.cases("report", kill=30)) > 1
+
+
+@pytest.mark.parametrize(
+    ("attempts", "rooms"),
+    [
+        (partial(kills.run_attempt, recipe="fv_sift", with_cache=True), (16, 700)),
+        (partial(kills.download_attempt, side=200), (0, 300, 2000)),
+    ],
+    ids=["run", "data get"],
+)
+def test_a_command_on_a_full_disk_succeeds_when_the_disk_is_freed(tmp_path, attempts, rooms):
+    try:
+        disk = full_disk.small_disk(tmp_path / "disk")
+        with disk as folder, attempts(folder) as attempt:
+            assert survive(full_disk.cases("command", folder, attempt, rooms)) == len(rooms)
+    except PermissionError as error:
+        pytest.skip(str(error))
