@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stored_records import record
+from stored_records import PROTOCOL, record
 
 from fgbench.metrics.values import measure
 from fgbench.records.store import Store
 from fgbench.util.errors import FgbenchError
+from fgbench.util.hashing import hash_value
 
 KEEP = runpy.run_path(str(Path(__file__).parents[1] / "reports/keep.py"))
 
@@ -21,7 +22,8 @@ def wide(seed=0):
         "ids": np.arange(60), "labels": np.arange(60) % 20,
         "scores": draw.normal(size=(60, 20)).astype(np.float32),
     }  # fmt: skip
-    fields, _ = record()
+    protocol = {**PROTOCOL, "classes": 20, "test_images": 60}
+    fields, _ = record(protocol=protocol, protocol_hash=hash_value(protocol))
     return {**fields, "values": measure(arrays)}, arrays
 
 

@@ -16,10 +16,11 @@ from pydantic import ValidationError
 from fgbench.metrics.values import measure
 from fgbench.records.arrays import check_arrays, read_arrays
 from fgbench.records.record import SCHEMA, Record
-from fgbench.records.seal import parse_json, seal_of
+from fgbench.records.seal import seal_of
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_bytes, remove_leftovers, write_bytes, write_json
 from fgbench.util.hashing import hash_value
+from fgbench.util.json_toml import parse_json
 
 RECORDS = "records"
 """Name of the folder of records in a results folder."""
@@ -240,7 +241,7 @@ class Store:
 def _parsed(content: bytes, run_id: str, path: Path) -> Record:
     """Return the record of the content of a file, after the checks of `Store.read`."""
     try:
-        fields = parse_json(content)
+        fields = parse_json(content.decode("utf-8"))
         record = Record.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]

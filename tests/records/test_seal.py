@@ -3,7 +3,7 @@ import json
 import pytest
 from stored_records import edit, record, write_record
 
-from fgbench.records.seal import parse_json, seal_of
+from fgbench.records.seal import seal_of
 from fgbench.records.store import Store
 from fgbench.util.errors import FgbenchError
 
@@ -16,15 +16,12 @@ def test_the_seal_depends_on_every_field_and_not_on_their_order():
 
 
 @pytest.mark.parametrize(
-    "content",
-    [
-        b'{"a": NaN}', b'{"a": -Infinity}', b'{"a": 1e999}', b'{"a": 1, "a": 2}', b'{"a": "\\ud800"}', b'"\xff"',
-        b"[" * 100_000, b"1" * 5_000, b"", b"{", b"\x00" * 8,
-    ],
-)  # fmt: skip
-def test_content_that_is_not_json_of_finite_numbers_is_an_error(content):
-    with pytest.raises(ValueError, match=r".+"):
-        parse_json(content)
+    "content", [b'{"a": NaN}', b'{"a": 1, "a": 2}', b'"\\ud800"', b'"\xff"', b"[" * 100_000, b"", b"[]"]
+)
+def test_content_that_is_not_json_of_an_object_is_no_record(tmp_path, content):
+    (tmp_path / f"{'a' * 16}.json").write_bytes(content)
+    with pytest.raises(FgbenchError, match="is not a record"):
+        Store(tmp_path).read("a" * 16)
 
 
 def test_a_record_has_its_seal_and_a_reader_of_later_fields_keeps_it(tmp_path):

@@ -1,6 +1,5 @@
 """Runs of person search, from the recipe to the verdict."""
 
-import json
 import shutil
 
 import mini
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mini_reid import persons, random_values, recipe, runs_of
+from stored_records import edit
 
 from fgbench.datasets import reid_datasets
 from fgbench.datasets.pipeline import Pipeline
@@ -58,10 +58,9 @@ def test_record_of_a_person_search_verifies(trained, folder):
 
 def test_verify_reports_changed_values_and_arrays(trained, folder, tmp_path):
     copy = Store(shutil.copytree(folder / "records", tmp_path / "records"))
+    value = trained.values["map/step"].value + 0.01
     path = copy.folder / f"{trained.run_id}.json"
-    text = json.loads(path.read_text())
-    text["values"]["map/step"]["value"] += 0.01
-    path.write_text(json.dumps(text))
+    edit(path, lambda fields: fields["values"]["map/step"].update(value=value), schema=1)
     assert [line.split(":")[0] for line in copy.verify(copy.read(trained.run_id))] == ["map/step"]
     arrays = copy.outputs(trained)
     arrays["first_rank"][0] += 1

@@ -7,8 +7,9 @@ import torch
 
 from fgbench.backbones import load_backbone
 from fgbench.methods import Task, methods
+from fgbench.metrics.search_rules import SearchRules
 from fgbench.runs.planning import plan
-from fgbench.runs.run import Changes
+from fgbench.runs.run import Changes, is_seeded
 from fgbench.util.numeric.seeding import generator
 
 METHODS = {
@@ -47,5 +48,17 @@ def test_one_seed_is_planned_if_nothing_is_trained_or_drawn(name, seeds):
     assert planned({"finetune": mini.STAGE.model_dump()}, Changes()) == 3
 
 
-def test_person_search_without_training_uses_every_seed():
-    assert len(mini_reid.runs_of(mini_reid.recipe(stages={}), (0, 1, 2))) == 3
+@pytest.mark.parametrize(
+    ("rules", "runs"),
+    [
+        ({"gallery": "all"}, 1),
+        ({"gallery": "single_shot"}, 3),  # random galleries
+        ({"gallery": "all", "splits": 3}, 3),  # each seed has its split
+    ],
+)
+def test_person_search_without_training_uses_every_seed_if_something_depends_on_it(rules, runs):
+    recipe = mini_reid.recipe(stages={})
+    settings = recipe.settings.model_copy(update={"stages": {}, "ranking": SearchRules(metric="cosine", **rules)})
+    assert is_seeded(recipe.method, settings, shuffled=False) == (runs > 1)
+    if rules == {"gallery": "all"}:
+        assert len(mini_reid.runs_of(recipe, (0, 1, 2))) == runs
