@@ -6,7 +6,7 @@ import json
 import random
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -147,16 +147,16 @@ def another(value: Any) -> Any:
     return "another"
 
 
-def edits(results: Results, verbs: bool = True) -> Iterator[Case]:
-    """Yield a case for each field of a sealed record, and for the name of its file: an edit is named by every verb.
+def edits(results: Results, verbs: Sequence[str] = ()) -> Iterator[Case]:
+    """Yield a case for each field of a sealed record, and for the name of its file: an edit is named by every reader.
 
     Args:
         results: the results folder.
-        verbs: run `verify`, `report` and `compare`, which takes a second; False for the library alone.
+        verbs: names of the records for which `verify`, `report` and `compare` run, too, which takes two seconds a case.
     """
     for name, fields in results.fields.items():
         for path in leaves(fields):
-            yield f"edit of {path[0]}", partial(_edited, results, name, path, verbs)
+            yield f"edit of {path[0]}", partial(_edited, results, name, path, name in verbs)
         yield "renamed record", partial(_renamed, results, name)
 
 
