@@ -30,6 +30,13 @@ class ProtocolFields(BaseModel):
     control: str = "none"
 
 
+class SettingsFields(BaseModel):
+    """Types of the settings that are used without the recipe; `fgbench.papers.settings.Settings` describes them."""
+
+    backbones: list[str] = []
+    stages: dict[str, Any] = {}
+
+
 class ProvenanceFields(BaseModel):
     """Types of the fields of the provenance that are used in computations; the others are only shown."""
 
@@ -130,7 +137,7 @@ class Record(StrictModel):
     seed: Count
     seeded: bool = True
     """True if another seed may give other values; if False, one run is enough."""
-    settings: dict[str, Any]
+    settings: Annotated[dict[str, Any], _checked(SettingsFields)]
     """All settings of the run."""
     protocol: Annotated[dict[str, Any], _checked(ProtocolFields)]
     """All fields of the protocol."""

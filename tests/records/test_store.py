@@ -160,3 +160,18 @@ def test_a_finished_run_with_a_damaged_file_is_an_error_and_no_run_to_repeat(tmp
     edit(tmp_path / f"{'a' * 16}.json", lambda fields: fields.update(seed=1))
     with pytest.raises(FgbenchError, match="its seal does not fit"):
         store.has_sound("a" * 16)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("settings", "backbones", [1.5]), ("settings", "stages", 7), ("protocol", "classes", "x"),
+        ("protocol", "train_sees", None), ("provenance", "packages", ["torch"]), ("cost", "recalled", -1),
+    ],
+)  # fmt: skip
+def test_a_field_of_another_type_is_refused_in_a_record_without_a_seal(tmp_path, part, name, value):
+    store = Store(tmp_path)
+    store.write(*record())
+    edit(tmp_path / f"{'a' * 16}.json", lambda fields: fields[part].update({name: value}), schema=1)
+    with pytest.raises(FgbenchError, match=f"is not a record of schema 1 or 2: {part}"):
+        store.read("a" * 16)

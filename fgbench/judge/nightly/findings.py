@@ -80,7 +80,9 @@ class Comparison:
     def verdict(self) -> str:
         """The result in one sentence."""
         counts = {kind: len(self.of_kind(kind)) for kind in KINDS}
-        words = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind] and kind != "note")
+        words = ", ".join(
+            f"{counts[kind]} {kind.removeprefix('was ')}" for kind in KINDS if counts[kind] and kind != "note"
+        )
         compared = counted(len(self.checks), "value or benchmark", "values and benchmarks") + " compared"
         return f"{compared}: {words or 'nothing differs'}" if self.checks or words else "nothing was compared"
 
