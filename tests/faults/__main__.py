@@ -20,9 +20,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch  # noqa: E402 - after the path
 from faults import foreign, full_disk, kills, records, work_files  # noqa: E402 - after the path
+from faults.case import Case  # noqa: E402 - after the path
 from faults.damages import Hang  # noqa: E402 - after the path
 
-Case = tuple[str, Callable[[], object]]
 Attempts = Callable[[Path], AbstractContextManager[kills.Attempt]]
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
+from faults.case import Case
 from faults.foreign_binary import archives, http_answers, matlab_files
 from faults.foreign_texts import benchmarks, histories, papers
-from faults.reading import Case
 
 
 def foreign_faults(folder: Path, count: int, seed: int = 0) -> Iterator[Case]:

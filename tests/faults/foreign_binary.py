@@ -13,7 +13,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-from faults.reading import Case, Damage, flipped, shortened, survive
+from faults.case import Case
+from faults.reading import Damage, flipped, shortened, survive
 from raw_server import answer, raw_server
 from scipy.io import savemat
 

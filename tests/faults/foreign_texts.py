@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 
 import bench_file
-from faults.reading import Case, Damage, refuse, shortened, survive
+from faults.case import Case
+from faults.reading import Damage, refuse, shortened, survive
 from made_nights import bench
 
 from fgbench.judge.nightly.benchmark_times import read_benchmark_times

@@ -3,14 +3,14 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from faults.case import Case
 from faults.kills import Attempt
 
-Case = tuple[str, Callable[[], None]]
 SIZE = "20m"
 ROOM_KIB = (0, 4, 12, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 """Free space with which a command starts."""

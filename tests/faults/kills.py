@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from data_program import PERSONS, write_archive
+from faults.case import Case
 from kill_at_write import Ended, WarmProgram
 from local_files import served
 from night_folders import content, fewer, tonight
@@ -16,7 +17,6 @@ from night_folders import content, fewer, tonight
 from fgbench.datasets import reid_datasets
 from fgbench.records.store import store_of
 
-Case = tuple[str, Callable[[], None]]
 Arguments = Callable[[Path], Sequence[str]]
 Content = Callable[[Path], object]
 

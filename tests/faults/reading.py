@@ -7,8 +7,6 @@ from faults.damages import time_limit
 
 from fgbench.util.errors import FgbenchError
 
-Case = tuple[str, Callable[[], None]]
-"""Kind of the fault, and a function that tries it and raises an error if fgbench does not survive it."""
 Damage = Callable[[bytes], bytes]
 MAX_LINES = 20
 """Most lines of a message."""

@@ -6,7 +6,7 @@ import json
 import random
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from command_line import CALL
+from faults.case import Case
 from made_arrays import CLASSIFIED, LOCATED, SEARCHED, packed
 from made_records import RECIPES, weights_of
 from stored_records import record
@@ -25,8 +26,6 @@ from fgbench.records.arrays import ARRAYS
 from fgbench.records.store import Store, store_of
 from fgbench.util.errors import FgbenchError
 
-Case = tuple[str, Callable[[], None]]
-"""Kind of the fault, and a function that tries it and raises an error if fgbench does not survive it."""
 IDS = {"classified": "a" * 16, "located": "b" * 16, "searched": "c" * 16}
 VERBS = (
     ("verify", "{}"), ("report", "--results", "{}"), ("compare", "{base}", "{}"), ("compare", "{}", "{base}"),

@@ -1,5 +1,6 @@
 import pytest
 from faults import records
+from faults.case import try_all
 
 
 @pytest.fixture(scope="module")
@@ -7,16 +8,8 @@ def results(tmp_path_factory):
     return records.Results(tmp_path_factory.mktemp("results"))
 
 
-def survive(cases):
-    tried = 0
-    for _, case in cases:
-        case()
-        tried += 1
-    return tried
-
-
 def test_an_edit_of_any_field_of_a_sealed_record_is_named(results):
-    assert survive(records.edits(results)) > 500
+    assert try_all(records.edits(results)) > 500
 
 
 def test_every_verb_names_an_edited_record(results):
@@ -25,17 +18,17 @@ def test_every_verb_names_an_edited_record(results):
         for case in records.edits(results, ["classified"])
         if case[0] in {"edit of seed", "edit of deviations", "renamed record"}
     ]
-    assert survive(cases[:4]) == 4
+    assert try_all(cases[:4]) == 4
 
 
 def test_damaged_records_and_array_files_are_named_or_read_as_they_were(results):
-    assert survive(records.damaged_files(results, 60)) == 60
+    assert try_all(records.damaged_files(results, 60)) == 60
 
 
 def test_odd_fields_without_a_seal_end_no_verb_in_a_traceback(results):
-    assert survive(records.odd_fields(results, 40, verbs_every=39)) == 40
+    assert try_all(records.odd_fields(results, 40, verbs_every=39)) == 40
 
 
 def test_arrays_that_do_not_fit_are_no_evidence(results):
     cases = list(records.odd_arrays(results))
-    assert survive(cases[::9]) > 50
+    assert try_all(cases[::9]) > 50

@@ -18,6 +18,7 @@ import mini
 import numpy as np
 import small_trainings
 import torch
+from faults.case import Case
 from faults.damages import Damage, copied, damages, time_limit
 
 from fgbench.backbones.map_cache import MapCache
@@ -35,8 +36,6 @@ from fgbench.runs.training.distributed import Engine
 from fgbench.util.errors import FgbenchError
 from fgbench.util.gpu_board import Meter
 
-Case = tuple[str, Callable[[], None]]
-"""Kind of the fault, and a function that tries it and raises an error if fgbench does not survive it."""
 LIMIT_S = 60.0
 """Seconds after which a case counts as a hang."""
 CPU = torch.device("cpu")
