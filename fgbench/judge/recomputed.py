@@ -46,14 +46,18 @@ def hidden_deviations(record: Record, recipe: Recipe) -> list[Deviation]:
 
 
 def depends_on_seed(record: Record) -> bool:
-    """Return True if another seed may give other values, by the settings of a run; True if this is not known."""
+    """Return True if another seed may give other values, by the settings of a run.
+
+    If the method is of a package that is not installed here, the record is believed; a method that is not that of the
+    recipe is a hidden deviation. If the settings are not those of this version of fgbench, the answer is True.
+    """
     settings = _settings(record)
     if settings is None:
         return True
     try:
         return is_seeded(record.method, settings, shuffled=record.control)
-    except FgbenchError:  # a method of a package that is not installed, or its options have changed
-        return True
+    except FgbenchError:
+        return record.seeded
 
 
 def _settings(record: Record) -> Settings | None:

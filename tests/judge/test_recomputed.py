@@ -83,6 +83,15 @@ def test_a_run_that_says_that_it_needs_one_seed_is_not_believed():
     assert "seeded: values depend on the seed" in found.reason
 
 
+def test_a_record_of_a_method_that_is_not_installed_is_believed():
+    settings = SETTINGS | {"stages": {}}
+    for seeded in (True, False):
+        record = made(values={}, method="of_a_plugin", settings=settings, seeded=seeded)
+        assert depends_on_seed(record) == seeded
+        assert "method" in {d.field for d in hidden_deviations(record, RECIPES[KEY])}
+    assert depends_on_seed(made(values={}, method="of_a_plugin", seeded=False))  # it is trained
+
+
 def test_other_methods_data_and_synthetic_images_are_hidden():
     assert set(hidden(method="fc_cnn")) == {"method"}
     assert set(hidden(protocol={"data": "aircraft"})) == {"data"}
