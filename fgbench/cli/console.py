@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fgbench.util.plain_text import plain, plain_json
+from fgbench.util.plain_text import one_line, plain, plain_json
 
 if TYPE_CHECKING:
     from fgbench.judge.anomaly import Anomalies
@@ -70,7 +70,8 @@ def print_anomalies(records: Sequence["Record"], anomalies: "Anomalies") -> None
     """Print one line for each anomaly of each record."""
     for record in records:
         for anomaly in anomalies.get(record.run_id, ()):
-            out(f"anomaly: {record.run_id} ({record.title}, seed {record.seed}): {anomaly.kind}: {anomaly.text}")
+            text = f"anomaly: {record.run_id} ({record.title}, seed {record.seed}): {anomaly.kind}: {anomaly.text}"
+            out(one_line(text))
 
 
 class Progress:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fgbench.cli.options import RESULTS, Results, existing, expanded
+from fgbench.util.errors import FgbenchError
 
 if TYPE_CHECKING:
     from fgbench.report.build import BuiltReport
@@ -50,17 +51,27 @@ def write_report(
     """
     from fgbench.cli.console import out, print_anomalies
     from fgbench.report.build import build_report
+    from fgbench.util.counted import counted
     from fgbench.util.files import make_folder, remove_leftovers
 
     make_folder(folder)
+    _refuse_other_pages(folder / "index.html")
     remove_leftovers(folder)
     built = build_report(results, folder, benchmarks, extra_pages)
     out(f"cells: {_counts(built.outcomes)}")
     out(f"claims: {_counts(built.claim_states)}")
     print_anomalies(built.records, built.anomalies)
+    if unsealed := sum(not record.sealed for record in built.records):
+        out(f"{counted(unsealed, 'record')} without a seal: an edit of other fields than values is not detected")
     for text in built.left_out:
         out(f"left out: {text}")
     return built
+
+
+def _refuse_other_pages(page: Path) -> None:
+    """Raise an error if a folder has a first page that fgbench did not write, so that it is not replaced."""
+    if page.is_file() and b"fgbench" not in page.read_bytes()[:10_000]:
+        raise FgbenchError(f"{page} is not a page of fgbench and is not replaced", "name another folder with --out")
 
 
 def _counts(words: Iterable[str]) -> str:

@@ -31,6 +31,7 @@ def verify_folder(folder: Path) -> bool:
     from fgbench.judge.anomalies import find_anomalies
     from fgbench.records.store import store_of
     from fgbench.util.counted import counted
+    from fgbench.util.plain_text import one_line
 
     store = store_of(folder)
     records, left_out = store.usable_records()
@@ -43,7 +44,7 @@ def verify_folder(folder: Path) -> bool:
         problems = store.verify(record)
         wrong_records += bool(problems)
         for problem in problems:
-            out(f"{record.run_id} ({record.title}, seed {record.seed}): {problem}")
+            out(one_line(f"{record.run_id} ({record.title}, seed {record.seed}): {problem}"))
     anomalies = find_anomalies(records, store.outputs)
     print_anomalies(records, anomalies)
     for name in store.without_record():

@@ -58,6 +58,7 @@ datasets("cub")(
         load=cub.load,
         needed=("images.txt", "images"),
         official=cub.OFFICIAL,
+        counts=cub.COUNTS,
         tables=cub.TABLES,
         archive=Archive(cub.URL, cub.MD5, cub.PAGE),
     )

@@ -15,6 +15,9 @@ URL = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"
 MD5 = "97eceeb196236b17998738112f37df78"
 PAGE = "https://data.caltech.edu/records/65de6-vp158"
 
+COUNTS = {"train": 5994, "test": 5794, "classes": 200}
+"""Counts of the official data; 11,788 images in total."""
+
 OFFICIAL = {
     "images": "2705acd468a267ff",
     "classes": "caf25ffd97632fcd",
@@ -26,6 +29,8 @@ OFFICIAL = {
 """Hashes of the official annotations as parsed (see `Index.annotation_hashes`)."""
 
 TABLES = {
+    "train": "train_test_split.txt",
+    "test": "train_test_split.txt",
     "images": "images.txt",
     "classes": "classes.txt",
     "labels": "image_class_labels.txt",
@@ -33,7 +38,7 @@ TABLES = {
     "boxes": "bounding_boxes.txt",
     "parts": "parts/part_locs.txt",
 }
-"""Kind of annotation -> file that it is read from."""
+"""Kind of annotation or count -> file that it is read from."""
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """Presence of a data set on this machine, and its download."""
 
 import os
-import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from fgbench.datasets import Dataset, ReidDataset, find
@@ -10,6 +10,7 @@ from fgbench.util.archive import extract
 from fgbench.util.download import fetch
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import storage_error
+from fgbench.util.folders import remove_folder
 from fgbench.util.locks import locked
 
 
@@ -46,7 +47,7 @@ def get_data(name: str) -> Path:
     unpacked = folder.with_name(f".{dataset.folder}.unpacked")
     url = os.environ.get(f"FGBENCH_URL_{name.upper()}") or dataset.archive.url
     present = _find_folder(dataset)
-    if present and not (present == folder and url and unpacked.exists()):
+    if present and not (present == folder and url and _is_folder(unpacked)):
         return present
     if not url:
         raise dataset.incomplete_error(folder) if _has_files(folder) else dataset.no_download_error(folder)
@@ -60,10 +61,15 @@ def get_data(name: str) -> Path:
             # The unpacked files are removed last: they show that a killed program has left the archive.
             if present in {None, folder}:
                 archive.unlink(missing_ok=True)
-                shutil.rmtree(unpacked, ignore_errors=True)
+                with suppress(OSError):
+                    remove_folder(unpacked)
         except OSError as error:
             raise storage_error(error, folder) from error
     return present or folder
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _has_files(folder: Path) -> bool:
@@ -74,13 +80,13 @@ def _has_files(folder: Path) -> bool:
 def _get(dataset: Dataset | ReidDataset, url: str, archive: Path, folder: Path, unpacked: Path) -> None:
     """Download an archive and unpack it, next to the final folder; move the folder to its place when it is complete."""
     assert dataset.archive is not None
+    remove_folder(unpacked)  # from a killed program
     fetch(url, archive, md5=dataset.archive.md5)
-    shutil.rmtree(unpacked, ignore_errors=True)  # from a killed program
     extract(archive, unpacked)
     inner = unpacked / folder.name
     if not inner.is_dir() or dataset.missing_in(inner):
         missing = f"file {folder.name}/{dataset.missing_in(inner)}" if inner.is_dir() else f"folder {folder.name}"
-        shutil.rmtree(unpacked, ignore_errors=True)
+        remove_folder(unpacked)
         raise FgbenchError(f"{archive} contains no {missing}", f"see {dataset.archive.page}")
     # In the archive of CUB, attributes.txt is next to the folder; the loader expects it inside.
     attributes = unpacked / "attributes.txt"

@@ -9,11 +9,13 @@ import numpy as np
 from scipy import stats
 
 from fgbench.judge.anomaly import Anomaly, ReadOutputs
+from fgbench.judge.copied_seeds import copied_seeds
 from fgbench.judge.recomputed import depends_on_seed
 from fgbench.judge.seed_checks import seed_anomalies
 from fgbench.metrics.values import AP_RULE, RANKS
 from fgbench.papers.printed import Cell
 from fgbench.records.record import Record
+from fgbench.records.verification import wrong_values
 from fgbench.statistics import ALPHA
 from fgbench.util.hashing import hash_value
 
@@ -34,13 +36,19 @@ def find_anomalies(records: Sequence[Record], outputs: ReadOutputs) -> dict[str,
 
     Args:
         records: all available records.
-        outputs: is called only for records with equal values and for control runs.
+        outputs: returns the per-sample arrays of a record; values are computed again from them.
     """
     anomalies: dict[str, list[Anomaly]] = {}
     for record in records:
-        for anomaly in (*impossible_values(record), *_at_chance(record), *_perfect(record)):
+        wrong = [Anomaly("impossible", text) for text in _wrong_values(record, outputs)]
+        for anomaly in (*impossible_values(record), *wrong, *_at_chance(record), *_perfect(record)):
             anomalies.setdefault(record.run_id, []).append(anomaly)
-    for run_id, anomaly in (*_identical(records, outputs), *_leaks(records, outputs), *seed_anomalies(records)):
+    for run_id, anomaly in (
+        *_identical(records, outputs),
+        *copied_seeds(records, outputs),
+        *_leaks(records, outputs),
+        *seed_anomalies(records),
+    ):
         anomalies.setdefault(run_id, []).append(anomaly)
     return anomalies
 
@@ -70,6 +78,12 @@ def impossible_values(record: Record) -> list[Anomaly]:
             texts.append(f"{name} was measured on {value.n} samples")
     texts += [f"{low} is above {high}" for low, high in _ordered(record) if values[low].value > values[high].value]
     return [Anomaly("impossible", text) for text in texts]
+
+
+def _wrong_values(record: Record, outputs: ReadOutputs) -> list[str]:
+    """Return a sentence for each value that the outputs of a record do not give; none without outputs."""
+    arrays = outputs(record)
+    return wrong_values(record, arrays) if arrays else []
 
 
 def _ordered(record: Record) -> Iterable[tuple[str, str]]:
@@ -125,22 +139,14 @@ def _identical(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tupl
                 equal_outputs.setdefault(fingerprint, []).append(record)
         for alike in equal_outputs.values():
             for record in alike:
-                if others := [other for other in alike if _are_copies(record, other, outputs)]:
+                if others := [other for other in alike if _may_differ(record, other)]:
                     names = ", ".join(sorted({f"{other.title}, seed {other.seed}" for other in others}))
                     yield record.run_id, Anomaly("identical", f"every test sample has the same output as in {names}")
 
 
-def _are_copies(a: Record, b: Record, outputs: ReadOutputs) -> bool:
-    """Return True for two different computations whose predictions are equal and should not be.
-
-    Two seeds without training can predict the same classes. Only their scores must differ.
-    """
-    if _computation(a) == _computation(b):
-        return False
-    if (a.method, a.settings) != (b.method, b.settings) or a.settings.get("stages"):
-        return True
-    first, second = outputs(a), outputs(b)
-    return set(first) == set(second) and all(first[name].tobytes() == second[name].tobytes() for name in first)
+def _may_differ(a: Record, b: Record) -> bool:
+    """Return True for two different computations; seeds of one run are compared by `copied_seeds`."""
+    return _computation(a) != _computation(b) and (a.method, a.settings) != (b.method, b.settings)
 
 
 def _computation(record: Record) -> str:
@@ -157,10 +163,11 @@ def _fingerprint(arrays: Mapping[str, np.ndarray], record: Record) -> str:
 
     If every prediction is correct, the hash includes the scores, since two correct methods predict the same classes.
     """
-    kept = {name: arrays[name] for name in ("keypoints", "first_rank", "ap_step") if name in arrays}
+    order = np.argsort(arrays["ids"], kind="stable") if "ids" in arrays else slice(None)
+    kept = {name: arrays[name][order] for name in ("keypoints", "first_rank", "ap_step") if name in arrays}
     if "scores" in arrays:
         perfect = record.values["accuracy"].value == 100
-        kept["scores"] = arrays["scores"] if perfect else arrays["scores"].argmax(axis=1)
+        kept["scores"] = (arrays["scores"] if perfect else arrays["scores"].argmax(axis=1))[order]
     digest = hashlib.sha256()
     for name, values in kept.items():
         digest.update(f"{name} {values.shape} {values.dtype}".encode() + np.ascontiguousarray(values).tobytes())

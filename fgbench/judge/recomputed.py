@@ -7,11 +7,12 @@ record is not evidence for its recipe.
 from collections.abc import Iterator
 
 from fgbench.backbones import weight_specs
-from fgbench.datasets import find
+from fgbench.datasets import Dataset, find
 from fgbench.papers.recipes import Recipe
 from fgbench.papers.settings import Settings
 from fgbench.records.deviations import setting_deviations
 from fgbench.records.record import Deviation, Record
+from fgbench.runs.protocol import METRICS
 from fgbench.runs.run import is_seeded
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_value
@@ -23,7 +24,8 @@ REMARKS = {"data.images"}
 def hidden_deviations(record: Record, recipe: Recipe) -> list[Deviation]:
     """Return deviations that change the experiment and that the record does not list as such.
 
-    Compared are: method, settings, data set, annotations, control, weights, and whether the run depends on its seed.
+    Compared are: method, settings, data set, annotations, numbers of images, protocol, control, weights, and whether
+    the run depends on its seed.
 
     Args:
         record: the record.
@@ -36,6 +38,7 @@ def hidden_deviations(record: Record, recipe: Recipe) -> list[Deviation]:
     deviations = [
         *(d for d in setting_deviations(recipe, settings) if d.changes_experiment),
         *_of_method_and_data(record, recipe, settings),
+        *_of_protocol(record, recipe, settings),
         *_of_weights(record, settings),
         *_listed_as_remarks(record),
     ]
@@ -90,6 +93,29 @@ def _of_method_and_data(record: Record, recipe: Recipe, settings: Settings) -> I
         yield _deviation("data.annotations", "the official ones", "others")
 
 
+def _of_protocol(record: Record, recipe: Recipe, settings: Settings) -> Iterator[Deviation]:
+    """Yield the deviations of the protocol: numbers of images and classes, annotations, metrics and selection."""
+    protocol = record.protocol
+    try:
+        dataset = find(record.data)
+    except FgbenchError:
+        return
+    if isinstance(dataset, Dataset) and not dataset.synthetic:
+        for name, field in (("train", "train_images"), ("test", "test_images"), ("classes", "classes")):
+            if dataset.counts and dataset.counts[name] != protocol[field]:
+                yield _deviation(f"data.counts.{name}", dataset.counts[name], protocol[field])
+    rules = settings.ranking.definitions if settings.ranking else METRICS
+    expected = {
+        "train_sees": list(recipe.train),
+        "test_sees": list(recipe.test),
+        "metrics": [list(rule) for rule in rules],
+        "selection": "last epoch",
+    }
+    for field, value in expected.items():
+        if field in protocol and protocol[field] != value:
+            yield _deviation(f"protocol.{field}", value, protocol[field])
+
+
 def _of_weights(record: Record, settings: Settings) -> Iterator[Deviation]:
     """Yield the deviations of weight files: another file than the one named first, unless it is a listed remark."""
     remarks = any(deviation.field.startswith("weights.") for deviation in record.deviations)
@@ -98,7 +124,7 @@ def _of_weights(record: Record, settings: Settings) -> Iterator[Deviation]:
         first = next((name for name in settings.weights if name.partition(".")[0] == network), weights.name)
         spec = next((weight_specs[name] for name in weight_specs if name == weights.name), None)
         as_first = weights.official and weights.name == first
-        as_remark = remarks and spec is not None and spec.original
+        as_remark = remarks and spec is not None and spec.original and spec.network == network
         if spec is not None and not weights.sha256.startswith(spec.sha256):
             yield _deviation(f"weights.{number}", f"the published {weights.name}", f"a file {weights.sha256[:16]}")
         elif not (as_first or as_remark):
@@ -119,7 +145,7 @@ def _listed_as_remarks(record: Record) -> Iterator[Deviation]:
 def _covered(field: str, listed: set[str]) -> bool:
     """Return True if listed deviations are about the same: one for each kind of annotation, one for all weights."""
     group = field.partition(".")[0]
-    if field == "data.annotations":
+    if field == "data.annotations" or field.startswith("data.counts."):
         return "data" in listed or any(name.startswith("data.") for name in listed)
     return group == "weights" and any(name.startswith("weights.") for name in listed)
 

@@ -13,18 +13,21 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from fgbench.metrics.values import measure
 from fgbench.records.arrays import check_arrays, read_arrays
 from fgbench.records.record import SCHEMA, Record
 from fgbench.records.seal import seal_of
+from fgbench.records.verification import changed_definitions, wrong_values
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_bytes, remove_leftovers, write_bytes, write_json
 from fgbench.util.hashing import hash_value
 from fgbench.util.json_toml import parse_json
+from fgbench.util.plain_text import one_line
 
 RECORDS = "records"
 """Name of the folder of records in a results folder."""
 RERUN_HINT = "move its files elsewhere and run the recipe again"
+MAX_RECORD_BYTES, MAX_ARRAY_BYTES = 1 << 26, 1 << 30
+"""Largest size of a record and of an array file. Larger files are not read into memory."""
 Broken = Callable[[FgbenchError], object]
 """Called with the error of each file that cannot be used."""
 
@@ -60,7 +63,13 @@ class Store:
         return True
 
     def run_ids(self) -> list[str]:
-        """Return the ids of all runs by the names of their files, sorted. Hidden files are no records."""
+        """Return the ids of all runs by the names of their files, sorted. Hidden files are no records.
+
+        Raises:
+            FgbenchError: something else than a folder is in the place of the folder.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise FgbenchError(f"{self.folder} is not a folder", "name a results folder")
         return sorted(path.stem for path in self.folder.glob("*.json") if not path.name.startswith("."))
 
     def without_record(self) -> list[str]:
@@ -108,7 +117,7 @@ class Store:
         """
         path = self.folder / f"{run_id}.json"
         try:
-            content = read_bytes(path)
+            content = read_bytes(path, MAX_RECORD_BYTES)
         except FileNotFoundError as error:
             raise FgbenchError(f"no record {run_id} in {self.folder}") from error
         except OSError as error:
@@ -124,7 +133,7 @@ class Store:
         """
         path = self.folder / record.outputs
         try:
-            content = read_bytes(path)
+            content = read_bytes(path, MAX_ARRAY_BYTES)
         except FileNotFoundError as error:
             raise FgbenchError(f"{path} is missing: the record has no per-sample outputs", RERUN_HINT) from error
         except OSError as error:
@@ -204,38 +213,17 @@ class Store:
         """Return the records that can be used, and a sentence for each record that is left out."""
         errors: list[FgbenchError] = []
         records = self.records(errors.append)
-        return records, [str(error.args[0]).replace(f"{self.folder}/", "") for error in errors]
+        return records, [
+            one_line(str(error.args[0])).replace(f"{self.folder}/", "") for error in errors
+        ]
 
-    def verify(self, record: Record, tolerance: float = 1e-9) -> list[str]:
-        """Check the array file, and recompute every value and its definition.
-
-        Args:
-            record: the record.
-            tolerance: largest absolute difference between a stored and a recomputed number.
-
-        Returns:
-            One sentence for each problem.
-        """
+    def verify(self, record: Record) -> list[str]:
+        """Check the array file, recompute every value and compare its definition; return a sentence a problem."""
         try:
-            recomputed = measure(self.outputs(record))
+            arrays = self.outputs(record)
         except FgbenchError as error:
             return [str(error.args[0])]
-        problems = [f"{name} is not a value of this protocol" for name in record.values if name not in recomputed]
-        for name, value in recomputed.items():
-            stored = record.values.get(name)
-            if stored is None:
-                problems.append(f"{name} is missing from the record")
-                continue
-            for part in ("value", "low", "high", "n"):
-                new, old = getattr(value, part), getattr(stored, part)
-                # The comparison is False for NaN, which is never equal to a recomputed number.
-                if not (new is old is None or (None not in {new, old} and abs(new - old) <= tolerance)):
-                    problems.append(f"{name}: {part} is stored as {old}, the outputs give {new}")
-            for part in ("unit", "definition"):
-                new, old = getattr(value, part), getattr(stored, part)
-                if new != old:
-                    problems.append(f"{name}: {part} is stored as {old!r}, this version of fgbench has {new!r}")
-        return problems
+        return wrong_values(record, arrays) or changed_definitions(record.values, arrays)
 
 
 def _parsed(content: bytes, run_id: str, path: Path) -> Record:

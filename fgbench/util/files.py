@@ -139,14 +139,20 @@ def kind_of_special_file(path: Path) -> str:
     return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "not a regular file")
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, limit: int = 1 << 40) -> bytes:
     """Return the content of a regular file. A FIFO or a device is refused, so that the program does not wait for it.
 
+    Args:
+        path: the file.
+        limit: largest number of bytes.
+
     Raises:
-        OSError: the file is missing, cannot be read, or is not a regular file.
+        OSError: the file is missing, cannot be read, is not a regular file, or is larger than `limit`.
     """
     if kind := kind_of_special_file(path):
         raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+    if (size := path.stat().st_size) > limit:
+        raise OSError(errno.EINVAL, f"it has {size:,} bytes, more than {limit:,}", str(path))
     return path.read_bytes()
 
 

@@ -21,6 +21,15 @@ def plain(text: str) -> str:
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def one_line(text: str) -> str:
+    r"""Return text with an escape sequence in place of each control character and each newline.
+
+    >>> print(one_line("two\nlines"))
+    two\nlines
+    """
+    return plain(text).replace("\n", r"\n")
+
+
 def plain_json(text: str) -> str:
     """Return JSON text with the escape sequence of JSON in place of each control character in a string."""
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -7,12 +7,13 @@ from fgbench.datasets import cub
 from fgbench.metrics.values import measure
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.record import Deviation, Record, Weights
+from fgbench.runs.protocol import METRICS
 from fgbench.util.hashing import hash_value
 
 RECIPES = load_recipes()
 PROTOCOL = {
     "data": "cub", "annotations": hash_value(cub.OFFICIAL), "images": "i", "classes": 200, "train_images": 5994,
-    "test_images": 5794, "train_sees": [], "test_sees": [], "metrics": [["accuracy", "top-1"]],
+    "test_images": 5794, "train_sees": [], "test_sees": [], "metrics": [list(METRICS[0])],
     "selection": "last epoch", "control": "none",
 }  # fmt: skip
 """Protocol of a run on the official CUB-200-2011."""
@@ -41,7 +42,10 @@ def weights_of(settings):
 
 def made(recipe="bcnn/bcnn_dd@cub", seed=0, *, protocol=None, arrays=None, values=None, **fields):
     """Return a record of a recipe under the profile `paper`, with values of `arrays` or given ones."""
-    own = {**PROTOCOL, **(protocol or {})}
+    rules = RECIPES[recipe].settings.ranking
+    sees = {"train_sees": list(RECIPES[recipe].train), "test_sees": list(RECIPES[recipe].test)}
+    metrics = [list(rule) for rule in (rules.definitions if rules else METRICS)]
+    own = {**PROTOCOL, **sees, "metrics": metrics, **(protocol or {})}
     base = {
         "run_id": hash_value([recipe, seed, own, str(values), str(sorted(fields.items()))]), "recipe": recipe,
         "title": RECIPES[recipe].title, "method": RECIPES[recipe].method, "profile": "paper", "seed": seed,

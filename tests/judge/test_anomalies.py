@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from made_arrays import SEARCHED
 from made_records import RECIPES, Kept, made, of_accuracy, of_right
 
 from fgbench.judge.anomalies import find_anomalies, impossible_values, pairing_test, too_good
+from fgbench.metrics.values import measure
 from fgbench.papers.printed import load_papers
 from fgbench.records.record import Weights
 
@@ -124,10 +126,12 @@ def test_other_protocols_and_splits_are_not_the_same_outputs():
     assert kinds(of_right(SOME), of_right(SOME, "bcnn/fv_cnn_d@cub", split="2")) == [[], []]
 
 
-def test_only_arrays_of_equal_values_are_read():
-    kept = Kept(of_right(SOME), of_right(~SOME, "bcnn/fv_cnn_d@cub"), of_right(SOME[:100], "bcnn/fc_cnn_d@cub"))
-    find_anomalies(kept.records, kept)
-    assert kept.asked == []
+def test_a_value_that_the_outputs_do_not_give_is_impossible():
+    record, arrays = of_right(SOME)
+    value = record.values["accuracy"].model_copy(update={"value": 84.0, "low": 80.0, "high": 88.0})
+    edited = record.model_copy(update={"values": record.values | {"accuracy": value}})
+    assert kinds((edited, arrays))[0].count("impossible") == 3
+    assert kinds((edited, {})) == [[]]  # without outputs nothing is known
 
 
 def test_equal_outputs_of_two_seeds_are_found_if_there_is_training():
@@ -153,12 +157,14 @@ def test_without_mistakes_only_equal_scores_are_the_same_outputs():
 
 def test_searches_are_compared_by_their_ranks():
     def search(recipe, ranks):
-        values = {"cmc@1": {"value": 50.0, "unit": "%", "n": 2}}
-        return made(recipe, values=values), {"first_rank": np.array(ranks, float)}
+        arrays = {**SEARCHED, "first_rank": np.array(ranks, float), "ids": np.arange(2)}
+        arrays = {name: array[:2] if array.ndim and len(array) == 5 else array for name, array in arrays.items()}
+        del arrays["shot_rank"]
+        return made(recipe, values=measure(arrays)), arrays
 
-    key = "where_to_focus/spatial_lstm_dm@viper"
-    assert kinds(search("bcnn/bcnn_dd@cub", [[1, 1], [2, 2]]), search(key, [[1, 1], [2, 2]])) == [["identical"]] * 2
-    assert kinds(search("bcnn/bcnn_dd@cub", [[1, 1], [2, 2]]), search(key, [[2, 2], [1, 1]])) == [[]] * 2
+    one, two = (f"where_to_focus/{name}@viper" for name in ("bcnn_dm", "spatial_lstm_dm"))
+    assert kinds(search(one, [[1, 1], [2, 2]]), search(two, [[1, 1], [2, 2]])) == [["identical"]] * 2
+    assert kinds(search(one, [[1, 1], [2, 2]]), search(two, [[2, 2], [1, 1]])) == [[]] * 2
 
 
 def test_records_without_readable_arrays_are_not_the_same():

@@ -99,7 +99,7 @@ def test_a_different_hash_is_a_different_protocol():
 def test_a_difference_lists_each_field():
     one = of_accuracy(84.0, protocol={"metrics": [["accuracy", "top-1"], ["ties", "mean"]], "train_sees": ["boxes"]})
     two = of_accuracy(84.0, 1, protocol={"metrics": [["accuracy", "top-5"]]})
-    three = of_accuracy(85.0, 2, title="Third", profile="frozen")
+    three = of_accuracy(85.0, 2, title="Third", profile="frozen", protocol={"metrics": [["accuracy", "top-1"]]})
     between = protocol_difference([[one], [two], [three]])
     assert between.rows == (
         ("train_sees", ("boxes", "none", "none")),

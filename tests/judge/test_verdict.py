@@ -203,7 +203,8 @@ def test_without_records():
 def test_a_run_without_boxes_is_not_used_for_a_cell_with_boxes():
     box = CELLS["t1box/bcnn_dd/birds"]
     key = f"{box.recipe}@cub"
-    assert verdict([of_accuracy(84.8, recipe=key, seeded=False)], box).outcome == Outcome.NOT_RUN
+    sees = {"train_sees": [], "test_sees": []}
+    assert verdict([of_accuracy(84.8, recipe=key, protocol=sees)], box).outcome == Outcome.NOT_RUN
     sees = {"train_sees": ["boxes"], "test_sees": ["boxes"]}
     assert of_one_run(84.8, key, box, protocol=sees).outcome == Outcome.REPRODUCED
 

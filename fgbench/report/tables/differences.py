@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from fgbench.judge.anomaly import ReadOutputs
+from fgbench.judge.anomalies import find_anomalies
+from fgbench.judge.anomaly import Anomalies, ReadOutputs
 from fgbench.judge.claims import RunPair, compare_runs
 from fgbench.judge.frames import typed_frame
 from fgbench.metrics.values import headline
@@ -64,7 +65,8 @@ def difference_frame(records: Sequence[Record], outputs: ReadOutputs, recipes: M
         for (_, metric, _), groups in columns.items()
         for better, worse in pairwise(sorted(groups, key=lambda group: -_mean(group, metric)))
     ]
-    comparisons = [_compared(metric, better, worse, outputs) for metric, better, worse in pairs]
+    anomalies = find_anomalies(records, outputs)
+    comparisons = [_compared(metric, better, worse, outputs, anomalies) for metric, better, worse in pairs]
     adjusted = iter(holm([pair.p for pair in comparisons if isinstance(pair, RunPair)]))
     rows = [
         {
@@ -90,8 +92,13 @@ def _other_networks(record: Record, recipes: Mapping[str, Recipe]) -> frozenset[
     return frozenset() if of_run & of_recipe else of_run
 
 
-def _compared(metric: str, better: Sequence[Record], worse: Sequence[Record], outputs: ReadOutputs) -> RunPair | str:
+def _compared(
+    metric: str, better: Sequence[Record], worse: Sequence[Record], outputs: ReadOutputs, anomalies: Anomalies
+) -> RunPair | str:
     """The comparison of two runs, or the reason why there is none."""
+    for record in (*better, *worse):
+        if invalid := [anomaly.text for anomaly in anomalies.get(record.run_id, ()) if anomaly.invalidates_run]:
+            return f"the run {record.run_id} cannot be right: {invalid[0]}"
     try:
         return compare_runs(better, worse, metric, outputs)
     except FgbenchError as error:
