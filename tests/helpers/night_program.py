@@ -10,7 +10,7 @@ from fgbench.util.files import write_text
 
 
 def _build_report(results, folder, *rest):
-    write_text(folder / "index.html", "a page")
+    write_text(folder / "index.html", "a page of fgbench")
     return build.BuiltReport(folder / "index.html", [], [], [], [], {})
 
 
