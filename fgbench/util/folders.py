@@ -1,4 +1,4 @@
-"""Folders that are complete or absent: they are filled under a temporary name and renamed at the end."""
+"""Folders that are complete or absent: they are filled under a temporary name and renamed at the end; their removal."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fgbench.util.errors import FgbenchError
 from fgbench.util.files import lock_until_closed
 
 _RANDOM = r"\.[a-z0-9_]{8}\.part"
@@ -42,6 +43,22 @@ def new_folder(root: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         if handle is not None:
             os.close(handle)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and everything in it, if it is there. Only a folder is opened: opening a FIFO would wait.
+
+    Raises:
+        FgbenchError: something else is in its place, such as a file, a FIFO or a symbolic link.
+        OSError: it cannot be removed.
+    """
+    if not os.path.lexists(folder):
+        return
+    if folder.is_symlink():
+        raise FgbenchError(f"{folder} is a symbolic link", "move it elsewhere")
+    if not folder.is_dir():
+        raise FgbenchError(f"{folder} is not a folder", "move it elsewhere")
+    shutil.rmtree(folder)
 
 
 def remove_leftover_folders(root: Path) -> None:

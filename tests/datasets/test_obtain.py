@@ -1,3 +1,4 @@
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -93,6 +94,30 @@ def test_a_file_in_the_place_of_the_folder_is_an_error(site, tmp_path):
     with pytest.raises(FgbenchError, match=r"data/VIPeR is not VIPeR.*\n  move it elsewhere"):
         obtain.get_data("viper")
     assert (tmp_path / "data/VIPeR").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (os.mkfifo, "is not a folder"),
+        (lambda path: path.write_text("mine"), "is not a folder"),
+        (lambda path: path.symlink_to(path.parent), "is a symbolic link"),
+    ],
+    ids=["fifo", "file", "link"],
+)
+def test_only_a_folder_is_removed_as_unpacked_files(site, tmp_path, monkeypatch, make, message):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    make(folder / ".VIPeR.unpacked")
+    with monkeypatch.context() as patch:
+        patch.setattr(obtain, "fetch", None)  # nothing is downloaded
+        with pytest.raises(FgbenchError, match=f"unpacked {message}"):
+            obtain.get_data("viper")
+    assert names(folder) == [".VIPeR.unpacked"]
+    (folder / ".VIPeR.unpacked").unlink()
+    assert obtain.get_data("viper") == folder / "VIPeR"
+    make(folder / ".VIPeR.unpacked")
+    assert obtain.get_data("viper") == folder / "VIPeR"  # it does not matter where the data set is whole
 
 
 @pytest.mark.parametrize("name", [*known_datasets, *reid_datasets])

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from fgbench.util.folders import new_folder, remove_leftover_folders
+from fgbench.util.errors import FgbenchError
+from fgbench.util.folders import new_folder, remove_folder, remove_leftover_folders
 
 PROGRAM = """
 import sys, time
@@ -64,3 +65,26 @@ def test_the_folder_of_a_killed_program_is_removed_and_that_of_a_running_one_sta
     with new_folder(tmp_path / "root"):
         assert not folder.exists()
     assert all(path.exists() for path in others)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (os.mkfifo, "is not a folder"),
+        (lambda path: path.write_text("mine"), "is not a folder"),
+        (lambda path: path.symlink_to(path.parent), "is a symbolic link"),
+        (lambda path: path.symlink_to(path), "is a symbolic link"),
+    ],
+    ids=["fifo", "file", "link", "loop"],
+)
+def test_only_a_folder_is_removed(tmp_path, make, message):
+    path = tmp_path / "leftover"
+    remove_folder(path)
+    make(path)
+    with pytest.raises(FgbenchError, match=f"leftover {message}"):
+        remove_folder(path)
+    path.unlink()
+    (path / "inner").mkdir(parents=True)
+    os.mkfifo(path / "inner/fifo")
+    remove_folder(path)
+    assert not path.exists()
