@@ -6,7 +6,8 @@ from fgbench.cli.console import out, table
 from fgbench.cli.report import write_report
 from fgbench.judge.nightly.findings import KINDS, Comparison
 from fgbench.judge.nightly.history import Night, read_history
-from fgbench.judge.nightly.night_storage import BASELINE, REFUSED, SESSION_FILES
+from fgbench.judge.nightly.night_folders import SESSION_FILES
+from fgbench.judge.nightly.night_storage import BASELINE, REFUSED
 from fgbench.judge.nightly.summary import SECTION_TITLES, junit, markdown
 from fgbench.report.html.history_page import history_page
 from fgbench.report.html.speed_page import speed_page

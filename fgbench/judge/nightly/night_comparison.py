@@ -8,18 +8,17 @@ from pathlib import Path
 from fgbench.judge.nightly.benchmark_times import BenchmarkTimes, read_benchmark_times
 from fgbench.judge.nightly.findings import Check, Comparison, Finding, build_comparison
 from fgbench.judge.nightly.history import Night, baseline_nights, mean_values, read_history
+from fgbench.judge.nightly.night_folders import SESSION_FILES, check_files, restore
 from fgbench.judge.nightly.night_storage import (
     BASELINE,
     FIXED,
     REFUSED,
-    SESSION_FILES,
     TONIGHT,
     Decision,
     commit,
     finish_night,
     keep_night,
     read_decision,
-    restore,
 )
 from fgbench.judge.nightly.quality import compare_quality
 from fgbench.judge.nightly.results_folder import ResultsFolder, read_folder
@@ -110,6 +109,7 @@ def _judge(folder: Path, fixed: Path, require_baseline: bool, accept: bool) -> D
     # Read the night.
     tonight = folder / TONIGHT
     head = read_folder(tonight)
+    check_files(tonight)
     times, broken = _read_times(tonight)
     if not (head.records or head.unreadable or times or broken):
         raise FgbenchError(f"{tonight} has no records and no benchmark times", "tox -e nightly")

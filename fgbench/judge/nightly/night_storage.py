@@ -1,20 +1,14 @@
-"""The folders of nights: which may be replaced, how they are replaced, and how an interrupted night is finished.
+"""The steps in which a judged night is kept, and how an interrupted night is finished.
 
 A judged night is kept in steps, and a kill or a full disk at any moment loses nothing:
 
 1. The decision is written into `tonight`, which then gets the name `.judged`. Before that, the night is judged again.
 2. The night is added to the history, and a copy of it replaces the baselines. Each of these steps can be repeated.
 3. `.judged` is removed.
-
-A folder is replaced by a copy that is built beside it as `.NAME.new`. The folder is called `.NAME.old` until the copy
-has its name.
 """
 
-import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from fnmatch import fnmatch
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,18 +16,15 @@ from pydantic import ConfigDict, ValidationError
 
 from fgbench.judge.nightly.findings import Comparison
 from fgbench.judge.nightly.history import Night, append_night, read_history
-from fgbench.records.store import RECORDS
+from fgbench.judge.nightly.night_folders import check_replaceable, replace, restore
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import read_bytes, read_text, remove_leftovers, storage_error, write_text
+from fgbench.util.files import read_text, remove_leftovers, storage_error, write_text
+from fgbench.util.folders import remove_folder
 from fgbench.util.validation import StrictModel
 
 TONIGHT, BASELINE, REFUSED, FIXED = "tonight", "baseline", "refused", "fixed"
 """Folders of a results folder: the night to judge, the last that passed, the last that failed, and the fixed baseline
 (the first night or the last accepted one)."""
-SESSION_FILES = "benchmarks*.json"
-"""Pattern of the files of pytest-benchmark in the folder of a night."""
-MARKER = ".fgbench-night"
-"""File in every folder that a night may replace."""
 _JUDGED, _REMOVED = ".judged", ".judged-removed"
 """Names of the folder of a judged night: until it is kept, and while it is removed."""
 _DECISION = "decision.json"
@@ -81,51 +72,13 @@ def lock_nights(folder: Path) -> Iterator[None]:
         raise storage_error(error, folder / ".nightly.lock") from error
     try:
         remove_leftovers(folder)
-        shutil.rmtree(folder / _REMOVED, ignore_errors=True)
+        try:
+            remove_folder(folder / _REMOVED)
+        except OSError as error:
+            raise storage_error(error, folder / _REMOVED) from error
         yield
     finally:
         lock.release()
-
-
-def check_replaceable(target: Path, *, ours: bool = False) -> None:
-    """Check that everything in a folder was written by a night.
-
-    Args:
-        target: the folder; it may be missing.
-        ours: accept a folder without marker, as earlier versions wrote it.
-
-    Raises:
-        FgbenchError: it is a file, has no marker, or contains a file that no night wrote.
-    """
-    if not os.path.lexists(target):
-        return
-    if not target.is_dir():
-        raise FgbenchError(f"{target} is not a folder", "choose another folder for the baseline")
-    names = sorted(path.name for path in target.iterdir())
-    foreign = [name for name in names if name not in {MARKER, RECORDS} and not fnmatch(name, SESSION_FILES)]
-    if names and MARKER not in names and not ours:
-        raise FgbenchError(
-            f"{target} was not written by fgbench nightly: it has no file {MARKER}",
-            f"choose another folder, or allow that the night replaces everything in it: touch {target / MARKER}",
-        )
-    if foreign:
-        raise FgbenchError(f"{target} contains {foreign[0]}, which no night wrote", "move it elsewhere")
-
-
-def restore(target: Path) -> None:
-    """Bring a folder that was being replaced back to its last whole state.
-
-    Raises:
-        FgbenchError: a folder beside it contains a file that no night wrote, or the disk cannot be written.
-    """
-    new, old = _beside(target)
-    try:
-        if old.is_dir() and not target.exists():
-            old.rename(target.resolve())
-        for path in (new, old):
-            _remove(path)
-    except OSError as error:
-        raise storage_error(error, target) from error
 
 
 def commit(folder: Path, decision: Decision) -> None:
@@ -172,10 +125,7 @@ def keep_night(folder: Path, decision: Decision) -> None:
     for target in decision.targets(folder):
         restore(target)
         check_replaceable(target, ours=_is_ours(target, folder))
-        try:
-            _replace(folder / _JUDGED, target)
-        except OSError as error:
-            raise storage_error(error, target) from error
+        replace(folder / _JUDGED, target)
 
 
 def finish_night(folder: Path) -> None:
@@ -183,7 +133,7 @@ def finish_night(folder: Path) -> None:
     judged, removed = folder / _JUDGED, folder / _REMOVED
     try:
         judged.rename(removed)  # a part of a night must not be taken for a night
-        shutil.rmtree(removed)
+        remove_folder(removed)
     except OSError as error:
         raise storage_error(error, judged) from error
 
@@ -191,43 +141,3 @@ def finish_night(folder: Path) -> None:
 def _is_ours(target: Path, folder: Path) -> bool:
     """Return True for the folders that earlier versions wrote without a marker."""
     return target in {folder / name for name in (BASELINE, REFUSED, FIXED)}
-
-
-def _beside(target: Path) -> tuple[Path, Path]:
-    target = target.resolve()
-    return target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
-
-
-def _remove(target: Path) -> None:
-    check_replaceable(target, ours=True)
-    if target.is_dir():
-        shutil.rmtree(target)
-
-
-def _replace(night: Path, target: Path) -> None:
-    """Replace a folder by a copy of a night."""
-    new, old = _beside(target)
-    try:
-        _copy(night, new)
-    except OSError:
-        with suppress(OSError):  # free the space of a full disk
-            shutil.rmtree(new)
-        raise
-    if target.is_dir():
-        target.resolve().rename(old)
-    new.rename(target.resolve())
-    _remove(old)
-
-
-def _copy(night: Path, target: Path) -> None:
-    """Copy the records and times of a night, without unfinished runs and temporary files."""
-    target.mkdir(parents=True)
-    (target / MARKER).touch()
-    records = [path for path in night.glob(f"{RECORDS}/*") if not path.name.startswith(".")]
-    if (night / RECORDS).is_dir():
-        (target / RECORDS).mkdir()
-    for path in sorted([*night.glob(SESSION_FILES), *records]):
-        with (target / path.relative_to(night)).open("wb") as file:
-            file.write(read_bytes(path))
-            file.flush()
-            os.fsync(file.fileno())

@@ -10,7 +10,7 @@ from kill_at_write import WarmProgram, endings
 from night_folders import content, fewer, part, tonight
 
 from fgbench.judge.nightly.history import read_history
-from fgbench.judge.nightly.night_storage import MARKER
+from fgbench.judge.nightly.night_folders import MARKER
 
 CASES = {"passes": (0, ()), "fails": (60, ()), "is accepted": (60, ("--accept",))}
 """Number of images that are lost in the second night, and options."""
