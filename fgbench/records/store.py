@@ -6,6 +6,7 @@ with it. Every reader goes through `Store.records`, which refuses or reports all
 
 import hashlib
 import io
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ class Store:
         Raises:
             FgbenchError: something else than a folder is in the place of the folder.
         """
-        if self.folder.exists() and not self.folder.is_dir():
+        if os.path.lexists(self.folder) and not self.folder.is_dir():
             raise FgbenchError(f"{self.folder} is not a folder", "name a results folder")
         return sorted(path.stem for path in self.folder.glob("*.json") if not path.name.startswith("."))
 

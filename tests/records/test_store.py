@@ -149,6 +149,28 @@ def test_accuracy_has_an_interval():
     assert value.n == 40
 
 
+@pytest.mark.parametrize(
+    "make", [lambda path: path.write_text("x"), lambda path: path.symlink_to(path)], ids=["file", "loop"]
+)
+def test_something_else_in_the_place_of_the_folder_is_an_error(tmp_path, make):
+    make(tmp_path / "records")
+    with pytest.raises(FgbenchError, match="records is not a folder"):
+        Store(tmp_path / "records").records()
+    with pytest.raises(FgbenchError, match="records is not a folder"):
+        Store(tmp_path / "records").usable_records()
+
+
+def test_a_file_that_is_too_large_is_named_and_not_read(tmp_path):
+    Store(tmp_path).write(*record())
+    for name in (f"{'a' * 16}.npz", f"{'b' * 16}.json"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(1 << 40)
+    records, left_out = Store(tmp_path).usable_records()
+    assert records == []
+    assert all("bytes, more than" in text for text in left_out)
+    assert len(left_out) == 2
+
+
 def test_a_finished_run_with_a_damaged_file_is_an_error_and_no_run_to_repeat(tmp_path):
     store = Store(tmp_path)
     assert not store.has_sound("a" * 16)
