@@ -62,7 +62,7 @@ def write_report(
     out(f"claims: {_counts(built.claim_states)}")
     print_anomalies(built.records, built.anomalies)
     if unsealed := sum(not record.sealed for record in built.records):
-        out(f"{counted(unsealed, 'record')} without a seal: an edit of other fields than values is not detected")
+        out(f"{counted(unsealed, 'record')} without a seal, in which only edits of values are found")
     for text in built.left_out:
         out(f"left out: {text}")
     return built

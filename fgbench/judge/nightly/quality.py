@@ -11,6 +11,7 @@ from fgbench.judge.nightly.run_matching import differing_settings, match_runs, r
 from fgbench.judge.nightly.value_tests import ValuePair, compare_values
 from fgbench.judge.protocol_diff import protocol_difference
 from fgbench.metrics.values import Value
+from fgbench.util.counted import counted
 from fgbench.util.hashing import hash_value
 
 ALPHA = 0.00025
@@ -85,6 +86,9 @@ def _broken(base: ResultsFolder, head: ResultsFolder) -> Iterator[Finding]:
     for night, kept in (("baseline", base), ("this night", head)):
         for text in kept.unreadable:
             yield _about("broken", f"{night}: {text.split()[0].rstrip(':')}", text)
+        if unsealed := sum(not record.sealed for record in kept.records):
+            text = f"{counted(unsealed, 'record')} without a seal, in which only edits of values are found"
+            yield _about("note", f"{night}: seals", text)
     for record in base.records:
         if errors := base.wrong.get(record.run_id):
             text = f"its outputs no longer yield its values, since a definition or the file changed: {_some(errors)}"
