@@ -27,7 +27,7 @@ def test_report_and_verify_of_records(tmp_path):
     code, text = run("verify", str(tmp_path))
     assert code == 1
     assert "accuracy: n is stored as 41" in text
-    assert "1 without a seal" in text
+    assert "1 record without a seal" in text
 
 
 def test_verify_names_an_array_file_without_a_record(tmp_path):
