@@ -50,7 +50,7 @@ def verify_folder(folder: Path) -> bool:
     for name in store.without_record():
         out(f"{name} has no record: its run was interrupted, or its record was deleted")
     if unsealed := sum(not record.sealed for record in records):
-        out(f"{unsealed} without a seal, in which only edits of values are found")
+        out(f"{counted(unsealed, 'record')} without a seal, in which only edits of values are found")
     out(
         f"{folder}: {len(records) - wrong_records} of {counted(len(records) + len(left_out), 'record')} verified: "
         "values recomputed from their per-sample outputs"
