@@ -201,8 +201,13 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
 def _regular_target(path: Path) -> Path:
     """Return the file to replace when `path` is written: `path`, or the file in its folder that it links to."""
     if path.is_symlink():
-        target = path.resolve()
-        if not target.is_relative_to(path.parent.resolve()):
+        target = Path(os.path.realpath(path))
+        if target.is_symlink():
+            raise FgbenchError(
+                f"cannot write {path}: it is a symbolic link that leads to itself",
+                "delete the link, or choose another name",
+            )
+        if not target.is_relative_to(os.path.realpath(path.parent)):
             raise FgbenchError(f"{path} is a symbolic link to {target}", f"name the file {target} itself")
         path = target
     if path.exists() and not path.is_dir() and (kind := kind_of_special_file(path)):

@@ -83,3 +83,12 @@ def test_a_folder_is_made_unless_a_file_is_in_its_place(tmp_path: Path) -> None:
         make_folder(tmp_path / "file")
     with pytest.raises(FgbenchError, match="file is a file, not a folder"):
         make_folder(tmp_path / "file/below")
+
+
+@pytest.mark.parametrize("loop", [{"a": "a"}, {"a": "b", "b": "a"}], ids=["one", "two"])
+def test_a_loop_of_links_is_an_error_and_stays(tmp_path: Path, loop: dict[str, str]) -> None:
+    for name, other in loop.items():
+        (tmp_path / name).symlink_to(other)
+    with pytest.raises(FgbenchError, match=r"cannot write .*/a: it is a symbolic link that leads to itself"):
+        write_text(tmp_path / "a", "text")
+    assert {path.name for path in tmp_path.iterdir()} == set(loop)
