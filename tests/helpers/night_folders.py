@@ -7,8 +7,12 @@ import numpy as np
 from made_nights import folder
 from made_records import of_right
 
+from fgbench.judge.nightly.night_folders import MARKER
+
 RIGHT = np.random.default_rng(0).random(400) < 0.8
 """Images that the run of a night predicts correctly."""
+RECORD = "0123456789abcdef"
+"""Id of a run."""
 
 
 def fewer(count):
@@ -25,6 +29,14 @@ def tonight(results, right=RIGHT, seconds=0.2):
         rounds = [seconds * (1 + 0.01 * k)] * 9
         whole = bench_file.content(bench_file.hot(rounds_of_reference=rounds))
         bench_file.write(place / f"benchmarks-{k}.json", whole)
+
+
+def kept_night(path):
+    """Write the folder of a kept night with one record; return the folder."""
+    (path / "records").mkdir(parents=True)
+    (path / MARKER).touch()
+    (path / "records" / f"{RECORD}.json").write_text("{}")
+    return path
 
 
 def content(results):

@@ -1,5 +1,6 @@
 """Compare two results folders; compare a night with the kept nights and keep it."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from fgbench.judge.nightly.night_storage import (
     REFUSED,
     TONIGHT,
     Decision,
+    check_outside,
     commit,
     finish_night,
     keep_night,
@@ -81,8 +83,7 @@ def judge_night(
     """
     fixed = folder / FIXED if fixed is None else expand_user(fixed)
     tonight = folder / TONIGHT
-    if tonight.resolve() in {fixed.resolve(), *fixed.resolve().parents}:
-        raise FgbenchError(f"the fixed baseline {fixed} is in the night to judge", "choose another folder for --fixed")
+    check_outside(folder, fixed)
     # Finish the night of an interrupted program.
     interrupted = read_decision(folder)
     if interrupted:
@@ -132,7 +133,7 @@ def _judge(folder: Path, fixed: Path, require_baseline: bool, accept: bool) -> D
         benches=times,
         failed=tuple(dict.fromkeys(finding.where for finding in result.failures)),
     )
-    replaced = fixed.relative_to(folder) if fixed.is_relative_to(folder) else fixed.resolve()
+    replaced = fixed.relative_to(folder) if fixed.is_relative_to(folder) else os.path.realpath(fixed)
     return Decision(
         result=result,
         night=night,

@@ -5,6 +5,7 @@ until the copy has its name. Only what a night wrote is ever removed: the folder
 everything in a folder is named as fgbench names it.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -72,6 +73,26 @@ def check_files(night: Path) -> None:
             raise FgbenchError(f"{path} is not a file", "move it elsewhere")
 
 
+def check_writable(target: Path) -> None:
+    """Check that a folder can be made or replaced: make the folder of its copy, and remove it.
+
+    The caller has called `restore`.
+
+    Raises:
+        FgbenchError: the disk cannot be written, or the folder is a mount point, which cannot be renamed.
+    """
+    new, _ = _beside(target)
+    if os.path.ismount(target):
+        raise FgbenchError(f"{target} is a mount point and cannot be replaced", "choose another folder")
+    try:
+        new.mkdir(parents=True)
+        new.rmdir()
+        if target.is_dir() and not os.access(target, os.W_OK | os.X_OK):  # its files are removed
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise storage_error(error, target) from error
+
+
 def restore(target: Path) -> None:
     """Bring a folder that was being replaced back to its last whole state.
 
@@ -122,6 +143,8 @@ def _real(target: Path) -> Path:
 def _beside(target: Path) -> tuple[Path, Path]:
     """Return the paths of the copy and of the former folder."""
     real = _real(target)
+    if not real.name:
+        raise FgbenchError(f"{target} has no name and cannot be replaced", "choose another folder")
     return real.with_name(f".{real.name}.new"), real.with_name(f".{real.name}.old")
 
 

@@ -7,6 +7,7 @@ A judged night is kept in steps, and a kill or a full disk at any moment loses n
 3. `.judged` is removed.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import ConfigDict, ValidationError
 
 from fgbench.judge.nightly.findings import Comparison
 from fgbench.judge.nightly.history import Night, append_night, read_history
-from fgbench.judge.nightly.night_folders import check_replaceable, replace, restore
+from fgbench.judge.nightly.night_folders import check_replaceable, check_writable, replace, restore
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_text, remove_leftovers, storage_error, write_text
 from fgbench.util.folders import remove_folder
@@ -81,6 +82,20 @@ def lock_nights(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def check_outside(folder: Path, fixed: Path) -> None:
+    """Check that the fixed baseline is not in a folder that is removed when the night is kept.
+
+    Raises:
+        FgbenchError: it is in one.
+    """
+    place = Path(os.path.realpath(fixed))
+    for name in (TONIGHT, _JUDGED, _REMOVED):
+        if place.is_relative_to(os.path.realpath(folder / name)):
+            raise FgbenchError(
+                f"the fixed baseline {fixed} is in the night to judge", "choose another folder for --fixed"
+            )
+
+
 def commit(folder: Path, decision: Decision) -> None:
     """Write the decision on the night, and give the night the name under which `keep_night` finds it.
 
@@ -89,6 +104,7 @@ def commit(folder: Path, decision: Decision) -> None:
     """
     for target in decision.targets(folder):
         check_replaceable(target, ours=_is_ours(target, folder))
+        check_writable(target)
     write_text(folder / TONIGHT / _DECISION, decision.model_dump_json())
     try:
         (folder / TONIGHT).rename(folder / _JUDGED)

@@ -5,13 +5,11 @@ import shutil
 
 import pytest
 from command_line import run
-from night_folders import content, part, tonight
+from night_folders import RECORD, content, kept_night, part, tonight
 
 from fgbench.judge.nightly import night_comparison
 from fgbench.judge.nightly.night_folders import MARKER, check_replaceable, replace, restore
 from fgbench.util.errors import FgbenchError
-
-RECORD = "0123456789abcdef"
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +28,6 @@ def nights(judged, tmp_path, monkeypatch):
     folder = shutil.copytree(judged, tmp_path / "n")
     tonight(folder)
     return folder
-
-
-def kept_night(path):
-    """Write the folder of a kept night; return it."""
-    (path / "records").mkdir(parents=True)
-    (path / MARKER).touch()
-    (path / "records" / f"{RECORD}.json").write_text("{}")
-    return path
 
 
 def user_files(path):
