@@ -9,8 +9,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from fgbench.util.errors import FgbenchError
 from fgbench.util.files import expand_user
+from fgbench.util.folders import no_folder_error
 
 RESULTS = Path("runs")
 """Default results folder."""
@@ -34,8 +34,7 @@ def existing(folder: Path) -> Path:
         FgbenchError: there is no such folder.
     """
     if not folder.is_dir():
-        what = f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}"
-        raise FgbenchError(what, "name a folder of results; fgbench reproduce cub makes the folder runs")
+        raise no_folder_error(folder, "name a folder of results; fgbench reproduce cub makes the folder runs")
     return folder
 
 

@@ -45,6 +45,27 @@ def new_folder(root: Path) -> Iterator[Path]:
             os.close(handle)
 
 
+def no_folder_error(path: Path, hint: str) -> FgbenchError:
+    """Return the error to raise when a folder is needed and there is none, or something else is in its place."""
+    missing = not os.path.lexists(path)
+    return FgbenchError(f"there is no folder {path}" if missing else f"{path} is not a folder", hint)
+
+
+def is_real_folder(path: Path) -> bool:
+    """Return True for a folder, and False if nothing is there.
+
+    Raises:
+        FgbenchError: something else is there, such as a file, a FIFO or a symbolic link.
+    """
+    if not os.path.lexists(path):
+        return False
+    if path.is_symlink():
+        raise FgbenchError(f"{path} is a symbolic link", "move it elsewhere")
+    if not path.is_dir():
+        raise FgbenchError(f"{path} is not a folder", "move it elsewhere")
+    return True
+
+
 def remove_folder(folder: Path) -> None:
     """Remove a folder and everything in it, if it is there. Only a folder is opened: opening a FIFO would wait.
 
@@ -52,13 +73,8 @@ def remove_folder(folder: Path) -> None:
         FgbenchError: something else is in its place, such as a file, a FIFO or a symbolic link.
         OSError: it cannot be removed.
     """
-    if not os.path.lexists(folder):
-        return
-    if folder.is_symlink():
-        raise FgbenchError(f"{folder} is a symbolic link", "move it elsewhere")
-    if not folder.is_dir():
-        raise FgbenchError(f"{folder} is not a folder", "move it elsewhere")
-    shutil.rmtree(folder)
+    if is_real_folder(folder):
+        shutil.rmtree(folder)
 
 
 def remove_leftover_folders(root: Path) -> None:

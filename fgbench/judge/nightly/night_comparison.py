@@ -29,6 +29,7 @@ from fgbench.records.provenance import git_state
 from fgbench.util.code_hash import hash_code
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import expand_user
+from fgbench.util.folders import no_folder_error
 
 
 def compare_folders(
@@ -109,6 +110,8 @@ def _judge(folder: Path, fixed: Path, require_baseline: bool, accept: bool) -> D
     """Compare the night with the baselines, and decide where it is kept."""
     # Read the night.
     tonight = folder / TONIGHT
+    if not tonight.is_dir():
+        raise no_folder_error(tonight, "tox -e nightly")
     head = read_folder(tonight)
     check_files(tonight)
     times, broken = _read_times(tonight)

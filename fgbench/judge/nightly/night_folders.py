@@ -16,7 +16,7 @@ from pathlib import Path
 from fgbench.records.store import RECORDS
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_bytes, storage_error
-from fgbench.util.folders import remove_folder
+from fgbench.util.folders import is_real_folder, remove_folder
 
 SESSION_FILES = "benchmarks*.json"
 """Pattern of the files of pytest-benchmark in the folder of a night."""
@@ -149,9 +149,8 @@ def _beside(target: Path) -> tuple[Path, Path]:
 
 
 def _check_beside(folder: Path) -> None:
-    if folder.is_symlink():
-        raise FgbenchError(f"{folder} is a symbolic link", "move it elsewhere")
-    check_replaceable(folder)
+    if is_real_folder(folder):
+        check_replaceable(folder)
 
 
 def _remove(folder: Path) -> None:

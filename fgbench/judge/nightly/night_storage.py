@@ -20,8 +20,8 @@ from fgbench.judge.nightly.history import Night, append_night, read_history
 from fgbench.judge.nightly.night_folders import check_replaceable, check_writable, replace, restore
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_text, remove_leftovers, storage_error, write_text
-from fgbench.util.folders import remove_folder
-from fgbench.util.validation import StrictModel
+from fgbench.util.folders import is_real_folder, no_folder_error, remove_folder
+from fgbench.util.validation import StrictModel, explain
 
 TONIGHT, BASELINE, REFUSED, FIXED = "tonight", "baseline", "refused", "fixed"
 """Folders of a results folder: the night to judge, the last that passed, the last that failed, and the fixed baseline
@@ -61,7 +61,7 @@ def lock_nights(folder: Path) -> Iterator[None]:
         FgbenchError: there is no such folder, another program judges its night, or a folder is a symbolic link.
     """
     if not folder.is_dir():
-        raise FgbenchError(f"no folder {folder}", "tox -e nightly")
+        raise no_folder_error(folder, "tox -e nightly")
     if (folder / TONIGHT).is_symlink():
         raise FgbenchError(f"{folder / TONIGHT} is a symbolic link", f"move the night itself to {folder / TONIGHT}")
     lock = FileLock(folder / ".nightly.lock", timeout=0)
@@ -118,16 +118,24 @@ def read_decision(folder: Path) -> Decision | None:
     Raises:
         FgbenchError: the decision cannot be read.
     """
-    path = folder / _JUDGED / _DECISION
-    if not (folder / _JUDGED).is_dir():
+    judged, tonight = folder / _JUDGED, folder / TONIGHT
+    if not is_real_folder(judged):
         return None
     try:
-        return Decision.model_validate_json(read_text(path))
-    except (OSError, ValidationError, ValueError) as error:
-        first = str(error).partition("\n")[0]
-        raise FgbenchError(
-            f"{path} cannot be read: {first}", f"judge the night again: mv {path.parent} {folder / TONIGHT}"
-        ) from error
+        return Decision.model_validate_json(read_text(judged / _DECISION))
+    except (OSError, ValueError) as error:
+        again = f"judge the night again: mv {judged} {tonight}"
+        hint = f"move {judged} elsewhere; it is the night before {tonight}" if os.path.lexists(tonight) else again
+        raise FgbenchError(f"{judged / _DECISION} cannot be read: {_reason(error)}", hint) from error
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """Return why a decision cannot be read."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, ValidationError) and error.errors()[0]["type"] != "json_invalid":
+        return explain(error, Decision)
+    return "it is not JSON"
 
 
 def keep_night(folder: Path, decision: Decision) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fgbench.records.record import Record
 from fgbench.records.store import RECORDS, Store
-from fgbench.util.errors import FgbenchError
+from fgbench.util.folders import no_folder_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def read_folder(folder: Path) -> ResultsFolder:
         FgbenchError: there is no such folder.
     """
     if not folder.is_dir():
-        raise FgbenchError(f"no folder {folder}", "give two folders of results: fgbench compare BASE HEAD")
+        raise no_folder_error(folder, "give two folders of results: fgbench compare BASE HEAD")
     store = Store(folder / RECORDS)
     records, left_out = store.usable_records()
     wrong = {record.run_id: errors for record in records if (errors := store.verify(record))}

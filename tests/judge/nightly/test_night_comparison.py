@@ -140,7 +140,7 @@ def test_a_broken_night_cannot_be_accepted(tmp_path):
 def test_a_missing_night_and_a_damaged_history_are_errors(tmp_path):
     code, text = nightly(tmp_path)
     assert code != 0
-    assert "no folder" in text
+    assert f"there is no folder {tmp_path}/tonight\n  tox -e nightly" in text
     tonight(tmp_path)
     (tmp_path / "history.jsonl").write_text('{"finished": 3}\n')
     code, text = nightly(tmp_path)
@@ -186,13 +186,14 @@ def no_times(place):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda place: place.rmdir(), "no folder"),
+        (lambda place: place.rmdir(), "there is no folder"),
+        (lambda place: (place.rmdir(), place.write_text("mine")), "bad is not a folder"),
         (empty, "no records and no benchmark times"),
         (of_another_version, "no record that can be read"),
         (damaged, "no record that can be read"),
         (no_times, "not a file of pytest-benchmark"),
     ],
-    ids=["none", "empty", "version", "damaged", "times"],
+    ids=["none", "file", "empty", "version", "damaged", "times"],
 )
 def test_a_folder_that_cannot_be_compared_is_the_users_mistake(tmp_path, wrong, message, side):
     good, bad = folder(tmp_path / "good", of_right(RIGHT)), tmp_path / "bad"
@@ -205,7 +206,7 @@ def test_a_folder_that_cannot_be_compared_is_the_users_mistake(tmp_path, wrong, 
 def test_a_users_mistake_is_a_sentence_and_exit_code_2(tmp_path):
     done = program("compare", str(tmp_path / "a"), str(tmp_path / "b"))
     assert done.returncode == 2
-    assert done.stderr.startswith("fgbench: no folder")
+    assert done.stderr.startswith("fgbench: there is no folder")
     assert "Traceback" not in done.stderr
 
 

@@ -82,3 +82,59 @@ def test_a_mount_point_is_not_replaced(tmp_path, monkeypatch):
     with pytest.raises(FgbenchError, match="baseline is a mount point and cannot be replaced"):
         check_writable(target)
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: None, "No such file or directory"),
+        (os.mkfifo, "it is a FIFO, not a file"),
+        (lambda path: path.write_text("{"), "it is not JSON"),
+        (lambda path: path.write_bytes(b"\xff"), "it is not JSON"),
+        (lambda path: path.write_text('{"accept": 3}'), "'result': missing"),
+    ],
+    ids=["none", "fifo", "half", "bytes", "fields"],
+)
+def test_a_decision_that_cannot_be_read_has_a_way_out(nights, make, reason):
+    (nights / "tonight").rename(nights / ".judged")
+    make(nights / ".judged/decision.json")
+    sentence = f"n/.judged/decision.json cannot be read: {reason}\n  "
+    code, text = run("nightly", "--results", "n")
+    assert code != 0
+    assert f"{sentence}judge the night again: mv n/.judged n/tonight" in text
+    tonight(nights)
+    code, text = run("nightly", "--results", "n")
+    assert code != 0
+    assert f"{sentence}move n/.judged elsewhere" in text
+    assert (nights / "tonight").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (os.mkfifo, "is not a folder"),
+        (lambda path: path.write_text("mine"), "is not a folder"),
+        (lambda path: path.symlink_to("tonight"), "is a symbolic link"),
+    ],
+    ids=["fifo", "file", "link"],
+)
+def test_something_else_in_the_place_of_the_judged_night_is_named(nights, make, message):
+    make(nights / ".judged")
+    before = content(nights)
+    code, text = run("nightly", "--results", "n")
+    assert code != 0
+    assert f"n/.judged {message}" in text
+    assert content(nights) == before
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [("missing", "there is no folder missing"), ("file", "file is not a folder"), ("loop", "loop is not a folder")],
+)
+@pytest.mark.parametrize(
+    "verb", [("nightly", "--results"), ("verify",), ("compare", "n/tonight")], ids=lambda verb: verb[0]
+)
+def test_a_results_folder_that_is_none_is_named(nights, verb, results, message):
+    code, text = run(*verb, results)
+    assert code != 0
+    assert message in text
