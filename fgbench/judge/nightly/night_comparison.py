@@ -18,6 +18,7 @@ from fgbench.judge.nightly.night_storage import (
     Decision,
     check_outside,
     commit,
+    finish_keeping,
     finish_night,
     keep_night,
     read_decision,
@@ -94,7 +95,7 @@ def judge_night(
                 f"the last night of {folder} was judged {given} --accept, and interrupted",
                 f"finish it: fgbench nightly --results {folder}{' --accept' if interrupted.accept else ''}",
             )
-        keep_night(folder, interrupted)
+        finish_keeping(folder, interrupted)
         if not tonight.is_dir():
             return interrupted.result, interrupted.night
         finish_night(folder)

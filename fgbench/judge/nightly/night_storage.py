@@ -152,6 +152,19 @@ def keep_night(folder: Path, decision: Decision) -> None:
         replace(folder / _JUDGED, target)
 
 
+def finish_keeping(folder: Path, decision: Decision) -> None:
+    """Keep the night of an interrupted program, as `keep_night` does; if that fails, the hint names the way out.
+
+    Raises:
+        FgbenchError: as for `keep_night`.
+    """
+    try:
+        keep_night(folder, decision)
+    except FgbenchError as error:
+        way_out = f"or give up the interrupted night: move {folder / _JUDGED} elsewhere"
+        raise FgbenchError(error.args[0], f"{error.hint}; {way_out}" if error.hint else way_out) from error
+
+
 def finish_night(folder: Path) -> None:
     """Remove a judged night, which is kept."""
     judged, removed = folder / _JUDGED, folder / _REMOVED

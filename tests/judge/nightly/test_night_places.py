@@ -7,7 +7,7 @@ import pytest
 from command_line import run
 from night_folders import content, kept_night, tonight
 
-from fgbench.judge.nightly import night_comparison
+from fgbench.judge.nightly import night_comparison, night_storage
 from fgbench.judge.nightly.night_folders import check_writable
 from fgbench.util.errors import FgbenchError
 
@@ -138,3 +138,18 @@ def test_a_results_folder_that_is_none_is_named(nights, verb, results, message):
     code, text = run(*verb, results)
     assert code != 0
     assert message in text
+
+
+def test_an_interrupted_night_that_cannot_be_kept_has_a_way_out(nights, monkeypatch):
+    assert run("nightly", "--results", "n")[0] == 0
+    tonight(nights)
+    with monkeypatch.context() as patch:
+        patch.setattr(night_storage, "check_writable", lambda target: None)
+        assert "cannot write" in run("nightly", "--results", "n", "--fixed", "file/x", "--accept")[1]
+    tonight(nights)
+    code, text = run("nightly", "--results", "n")
+    assert code != 0
+    assert "cannot write" in text
+    assert "or give up the interrupted night: move n/.judged elsewhere" in text
+    (nights / ".judged").rename(nights.parent / "elsewhere")
+    assert run("nightly", "--results", "n")[0] == 0
