@@ -44,3 +44,11 @@ def birds_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def birds(birds_folder: Path) -> Index:
     return cub.load(birds_folder, "birds")
+
+
+@pytest.fixture(scope="module")
+def any_values() -> Iterator[None]:
+    """Accept records of values that are hard to write but that no outputs give."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fgbench.records.store.wrong_values", lambda record, arrays: [])
+        yield

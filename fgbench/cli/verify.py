@@ -34,7 +34,7 @@ def verify_folder(folder: Path) -> bool:
     from fgbench.util.plain_text import one_line
 
     store = store_of(folder)
-    records, left_out = store.usable_records()
+    records, left_out = store.usable_records(values=False)
     if not records and not left_out:
         raise FgbenchError(f"no records in {store.folder}", "fgbench reproduce cub")
     for text in left_out:

@@ -15,7 +15,6 @@ from fgbench.judge.seed_checks import seed_anomalies
 from fgbench.metrics.values import AP_RULE, RANKS
 from fgbench.papers.printed import Cell
 from fgbench.records.record import Record
-from fgbench.records.verification import wrong_values
 from fgbench.statistics import ALPHA
 from fgbench.util.hashing import hash_value
 
@@ -36,12 +35,12 @@ def find_anomalies(records: Sequence[Record], outputs: ReadOutputs) -> dict[str,
 
     Args:
         records: all available records.
-        outputs: returns the per-sample arrays of a record; values are computed again from them.
+        outputs: returns the per-sample arrays of a record; called for runs with several seeds, for records with equal
+            values, and for control runs.
     """
     anomalies: dict[str, list[Anomaly]] = {}
     for record in records:
-        wrong = [Anomaly("impossible", text) for text in _wrong_values(record, outputs)]
-        for anomaly in (*impossible_values(record), *wrong, *_at_chance(record), *_perfect(record)):
+        for anomaly in (*impossible_values(record), *_at_chance(record), *_perfect(record)):
             anomalies.setdefault(record.run_id, []).append(anomaly)
     for run_id, anomaly in (
         *_identical(records, outputs),
@@ -78,12 +77,6 @@ def impossible_values(record: Record) -> list[Anomaly]:
             texts.append(f"{name} was measured on {value.n} samples")
     texts += [f"{low} is above {high}" for low, high in _ordered(record) if values[low].value > values[high].value]
     return [Anomaly("impossible", text) for text in texts]
-
-
-def _wrong_values(record: Record, outputs: ReadOutputs) -> list[str]:
-    """Return a sentence for each value that the outputs of a record do not give; none without outputs."""
-    arrays = outputs(record)
-    return wrong_values(record, arrays) if arrays else []
 
 
 def _ordered(record: Record) -> Iterable[tuple[str, str]]:

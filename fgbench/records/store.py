@@ -188,12 +188,13 @@ class Store:
         for file in sorted(files, key=lambda file: file == name):
             write_bytes(self.folder / file, files[file])
 
-    def records(self, broken: Broken | None = None) -> list[Record]:
+    def records(self, broken: Broken | None = None, *, values: bool = True) -> list[Record]:
         """Read every record that can be used, sorted by recipe, profile, data set and seed.
 
         Args:
             broken: called with the error of each record that is damaged, was changed, or has not the array file that
                 was written with it; the record is then left out.
+            values: compute the values again, so that a record whose outputs do not give them cannot be used.
 
         Raises:
             FgbenchError: a record cannot be used, and `broken` is None.
@@ -202,7 +203,9 @@ class Store:
         for run_id in self.run_ids():
             try:
                 record = self.read(run_id)
-                self.outputs(record)
+                arrays = self.outputs(record)
+                if values and (wrong := wrong_values(record, arrays)):
+                    raise FgbenchError(f"{self.folder / run_id}.json: {wrong[0]}", RERUN_HINT)
                 records.append(record)
             except FgbenchError as error:
                 if broken is None:
@@ -210,13 +213,11 @@ class Store:
                 broken(error)
         return sorted(records, key=lambda r: (r.recipe, r.profile, r.data, r.seed, r.run_id))
 
-    def usable_records(self) -> tuple[list[Record], list[str]]:
-        """Return the records that can be used, and a sentence for each record that is left out."""
+    def usable_records(self, *, values: bool = True) -> tuple[list[Record], list[str]]:
+        """Return the records that can be used, and a sentence for each record that is left out; `values` as above."""
         errors: list[FgbenchError] = []
-        records = self.records(errors.append)
-        return records, [
-            one_line(str(error.args[0])).replace(f"{self.folder}/", "") for error in errors
-        ]
+        records = self.records(errors.append, values=values)
+        return records, [one_line(str(error.args[0])).replace(f"{self.folder}/", "") for error in errors]
 
     def verify(self, record: Record) -> list[str]:
         """Check the array file, recompute every value and compare its definition; return a sentence a problem."""

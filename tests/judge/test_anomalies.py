@@ -126,12 +126,10 @@ def test_other_protocols_and_splits_are_not_the_same_outputs():
     assert kinds(of_right(SOME), of_right(SOME, "bcnn/fv_cnn_d@cub", split="2")) == [[], []]
 
 
-def test_a_value_that_the_outputs_do_not_give_is_impossible():
-    record, arrays = of_right(SOME)
-    value = record.values["accuracy"].model_copy(update={"value": 84.0, "low": 80.0, "high": 88.0})
-    edited = record.model_copy(update={"values": record.values | {"accuracy": value}})
-    assert kinds((edited, arrays))[0].count("impossible") == 3
-    assert kinds((edited, {})) == [[]]  # without outputs nothing is known
+def test_only_arrays_of_equal_values_and_of_several_seeds_are_read():
+    kept = Kept(of_right(SOME), of_right(~SOME, "bcnn/fv_cnn_d@cub"), of_right(SOME[:100], "bcnn/fc_cnn_d@cub"))
+    find_anomalies(kept.records, kept)
+    assert kept.asked == []
 
 
 def test_equal_outputs_of_two_seeds_are_found_if_there_is_training():

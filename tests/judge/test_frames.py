@@ -13,6 +13,8 @@ from fgbench.metrics.values import Value
 from fgbench.records.store import Store
 from fgbench.util.errors import FgbenchError
 
+pytestmark = pytest.mark.usefixtures("any_values")
+
 PROVENANCE = {
     "threads": 2, "dirty": True, "commit": None, "finished": "2026-11-21T06:18:16+00:00", "device": "cpu",
     "cores": "two", "packages": {"torch": "2.13.0"},

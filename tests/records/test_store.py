@@ -197,3 +197,15 @@ def test_a_field_of_another_type_is_refused_in_a_record_without_a_seal(tmp_path,
     edit(tmp_path / f"{'a' * 16}.json", lambda fields: fields[part].update({name: value}), schema=1)
     with pytest.raises(FgbenchError, match=f"is not a record of schema 1 or 2: {part}"):
         store.read("a" * 16)
+
+
+def test_a_record_whose_outputs_do_not_give_its_values_is_left_out(tmp_path):
+    store = Store(tmp_path)
+    store.write(*record())
+    edit(tmp_path / f"{'a' * 16}.json", lambda fields: fields["values"]["accuracy"].update(value=55.0), seal=True)
+    records, left_out = store.usable_records()
+    assert records == []
+    assert "accuracy: value is stored as 55.0, the outputs give" in left_out[0]
+    assert len(store.usable_records(values=False)[0]) == 1
+    with pytest.raises(FgbenchError, match="the outputs give"):
+        store.records()

@@ -100,8 +100,7 @@ def _broken(base: ResultsFolder, head: ResultsFolder) -> Iterator[Finding]:
         if errors := head.wrong.get(record.run_id):
             yield _about("broken", run_label(record), _some(errors))
         for anomaly in anomalies.get(record.run_id, ()):
-            is_new = (run_label(record), anomaly.text) not in known and record.run_id not in head.wrong
-            if anomaly.invalidates_run and is_new:
+            if anomaly.invalidates_run and (run_label(record), anomaly.text) not in known:
                 yield _about("broken", run_label(record), f"{anomaly.kind}: {anomaly.text}")
 
 

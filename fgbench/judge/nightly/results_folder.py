@@ -34,6 +34,6 @@ def read_folder(folder: Path) -> ResultsFolder:
     if not folder.is_dir():
         raise no_folder_error(folder, "give two folders of results: fgbench compare BASE HEAD")
     store = Store(folder / RECORDS)
-    records, left_out = store.usable_records()
+    records, left_out = store.usable_records(values=False)
     wrong = {record.run_id: errors for record in records if (errors := store.verify(record))}
     return ResultsFolder(tuple(records), store.outputs, tuple(left_out), wrong)

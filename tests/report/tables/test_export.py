@@ -23,6 +23,8 @@ from fgbench.report.tables.latex_markdown import SIGNS, latex, latex_text, markd
 from fgbench.report.tables.sheet import SheetCell, comparison_sheet
 from fgbench.util.errors import FgbenchError
 
+pytestmark = pytest.mark.usefixtures("any_values")
+
 HOSTILE = (
     "[x] a & b % _ # $ { } ~ ^ \\input{/etc/passwd} <script>alert(1)</script> | `x` --- ?` µ é Ş α ω ł 漢\n\\end{table}"
 )
