@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import mini
@@ -94,3 +95,10 @@ def test_undamaged_work_is_used_without_a_word(unfinished, tmp_path, capsys):
     assert not seen & {"training", "local descriptors", "descriptors"}
     assert seen
     assert "damaged" not in capsys.readouterr().err
+
+
+def test_a_fifo_in_the_place_of_the_work_of_a_finished_run_is_not_opened(unfinished, tmp_path):
+    folder = shutil.copytree(unfinished[0], tmp_path / "results")
+    finish(folder)
+    os.mkfifo(folder / "work" / RUN.id)
+    assert finish(folder)[0].run_id == RUN.id

@@ -106,4 +106,5 @@ def do_run(run: Run, folder: Path, report: Report) -> None:
             remove_leftovers(work)
             remove_leftovers(work / "watched")
             execute(run, store, work, report)
-        shutil.rmtree(work, ignore_errors=True)  # also left by a run that was killed after its record was written
+        if work.is_dir():  # also left by a run that was killed after its record was written
+            shutil.rmtree(work, ignore_errors=True)

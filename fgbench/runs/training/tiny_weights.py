@@ -176,4 +176,5 @@ def _train(network: str, path: Path, progress: Callable[[str, float], object]) -
         )
     weights = {name: value.contiguous() for name, value in backbone.state_dict().items()}
     write_bytes(path, save(weights, {"digest": _digest(path, weights)}))
-    shutil.rmtree(work, ignore_errors=True)
+    if work.is_dir():
+        shutil.rmtree(work, ignore_errors=True)
