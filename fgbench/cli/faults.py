@@ -11,6 +11,8 @@ from fgbench.util.errors import FgbenchError
 from fgbench.util.files import expand_user
 from fgbench.util.plain_text import plain
 
+MISTAKE = 2
+"""Exit code of a user's mistake or a fault of the machine."""
 READER_ENDED = 141
 """Exit code when the program that reads the output has ended, as of a program that SIGPIPE ends."""
 FOLDERS = ("FGBENCH_CACHE", "FGBENCH_DATA", "FGBENCH_REPRODUCTIONS", "FGBENCH_WEIGHTS")
@@ -40,7 +42,7 @@ def print_mistake(error: FgbenchError) -> int:
     """Print the error of a user on standard error; return the exit code."""
     with suppress(OSError):
         print(f"fgbench: {plain(str(error))}", file=sys.stderr, flush=True)  # noqa: T201
-    return 2
+    return MISTAKE
 
 
 def flush_output(code: int) -> int:
@@ -57,7 +59,8 @@ def flush_output(code: int) -> int:
             code = READER_ENDED
         except OSError as error:
             _discard(stream)
-            code = print_mistake(FgbenchError(f"the output cannot be written: {error.strerror or error}"))
+            if code != MISTAKE:  # else the error has been printed
+                code = print_mistake(FgbenchError(f"the output cannot be written: {error.strerror or error}"))
     return code
 
 

@@ -69,7 +69,10 @@ def check_pytest(arguments: list[str]) -> None:
 
 
 def check_python(arguments: list[str]) -> None:
-    if arguments[0] == "-m":
+    if arguments[:2] == ["-m", "tests.faults"]:
+        campaigns = (ROOT / "tests/faults/__main__.py").read_text(encoding="utf-8")
+        assert all(f'"{name}": ' in campaigns for name in arguments[2:])
+    elif arguments[0] == "-m":
         assert arguments[1] in {"venv", "pip", "zipfile"}
     else:
         assert (ROOT / arguments[0]).is_file()
