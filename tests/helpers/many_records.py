@@ -33,7 +33,8 @@ def fill(results, count, seeds=3):
         synthetic = night % 2 == 1
         run_id = hash_value(["run", number])
         scores = scores_of(rng.random(IMAGES) < rng.uniform(0.4, 0.9), labels, CLASSES)
-        arrays = {"ids": np.arange(IMAGES), "labels": labels, "scores": scores + 0.1 * rng.random(scores.shape)}
+        scores += 0.1 * rng.random(scores.shape, np.float32)
+        arrays = {"ids": np.arange(IMAGES), "labels": labels, "scores": scores}
         np.savez(folder / f"{run_id}.npz", **arrays)
         protocol = template[key]["protocol"] | ({"data": "synthetic_birds", "images": "made"} if synthetic else {})
         provenance = {
