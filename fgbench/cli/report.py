@@ -71,7 +71,9 @@ def write_report(
 def _refuse_other_pages(page: Path) -> None:
     """Raise an error if a folder has a first page that fgbench did not write, so that it is not replaced."""
     if page.is_file() and b"fgbench" not in page.read_bytes()[:10_000]:
-        raise FgbenchError(f"{page} is not a page of fgbench and is not replaced", "name another folder with --out")
+        raise FgbenchError(
+            f"{page} is not a page of fgbench and is not replaced", "move it elsewhere, or name another folder"
+        )
 
 
 def _counts(words: Iterable[str]) -> str:

@@ -29,7 +29,9 @@ DAMAGED_ARRAYS = (
 """Errors that reading a damaged array file raises, depending on the place of the damage."""
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part(\.\w+)?")
+TEMPORARY_END = r"\.[a-z0-9_]{8}\.fgbench-part"
+"""End of the name of a temporary file or folder, without the suffix of the file; a regular expression."""
+_TEMPORARY = re.compile(rf"\..+{TEMPORARY_END}(\.\w+)?")
 """Name of a temporary file of `write_atomic`."""
 _KINDS = {
     stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
@@ -183,7 +185,7 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     try:
         path = _regular_target(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".part{path.suffix}")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".fgbench-part{path.suffix}")
         try:
             temporary = Path(name)
             lock_until_closed(handle)
@@ -246,7 +248,7 @@ def remove_leftovers(folder: Path) -> list[Path]:
 
 def _temporary_files(folder: Path) -> Iterable[Path]:
     try:
-        paths = sorted(folder.glob(".*.part*"))
+        paths = sorted(folder.glob(".*.fgbench-part*"))
     except OSError:
         return []
     return [path for path in paths if _TEMPORARY.fullmatch(path.name) and path.is_file()]

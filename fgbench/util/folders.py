@@ -9,10 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import lock_until_closed
-
-_RANDOM = r"\.[a-z0-9_]{8}\.part"
-"""End of the name of a temporary folder."""
+from fgbench.util.files import TEMPORARY_END, lock_until_closed
 
 
 @contextmanager
@@ -29,7 +26,7 @@ def new_folder(root: Path) -> Iterator[Path]:
     """
     root.parent.mkdir(parents=True, exist_ok=True)
     remove_leftover_folders(root)
-    temporary = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}.", suffix=".part"))
+    temporary = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}.", suffix=".fgbench-part"))
     handle = _open(temporary)
     try:
         if handle is not None:
@@ -79,7 +76,7 @@ def remove_folder(folder: Path) -> None:
 
 def remove_leftover_folders(root: Path) -> None:
     """Remove the temporary folders of `root` that killed programs left. Those of running programs stay."""
-    name = re.compile(rf"\.{re.escape(root.name)}{_RANDOM}")
+    name = re.compile(rf"\.{re.escape(root.name)}{TEMPORARY_END}")
     with suppress(OSError):
         for path in sorted(root.parent.iterdir()):
             if name.fullmatch(path.name) and path.is_dir() and (handle := _open(path)) is not None:

@@ -80,3 +80,17 @@ def test_benchmarks_add_a_page_on_speed(tmp_path):
     code, text = run(*arguments)
     assert (code, text.splitlines()[-1]) == (0, f"report: {tmp_path / 'report' / 'index.html'}")
     assert "B-CNN [D,M]" in (tmp_path / "report" / "speed.html").read_text()
+
+
+def test_a_first_page_of_another_program_is_not_replaced(tmp_path):
+    Store(tmp_path / "records").write(*record())
+    page = tmp_path / "site/index.html"
+    page.parent.mkdir()
+    page.write_text("<title>My own site</title>")
+    arguments = ("report", "--results", str(tmp_path), "--out", str(page.parent))
+    code, text = run(*arguments)
+    assert code != 0
+    assert "site/index.html is not a page of fgbench and is not replaced" in text
+    assert page.read_text() == "<title>My own site</title>"
+    page.unlink()
+    assert [run(*arguments)[0] for _ in range(2)] == [0, 0]  # a page of fgbench is replaced

@@ -78,7 +78,7 @@ def archives(folder: Path, rng: random.Random) -> Iterator[Case]:
     def case(whole: bytes, damage: Damage) -> None:
         damaged.write_bytes(damage(whole))
         survive(read, expected)
-        assert not list(folder.glob(".*.part")), "a temporary folder is left"
+        assert not list(folder.glob(".*.fgbench-part")), "a temporary folder is left"
 
     contents = {"zip file": (folder / "whole.zip").read_bytes(), "tar file": (folder / "whole.tgz").read_bytes()}
     for number in range(400):

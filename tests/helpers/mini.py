@@ -29,6 +29,7 @@ DATASET = datasets("mini_birds")(
         title="a few synthetic birds",
         folder=f"mini-{settings_hash(BIRDS)}",
         load=cub.load,
+        needed=("images.txt", "images"),
         make=lambda root: generate(root, BIRDS, workers=1),
     )
 )

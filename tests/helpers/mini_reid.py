@@ -41,13 +41,13 @@ def draw_viper(root: Path) -> None:
             Image.fromarray(values).save(root / camera / f"{person:03d}_{90 * number}.bmp")
 
 
-for name, load, make in (
-    ("mini_persons", market1501.load, lambda root: pedestrians.generate(root, PERSONS, workers=1)),
-    ("mini_viper", viper.load, draw_viper),
+for name, load, needed, make in (
+    ("mini_persons", market1501.load, (market1501.QUERY,), lambda root: pedestrians.generate(root, PERSONS, workers=1)),
+    ("mini_viper", viper.load, viper.CAMERAS, draw_viper),
 ):
     if name not in reid_datasets:
         folder = f"{name}-{pedestrians.settings_hash(PERSONS)}"
-        reid_datasets(name)(ReidDataset(name=name, title=name, folder=folder, load=load, make=make))
+        reid_datasets(name)(ReidDataset(name=name, title=name, folder=folder, load=load, needed=needed, make=make))
 
 
 def recipe(name: str = "bcnn_dm", of: str = "market1501", **changes: object) -> Recipe:

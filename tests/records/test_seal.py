@@ -68,7 +68,7 @@ def test_a_special_file_in_place_of_a_record_or_its_arrays_is_refused_without_wa
 def test_a_temporary_file_of_a_killed_program_is_no_record_and_is_removed_by_the_next_write(tmp_path):
     write_record(tmp_path)
     content = (tmp_path / f"{'a' * 16}.json").read_bytes()
-    for name in (f".{'a' * 16}.json.a1b2c3d4.part.json", f".{'a' * 16}.json.qwertz12.json"):
+    for name in (f".{'a' * 16}.json.a1b2c3d4.fgbench-part.json", f".{'a' * 16}.json.qwertz12.json"):
         (tmp_path / name).write_bytes(content)
     assert len(Store(tmp_path).records()) == 1
     Store(tmp_path).write(*record("b" * 16))

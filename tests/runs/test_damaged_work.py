@@ -53,7 +53,7 @@ def test_a_run_with_damaged_work_ends_with_the_same_values(unfinished, tmp_path,
     work = folder / "work" / RUN.id
     for name in names:
         flip(work / name)
-    leftover = work / ".fitted.pt.abcdefgh.part.pt"
+    leftover = work / ".fitted.pt.abcdefgh.fgbench-part.pt"
     leftover.touch()
     seen = set()
 

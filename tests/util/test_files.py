@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import make_folder, storage_error, write_atomic, write_bytes, write_json, write_text
+from fgbench.util.files import (
+    make_folder,
+    remove_leftovers,
+    storage_error,
+    write_atomic,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 
 def test_files_are_written_in_new_folders(tmp_path: Path) -> None:
@@ -92,3 +100,25 @@ def test_a_loop_of_links_is_an_error_and_stays(tmp_path: Path, loop: dict[str, s
     with pytest.raises(FgbenchError, match=r"cannot write .*/a: it is a symbolic link that leads to itself"):
         write_text(tmp_path / "a", "text")
     assert {path.name for path in tmp_path.iterdir()} == set(loop)
+
+
+def test_leftovers_of_killed_programs_are_removed_and_no_other_file(tmp_path: Path) -> None:
+    written: list[Path] = []
+
+    def look(temporary: Path) -> None:
+        temporary.write_text("half")
+        assert remove_leftovers(tmp_path) == []  # this program is writing it
+        written.append(temporary)
+
+    write_atomic(tmp_path / "text.txt", look)
+    written[0].write_text("left by a killed program")
+    mine = [
+        tmp_path / name for name in (".notes.abcdefgh.part", "text.abcdefgh.fgbench-part", ".text.fgbench-part.txt")
+    ]
+    for path in mine:
+        path.write_text("mine")
+    (tmp_path / ".folder.abcdefgh.fgbench-part").mkdir()
+    assert remove_leftovers(tmp_path) == written
+    assert all(path.read_text() == "mine" for path in mine)
+    assert (tmp_path / ".folder.abcdefgh.fgbench-part").is_dir()
+    assert remove_leftovers(tmp_path / "none") == []

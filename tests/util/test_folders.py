@@ -55,7 +55,13 @@ def test_a_folder_with_files_is_not_replaced(tmp_path):
 
 def test_the_folder_of_a_killed_program_is_removed_and_that_of_a_running_one_stays(running, tmp_path):
     program, folder = running
-    others = [tmp_path / name for name in (".other.abcdefgh.part", ".root.short.part", ".root.abcdefgh.part.txt")]
+    names = (
+        "other.abcdefgh.fgbench-part",
+        "root.short.fgbench-part",
+        "root.abcdefgh.part",
+        "root.abcdefgh.fgbench-part.txt",
+    )
+    others = [tmp_path / f".{name}" for name in names]
     for path in others:
         path.mkdir()
     remove_leftover_folders(tmp_path / "root")

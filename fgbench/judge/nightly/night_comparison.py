@@ -9,7 +9,7 @@ from pathlib import Path
 from fgbench.judge.nightly.benchmark_times import BenchmarkTimes, read_benchmark_times
 from fgbench.judge.nightly.findings import Check, Comparison, Finding, build_comparison
 from fgbench.judge.nightly.history import Night, baseline_nights, mean_values, read_history
-from fgbench.judge.nightly.night_folders import SESSION_FILES, check_files, restore
+from fgbench.judge.nightly.night_folders import SESSION_FILES, check_night, restore
 from fgbench.judge.nightly.night_storage import (
     BASELINE,
     FIXED,
@@ -114,7 +114,7 @@ def _judge(folder: Path, fixed: Path, require_baseline: bool, accept: bool) -> D
     if not tonight.is_dir():
         raise no_folder_error(tonight, "tox -e nightly")
     head = read_folder(tonight)
-    check_files(tonight)
+    check_night(tonight)
     times, broken = _read_times(tonight)
     if not (head.records or head.unreadable or times or broken):
         raise FgbenchError(f"{tonight} has no records and no benchmark times", "tox -e nightly")

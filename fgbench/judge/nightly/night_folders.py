@@ -15,16 +15,20 @@ from pathlib import Path
 
 from fgbench.records.store import RECORDS
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import read_bytes, storage_error
+from fgbench.util.files import TEMPORARY_END, read_bytes, storage_error
 from fgbench.util.folders import is_real_folder, remove_folder
 
 SESSION_FILES = "benchmarks*.json"
 """Pattern of the files of pytest-benchmark in the folder of a night."""
 MARKER = ".fgbench-night"
 """File in every folder that a night may replace."""
+DECISION = "decision.json"
+"""File of the decision on a night, in its folder."""
+NIGHT_NAMES = {RECORDS, "work", "failures", "report", DECISION, MARKER}
+"""Names in the folder of a night to judge, beside the files of pytest-benchmark. The folder is removed in the end."""
 _RECORD_FILE = re.compile(r"[0-9a-f]{16}(\.json|\.npz|-\d+ .+\.jpg)")
 """Name of a record, its arrays or a picture."""
-_TEMPORARY_RECORD_FILE = re.compile(rf"\.{_RECORD_FILE.pattern}\.[a-z0-9_]{{8}}\.part(\.\w+)?")
+_TEMPORARY_RECORD_FILE = re.compile(rf"\.{_RECORD_FILE.pattern}{TEMPORARY_END}(\.\w+)?")
 """Name of a file of `write_atomic` that a killed program left."""
 
 
@@ -54,6 +58,18 @@ def check_replaceable(target: Path, *, ours: bool = False) -> None:
     if foreign := sorted(name for name in names - {MARKER, RECORDS} if not fnmatch(name, SESSION_FILES)):
         raise FgbenchError(f"{target} contains {foreign[0]}, which no night wrote", "move it elsewhere")
     check_files(target)
+
+
+def check_night(night: Path) -> None:
+    """Check that the folder of a night that is to be judged contains only what a night writes.
+
+    Raises:
+        FgbenchError: something else is there.
+    """
+    names = {path.name for path in night.iterdir()} - NIGHT_NAMES
+    if foreign := sorted(name for name in names if not fnmatch(name, SESSION_FILES) and "fgbench-part" not in name):
+        raise FgbenchError(f"{night} contains {foreign[0]}, which no night wrote", "move it elsewhere")
+    check_files(night)
 
 
 def check_files(night: Path) -> None:

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, ValidationError
 
 from fgbench.judge.nightly.findings import Comparison
 from fgbench.judge.nightly.history import Night, append_night, read_history
-from fgbench.judge.nightly.night_folders import check_replaceable, check_writable, replace, restore
+from fgbench.judge.nightly.night_folders import DECISION, check_replaceable, check_writable, replace, restore
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_text, remove_leftovers, storage_error, write_text
 from fgbench.util.folders import is_real_folder, no_folder_error, remove_folder
@@ -28,7 +28,6 @@ TONIGHT, BASELINE, REFUSED, FIXED = "tonight", "baseline", "refused", "fixed"
 (the first night or the last accepted one)."""
 _JUDGED, _REMOVED = ".judged", ".judged-removed"
 """Names of the folder of a judged night: until it is kept, and while it is removed."""
-_DECISION = "decision.json"
 
 
 class Decision(StrictModel):
@@ -105,7 +104,7 @@ def commit(folder: Path, decision: Decision) -> None:
     for target in decision.targets(folder):
         check_replaceable(target, ours=_is_ours(target, folder))
         check_writable(target)
-    write_text(folder / TONIGHT / _DECISION, decision.model_dump_json())
+    write_text(folder / TONIGHT / DECISION, decision.model_dump_json())
     try:
         (folder / TONIGHT).rename(folder / _JUDGED)
     except OSError as error:
@@ -122,11 +121,11 @@ def read_decision(folder: Path) -> Decision | None:
     if not is_real_folder(judged):
         return None
     try:
-        return Decision.model_validate_json(read_text(judged / _DECISION))
+        return Decision.model_validate_json(read_text(judged / DECISION))
     except (OSError, ValueError) as error:
         again = f"judge the night again: mv {judged} {tonight}"
         hint = f"move {judged} elsewhere; it is the night before {tonight}" if os.path.lexists(tonight) else again
-        raise FgbenchError(f"{judged / _DECISION} cannot be read: {_reason(error)}", hint) from error
+        raise FgbenchError(f"{judged / DECISION} cannot be read: {_reason(error)}", hint) from error
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -39,8 +39,8 @@ def test_everything_that_fgbench_writes_into_records_may_be_replaced(tmp_path):
     night = kept_night(tmp_path / "baseline")
     for name in (".npz", "-1 attention.jpg", "-9 searches.jpg"):
         (night / f"records/{RECORD}{name}").touch()
-    (night / f"records/.{RECORD}.json.a1b2c3d4.part.json").touch()
-    (night / f"records/.{RECORD}-9 searches.jpg.a1b2c3d4.part.jpg").touch()
+    (night / f"records/.{RECORD}.json.a1b2c3d4.fgbench-part.json").touch()
+    (night / f"records/.{RECORD}-9 searches.jpg.a1b2c3d4.fgbench-part.jpg").touch()
     check_replaceable(night)
 
 
@@ -53,7 +53,7 @@ def test_everything_that_fgbench_writes_into_records_may_be_replaced(tmp_path):
         f"{RECORD}-notes.jpg",
         "backup.json",
         ".notes",
-        ".x.part.txt",
+        ".x.fgbench-part.txt",
     ],
 )
 @pytest.mark.parametrize("folder", ["baseline", "fixed", "tonight"])
@@ -168,3 +168,17 @@ def test_nothing_but_a_folder_is_removed_as_a_judged_night(nights, make, message
     assert code != 0
     assert f".judged-removed {message}" in text
     assert content(nights) == before
+
+
+def test_a_foreign_file_in_the_night_is_not_removed_with_it(nights):
+    notes = nights / "tonight/notes.txt"
+    notes.write_text("mine")
+    before = content(nights)
+    code, text = run("nightly", "--results", str(nights))
+    assert code != 0
+    assert "tonight contains notes.txt, which no night wrote" in text
+    assert content(nights) == before
+    notes.unlink()
+    for name in ("work", "failures", "report"):
+        (nights / "tonight" / name).mkdir()
+    assert run("nightly", "--results", str(nights))[0] == 0
