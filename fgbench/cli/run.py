@@ -25,11 +25,15 @@ def run(
     watch_test: Annotated[
         bool, typer.Option(help="Record the test accuracy after each epoch; nothing is selected with it.")
     ] = False,
+    recompress: Annotated[
+        int | None,
+        typer.Option(min=1, max=95, help="Compress every image once more to this JPEG quality: a deviation."),
+    ] = None,
     results: Results = RESULTS,
 ) -> None:
     """Run recipes and write their records. Finished runs are kept; interrupted runs continue."""
     from fgbench.cli.run_requests import Request, run_recipes
     from fgbench.runs.run import Changes
 
-    changes = Changes(classes, size, shuffle_labels, backbone, precision, watch_test)
+    changes = Changes(classes, size, shuffle_labels, backbone, precision, watch_test, recompress)
     raise typer.Exit(run_recipes(Request.of(data, execution, tuple(recipes), changes), results))

@@ -6,12 +6,13 @@ follow. `fgbench.datasets.augment` applies them to every training batch, and its
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from fgbench.datasets.pipeline_steps import FILTERS, FIXED, RANDOM, STEPS, PipelineStep, parse_step
+from fgbench.datasets.pipeline_steps import FILTERS, FIXED, RANDOM, STEPS, PipelineStep, parse_step, recompressed
 from fgbench.util.errors import FgbenchError
 
 
@@ -30,7 +31,9 @@ class Pipeline:
 
     Deterministic steps:
 
-    - `crop_box` cuts out the box of the object. It must be the first step.
+    - `recompress(q)` compresses the image to JPEG of quality q, from 1 to 95, and decodes it. It must be the first
+      step.
+    - `crop_box` cuts out the box of the object. It must be the first step, except for `recompress`.
     - `resize_short(n)` resizes the shorter side to n px and keeps the aspect ratio.
     - `resize(n)` resizes to n x n px.
     - `center_crop(n)` cuts n x n px from the middle.
@@ -54,7 +57,9 @@ class Pipeline:
         fixed = [step.name in FIXED for step in steps]
         if fixed != sorted(fixed, reverse=True):
             raise FgbenchError(f"in {text!r}: the random steps ({', '.join(RANDOM)}) must follow the others")
-        if any(step.name == "crop_box" for step in steps[1:]):
+        if any(step.name == "recompress" for step in steps[1:]):
+            raise FgbenchError(f"in {text!r}: recompress must be the first step")
+        if any(step.name == "crop_box" and before.name != "recompress" for before, step in pairwise(steps)):
             raise FgbenchError(f"in {text!r}: crop_box must be the first step")
         pipeline = cls(steps)
         if not pipeline.fixed or pipeline.fixed[-1].name not in {"resize", "center_crop"}:
@@ -95,6 +100,15 @@ class Pipeline:
                 size -= 2 * int(max(step.numbers))
         return size
 
+    def recompressed(self, quality: int) -> "Pipeline":
+        """Return this pipeline with `recompress(quality)` as its first step.
+
+        Raises:
+            FgbenchError: the quality is not from 1 to 95.
+        """
+        steps = [str(step) for step in self.steps if step.name != "recompress"]
+        return Pipeline.parse(" | ".join([f"recompress({quality})", *steps]))
+
     def resized(self, size: int) -> "Pipeline":
         """Return this pipeline for another output size in pixels; every length in pixels scales with it."""
         factor = size / self.output_size
@@ -128,6 +142,9 @@ class Pipeline:
         """
         image = image.convert("RGB")
         for step in self.fixed:
+            if step.name == "recompress":
+                image = recompressed(image, step.size)
+                continue
             kept, size = step.window(image.size, box)
             image = image.resize(size, FILTERS[step.filter_name]) if step.filter_name else image.crop(kept)
         return np.asarray(image)

@@ -1,5 +1,6 @@
 """Steps of a pipeline: their names, their arguments, and the geometry of the deterministic steps."""
 
+import io
 import re
 from dataclasses import dataclass
 
@@ -34,7 +35,8 @@ class StepSyntax:
 
 
 STEPS = {
-    # Deterministic steps, implemented in `PipelineStep.window`.
+    # Deterministic steps, implemented in `PipelineStep.window` and `recompressed`.
+    "recompress": StepSyntax("a JPEG quality from 1 to 95", max_amount=95),
     "crop_box": StepSyntax("no argument"),
     "resize_short": StepSyntax("a size in pixels and a filter", lengths=1, has_filter=True),
     "resize": StepSyntax("a size in pixels and a filter", lengths=1, has_filter=True),
@@ -92,6 +94,8 @@ class PipelineStep:
         """
         width, height = size
         whole = (0, 0, width, height)
+        if self.name == "recompress":
+            return whole, size
         if self.name == "resize":
             return whole, (self.size, self.size)
         if self.name == "resize_short":
@@ -117,6 +121,18 @@ class PipelineStep:
         return (left, top, right, bottom), (right - left, bottom - top)
 
 
+def recompressed(image: Image.Image, quality: int) -> Image.Image:
+    """Return an RGB image as it is after compression to JPEG, with the other settings as Pillow chooses them.
+
+    Args:
+        image: RGB image.
+        quality: JPEG quality from 1 to 95.
+    """
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return Image.open(file).convert("RGB")
+
+
 def parse_step(part: str, text: str) -> PipelineStep:
     """Parse one step.
 
@@ -139,7 +155,7 @@ def parse_step(part: str, text: str) -> PipelineStep:
     # One number that does not depend on the size of the image.
     if syntax.max_amount is not None:
         amount = _number(arguments[0]) if len(arguments) == 1 else None
-        if amount is None or not 0 < amount <= syntax.max_amount:
+        if amount is None or not 0 < amount <= syntax.max_amount or (name == "recompress" and amount % 1):
             raise usage_error
         return PipelineStep(name, (amount,))
 

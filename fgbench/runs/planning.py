@@ -170,9 +170,13 @@ def _changed(settings: Settings, changes: Changes, recipe: str = "the recipe") -
         raise FgbenchError(f"{recipe} has no network to replace", "leave out --backbone")
     if changes.precision and not settings.stages:
         raise FgbenchError(f"{recipe} trains no network, so it has no precision", "leave out --precision")
-    if changes.size:
-        for name in ("train_pipeline", "test_pipeline"):
-            update[name] = str(Pipeline.parse(getattr(settings, name)).resized(changes.size))
+    for name in ("train_pipeline", "test_pipeline"):
+        pipeline = Pipeline.parse(getattr(settings, name))
+        if changes.size:
+            pipeline = pipeline.resized(changes.size)
+        if changes.recompress:
+            pipeline = pipeline.recompressed(changes.recompress)
+        update[name] = str(pipeline)
     if changes.backbone:
         update["backbones"] = tuple(_replaced(stream, changes.backbone) for stream in settings.backbones)
         if not any(weights.startswith(f"{split_stream(changes.backbone)[0]}.") for weights in settings.weights):

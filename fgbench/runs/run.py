@@ -40,6 +40,8 @@ class Changes:
     """Precision of the training."""
     watch_test: bool = False
     """Record the accuracy on the test images after each epoch; nothing is selected with it."""
+    recompress: int | None = None
+    """Compress every image once more to JPEG of this quality, from 1 to 95."""
 
 
 @dataclass(frozen=True)

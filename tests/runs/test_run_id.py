@@ -39,6 +39,7 @@ def test_every_change_of_the_user_is_in_the_id():
         "shuffle_labels": "protocol",
         "backbone": "settings",
         "precision": "settings",
+        "recompress": "settings",
     }
     assert {field.name for field in fields(Changes)} == {*resolved, "watch_test"}
 
