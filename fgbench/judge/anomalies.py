@@ -11,6 +11,7 @@ from scipy import stats
 from fgbench.judge.anomaly import Anomaly, ReadOutputs
 from fgbench.judge.copied_seeds import copied_seeds
 from fgbench.judge.recomputed import depends_on_seed
+from fgbench.judge.recompression import plain_settings
 from fgbench.judge.seed_checks import seed_anomalies
 from fgbench.metrics.values import AP_RULE, RANKS
 from fgbench.papers.printed import Cell
@@ -138,8 +139,11 @@ def _identical(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tupl
 
 
 def _may_differ(a: Record, b: Record) -> bool:
-    """Return True for two different computations; seeds of one run are compared by `copied_seeds`."""
-    return _computation(a) != _computation(b) and (a.method, a.settings) != (b.method, b.settings)
+    """Return True for two different computations; seeds of one run are compared by `copied_seeds`.
+
+    A further compression may change no prediction.
+    """
+    return _computation(a) != _computation(b) and (a.method, plain_settings(a)) != (b.method, plain_settings(b))
 
 
 def _computation(record: Record) -> str:

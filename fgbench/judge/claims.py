@@ -15,6 +15,7 @@ from fgbench.judge.anomalies import impossible_values
 from fgbench.judge.anomaly import Anomalies, ReadOutputs
 from fgbench.judge.protocol_diff import hash_without, protocol_difference
 from fgbench.judge.recomputed import depends_on_seed, hidden_deviations
+from fgbench.judge.recompression import quality_of
 from fgbench.judge.verdict import best_runs
 from fgbench.metrics.per_sample import sample_values
 from fgbench.metrics.values import value_name
@@ -126,7 +127,8 @@ def _check(claim: Claim, records: Sequence[Record], outputs: ReadOutputs) -> Cla
     # The records of each method of the order.
     name = value_name(claim.metric, dict(claim.params))
     keys = [f"{recipe}@{claim.data}" for recipe in claim.order]
-    sides = [[r for r in records if r.recipe == key and name in r.values and not r.control] for key in keys]
+    plain = [record for record in records if not record.control and quality_of(record) is None]
+    sides = [[record for record in plain if record.recipe == key and name in record.values] for key in keys]
     if missing := [recipe for recipe, side in zip(claim.order, sides, strict=True) if not side]:
         return ClaimResult(claim, ClaimState.NOT_RUN, f"there is no record of {', '.join(missing)}")
     # Profiles and protocols under which all methods were run.

@@ -11,6 +11,7 @@ from fgbench.judge.anomaly import Anomalies, Anomaly
 from fgbench.judge.margin_test import Decision, decide
 from fgbench.judge.protocol_diff import ProtocolDifference, protocol_difference
 from fgbench.judge.recomputed import depends_on_seed, hidden_deviations
+from fgbench.judge.recompression import quality_of
 from fgbench.judge.seed_checks import seed_anomalies, unused_runs
 from fgbench.metrics.values import value_name
 from fgbench.papers.printed import Cell
@@ -159,15 +160,17 @@ def _sees(record: Record) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(record.protocol["train_sees"]), tuple(record.protocol["test_sees"])
 
 
-def closeness(record: Record) -> tuple[bool, bool, bool, int]:
+def closeness(record: Record) -> tuple[bool, bool, bool, bool, int]:
     """Return a sort key: how close a run is to the printed conditions.
 
-    Comparable runs first, then no controls, then real data, then the fewest deviations that change the experiment.
+    Comparable runs first, then no controls, then real data, then images that were not compressed once more to measure
+    the effect, then the fewest deviations that change the experiment.
     """
     return (
         record.comparable,
         not record.control,
         not record.synthetic,
+        quality_of(record) is None,
         -sum(d.changes_experiment for d in record.deviations),
     )
 
@@ -185,7 +188,7 @@ def _closest(records: Sequence[Record]) -> list[list[Record]]:
     return _by_protocol(record for record in records if closeness(record) == nearest)
 
 
-def run_sort_key(group: Sequence[Record]) -> tuple[tuple[bool, bool, bool, int], int, str]:
+def run_sort_key(group: Sequence[Record]) -> tuple[tuple[bool, bool, bool, bool, int], int, str]:
     """Return a sort key of the seeds of a run: closest to the printed conditions, then most seeds, then latest."""
     return closeness(group[0]), len(group), max(str(record.provenance.get("finished") or "") for record in group)
 
