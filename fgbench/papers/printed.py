@@ -1,7 +1,7 @@
 """The tables and claims that the papers print, read from `reproductions/*/paper.toml`."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -138,6 +138,8 @@ class Cell:
     """Parameters of the metric, such as the rank of a CMC value."""
     value: float
     """Printed value, in `unit`."""
+    rounding: float
+    """Largest error of `value` from rounding: half a unit of its last printed digit."""
     unit: str
     margin: float
     """Largest difference, in `unit`, at which a measured value counts as equal to the printed one."""
@@ -197,7 +199,7 @@ class Paper(StrictModel):
     def _cells(self) -> Iterator[Cell]:
         for table in self.tables:
             for row in table.rows:
-                for column, value in zip(table.columns, row.values, strict=True):
+                for index, (column, value) in enumerate(zip(table.columns, row.values, strict=True)):
                     if value == "-":
                         continue
                     yield Cell(
@@ -211,6 +213,7 @@ class Paper(StrictModel):
                         metric=column.metric,
                         params=tuple(sorted({**column.params, **row.params}.items())),
                         value=float(value),
+                        rounding=_rounding(row.values[index] for row in table.rows),
                         unit=column.unit,
                         margin=row.margin or column.margin,
                         draws=column.draws,
@@ -221,6 +224,11 @@ class Paper(StrictModel):
                         source=self.sources[row.source or table.source],
                         note=row.note,
                     )
+
+
+def _rounding(values: Iterable[Printed]) -> float:
+    """Return half a unit of the last digit of a column: the value with the most digits counts, since 84.10 loses one."""
+    return 0.5 / 10 ** max(len(str(value).partition(".")[2]) for value in values)
 
 
 def _check_unique(kind: str, ids: list[str]) -> None:
