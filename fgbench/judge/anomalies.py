@@ -10,8 +10,8 @@ from scipy import stats
 
 from fgbench.judge.anomaly import Anomaly, ReadOutputs
 from fgbench.judge.copied_seeds import copied_seeds
-from fgbench.judge.recomputed import depends_on_seed
 from fgbench.judge.recompression import plain_settings
+from fgbench.judge.recomputed import depends_on_seed
 from fgbench.judge.seed_checks import seed_anomalies
 from fgbench.metrics.values import AP_RULE, RANKS
 from fgbench.papers.printed import Cell

@@ -14,8 +14,8 @@ import numpy as np
 from fgbench.judge.anomalies import impossible_values
 from fgbench.judge.anomaly import Anomalies, ReadOutputs
 from fgbench.judge.protocol_diff import hash_without, protocol_difference
-from fgbench.judge.recomputed import depends_on_seed, hidden_deviations
 from fgbench.judge.recompression import quality_of
+from fgbench.judge.recomputed import depends_on_seed, hidden_deviations
 from fgbench.judge.verdict import best_runs
 from fgbench.metrics.per_sample import sample_values
 from fgbench.metrics.values import value_name

@@ -10,8 +10,8 @@ from fgbench.judge.anomalies import impossible_values, too_good
 from fgbench.judge.anomaly import Anomalies, Anomaly
 from fgbench.judge.margin_test import Decision, decide
 from fgbench.judge.protocol_diff import ProtocolDifference, protocol_difference
-from fgbench.judge.recomputed import depends_on_seed, hidden_deviations
 from fgbench.judge.recompression import quality_of
+from fgbench.judge.recomputed import depends_on_seed, hidden_deviations
 from fgbench.judge.seed_checks import seed_anomalies, unused_runs
 from fgbench.metrics.values import value_name
 from fgbench.papers.printed import Cell
