@@ -1,7 +1,7 @@
 """The tables and claims that the papers print, read from `reproductions/*/paper.toml`."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -11,31 +11,6 @@ from pydantic import Field, PlainValidator, ValidationError, model_validator
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.json_toml import read_toml
 from fgbench.util.validation import StrictModel, explain
-
-Annotation = Literal["boxes", "parts"]
-Metric = Literal["accuracy", "cmc", "map", "pck", "pcp", "fps"]
-
-_PARAMS: dict[str, set[str]] = {"cmc": {"rank"}, "pck": {"alpha", "part"}, "pcp": {"part"}}
-"""Required parameters by metric; the other metrics have none."""
-
-
-def _check_printed(value: object) -> object:
-    # Pydantic alone would accept "84.1" and true as numbers.
-    if value == "-" or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return value
-    raise ValueError(f"neither a number nor '-' (got {value!r})")
-
-
-def _check_param(value: object) -> object:
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return value
-    raise ValueError(f"neither a number nor a string (got {value!r})")
-
-
-Printed = Annotated[float | Literal["-"], PlainValidator(_check_printed)]
-Margin = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
-Params = dict[str, Annotated[str | int | float, PlainValidator(_check_param)]]
-
 
 class Column(StrictModel):
     """A column of a printed table."""
@@ -139,7 +114,7 @@ class Cell:
     value: float
     """Printed value, in `unit`."""
     rounding: float
-    """Largest error of `value` from rounding: half a unit of its last printed digit."""
+    """Largest error of `value` from rounding: half a unit of its last digit. Write 84.0, not 84, where 84.0 is printed."""
     unit: str
     margin: float
     """Largest difference, in `unit`, at which a measured value counts as equal to the printed one."""
@@ -176,15 +151,15 @@ class Paper(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        _check_unique("table", [table.id for table in self.tables])
-        _check_unique("claim", [claim.id for claim in self.claims])
+        check_unique("table", [table.id for table in self.tables])
+        check_unique("claim", [claim.id for claim in self.claims])
         used_sources = {claim.source for claim in self.claims}
         for claim in self.claims:
-            _check_unique(f"recipe in the order of claim {claim.id}", list(claim.order))
-            _check_params(f"claim {claim.id}", claim.metric, claim.params)
+            check_unique(f"recipe in the order of claim {claim.id}", list(claim.order))
+            check_params(f"claim {claim.id}", claim.metric, claim.params)
         for table in self.tables:
-            _check_unique(f"column of {table.id}", [column.id for column in table.columns])
-            _check_unique(f"row of {table.id}", [row.id for row in table.rows])
+            check_unique(f"column of {table.id}", [column.id for column in table.columns])
+            check_unique(f"row of {table.id}", [row.id for row in table.rows])
             used_sources |= {table.source, *(row.source for row in table.rows if row.source)}
             for row in table.rows:
                 _check_values(table, row)
@@ -199,7 +174,7 @@ class Paper(StrictModel):
     def _cells(self) -> Iterator[Cell]:
         for table in self.tables:
             for row in table.rows:
-                for index, (column, value) in enumerate(zip(table.columns, row.values, strict=True)):
+                for column, value in zip(table.columns, row.values, strict=True):
                     if value == "-":
                         continue
                     yield Cell(
@@ -213,7 +188,7 @@ class Paper(StrictModel):
                         metric=column.metric,
                         params=tuple(sorted({**column.params, **row.params}.items())),
                         value=float(value),
-                        rounding=_rounding(row.values[index] for row in table.rows),
+                        rounding=0.5 / 10 ** len(str(value).partition(".")[2]),
                         unit=column.unit,
                         margin=row.margin or column.margin,
                         draws=column.draws,
@@ -226,17 +201,6 @@ class Paper(StrictModel):
                     )
 
 
-def _rounding(values: Iterable[Printed]) -> float:
-    """Return half a unit of the last digit of a column: the value with the most digits counts, since 84.10 loses one."""
-    return 0.5 / 10 ** max(len(str(value).partition(".")[2]) for value in values)
-
-
-def _check_unique(kind: str, ids: list[str]) -> None:
-    for name in ids:
-        if ids.count(name) > 1:
-            raise ValueError(f"more than one {kind} has the id {name!r}")
-
-
 def _check_values(table: Table, row: PrintedRow) -> None:
     if len(row.values) != len(table.columns):
         raise ValueError(f"row {row.id!r} of {table.id} has {len(row.values)} values for {len(table.columns)} columns")
@@ -246,15 +210,7 @@ def _check_values(table: Table, row: PrintedRow) -> None:
         cell = f"{table.id}/{row.id}/{column.id}"
         if not 0 <= value < float("inf") or (column.unit == "%" and value > 100):
             raise ValueError(f"{cell}: {value} {column.unit} is not a possible value")
-        _check_params(cell, column.metric, {**column.params, **row.params})
-
-
-def _check_params(cell: str, metric: str, params: Params) -> None:
-    required = _PARAMS.get(metric, set())
-    if unknown := sorted(set(params) - required):
-        raise ValueError(f"{cell}: {metric} has no parameter {unknown[0]!r}; {nearest(unknown[0], required)}")
-    if missing := sorted(required - set(params)):
-        raise ValueError(f"{cell}: {metric} needs the parameter {missing[0]!r}")
+        check_params(cell, column.metric, {**column.params, **row.params})
 
 
 def reproductions_root() -> Path:
