@@ -11,6 +11,7 @@ from fgbench.judge.recompression import plain_settings, quality_of
 from fgbench.judge.recomputed import depends_on_seed
 from fgbench.metrics.per_sample import Samples, sample_values
 from fgbench.records.record import Record, by_identity
+from fgbench.runs.run import LIBRARIES
 from fgbench.statistics import ALPHA, Interval
 from fgbench.statistics.variance_components import Component, half_width
 from fgbench.util.errors import ArgumentError
@@ -83,8 +84,10 @@ def conditions_of(record: Record) -> str:
 
 
 def machine_of(record: Record) -> str:
-    """Return a hash of code, libraries and device of a run."""
-    return hash_value([record.provenance.get(key) for key in ("source", "device", "processes", "packages")])
+    """Return a hash of the code, the libraries and the device that computed the values of a run."""
+    packages = record.provenance.get("packages", {})
+    machine = [record.provenance.get(key) for key in ("source", "device", "processes")]
+    return hash_value([*machine, *(packages.get(name) for name in LIBRARIES)])
 
 
 def measure(records: Sequence[Record], outputs: ReadOutputs) -> list[Measurement]:
@@ -119,7 +122,9 @@ def _of_group(group: Sequence[Record], alike: Sequence[Record], outputs: ReadOut
         alike: all runs under the same conditions, also with other code; they show the spread over seeds.
         outputs: returns the per-sample arrays of a record.
     """
-    runs = {quality_of(seeds[0]): {record.seed: record for record in seeds} for seeds in by_identity(group)}
+    runs: dict[int | None, dict[int, Record]] = {}
+    for record in sorted(group, key=_finished):
+        runs.setdefault(quality_of(record), {}).setdefault(record.seed, record)
     plain = runs.pop(None, {})
     pairs = {
         quality: [(plain[seed], seeds[seed]) for seed in sorted(plain.keys() & seeds)]
@@ -260,5 +265,6 @@ def _trend(pairs: Sequence[_Pairs], seeds: Component | None, unit: str) -> str:
     return text if (steps >= 0).all() or (steps <= 0).all() else f"{text}; it does not grow steadily"
 
 
-def _finished(record: Record) -> str:
-    return str(record.provenance.get("finished") or "")
+def _finished(record: Record) -> tuple[str, str]:
+    """Return the time at which a run finished, and its id."""
+    return str(record.provenance.get("finished") or ""), record.run_id
