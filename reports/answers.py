@@ -2,8 +2,7 @@
 
     python reports/answers.py reports/cub-200-2011
 
-Each row of a printed table that has a measured value is one row. A row that two papers print, with the same recipe and
-the same number, appears once.
+Each printed number that has a measured value is one row. A number that one paper cites from another one appears once.
 """
 
 import sys
@@ -21,7 +20,7 @@ HEAD = ("| Method | Profile | Seeds | Printed | Measured | Difference | Verdict 
 def answers(folder: str) -> str:
     """Return the table of a results folder."""
     verdicts = fgbench.verdicts(folder)
-    measured = verdicts[verdicts.measured.notna()].drop_duplicates(["recipe", "data", "metric", "printed"])
+    measured = verdicts[verdicts.measured.notna() & (verdicts.cites == "")]
     return "\n".join([*HEAD, *(_row(row) for _, row in measured.sort_values("printed").iterrows())]) + "\n"
 
 

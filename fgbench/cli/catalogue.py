@@ -68,6 +68,7 @@ def _rows(papers: Mapping[str, Paper]) -> list[dict[str, Any]]:
             verdict = judge(cell, [], missing, recipes)
             reason = verdict.reason.partition(" (")[0]  # the rest lists the folders that were searched
             runs = "runs here" if verdict.command.startswith("fgbench run") else reason
+            runs = f"judged as {cell.cites}" if cell.cites else runs
             row = {"paper": paper.id, "table": cell.table, "row": cell.row, "data": cell.data, "recipe": cell.recipe}
             rows.setdefault((*row.values(), runs), row | {"runs": runs, "get it by": verdict.command})
     return list(rows.values())

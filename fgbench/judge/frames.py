@@ -52,9 +52,15 @@ VALUES = RUN | VALUE | TRUST | COST | PROVENANCE | {"packages": "string", "weigh
 CELLS = {
     "paper": "string", "version": "string", "cell": "string", "table": "string", "row": "string", "column": "string",
     "role": "string", "data": "string", "metric": "string", "params": "string", "printed": "float64", "unit": "string",
-    "margin": "float64", "train": "string", "test": "string", "recipe": "string", "source": "string", "note": "string",
+    "margin": "float64", "margin_from": "string", "train": "string", "test": "string", "recipe": "string",
+    "cites": "string", "source": "string", "note": "string",
 }  # fmt: skip
-"""Columns of `cells` and their types."""
+"""Columns of `cells` and their types.
+
+`cites` is the cell of another paper, as `<paper>/<cell>`, that a cell repeats. Count rows without `cites`, so that each
+number counts once. `margin_from` names the margin of a paper's file from which `margin` is derived; it is empty for a
+margin that was chosen.
+"""
 VERDICTS = CELLS | {
     "verdict": "string", "reason": "string", "command": "string", "measured": "float64", "sampling_low": "float64",
     "sampling_high": "float64", "seeds_low": "float64", "seeds_high": "float64", "seeds": "int64",
@@ -207,9 +213,9 @@ def _run_row(record: Record) -> dict[str, Any]:
 
 
 def _cell_row(cell: Cell) -> dict[str, Any]:
-    same = ("paper", "version", "table", "row", "column", "role", "data", "metric", "unit", "margin", "recipe")
+    same = ("paper", "version", "table", "row", "column", "role", "data", "metric", "unit")
     return {
-        **{name: getattr(cell, name) for name in (*same, "source", "note")},
+        **{name: getattr(cell, name) for name in (*same, "margin", "margin_from", "recipe", "cites", "source", "note")},
         "cell": cell.id,
         "printed": cell.value,
         "params": ", ".join(f"{name} = {value}" for name, value in cell.params),

@@ -2,73 +2,20 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, PlainValidator, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from fgbench.papers.field_types import Metric, Params, check_params, check_unique
+from fgbench.papers.links import as_citation, cited_cells, derived_margins
+from fgbench.papers.margins import DerivedMargin
+from fgbench.papers.tables import Column, PrintedRow, Table
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.json_toml import read_toml
 from fgbench.util.validation import StrictModel, explain
-
-class Column(StrictModel):
-    """A column of a printed table."""
-
-    id: str
-    label: str
-    """Printed heading."""
-    data: str
-    """Name of the data set."""
-    metric: Metric
-    unit: str
-    margin: Margin
-    """Largest difference, in `unit`, at which a measured value counts as equal; fixed before any run."""
-    params: Params = {}
-    """Parameters of the metric."""
-    draws: int = Field(default=0, ge=0, strict=True)
-    """Number of random splits of the authors over which the numbers are averaged; 0 for the official split."""
-
-
-class PrintedRow(StrictModel):
-    """A row of a printed table."""
-
-    id: str
-    label: str
-    """Printed name of the row."""
-    role: Literal["method", "baseline", "context"]
-    """`method`: proposed by the paper. `baseline`: another method with a recipe here. `context`: without a recipe."""
-    values: tuple[Printed, ...]
-    """One value for each column; `-` where the paper prints nothing."""
-    train: tuple[Annotation, ...] = ()
-    """Annotations beyond class labels that training uses."""
-    test: tuple[Annotation, ...] = ()
-    """Annotations beyond class labels that testing uses."""
-    recipe: str = ""
-    """`<paper>/<recipe>` that reproduces the row."""
-    source: str = ""
-    """Key in `Paper.sources`; empty for the source of the table."""
-    version: str = ""
-    """Version of the paper; empty for that of the paper's file."""
-    note: str = ""
-    """A reason for caution about the numbers."""
-    margin: Margin | None = None
-    """Replaces the margin of every column."""
-    params: Params = {}
-    """Parameters of the metric, in addition to those of the column or instead of them."""
-
-
-class Table(StrictModel):
-    """A printed table."""
-
-    id: str
-    number: str
-    """Printed number, such as `Table 1`."""
-    caption: str
-    source: str
-    """Key in `Paper.sources`."""
-    columns: tuple[Column, ...]
-    rows: tuple[PrintedRow, ...]
 
 
 class Claim(StrictModel):
@@ -114,10 +61,12 @@ class Cell:
     value: float
     """Printed value, in `unit`."""
     rounding: float
-    """Largest error of `value` from rounding: half a unit of its last digit. Write 84.0, not 84, where 84.0 is printed."""
+    """Largest error of `value` from rounding: half a unit of its last digit in the file (84.0 is not 84)."""
     unit: str
     margin: float
     """Largest difference, in `unit`, at which a measured value counts as equal to the printed one."""
+    margin_from: str
+    """`<paper>/<name>` of the margin in `Paper.margins` from which `margin` is derived; empty if it was chosen."""
     draws: int
     """Number of random splits of the authors over which the value is averaged; 0 for the official split."""
     train: tuple[str, ...]
@@ -128,6 +77,11 @@ class Cell:
     """`method`, `baseline` or `context`; see `PrintedRow.role`."""
     recipe: str
     """`<paper>/<recipe>` that reproduces the cell on `data`; empty if there is none."""
+    cites: str
+    """`<paper>/<table>/<row>/<column>` of the cell of another paper that this cell repeats; empty for most cells.
+
+    The number is judged in the other paper, with its recipe, annotations and margin.
+    """
     source: str
     """Document and place where the number is printed."""
     note: str
@@ -148,6 +102,12 @@ class Paper(StrictModel):
     """Document and place by key."""
     tables: tuple[Table, ...]
     claims: tuple[Claim, ...] = ()
+    margins: dict[str, DerivedMargin] = {}
+    """Derived margins by name."""
+    _margins: dict[str, DerivedMargin] = PrivateAttr(default_factory=dict)
+    """Derived margins of all papers, by the names that this paper uses; filled by `load_papers`."""
+    _cited: dict[str, Cell] = PrivateAttr(default_factory=dict)
+    """Cells of other papers, by the id of the cell that cites them; filled by `load_papers`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -158,59 +118,47 @@ class Paper(StrictModel):
             check_unique(f"recipe in the order of claim {claim.id}", list(claim.order))
             check_params(f"claim {claim.id}", claim.metric, claim.params)
         for table in self.tables:
-            check_unique(f"column of {table.id}", [column.id for column in table.columns])
-            check_unique(f"row of {table.id}", [row.id for row in table.rows])
             used_sources |= {table.source, *(row.source for row in table.rows if row.source)}
-            for row in table.rows:
-                _check_values(table, row)
         if missing := sorted(used_sources - set(self.sources)):
             raise ValueError(f"no source {missing[0]!r} in [sources]; {nearest(missing[0], self.sources)}")
         return self
 
     def cells(self) -> tuple[Cell, ...]:
         """Return every printed number, in the order of the tables."""
-        return tuple(self._cells())
+        cells = [cell for table in self.tables for row in table.rows for cell in self.row_cells(table, row)]
+        return tuple(as_citation(cell, self._cited[cell.id]) if cell.id in self._cited else cell for cell in cells)
 
-    def _cells(self) -> Iterator[Cell]:
-        for table in self.tables:
-            for row in table.rows:
-                for column, value in zip(table.columns, row.values, strict=True):
-                    if value == "-":
-                        continue
-                    yield Cell(
-                        paper=self.id,
-                        version=row.version or self.version,
-                        id=f"{table.id}/{row.id}/{column.id}",
-                        table=table.number,
-                        row=row.label,
-                        column=column.label,
-                        data=column.data,
-                        metric=column.metric,
-                        params=tuple(sorted({**column.params, **row.params}.items())),
-                        value=float(value),
-                        rounding=0.5 / 10 ** len(str(value).partition(".")[2]),
-                        unit=column.unit,
-                        margin=row.margin or column.margin,
-                        draws=column.draws,
-                        train=tuple(row.train),
-                        test=tuple(row.test),
-                        role=row.role,
-                        recipe=row.recipe,
-                        source=self.sources[row.source or table.source],
-                        note=row.note,
-                    )
+    def row_cells(self, table: Table, row: PrintedRow) -> list[Cell]:
+        """Return the printed numbers of a row, without what a citation takes from another paper."""
+        values = zip(table.columns, row.values, strict=True)
+        return [self._cell(table, row, column, value) for column, value in values if value != "-"]
 
-
-def _check_values(table: Table, row: PrintedRow) -> None:
-    if len(row.values) != len(table.columns):
-        raise ValueError(f"row {row.id!r} of {table.id} has {len(row.values)} values for {len(table.columns)} columns")
-    for column, value in zip(table.columns, row.values, strict=True):
-        if value == "-":
-            continue
-        cell = f"{table.id}/{row.id}/{column.id}"
-        if not 0 <= value < float("inf") or (column.unit == "%" and value > 100):
-            raise ValueError(f"{cell}: {value} {column.unit} is not a possible value")
-        check_params(cell, column.metric, {**column.params, **row.params})
+    def _cell(self, table: Table, row: PrintedRow, column: Column, value: float) -> Cell:
+        margin = row.margin or column.margin
+        return Cell(
+            paper=self.id,
+            version=row.version or self.version,
+            id=f"{table.id}/{row.id}/{column.id}",
+            table=table.number,
+            row=row.label,
+            column=column.label,
+            data=column.data,
+            metric=column.metric,
+            params=tuple(sorted({**column.params, **row.params}.items())),
+            value=float(value),
+            rounding=0.5 / 10 ** len(str(value).partition(".")[2]),
+            unit=column.unit,
+            margin=self._margins[margin].at(value) if isinstance(margin, str) else margin,
+            margin_from=(margin if "/" in margin else f"{self.id}/{margin}") if isinstance(margin, str) else "",
+            draws=column.draws,
+            train=tuple(row.train),
+            test=tuple(row.test),
+            role=row.role,
+            recipe=row.recipe,
+            cites="",
+            source=self.sources[row.source or table.source],
+            note=row.note,
+        )
 
 
 def reproductions_root() -> Path:
@@ -244,12 +192,19 @@ def load_papers(root: Path | None = None) -> dict[str, Paper]:
     Raises:
         FgbenchError: A file is not valid. The message names the file, the field and the nearest known field.
     """
-    papers = {}
-    for path in sorted((root or reproductions_root()).glob("*/paper.toml")):
+    folder, papers = root or reproductions_root(), {}
+    for path in sorted(folder.glob("*/paper.toml")):
         paper = _load(path)
         if paper.id != path.parent.name:
             raise FgbenchError(f"{path}: the id {paper.id!r} differs from the name of the folder, {path.parent.name!r}")
         papers[paper.id] = paper
+    # Margins before citations, because a citing cell takes the margin of the cited one.
+    for paper in papers.values():
+        with _named(folder / paper.id / "paper.toml"):
+            paper._margins = derived_margins(paper, papers)
+    for paper in papers.values():
+        with _named(folder / paper.id / "paper.toml"):
+            paper._cited = cited_cells(paper, papers)
     return papers
 
 
@@ -259,3 +214,12 @@ def _load(path: Path) -> Paper:
         return Paper.model_validate(content)
     except ValidationError as error:
         raise FgbenchError(f"{path}: {explain(error, Paper)}") from error
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Put the name of a file before the message of an error."""
+    try:
+        yield
+    except FgbenchError as error:
+        raise FgbenchError(f"{path}: {error.args[0]}", error.hint) from error

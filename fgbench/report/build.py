@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fgbench.judge.anomalies import find_anomalies
 from fgbench.judge.anomaly import Anomalies
+from fgbench.judge.citations import counted_once
 from fgbench.judge.claims import check_claims
 from fgbench.judge.columns import judge_papers
 from fgbench.papers.printed import load_papers
@@ -29,7 +30,7 @@ class BuiltReport:
     left_out: list[str]
     """A sentence for each record that was not used, because it is damaged or was changed."""
     outcomes: list[str]
-    """Outcome of each printed cell."""
+    """Outcome of each printed cell; a number that one paper cites from another one counts once."""
     claim_states: list[str]
     """State of each claim."""
     anomalies: Anomalies
@@ -67,7 +68,7 @@ def build_report(
         first_page,
         records,
         left_out,
-        [verdict.outcome for of_paper in verdicts.values() for verdict in of_paper],
+        [verdict.outcome for of_paper in verdicts.values() for verdict in counted_once(of_paper)],
         [claim.state for claim in claims],
         anomalies,
     )

@@ -136,6 +136,18 @@ def test_verdicts_stand_beside_the_mean_over_seeds(tmp_path):
     )  # fmt: skip
 
 
+def test_a_cited_number_has_the_verdict_of_its_source_and_names_it(tmp_path):
+    write_record(tmp_path)
+    frame = fgbench.verdicts(tmp_path)
+    sources = (frame.paper + "/" + frame.cell).rename("cites")
+    cited = frame[frame.cites != ""].merge(frame.drop(columns="cites").assign(cites=sources), on="cites")
+    assert len(cited) == 19
+    for name in ("verdict", "reason", "printed", "margin", "recipe", "runs", "command"):
+        assert list(cited[f"{name}_x"]) == list(cited[f"{name}_y"])
+    assert {"not comparable", "blocked"} <= set(cited.verdict_x)
+    assert set(cited.paper_x) == {"where_to_focus", "keypoint_fcn"}
+
+
 def test_importing_fgbench_imports_nothing_else_and_load_no_torch(tmp_path):
     code = (
         "import sys, json; before = set(sys.modules); import fgbench; first = set(sys.modules) - before; "

@@ -140,9 +140,21 @@ def test_an_unknown_or_missing_key_is_named(tmp_path, old, new, message):
         ("[84.1, 50.0]", "[true, 50.0]", "'tables.0.rows.0.values.0': neither a number nor '-' (got True)"),
         ("[84.1, 50.0]", "84.1", "'tables.0.rows.0.values': Input should be a valid tuple (got 84.1)"),
         ("rank = 1 }", "rank = true }", "'tables.0.columns.1.params.rank': neither a number nor a string (got True)"),
-        ("margin = 0.5", "margin = 0", "'tables.0.columns.0.margin': Input should be greater than 0 (got 0)"),
-        ("margin = 0.5", "margin = -0.5", "'tables.0.columns.0.margin': Input should be greater than 0 (got -0.5)"),
-        ("margin = 0.5", "margin = inf", "'tables.0.columns.0.margin': Input should be a finite number (got inf)"),
+        (
+            "margin = 0.5",
+            "margin = 0",
+            "'tables.0.columns.0.margin': neither a number above 0 nor the name of a margin (got 0)",
+        ),
+        (
+            "margin = 0.5",
+            "margin = -0.5",
+            "'tables.0.columns.0.margin': neither a number above 0 nor the name of a margin (got -0.5)",
+        ),
+        (
+            "margin = 0.5",
+            "margin = inf",
+            "'tables.0.columns.0.margin': neither a number above 0 nor the name of a margin (got inf)",
+        ),
         ('"accuracy"', '"acuracy"', "'tables.0.columns.0.metric': Input should be 'accuracy', 'cmc', "),
         ('role = "method"', 'role = "rival"', "'tables.0.rows.0.role': Input should be 'method', 'baseline' or "),
         ('"method"', '"method"\ntrain = ["box"]', "'tables.0.rows.0.train.0': Input should be 'boxes' or 'parts'"),
@@ -176,7 +188,7 @@ def test_a_wrong_type_is_an_error(tmp_path, old, new, message):
     ],
 )
 def test_a_contradiction_is_an_error(tmp_path, old, new, message):
-    assert error_of(tmp_path, old, new) == message
+    assert error_of(tmp_path, old, new).removeprefix("'tables.0': ") == message
 
 
 def test_two_tables_or_claims_with_one_id_are_an_error(tmp_path):

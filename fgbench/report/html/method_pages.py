@@ -68,7 +68,7 @@ class MethodPage:
     about: str
     """First line of the docstring of the method."""
     verdicts: tuple[Verdict, ...]
-    """Verdicts on its cells in all papers."""
+    """Verdicts on its cells in all papers; a number that one paper cites from another one occurs once."""
     groups: tuple[RunGroup, ...]
     """All its runs."""
     tables: tuple[tuple[str, list[tuple[str, RunGroup]]], ...]
@@ -148,7 +148,8 @@ def method_page_name(method: str) -> str:
 
 def _method_of(verdict: Verdict, recipes: Mapping[str, Recipe]) -> str:
     recipe = recipes.get(recipe_key(verdict.cell))
-    return recipe.method if recipe and verdict.outcome != Outcome.CONTEXT else ""
+    is_counted = verdict.outcome != Outcome.CONTEXT and not verdict.cell.cites
+    return recipe.method if recipe and is_counted else ""
 
 
 def _first_docstring_line(name: str) -> str:

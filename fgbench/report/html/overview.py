@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fgbench.judge.anomaly import Anomalies, Anomaly
+from fgbench.judge.citations import counted_once
 from fgbench.judge.claims import ClaimResult
 from fgbench.judge.verdict import Outcome, Verdict, sampling_interval
 from fgbench.papers.printed import Paper
@@ -47,6 +48,8 @@ class MatrixRow:
     """Number of judged cells."""
     others: int
     """Number of cells of other groups."""
+    cited: int
+    """Number of cells that repeat a number of another paper here; they are judged and counted there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +139,14 @@ def matrix(papers: Mapping[str, Paper], verdicts: Mapping[str, Sequence[Verdict]
     return [*rows, MatrixRow("", "All papers", "", *_count_outcomes(all_verdicts, linked=False))]
 
 
-def _count_outcomes(verdicts: Sequence[Verdict], *, linked: bool) -> tuple[tuple[OutcomeCount, ...], int, int]:
-    """Counts by outcome, number of judged cells, number of cells of other groups."""
+def _count_outcomes(verdicts: Sequence[Verdict], *, linked: bool) -> tuple[tuple[OutcomeCount, ...], int, int, int]:
+    """Counts by outcome; numbers of judged cells, of cells of other groups, and of cells judged in another paper."""
     by_outcome: dict[Outcome, list[Verdict]] = {outcome: [] for outcome in BADGES}
-    for verdict in verdicts:
+    counted = counted_once(verdicts)
+    for verdict in counted:
         by_outcome[verdict.outcome].append(verdict)
     others = len(by_outcome[Outcome.CONTEXT])
-    judged = len(verdicts) - others
+    judged = len(counted) - others
     counts = tuple(
         OutcomeCount(
             BADGES[outcome],
@@ -152,14 +156,14 @@ def _count_outcomes(verdicts: Sequence[Verdict], *, linked: bool) -> tuple[tuple
         )
         for outcome in OUTCOMES
     )
-    return counts, judged, others
+    return counts, judged, others, len(verdicts) - len(counted)
 
 
 def next_steps(verdicts: Mapping[str, Sequence[Verdict]]) -> list[NextStep]:
     """Return the commands of the verdicts; the command for the most cells is first."""
     by_command: dict[str, list[tuple[str, Verdict]]] = {}
     for paper, of_paper in verdicts.items():
-        for verdict in of_paper:
+        for verdict in counted_once(of_paper):
             if verdict.command:
                 by_command.setdefault(verdict.command, []).append((paper, verdict))
     steps = []

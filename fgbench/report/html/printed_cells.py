@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fgbench.judge.citations import counted_once
 from fgbench.judge.verdict import Outcome, Verdict
-from fgbench.papers.printed import Cell, Paper, Table
+from fgbench.papers.printed import Cell, Paper
+from fgbench.papers.tables import Table
 from fgbench.records.record import Deviation, Record
 from fgbench.report.formatting import BADGES, Badge
+from fgbench.report.html.pages import address
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,12 @@ def cell_anchor(cell: Cell) -> str:
     return f"at-{cell.id.replace('/', '-')}"
 
 
+def verdict_address(cell: Cell) -> str:
+    """Return the link to the cell on the page of the paper in which it is judged."""
+    paper, _, name = (cell.cites or f"{cell.paper}/{cell.id}").partition("/")
+    return f"{address(paper)}#at-{name.replace('/', '-')}"
+
+
 def cell_name(cell: Cell) -> str:
     """Return the row and the column of a cell."""
     return f"{cell.row}, {cell.column}"
@@ -54,8 +63,18 @@ def table_rows(paper: Paper, table: Table, verdicts: Sequence[Verdict]) -> list[
 
 
 def judged_verdicts(table: Table, verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Return the verdicts on the cells of a table without the numbers of other groups."""
-    return [v for v in verdicts if v.cell.id.startswith(f"{table.id}/") and v.outcome != Outcome.CONTEXT]
+    """Return the verdicts on the cells of a table without the numbers of other groups and of other papers."""
+    of_table = [verdict for verdict in verdicts if verdict.cell.id.startswith(f"{table.id}/")]
+    return [verdict for verdict in counted_once(of_table) if verdict.outcome != Outcome.CONTEXT]
+
+
+def cited_verdicts(table: Table, verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
+    """Return the verdicts on the cells of a table that are judged in another paper, by the id of that paper."""
+    by_paper: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.cell.cites and verdict.cell.id.startswith(f"{table.id}/"):
+            by_paper.setdefault(verdict.cell.cites.partition("/")[0], []).append(verdict)
+    return by_paper
 
 
 def cells_without_runs(verdicts: Sequence[Verdict]) -> list[CellGroup]:

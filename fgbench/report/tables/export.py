@@ -24,7 +24,7 @@ from fgbench.util.plain_text import plain_json, spreadsheet_text
 FORMATS = {"csv": ".csv", "parquet": ".parquet", "latex": ".tex", "markdown": ".md", "json": ".json"}
 """Each format with the suffix of its files."""
 VALUES = ("recipe", "profile", "data", "seed", "metric", "value", "low", "high", "n", "unit", "comparable")
-CELLS = ("paper", "table", "row", "column", "data", "metric", "printed", "margin", "unit", "recipe")
+CELLS = ("paper", "table", "row", "column", "data", "metric", "printed", "margin", "unit", "recipe", "cites")
 MARKUP: dict[str, Callable[[Sheet], str]] = {"latex": latex, "markdown": markdown}
 
 
@@ -78,8 +78,9 @@ def _style(style: str | None, out: Path | None) -> str:
 
 
 def _judged(name: str, results: Path, papers: Mapping[str, Paper]) -> dict[str, list[Verdict]]:
-    wanted = {key: paper for key, paper in papers.items() if name in {"verdicts", key} or name.startswith(f"{key}/")}
-    return frames.judge_store(wanted, frames.open_store(results))
+    # All papers, because a paper may cite another one.
+    verdicts = frames.judge_store(papers, frames.open_store(results))
+    return {key: v for key, v in verdicts.items() if name in {"verdicts", key} or name.startswith(f"{key}/")}
 
 
 def _frame(name: str, results: Path, papers: Mapping[str, Paper]) -> pd.DataFrame:

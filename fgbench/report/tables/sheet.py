@@ -8,7 +8,8 @@ import pandas as pd
 
 from fgbench.judge.frames import deviation_text
 from fgbench.judge.verdict import Outcome, Verdict
-from fgbench.papers.printed import Paper, Table
+from fgbench.papers.printed import Paper
+from fgbench.papers.tables import Table
 from fgbench.report.formatting import NONE, decimals, interval, number, printed, published
 
 MAX_COLUMNS = 4
@@ -115,6 +116,8 @@ def comparison_sheet(paper: Paper, table: Table, verdicts: Sequence[Verdict]) ->
             if verdict is not None
         ]
     remarks = [f"In brackets: {interval_kinds[0]}."] if len(interval_kinds) == 1 else []
+    if cited := [f"{row.label} ({row.cites})" for row in table.rows if row.cites]:
+        remarks.append(f"Cited from another paper, where the number is judged: {', '.join(cited)}.")
     if run_ids := dict.fromkeys(record.run_id for verdict in shown for record in verdict.records):
         remarks.append(f"Records of fgbench: {', '.join(run_ids)}.")
     return Sheet(

@@ -21,7 +21,8 @@ def test_the_matrix_counts_each_judged_cell_once_and_context_separately(verdicts
     *rows, total = matrix(PAPERS, verdicts)
     assert [row.paper for row in rows] == list(PAPERS)
     for row in rows:
-        of_paper = verdicts[row.paper]
+        of_paper = [v for v in verdicts[row.paper] if not v.cell.cites]
+        assert row.cited == len(verdicts[row.paper]) - len(of_paper)
         assert [count.number for count in row.counts] == [sum(v.outcome == o for v in of_paper) for o in OUTCOMES]
         assert row.others == sum(v.outcome == Outcome.CONTEXT for v in of_paper)
         assert sum(count.number for count in row.counts) == row.judged == len(of_paper) - row.others
@@ -29,8 +30,9 @@ def test_the_matrix_counts_each_judged_cell_once_and_context_separately(verdicts
         for outcome, count in zip(OUTCOMES, row.counts, strict=True):
             first = next((v for v in of_paper if v.outcome == outcome), None)
             assert count.first == ("" if first is None else cell_anchor(first.cell))
-    assert total.judged == sum(row.judged for row in rows) == 141
-    assert total.others > 0
+    assert total.judged == sum(row.judged for row in rows) == 123
+    assert (total.others, total.cited) == (66, 19)
+    assert total.judged + total.others + total.cited == sum(len(of_paper) for of_paper in verdicts.values())
 
 
 def test_without_judged_cells_shares_are_zero():
@@ -43,12 +45,12 @@ def test_next_steps_have_every_command_once_and_the_one_for_the_most_cells_first
     counts = [step.cells for step in steps]
     assert counts == sorted(counts, reverse=True)
     assert counts[0] > counts[-1]
-    commands = [v.command for of_paper in verdicts.values() for v in of_paper if v.command]
+    commands = [v.command for of_paper in verdicts.values() for v in of_paper if v.command and not v.cell.cites]
     assert sum(counts) == len(commands)
     assert {step.command for step in steps} == set(commands)
     weights = next(step for step in steps if step.command.endswith("vggm.matconvnet"))
     assert (weights.badge.word, weights.reason) == ("blocked", "weights: none")
-    assert weights.papers == ("bcnn", "where_to_focus")
+    assert weights.papers == ("bcnn",)
 
 
 def test_a_row_has_the_mean_over_seeds_and_the_maximum_of_the_peaks():

@@ -21,6 +21,24 @@ def test_every_printed_number_is_on_the_page_of_its_paper(tmp_path):
             assert f'<span class="print">{value.rstrip(".")}' in text
 
 
+def test_a_cited_number_has_its_verdict_and_a_link_to_the_paper_that_judges_it(tmp_path):
+    written = pages(tmp_path, [run(70.4 + s / 50, s, "fc_cnn_d") for s in range(3)])
+    page = written["where_to_focus"]
+    cell = page.split('<td id="at-t2-fc_cnn_d-birds">')[1].split("</td>")[0]
+    assert 'href="bcnn.html#at-t1-fc_cnn_d-birds"' in cell
+    assert 'id="at-t1-fc_cnn_d-birds"' in written["bcnn"]
+    assert "70.4" in Parsed(cell.split('class="got"')[1]).text
+    assert 'id="cell-t2-fc_cnn_d-birds"' not in page
+    text = Parsed(page).text
+    assert f"18 cells cited from {PAPERS['bcnn'].title}; judged and counted there" in text
+    assert "18 numbers cited from another paper and counted there" in text
+    assert (
+        "19 numbers that one of these papers cites from another one are counted once" in Parsed(written["index"]).text
+    )
+    (word,) = {w for w in ("reproduced", "inconclusive") if f"FC-CNN [D], Birds: {w}" in text.replace(" :", ":")}
+    assert word in Parsed(cell).text
+
+
 def test_details_have_reason_seeds_deviations_cost_training_command_and_provenance(tmp_path):
     curve = [Point(stage="one", epoch=e, loss=3.0 / e, accuracy=10.0 * e, wall_s=1) for e in (1, 2)]
     curve += [Point(stage="two", epoch=1, loss=0.5, accuracy=70.0, wall_s=1)]

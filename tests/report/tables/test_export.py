@@ -153,6 +153,14 @@ def test_a_printed_table_beside_what_was_measured(tmp_path):
     assert "| FV-SIFT | 18.8 | 18.6 \\[10.0, 30.1\\]<sup>a</sup> | ● | 61.0 |" in markdown(sheet)
 
 
+def test_a_table_names_its_rows_that_are_judged_in_another_paper(folder):
+    export("where_to_focus/t2", folder, "markdown", folder / "x.md")
+    text = (folder / "x.md").read_text(encoding="utf-8")
+    assert "Cited from another paper, where the number is judged: FV-SIFT (bcnn/t1/fv\\_sift), FC-CNN" in text
+    export("bcnn/t1", folder, "markdown", folder / "x.md")
+    assert "Cited" not in (folder / "x.md").read_text(encoding="utf-8")
+
+
 def test_synthetic_numbers_say_so_and_cannot_pass_for_reproduced(tmp_path):
     values = {"accuracy": Value(value=18.8, unit="%", n=40)}
     sheet = comparison_sheet(BCNN, T1, judged(tmp_path, values=values))

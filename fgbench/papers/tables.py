@@ -1,0 +1,94 @@
+"""Printed tables as they stand in `paper.toml`: columns and rows."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from fgbench.papers.field_types import Annotation, Margin, Metric, Params, Printed, check_params, check_unique
+from fgbench.util.validation import StrictModel
+
+
+class Column(StrictModel):
+    """A column of a printed table."""
+
+    id: str
+    label: str
+    """Printed heading."""
+    data: str
+    """Name of the data set."""
+    metric: Metric
+    unit: str
+    margin: Margin
+    """Largest difference, in `unit`, at which a measured value counts as equal: a number that is chosen before any run,
+    or the name of a margin that is derived."""
+    params: Params = {}
+    """Parameters of the metric."""
+    draws: int = Field(default=0, ge=0, strict=True)
+    """Number of random splits of the authors over which the numbers are averaged; 0 for the official split."""
+
+
+class PrintedRow(StrictModel):
+    """A row of a printed table."""
+
+    id: str
+    label: str
+    """Printed name of the row."""
+    role: Literal["method", "baseline", "context"]
+    """`method`: proposed by the paper. `baseline`: another method with a recipe here. `context`: without a recipe."""
+    values: tuple[Printed, ...]
+    """One value for each column; `-` where the paper prints nothing."""
+    train: tuple[Annotation, ...] = ()
+    """Annotations beyond class labels that training uses."""
+    test: tuple[Annotation, ...] = ()
+    """Annotations beyond class labels that testing uses."""
+    recipe: str = ""
+    """`<paper>/<recipe>` that reproduces the row."""
+    cites: str = ""
+    """`<paper>/<table>/<row>` of another paper whose numbers the row repeats; they are judged there."""
+    source: str = ""
+    """Key in `Paper.sources`; empty for the source of the table."""
+    version: str = ""
+    """Version of the paper; empty for that of the paper's file."""
+    note: str = ""
+    """A reason for caution about the numbers."""
+    margin: Margin | None = None
+    """Replaces the margin of every column."""
+    params: Params = {}
+    """Parameters of the metric, in addition to those of the column or instead of them."""
+
+
+class Table(StrictModel):
+    """A printed table."""
+
+    id: str
+    number: str
+    """Printed number, such as `Table 1`."""
+    caption: str
+    source: str
+    """Key in `Paper.sources`."""
+    columns: tuple[Column, ...]
+    rows: tuple[PrintedRow, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        check_unique(f"column of {self.id}", [column.id for column in self.columns])
+        check_unique(f"row of {self.id}", [row.id for row in self.rows])
+        for row in self.rows:
+            _check_values(self, row)
+            if row.cites and (row.recipe or row.train or row.test or row.margin):
+                raise ValueError(
+                    f"row {row.id!r} of {self.id} cites another row, so it has no recipe, annotations or margin"
+                )
+        return self
+
+
+def _check_values(table: Table, row: PrintedRow) -> None:
+    if len(row.values) != len(table.columns):
+        raise ValueError(f"row {row.id!r} of {table.id} has {len(row.values)} values for {len(table.columns)} columns")
+    for column, value in zip(table.columns, row.values, strict=True):
+        if value == "-":
+            continue
+        cell = f"{table.id}/{row.id}/{column.id}"
+        if not 0 <= value < float("inf") or (column.unit == "%" and value > 100):
+            raise ValueError(f"{cell}: {value} {column.unit} is not a possible value")
+        check_params(cell, column.metric, {**column.params, **row.params})
