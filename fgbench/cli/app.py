@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from fgbench._version import __version__
-from fgbench.cli import compare, data, doctor, export, faults, list_, nightly, report, reproduce, run, verify, weights
+from fgbench.cli import (
+    compare,
+    data,
+    doctor,
+    export,
+    faults,
+    list_,
+    nightly,
+    report,
+    reproduce,
+    run,
+    sensitivity,
+    verify,
+    weights,
+)
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import machine_error
 
@@ -29,6 +43,7 @@ app.command("list")(list_.list_)
 app.command()(doctor.doctor)
 app.command()(run.run)
 app.command()(reproduce.reproduce)
+app.command()(sensitivity.sensitivity)
 app.command()(report.report)
 app.command()(export.export)
 app.command()(verify.verify)

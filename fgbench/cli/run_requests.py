@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,10 +53,17 @@ class Request:
     """Changes of the user to the settings of the profile."""
     cluster: ray_cluster.Cluster | None = None
     """Cluster that executes the runs; None for this machine."""
+    qualities: tuple[int, ...] = ()
+    """JPEG qualities: each recipe is also run on images that are compressed once more to each of them."""
 
     @classmethod
     def of(
-        cls, data: str, execution: ExecutionOptions, recipes: tuple[str, ...] = (), changes: Changes = NO_CHANGES
+        cls,
+        data: str,
+        execution: ExecutionOptions,
+        recipes: tuple[str, ...] = (),
+        changes: Changes = NO_CHANGES,
+        qualities: tuple[int, ...] = (),
     ) -> Self:
         """Build a request from the options of the command line.
 
@@ -71,7 +78,7 @@ class Request:
             gpus=execution.gpus,
             retries=execution.retries,
         )
-        return cls(data, recipes, execution.profile, execution.seeds, execution.jobs, changes, cluster)
+        return cls(data, recipes, execution.profile, execution.seeds, execution.jobs, changes, cluster, qualities)
 
 
 def choose_profile(profile: str, data: str, has_gpu: bool) -> str:
@@ -130,10 +137,15 @@ def run_recipes(request: Request, results: Path) -> int:
     Returns:
         The exit code: 1 if a run failed or nothing could be run, else 0.
     """
+    return run_plan_of(request, results)[1]
+
+
+def run_plan_of(request: Request, results: Path) -> tuple[Plan, int]:
+    """Execute a request and print the results; return the plan and the exit code of `run_recipes`."""
     make_folder(results)
     plan, result = (_run_on_cluster if request.cluster else _run_here)(request, results)
     if rank():
-        return 1 if result.failures else 0  # only the first of several processes prints
+        return plan, 1 if result.failures else 0  # only the first of several processes prints
     store = store_of(results)
     table("results", [_result_row(run, store.read(run.id)) for run in plan.runs if store.has(run.id)])
     out(
@@ -144,7 +156,7 @@ def run_recipes(request: Request, results: Path) -> int:
         out(f"failed: {failure.name}: {failure.message}")
         if failure.detail:
             out(f"  {_keep_traceback(failure, results / FAILURES)}")
-    return 1 if result.failures or not plan.runs else 0
+    return plan, 1 if result.failures or not plan.runs else 0
 
 
 def _keep_traceback(failure: Failure, folder: Path) -> str:
@@ -212,7 +224,10 @@ def _plan(request: Request, profile: str, has_gpu: bool) -> Plan:
         if profile == "quick":
             names = " and ".join(sorted({settings.data.replace("_", " ") for settings in resolved}))
             out(f"{names} and small networks: these numbers are not comparable with printed numbers")
-        plans.append(planning.plan(recipes, profile, seeds, device=device, changes=request.changes))
+        plans += [
+            planning.plan(recipes, profile, seeds, device=device, changes=changes)
+            for changes in (request.changes, *(replace(request.changes, recompress=q) for q in request.qualities))
+        ]
     blocked = {recipe: obstacle for plan in plans for recipe, obstacle in plan.blocked.items()}
     for recipe, obstacle in blocked.items():
         out(f"blocked: {recipe}: {obstacle.reason}\n  {obstacle.command}")

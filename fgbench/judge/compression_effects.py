@@ -61,6 +61,11 @@ class Measurement:
     seeds_unknown: bool
     """True if the values depend on the seed, but no run has a second seed that shows by how much."""
 
+    @property
+    def plain_ids(self) -> tuple[str, ...]:
+        """Run ids of all compared plain runs."""
+        return tuple(dict.fromkeys(run_id for effect in self.effects for run_id in effect.plain_ids))
+
 
 @dataclass(frozen=True, slots=True)
 class _Pairs:

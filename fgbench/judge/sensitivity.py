@@ -72,7 +72,7 @@ def missing_for_bound(measurement: Measurement) -> str:
     if len(qualities) < MIN_QUALITIES or min(qualities) > HIGHEST_LOW:
         return f"a bound needs {MIN_QUALITIES} qualities, one of them at most {HIGHEST_LOW}"
     if measurement.seeds_unknown:
-        return "the values depend on the seed, and no run has a second seed that shows by how much"
+        return "the values depend on the seed, and no run has a second seed that shows by how much; add --seeds 3"
     return ""
 
 
@@ -105,7 +105,7 @@ def bound_for(records: Sequence[Record], value: str, bounds: Bounds) -> DataBoun
 def _bound(measurement: Measurement) -> DataBound:
     effects, unit = measurement.effects, points(measurement.unit)
     bound = max(abs(end) for effect in effects for end in effect.interval)
-    plain = tuple(dict.fromkeys(run_id for effect in effects for run_id in effect.plain_ids))
+    plain = measurement.plain_ids
     qualities = "; ".join(
         f"quality {effect.quality}: {effect.value:+.2f} ({effect.interval.low:+.2f} to {effect.interval.high:+.2f}; "
         f"{', '.join(effect.run_ids)})"

@@ -130,7 +130,7 @@ class Record(StrictModel):
     recipe: str
     """`<paper>/<recipe>@<data>`."""
     title: str
-    """Title of the recipe, with the networks that replace the networks of the recipe."""
+    """Title of the recipe, with the networks that replace the networks of the recipe, and a further compression."""
     method: str
     """Name of the method."""
     profile: Literal["quick", "frozen", "paper"]

@@ -98,11 +98,11 @@ class Run:
 
     @property
     def what(self) -> str:
-        """Title of the recipe, followed by the networks that replace the networks of the recipe."""
-        if not self.changes.backbone:
-            return self.recipe.title
+        """Title of the recipe, followed by the networks that replace the networks of the recipe and a recompression."""
         streams = dict.fromkeys(stream.partition("#")[0] for stream in self.settings.backbones)
-        return f"{self.recipe.title} on {', '.join(streams)}" if streams else self.recipe.title
+        networks = f" on {', '.join(streams)}" if self.changes.backbone and streams else ""
+        quality = self.changes.recompress
+        return self.recipe.title + networks + (f", recompressed to quality {quality}" if quality else "")
 
     @property
     def title(self) -> str:

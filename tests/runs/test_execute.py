@@ -64,11 +64,16 @@ def test_changes_of_the_user_are_deviations_and_change_the_id():
         (Changes(classes=3), None),
         (Changes(size=32), "test_pipeline"),
         (Changes(shuffle_labels=True), "control"),
+        (Changes(recompress=50), "train_pipeline"),
+        (Changes(recompress=50), "test_pipeline"),
+        (Changes(backbone="tiny_m:conv", recompress=30), "backbones"),
         (Changes(backbone="tiny_m:conv"), "backbones"),
     ):
         changed = mini.run_of("bcnn_dm", changes=changes)
         assert changed.id != plain.id
-        assert changed.what == "B-CNN [D,M]" + " on tiny_m:conv" * bool(changes.backbone)
+        network = " on tiny_m:conv" * bool(changes.backbone)
+        quality = f", recompressed to quality {changes.recompress}" if changes.recompress else ""
+        assert changed.what == "B-CNN [D,M]" + network + quality
         assert field is None or field in {d.field for d in changed.deviations}
     labelled = replace(
         changed, settings=changed.settings.model_copy(update={"backbones": ("tiny_m:conv#a", "tiny_m:conv#b")})
