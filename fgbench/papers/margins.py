@@ -10,8 +10,8 @@ from fgbench.util.validation import StrictModel
 
 MIN_COUNTED = 10
 """Smallest number of re-implementations from which a margin is derived."""
-LeftOut = Literal["", "another input size", "other annotations", "no training"]
-"""Why a re-implementation does not count: it is another experiment than the printed one."""
+LeftOut = Literal["", "another input size", "an issue report"]
+"""Why a re-implementation does not count: it is another experiment, or its settings are not known."""
 
 
 class Reimplementation(StrictModel):

@@ -170,8 +170,10 @@ def test_rates_do_not_fall_with_a_looser_criterion(cells, metric, param):
 def test_values_and_margins_are_possible(cells):
     for cell in cells.values():
         assert 0 < cell.value <= (100 if cell.unit == "%" else 1000)
-        expected = {"accuracy": 0.5, "fps": 0.1 * cell.value}.get(cell.metric, 1.0)
-        assert cell.margin == pytest.approx(expected)
+        if cell.metric == "accuracy":
+            assert 0.3 < cell.margin < 1.1
+        else:
+            assert cell.margin == pytest.approx(0.1 * cell.value if cell.metric == "fps" else 1.0)
 
 
 def test_recipes_are_known_and_context_rows_have_none(cells, papers):
