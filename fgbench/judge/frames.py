@@ -132,11 +132,12 @@ def judge_store(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any
     """Return the verdicts (`fgbench.judge.verdict.Verdict`) on all cells from the records of a store, by paper."""
     from fgbench.judge.anomalies import find_anomalies
     from fgbench.judge.columns import judge_papers
+    from fgbench.judge.sensitivity import find_bounds
     from fgbench.runs.planning import obstacles
 
     recipes, records = load_recipes(), store.records()
-    anomalies = find_anomalies(records, store.outputs)
-    return judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies)
+    anomalies, bounds = find_anomalies(records, store.outputs), find_bounds(records, store.outputs)
+    return judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies, bounds)
 
 
 def open_store(path: str | os.PathLike[str]) -> Store:

@@ -9,6 +9,7 @@ from fgbench.judge.anomaly import Anomalies
 from fgbench.judge.citations import counted_once
 from fgbench.judge.claims import check_claims
 from fgbench.judge.columns import judge_papers
+from fgbench.judge.sensitivity import find_bounds
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.record import Record
@@ -58,11 +59,23 @@ def build_report(
     store = store_of(results)
     records, left_out = store.usable_records()
     anomalies = find_anomalies(records, store.outputs)
-    verdicts = judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies)
+    bounds = find_bounds(records, store.outputs)
+    verdicts = judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies, bounds)
     claims = check_claims(papers, records, store.outputs, recipes, anomalies)
     pictures = Pictures(store.all_pictures())
     first_page = render(
-        papers, verdicts, claims, records, folder, pictures, speed, anomalies, store.outputs, extra_pages, left_out
+        papers,
+        verdicts,
+        claims,
+        records,
+        folder,
+        pictures,
+        speed,
+        anomalies,
+        store.outputs,
+        extra_pages,
+        left_out,
+        bounds,
     )
     return BuiltReport(
         first_page,

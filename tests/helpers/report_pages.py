@@ -6,6 +6,7 @@ from made_records import RECIPES
 
 from fgbench.judge.claims import check_claims
 from fgbench.judge.columns import judge_papers
+from fgbench.judge.sensitivity import find_bounds
 from fgbench.papers.printed import load_papers
 from fgbench.report.html.pages import SCRIPT
 from fgbench.report.html.render import render
@@ -16,10 +17,11 @@ HOSTILE = "<script>alert(1)</script>\"'&"
 
 
 def pages(tmp_path, records, obstacles=None, papers=PAPERS, outputs=None, anomalies=None):
-    verdicts = judge_papers(papers, records, obstacles or {}, RECIPES, anomalies)
     outputs = outputs or (lambda record: {})
+    bounds = find_bounds(records, outputs)
+    verdicts = judge_papers(papers, records, obstacles or {}, RECIPES, anomalies, bounds)
     claims = check_claims(papers, records, outputs, RECIPES, anomalies)
-    index = render(papers, verdicts, claims, records, tmp_path, anomalies=anomalies, outputs=outputs)
+    index = render(papers, verdicts, claims, records, tmp_path, anomalies=anomalies, outputs=outputs, bounds=bounds)
     return {path.stem: path.read_text() for path in index.parent.glob("*.html")}
 
 

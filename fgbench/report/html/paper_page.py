@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from fgbench.judge.claims import ClaimResult
-from fgbench.judge.verdict import Verdict, best_runs, cell_value_name
+from fgbench.judge.margin_test import points
+from fgbench.judge.run_choice import best_runs
+from fgbench.judge.sensitivity import Bounds, bound_for
+from fgbench.judge.verdict import Verdict, cell_value_name
 from fgbench.papers.printed import Paper
 from fgbench.records.phases import phases_of
 from fgbench.records.record import Record
@@ -24,6 +27,7 @@ def paper_page(
     claims: Sequence[ClaimResult],
     shown: Sequence[RunGroup],
     groups: Sequence[RunGroup],
+    bounds: Bounds | None = None,
 ) -> Page:
     """Return the page of a paper.
 
@@ -34,6 +38,7 @@ def paper_page(
         claims: of all papers.
         shown: groups of `shown_groups`.
         groups: all records by group.
+        bounds: result of `fgbench.judge.sensitivity.find_bounds`.
     """
     context = {
         "paper": paper,
@@ -44,6 +49,8 @@ def paper_page(
         "groups": shown,
         "left_out": _runs_of(paper.id, groups) - _runs_of(paper.id, shown),
         "value_name": cell_value_name,
+        "bound_of": lambda verdict: bound_for(verdict.records, cell_value_name(verdict.cell), bounds or {}),
+        "points": points,
         "value_tables": value_tables,
         "phases_of": phases_of,
         "learning_text": learning_text,

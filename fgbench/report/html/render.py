@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fgbench.judge.anomaly import Anomalies, ReadOutputs
 from fgbench.judge.claims import ClaimResult
 from fgbench.judge.frames import setting_text
+from fgbench.judge.sensitivity import Bounds
 from fgbench.judge.verdict import Verdict
 from fgbench.papers.printed import Paper
 from fgbench.papers.recipes import load_recipes
@@ -41,6 +42,7 @@ def render(
     outputs: ReadOutputs = lambda record: {},
     extra_pages: Sequence[Page] = (),
     left_out: Sequence[str] = (),
+    bounds: Bounds | None = None,
 ) -> Path:
     """Write the pages into a folder.
 
@@ -56,6 +58,7 @@ def render(
         outputs: returns the per-sample arrays of a record; called for a few records.
         extra_pages: pages beside those of records and benchmarks.
         left_out: a sentence for each record that was not used.
+        bounds: result of `fgbench.judge.sensitivity.find_bounds`.
 
     Returns:
         Path of the first page.
@@ -68,7 +71,7 @@ def render(
     all_verdicts = [verdict for of_paper in verdicts.values() for verdict in of_paper]
     pages = [overview_page(papers, verdicts, claims, groups, addresses, anomalies)]
     for row, (name, paper) in zip(matrix(papers, verdicts), papers.items(), strict=False):
-        pages.append(paper_page(paper, row, verdicts[name], claims, shown[name], groups))
+        pages.append(paper_page(paper, row, verdicts[name], claims, shown[name], groups, bounds))
     pages += method_pages(all_verdicts, load_recipes(), groups, pictures, outputs)
     pages.append(cost_page(groups, speed))
     pages += reid_pages(groups, pictures)

@@ -1,4 +1,5 @@
-from made_records import deviation, made, of_accuracy
+from made_records import Kept, deviation, made, of_accuracy
+from recompressed_runs import interval, series
 from report_pages import PAPERS, Parsed, pages
 
 from fgbench.records.record import Point
@@ -177,3 +178,15 @@ def test_older_runs_of_a_recipe_are_only_in_the_overview(tmp_path):
         assert f'href="provenance.html#r-{record.run_id}"' in written["index"]
         assert identity not in written["index"]
     assert f'href="bcnn.html#run-{ids[2]}"' in written["index"]
+
+
+def test_the_effect_of_a_further_compression_is_in_the_details_of_its_cell(tmp_path):
+    pairs = series({75: (2, 1), 30: (30, 10)}, profile="frozen", deviations=[deviation("stages")])
+    kept = Kept(*pairs)
+    page = pages(tmp_path, kept.records, outputs=kept)["bcnn"]
+    cell = page.split('<div class="inside" id="cell-t1-bcnn_dd-birds">')[1].split("</details>")[0]
+    low, high = interval(30, 10, 2)
+    assert f"to quality 30: -2.00 points ({low:+.2f} to {high:+.2f}; {kept.records[2].run_id} )" in Parsed(cell).text
+    assert f"bound {-low:.2f} points" in Parsed(cell).text
+    plain = pages(tmp_path / "plain", kept.records[:1], outputs=kept)["bcnn"]
+    assert "Compressed once more" not in plain
