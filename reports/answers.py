@@ -11,17 +11,21 @@ import pandas as pd
 
 import fgbench
 from fgbench.judge.verdict import Outcome
-from fgbench.report.formatting import BADGES
+from fgbench.report.formatting import BADGES, MEASURED_PLACES, measured
 from fgbench.report.tables.latex_markdown import markdown_text
+from fgbench.report.tables.run_table import row_interval_text
 
-HEAD = ("| Method | Profile | Seeds | Printed | Measured | Difference | Verdict |", "|:--|:--|--:|--:|--:|--:|:--|")
+HEAD = (
+    "| Method | Profile | Seeds | Printed | Measured | 95 % over seeds | Difference | Verdict |",
+    "|:--|:--|--:|--:|--:|--:|--:|:--|",
+)
 
 
 def answers(folder: str) -> str:
     """Return the table of a results folder."""
     verdicts = fgbench.verdicts(folder)
-    measured = verdicts[verdicts.measured.notna() & (verdicts.cites == "")]
-    return "\n".join([*HEAD, *(_row(row) for _, row in measured.sort_values("printed").iterrows())]) + "\n"
+    answered = verdicts[verdicts.measured.notna() & (verdicts.cites == "")]
+    return "\n".join([*HEAD, *(_row(row) for _, row in answered.sort_values("printed").iterrows())]) + "\n"
 
 
 def _row(row: "pd.Series[object]") -> str:
@@ -31,8 +35,9 @@ def _row(row: "pd.Series[object]") -> str:
         str(row.profile),
         str(row.seeds),
         f"{row.printed:.{places}f} {row.unit}",
-        f"{row.measured:.{places}f} {row.unit}",
-        f"{row.measured - row.printed:+.{places}f}",
+        f"{measured(row.measured)} {row.unit}",
+        row_interval_text({"low": row.seeds_low, "high": row.seeds_high, "interval": row.interval}),
+        f"{row.measured - row.printed:+.{MEASURED_PLACES}f}",
         f"{BADGES[Outcome(str(row.verdict))].shape} {row.verdict}",
     )
     return f"| {' | '.join(fields)} |"

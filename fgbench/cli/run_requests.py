@@ -177,8 +177,7 @@ def _result_row(run: Run, record: Record) -> dict[str, str]:
     return {
         "run": run.title,
         "measured": name,
-        value.unit: f"{value.value:.1f}",
-        "95 %": "" if value.low is None else f"{value.low:.1f} to {value.high:.1f}",
+        value.unit: f"{value.value:.2f}",
         "time, s": f"{cost.wall_s:.0f}",
         "peak, MiB": f"{cost.peak_mib:.0f}",
         "images/s": "–" if cost.test_fps is None else f"{cost.test_fps:.1f}",  # noqa: RUF001

@@ -30,7 +30,7 @@ VALUE = {
     "metric": "string", "value": "float64", "low": "float64", "high": "float64", "n": "int64", "unit": "string",
     "definition": "string",
 }  # fmt: skip
-"""Columns of `fgbench.metrics.values.Value`."""
+"""Columns of `fgbench.metrics.values.Value`. `low` and `high` are the 95 % interval for other test images."""
 TRUST = {
     "protocol_hash": "string", "control": "string", "synthetic": "bool", "comparable": "bool", "deviations": "string",
     "sealed": "bool",
@@ -63,10 +63,14 @@ margin that was chosen.
 """
 VERDICTS = CELLS | {
     "verdict": "string", "reason": "string", "command": "string", "measured": "float64", "sampling_low": "float64",
-    "sampling_high": "float64", "seeds_low": "float64", "seeds_high": "float64", "seeds": "int64",
+    "sampling_high": "float64", "seeds_low": "float64", "seeds_high": "float64", "interval": "string", "seeds": "int64",
     "protocol_hash": "string", "profile": "string", "synthetic": "boolean", "deviations": "string", "runs": "string",
 }  # fmt: skip
-"""Columns of `verdicts` and their types."""
+"""Columns of `verdicts` and their types.
+
+`seeds_low` and `seeds_high` are the 95 % interval of the mean over seeds, and `interval` says over how many, or why
+there is none. `sampling_low` and `sampling_high` are the 95 % interval for other test images.
+"""
 
 _TYPES: dict[str, type] = {"string": str, "boolean": bool, "Int64": int, TIME: str}
 
@@ -229,7 +233,12 @@ def _verdict_row(verdict: Any) -> dict[str, Any]:
     def ends(name: str, interval: Any) -> dict[str, Any]:
         return {f"{name}_{end}": interval and getattr(interval, end) for end in ("low", "high")}
 
+    from fgbench.judge.seed_interval import seed_interval
+    from fgbench.judge.verdict import cell_value_name
+
     first = verdict.records[0] if verdict.records else None
+    has_mean = verdict.mean is not None
+    shown = seed_interval(verdict.records, cell_value_name(verdict.cell)) if has_mean else None
     return {
         **_cell_row(verdict.cell),
         "verdict": str(verdict.outcome),
@@ -237,7 +246,8 @@ def _verdict_row(verdict: Any) -> dict[str, Any]:
         "command": verdict.command,
         "measured": verdict.mean,
         **ends("sampling", verdict.sampling),
-        **ends("seeds", verdict.spread),
+        **ends("seeds", shown and shown.ends),
+        "interval": shown and shown.about,
         "seeds": len(verdict.records),
         "protocol_hash": first and first.protocol_hash,
         "profile": first and first.profile,

@@ -5,13 +5,18 @@ from dataclasses import dataclass
 from math import isfinite
 
 from fgbench.judge.claims import ClaimState
-from fgbench.judge.verdict import Outcome, Verdict
+from fgbench.judge.seed_interval import SeedInterval, seed_interval
+from fgbench.judge.verdict import Outcome, Verdict, cell_value_name
 from fgbench.papers.printed import Cell, Paper
 from fgbench.records.record import Deviation, Record
-from fgbench.statistics import Interval
+from fgbench.statistics import LEVEL
 
 NONE = "–"  # noqa: RUF001
 """Shown where there is no number."""
+MEASURED_PLACES = 2
+"""Decimals of a measured value and of its interval."""
+TEST_INTERVAL = f"{1 - 2 * LEVEL:.0%} over seeds, with the spread of the printed value"
+"""Meaning of the interval of the test of a cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +72,21 @@ def printed(cell: Cell) -> str:
     return f"{cell.value:g}" if is_whole_number else number(cell.value, decimals(cell.value))
 
 
-def interval(verdict: Verdict) -> tuple[Interval | None, str]:
-    """Return the interval to show beside a mean, and the source of its variation."""
-    if verdict.spread is not None:
-        return verdict.spread, f"95 % over {len(verdict.records)} seeds"
-    if verdict.sampling is not None:
-        return verdict.sampling, "95 % for another test set"
-    return None, ""
+def measured(value: float | None) -> str:
+    """Return a measured value, with the same decimals everywhere."""
+    return number(value, MEASURED_PLACES)
+
+
+def interval(verdict: Verdict) -> SeedInterval:
+    """Return the interval of the mean of a verdict."""
+    return seed_interval(verdict.records, cell_value_name(verdict.cell))
+
+
+def interval_text(shown: SeedInterval) -> str:
+    """Return the ends of an interval, with the same decimals everywhere, or why there is none."""
+    if shown.ends is None:
+        return shown.about
+    return f"{measured(shown.ends.low)} to {measured(shown.ends.high)}" if all(map(isfinite, shown.ends)) else NONE
 
 
 def all_deviations(records: Sequence[Record]) -> list[Deviation]:

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 
-from fgbench.judge.verdict import sampling_interval
+from fgbench.judge.seed_interval import seed_interval
 from fgbench.records.record import Record
 from fgbench.report.html.charts import Axis, Chart, log_axis
 from fgbench.report.html.data_origin import data_origin
@@ -200,10 +199,9 @@ def _has_other_network(record: Record) -> bool:
 
 
 def _point(name: str, group: RunGroup, value_name: str, cost: float) -> ScatterPoint:
-    values = values_of(group, value_name)
-    mean, sampling = sum(values) / len(values), sampling_interval(group, value_name)
-    ends = (sampling.low, sampling.high) if sampling and isfinite(sampling.low + sampling.high) else ()
-    return ScatterPoint(group[0].method.replace("_", " "), name, cost, mean, *ends)
+    """A point of a group whose value is finite in every run."""
+    ends = seed_interval(group, value_name).ends or ()
+    return ScatterPoint(group[0].method.replace("_", " "), name, cost, mean_value(group, value_name) or 0.0, *ends)
 
 
 def _chart(title: str, x_title: str, y: Axis, points: Sequence[ScatterPoint]) -> Chart:

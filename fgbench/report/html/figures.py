@@ -43,15 +43,15 @@ class ScatterPoint:
 
 @dataclass(frozen=True, slots=True)
 class RangePoint:
-    """A mean and the range of its runs, a point of a dot chart."""
+    """A mean and its interval over seeds, a point of a dot chart."""
 
     series: str
     name: str
     mean: float
     low: float
-    """Minimum over the runs."""
+    """Lower end of the interval; the mean if there is none."""
     high: float
-    """Maximum over the runs."""
+    """Upper end of the interval; the mean if there is none."""
 
 
 def scatter_chart(title: str, label: str, x: Axis, y: Axis, points: Sequence[ScatterPoint]) -> Chart:
@@ -90,7 +90,7 @@ def scatter_chart(title: str, label: str, x: Axis, y: Axis, points: Sequence[Sca
 def dot_chart(
     title: str, label: str, x: Axis, points: Sequence[RangePoint], *, reference: float | None = None
 ) -> Chart:
-    """Return a chart with one line per name and, for each series, a point at the mean and a bar over the range.
+    """Return a chart with one line per name and, for each series, a point at the mean and a bar over its interval.
 
     Args:
         title: text above the chart.
@@ -122,7 +122,7 @@ def dot_chart(
     if reference is not None:
         layers.append((new_layer().mark_rule(strokeDash=[3, 3]).encode(x="x:Q"), [{"x": reference}]))
     height = 50 + (6 + 9 * len(series)) * len(names) + legend_height(series)
-    columns = (("name", "name"), ("run", "s"), (x.title, "x"), ("min", "low"), ("max", "high"))
+    columns = (("name", "name"), ("run", "s"), (x.title, "x"), ("from", "low"), ("to", "high"))
     return Chart(title, label, layered(layers, height), *chart_table(rows, columns))
 
 

@@ -25,7 +25,7 @@ from fgbench.report.html.run_groups import (
     sort_groups,
     table_groups,
 )
-from fgbench.report.html.run_values import mean_and_range
+from fgbench.report.html.run_values import mean_and_interval
 from fgbench.util.hashing import hash_value
 
 MAX_PROTOCOLS = 3
@@ -225,7 +225,7 @@ def _part_chart(groups: Sequence[RunGroup], kind: str) -> Chart | None:
     points = []
     for name, group in named_groups(groups):
         for value in group[0].values:
-            if _part_kind(value) == kind and (numbers := mean_and_range(group, value)):
+            if _part_kind(value) == kind and (numbers := mean_and_interval(group, value)):
                 points.append(RangePoint(name, value.partition("/")[2], *numbers))
     if not points:
         return None

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fgbench.judge.anomaly import Anomalies, Anomaly
 from fgbench.judge.citations import counted_once
 from fgbench.judge.claims import ClaimResult
-from fgbench.judge.verdict import Outcome, Verdict, sampling_interval
+from fgbench.judge.seed_interval import SeedInterval, seed_interval
+from fgbench.judge.verdict import Outcome, Verdict
 from fgbench.papers.printed import Paper
 from fgbench.records.record import Record
 from fgbench.report.formatting import BADGES, Badge, published
@@ -15,7 +16,6 @@ from fgbench.report.html.pages import Page
 from fgbench.report.html.printed_cells import cell_anchor
 from fgbench.report.html.run_groups import RunGroup, anomalies_of, by_protocol, finish_time, latest_record
 from fgbench.report.html.run_values import main_value_name, mean_value, mean_wall_s, peak_mib, test_fps
-from fgbench.statistics import Interval
 
 OUTCOMES = tuple(outcome for outcome in BADGES if outcome != Outcome.CONTEXT)
 """Columns of the matrix. The numbers of other groups are not judged."""
@@ -81,8 +81,8 @@ class RunLine:
     metric: str
     mean: float | None
     unit: str
-    sampling: Interval | None
-    """Interval of the mean for another test set."""
+    interval: SeedInterval
+    """Interval of the mean over the seeds."""
     wall_s: float
     """Mean over the seeds."""
     peak_mib: float
@@ -192,7 +192,7 @@ def run_line(group: Sequence[Record], address: str, anomalies: Anomalies) -> Run
         metric=metric,
         mean=mean_value(group, metric),
         unit=first.values[metric].unit,
-        sampling=sampling_interval(group, metric),
+        interval=seed_interval(group, metric),
         wall_s=mean_wall_s(group),
         peak_mib=peak_mib(group),
         reused_features=any(record.cost.recalled for record in group),

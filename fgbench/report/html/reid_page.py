@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from fgbench.judge.seed_interval import SeedInterval, seed_interval
 from fgbench.report.html.charts import MAX_SERIES, Axis, Chart
 from fgbench.report.html.data_origin import data_origin
 from fgbench.report.html.figures import RangePoint, dot_chart
 from fgbench.report.html.line_charts import ChartLine, line_chart
 from fgbench.report.html.pages import Page
 from fgbench.report.html.run_groups import RunGroup, by_protocol, named_groups, sort_groups, table_groups
-from fgbench.report.html.run_values import mean_and_range, values_of
+from fgbench.report.html.run_values import mean_and_interval, mean_value, values_of
 from fgbench.util.counted import counted
 
 MAX_PROTOCOLS = 6
@@ -30,8 +31,8 @@ class ReidRow:
 
     name: str
     group: RunGroup
-    ranges: tuple[tuple[float, float, float] | None, ...]
-    """Mean, minimum and maximum over the seeds of each of `COLUMNS`."""
+    values: tuple[tuple[float | None, SeedInterval], ...]
+    """Mean over the seeds and its interval, of each of `COLUMNS`; None if a run lacks the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,8 @@ def _reid_table(
     few = f"{len(drawn)} of {len(named)} runs in the table are drawn." if len(drawn) < len(named) else ""
     charts = [chart for chart in (_cmc_chart(drawn), _precision_chart(drawn)) if chart]
     rows = tuple(
-        ReidRow(name, group, tuple(mean_and_range(group, value) for value in COLUMNS)) for name, group in named
+        ReidRow(name, group, tuple((mean_value(group, value), seed_interval(group, value)) for value in COLUMNS))
+        for name, group in named
     )
     galleries = (
         (f"{name}, seed {group[0].seed}", picture)
@@ -120,7 +122,7 @@ def _precision_chart(named: Sequence[tuple[str, RunGroup]]) -> Chart | None:
         RangePoint(definition, name, *values)
         for name, group in named
         for value, definition in PRECISIONS.items()
-        if (values := mean_and_range(group, value))
+        if (values := mean_and_interval(group, value))
     ]
     if not points:
         return None

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fgbench.judge.anomaly import Anomalies, ReadOutputs
 from fgbench.judge.claims import ClaimResult
 from fgbench.judge.frames import setting_text
+from fgbench.judge.seed_interval import seed_interval
 from fgbench.judge.sensitivity import Bounds
 from fgbench.judge.verdict import Verdict
 from fgbench.papers.printed import Paper
@@ -113,6 +114,7 @@ def _environment() -> Environment:
         "printed_cells": printed_cells,
         "run_groups": run_groups,
         "run_values": run_values,
+        "seed_interval": seed_interval,
         "difference_strip": difference_strip,
         "strip_range": strip_range,
     }

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 
+from fgbench.judge.seed_interval import seed_interval
+from fgbench.judge.verdict import split_means
 from fgbench.metrics.values import headline
 from fgbench.records.record import Record
+from fgbench.report.formatting import measured
 from fgbench.report.html.run_groups import RunGroup
 
 
@@ -26,15 +29,20 @@ def values_of(group: RunGroup, name: str) -> list[float]:
 
 
 def mean_value(group: RunGroup, name: str) -> float | None:
-    """Return the mean of a value over the runs; None if a run lacks it."""
-    values = [record.values[name].value for record in group if name in record.values]
-    return sum(values) / len(values) if len(values) == len(group) else None
+    """Return the mean of a value over the seeds, or over the splits of the data set; None if a run lacks it."""
+    values = split_means(group, name) if all(name in record.values for record in group) else []
+    return sum(values) / len(values) if values else None
 
 
-def mean_and_range(group: RunGroup, name: str) -> tuple[float, float, float] | None:
-    """Return mean, minimum and maximum of a value over the runs; None if a run lacks it or if it is not finite."""
-    values = values_of(group, name)
-    return (sum(values) / len(values), min(values), max(values)) if values else None
+def mean_and_interval(group: RunGroup, name: str) -> tuple[float, float, float] | None:
+    """Return the mean of a value and the ends of its interval over seeds; the mean thrice if there is no interval.
+
+    The result is None if a run lacks the value or if it is not finite.
+    """
+    if not values_of(group, name):
+        return None
+    mean = mean_value(group, name) or 0.0
+    return (mean, *(seed_interval(group, name).ends or (mean, mean)))
 
 
 def main_value_name(group: RunGroup) -> str:
@@ -45,7 +53,7 @@ def main_value_name(group: RunGroup) -> str:
 def main_value_text(group: RunGroup) -> str:
     """Return name, mean and unit of the main value of a group."""
     name = main_value_name(group)
-    return f"{name} {mean_value(group, name):.1f} {group[0].values[name].unit}"
+    return f"{name} {measured(mean_value(group, name))} {group[0].values[name].unit}"
 
 
 def positive_mean(group: RunGroup, read: Callable[[Record], float | None]) -> float | None:
@@ -97,8 +105,8 @@ def value_tables(group: RunGroup) -> list[ValueTable]:
         if columns:
             rows = [("mean over seeds", tuple(mean_value(group, name) for name in columns))]
             if len(group) > 1:
-                ranges = [mean_and_range(group, name) or (None, None, None) for name in columns]
-                rows += [("min", tuple(low for _, low, _ in ranges)), ("max", tuple(high for _, _, high in ranges))]
+                values = [values_of(group, name) for name in columns]
+                rows += [(end.__name__, tuple(end(of_name, default=None) for of_name in values)) for end in (min, max)]
             tables.append(ValueTable(caption, tuple(columns), tuple(rows)))
     # Values by name: one column.
     for kind, caption in (

@@ -17,7 +17,7 @@ def _has_strip(verdict: Verdict) -> bool:
 
 def _measured_values(verdict: Verdict) -> list[float]:
     """The mean and the ends of its interval."""
-    ends, _ = interval(verdict)
+    ends = interval(verdict).ends
     values = [verdict.mean] if ends is None else [verdict.mean, ends.low, ends.high]
     return [value for value in values if value is not None]
 
@@ -46,7 +46,7 @@ def difference_strip(verdict: Verdict, largest: float) -> Markup:
     def x(value: float) -> float:
         return round(WIDTH / 2 + (WIDTH / 2 - 4) * (value - verdict.cell.value) / largest, 1)
 
-    cell, (ends, _) = verdict.cell, interval(verdict)
+    cell, ends = verdict.cell, interval(verdict).ends
     left, right = x(cell.value - cell.margin), x(cell.value + cell.margin)
     line = "" if ends is None else f'<line x1="{x(ends.low)}" x2="{x(ends.high)}" y1="8" y2="8"/>'
     return Markup(

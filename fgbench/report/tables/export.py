@@ -23,7 +23,7 @@ from fgbench.util.plain_text import plain_json, spreadsheet_text
 
 FORMATS = {"csv": ".csv", "parquet": ".parquet", "latex": ".tex", "markdown": ".md", "json": ".json"}
 """Each format with the suffix of its files."""
-VALUES = ("recipe", "profile", "data", "seed", "metric", "value", "low", "high", "n", "unit", "comparable")
+VALUES = ("recipe", "profile", "data", "seed", "metric", "value", "n", "unit", "comparable")
 CELLS = ("paper", "table", "row", "column", "data", "metric", "printed", "margin", "unit", "recipe", "cites")
 MARKUP: dict[str, Callable[[Sheet], str]] = {"latex": latex, "markdown": markdown}
 

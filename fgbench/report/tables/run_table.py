@@ -3,16 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fgbench.judge.frames import deviations_text, split_deviations, typed_frame
-from fgbench.judge.verdict import Verdict, cell_value_name
+from fgbench.judge.seed_interval import SeedInterval, seed_interval
+from fgbench.judge.verdict import Verdict, cell_value_name, split_means
 from fgbench.metrics.values import headline
 from fgbench.records.record import Record, by_identity
-from fgbench.report.formatting import NONE, all_deviations, number
+from fgbench.report.formatting import NONE, all_deviations, interval_text, measured
 from fgbench.report.formatting import printed as as_printed
 from fgbench.report.tables.sheet import Footnotes, Sheet, SheetCell
-from fgbench.statistics import mean_interval
+from fgbench.statistics import Interval
 
 RUNS = {
     "recipe": "string", "title": "string", "profile": "string", "data": "string", "control": "string",
@@ -21,16 +23,14 @@ RUNS = {
     "deviations": "string", "wall_s": "float64", "peak_mib": "float64", "recalled": "int64", "runs": "string",
 }  # fmt: skip
 """Columns of `run_frame` and their types. `wall_s` is the mean over seeds, `peak_mib` the maximum."""
-HEADS = ("Run", "measured", "95 %", "printed", "verdict", "time, s", "peak, MiB")
-OVER_SEEDS, OTHER_TEST_SET = "95 % of the mean over further seeds", "95 % for another test set"
-"""Meaning of the interval of several seeds, and of the interval of one seed."""
+HEADS = ("Run", "measured", "95 % over seeds", "printed", "verdict", "time, s", "peak, MiB")
 
 
 def run_frame(records: Sequence[Record], verdicts: Sequence[Verdict]) -> pd.DataFrame:
     """Return the main value of each group of records that differ only in their seed, one row per group.
 
-    `low` and `high` are a 95 % interval. For several seeds it is the interval of the mean over further seeds, for one
-    seed the interval for another test set; the column `interval` says which.
+    `low` and `high` are the 95 % interval of the mean over seeds. The column `interval` says over how many, or why
+    there is no interval.
 
     Args:
         records: records of any recipes.
@@ -41,20 +41,18 @@ def run_frame(records: Sequence[Record], verdicts: Sequence[Verdict]) -> pd.Data
 
 def _row(group: Sequence[Record], verdicts: Sequence[Verdict]) -> dict[str, object]:
     first, metric = group[0], headline(group[0].values)
-    value, ids = first.values[metric], {record.run_id for record in group}
-    values = [record.values[metric].value for record in group]
+    ids, shown = {record.run_id for record in group}, seed_interval(group, metric)
     cells = [v for v in verdicts if cell_value_name(v.cell) == metric and ids & {record.run_id for record in v.records}]
-    low, high = mean_interval(values) if len(values) > 1 else (value.low, value.high)
     return {
         **{name: getattr(first, name) for name in ("recipe", "title", "profile", "data", "synthetic")},
         "control": first.protocol.get("control", "none"),
         "metric": metric,
-        "unit": value.unit,
+        "unit": first.values[metric].unit,
         "seeds": len(group),
-        "measured": sum(values) / len(values),
-        "low": low,
-        "high": high,
-        "interval": "" if low is None else OVER_SEEDS if len(values) > 1 else OTHER_TEST_SET,
+        "measured": float(np.mean(split_means(group, metric))),
+        "low": shown.ends and shown.ends.low,
+        "high": shown.ends and shown.ends.high,
+        "interval": shown.about,
         "printed": ", ".join(dict.fromkeys(as_printed(verdict.cell) for verdict in cells)),
         "verdict": ", ".join(dict.fromkeys(verdict.outcome for verdict in cells)),
         "deviations": deviations_text(all_deviations(group)),
@@ -63,6 +61,12 @@ def _row(group: Sequence[Record], verdicts: Sequence[Verdict]) -> dict[str, obje
         "recalled": max(record.cost.recalled for record in group),
         "runs": ", ".join(record.run_id for record in group),
     }
+
+
+def row_interval_text(row: Mapping[Any, Any]) -> str:
+    """Return the text of the interval of a row, from its `low`, `high` and `interval`."""
+    ends = None if pd.isna(row["low"]) else Interval(row["low"], row["high"])
+    return interval_text(SeedInterval(ends, row["interval"]))
 
 
 def run_name(row: Mapping[Any, Any]) -> str:
@@ -76,11 +80,6 @@ def run_sheet(frame: pd.DataFrame) -> Sheet:
     """Return `run_frame` as a sheet with deviations as footnotes."""
     notes = Footnotes()
 
-    def interval(row: Mapping[Any, Any]) -> SheetCell:
-        if pd.isna(row["low"]):
-            return SheetCell(NONE)
-        return SheetCell(f"{row['low']:.1f} to {row['high']:.1f}", note=notes.add(row["interval"]))
-
     def cells(row: Mapping[Any, Any]) -> tuple[SheetCell, ...]:
         remarks = split_deviations(row["deviations"])
         if row["recalled"]:
@@ -88,8 +87,8 @@ def run_sheet(frame: pd.DataFrame) -> Sheet:
             remarks.append(f"the time does not include the network: {count} were read from the cache of an earlier run")
         return (
             SheetCell(run_name(row), note=notes.add(*remarks)),
-            SheetCell(f"{number(row['measured'], 2)} {row['unit']}"),
-            interval(row),
+            SheetCell(f"{measured(row['measured'])} {row['unit']}"),
+            SheetCell(row_interval_text(row)),
             SheetCell(row["printed"] or NONE),
             SheetCell(row["verdict"]),
             SheetCell(f"{'≥ ' * bool(row['recalled'])}{row['wall_s']:,.0f}"),

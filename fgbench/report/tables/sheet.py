@@ -10,10 +10,11 @@ from fgbench.judge.frames import deviation_text
 from fgbench.judge.verdict import Outcome, Verdict
 from fgbench.papers.printed import Paper
 from fgbench.papers.tables import Table
-from fgbench.report.formatting import NONE, decimals, interval, number, printed, published
+from fgbench.report.formatting import NONE, decimals, interval, interval_text, measured, number, printed, published
 
 MAX_COLUMNS = 4
 """A printed table with more columns is shown with one line per cell."""
+INTERVAL = "In brackets: the 95 % interval of the mean over seeds, or over the splits of the data set."
 SYNTHETIC = "synthetic data, not comparable with any printed number"
 
 
@@ -84,17 +85,13 @@ def comparison_sheet(paper: Paper, table: Table, verdicts: Sequence[Verdict]) ->
     by_id = {verdict.cell.id: verdict for verdict in verdicts}
     lines = [[by_id.get(f"{table.id}/{row.id}/{column.id}") for column in table.columns] for row in table.rows]
     shown = [verdict for line in lines for verdict in line if verdict is not None]
-    # Intervals of one kind are described in a remark, of several kinds in footnotes.
-    interval_kinds = list(dict.fromkeys(interval(verdict)[1] for verdict in shown if interval(verdict)[0]))
     footnotes = Footnotes()
 
     def cells(verdict: Verdict | None) -> tuple[SheetCell, SheetCell, SheetCell]:
         if verdict is None:
             return SheetCell(NONE), SheetCell(), SheetCell()
-        ends, kind = interval(verdict)
-        notes = _deviations(verdict) + ([kind] if ends and len(interval_kinds) > 1 else [])
-        measured = SheetCell(_measured_text(verdict), note=footnotes.add(*notes))
-        return SheetCell(printed(verdict.cell)), measured, SheetCell(outcome=verdict.outcome)
+        value = SheetCell(_measured_text(verdict), note=footnotes.add(*_deviations(verdict)))
+        return SheetCell(printed(verdict.cell)), value, SheetCell(outcome=verdict.outcome)
 
     heads: tuple[str, ...]
     groups: tuple[tuple[str, int], ...]
@@ -115,7 +112,7 @@ def comparison_sheet(paper: Paper, table: Table, verdicts: Sequence[Verdict]) ->
             for name, verdict in zip(names, line, strict=True)
             if verdict is not None
         ]
-    remarks = [f"In brackets: {interval_kinds[0]}."] if len(interval_kinds) == 1 else []
+    remarks = [INTERVAL] if any(verdict.mean is not None for verdict in shown) else []
     if cited := [f"{row.label} ({row.cites})" for row in table.rows if row.cites]:
         remarks.append(f"Cited from another paper, where the number is judged: {', '.join(cited)}.")
     if run_ids := dict.fromkeys(record.run_id for verdict in shown for record in verdict.records):
@@ -134,12 +131,8 @@ def comparison_sheet(paper: Paper, table: Table, verdicts: Sequence[Verdict]) ->
 
 
 def _measured_text(verdict: Verdict) -> str:
-    """The mean with the decimals of the printed value, and its interval."""
-    if verdict.mean is None:
-        return NONE
-    places, (ends, _) = decimals(verdict.cell.value), interval(verdict)
-    interval_text = f" [{number(ends.low, places)}, {number(ends.high, places)}]" if ends else ""
-    return number(verdict.mean, places) + interval_text
+    """The mean and its interval."""
+    return NONE if verdict.mean is None else f"{measured(verdict.mean)} ({interval_text(interval(verdict))})"
 
 
 def _deviations(verdict: Verdict) -> list[str]:

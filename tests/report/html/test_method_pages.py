@@ -3,6 +3,7 @@ import re
 import pytest
 from made_records import RECIPES, Kept, deviation, made, of_accuracy, of_right
 from report_pages import HOSTILE, Parsed, only_our_script, pages
+from scipy import stats
 
 from fgbench.report.html.method_pages import method_page_name
 
@@ -37,7 +38,7 @@ def test_each_protocol_has_a_table_of_values_and_cost(tmp_path):
     part = section(pages(tmp_path, records)["method-bcnn"], "runs")
     tables = [text(table) for table in part.split("<table")[1:]]
     assert len(tables) == 2
-    assert "B-CNN [D,D] paper 3 accuracy 81.0 % 80.0 to 82.0 30 40 700 12.5" in tables[0]
+    assert "B-CNN [D,D] paper 3 accuracy 81.00 % 78.52 to 83.48 30 40 700 12.5" in tables[0]
     assert "not comparable" not in tables[0]
     assert "55.0" in tables[1]
     assert "not comparable" in tables[1]
@@ -70,7 +71,7 @@ def test_confusions_are_of_a_run_behind_a_printed_number(later, tmp_path):
     assert "bcnn_dd, seed 0; 1 more run of this protocol not shown" in text(part)
 
 
-def test_values_by_part_are_mean_and_range_over_seeds(tmp_path):
+def test_values_by_part_are_mean_and_interval_over_seeds(tmp_path):
     def part_run(seed, beak):
         value = {"unit": "%", "n": 10}
         values = {"pck@0.10": value | {"value": 50.0}, "pck@0.10/beak": value | {"value": beak},
@@ -78,9 +79,10 @@ def test_values_by_part_are_mean_and_range_over_seeds(tmp_path):
                   "attention/beak": {"value": 2.5, "unit": "x", "n": 10}}  # fmt: skip
         return made("keypoint_fcn/localizer@cub", seed, values=values)
 
-    part = section(pages(tmp_path, [part_run(0, 60.0), part_run(1, 80.0)])["method-keypoint_fcn"], "parts")
+    part = section(pages(tmp_path, [part_run(0, 69.0), part_run(1, 71.0)])["method-keypoint_fcn"], "parts")
     rows = [text(row.split("</tr>")[0]) for row in part.split("<tr>")]
-    assert "beak Keypoint localisation 70 60 80" in rows
+    low, high = (f"{end:.6g}" for end in stats.t.interval(0.95, 1, 70, 1))
+    assert f"beak Keypoint localisation 70 {low} {high}" in rows
     assert "tail Keypoint localisation 20 20 20" in rows
     assert "head Keypoint localisation 33 33 33" in rows
     assert "beak Keypoint localisation 2.5 2.5 2.5" in rows

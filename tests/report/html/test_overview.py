@@ -63,7 +63,7 @@ def test_a_row_has_the_mean_over_seeds_and_the_maximum_of_the_peaks():
     anomaly = Anomaly("chance", "why")
     row = run_line(group, "x.html", {group[1].run_id: [anomaly]})
     assert (row.mean, row.wall_s, row.peak_mib, row.seeds) == (81.5, 15.0, 50.0, 2)
-    assert (row.sampling.low + row.sampling.high) / 2 == pytest.approx(row.mean)
-    assert row.sampling.high - row.sampling.low == pytest.approx(2 * 0.94)
+    assert sum(row.interval.ends) / 2 == pytest.approx(row.mean)
+    assert row.interval.about == "95 % over 2 seeds"
     assert (row.control, row.finished, row.anomalies) == ("shuffled", "2026-03-02", (anomaly,))
     assert run_line([of_accuracy(1.0)], "x.html", {}).finished == ""

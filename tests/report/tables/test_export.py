@@ -20,7 +20,7 @@ from fgbench.papers.printed import load_papers
 from fgbench.records.record import Record
 from fgbench.report.tables.export import export
 from fgbench.report.tables.latex_markdown import SIGNS, latex, latex_text, markdown, markdown_text
-from fgbench.report.tables.sheet import SheetCell, comparison_sheet
+from fgbench.report.tables.sheet import INTERVAL, SheetCell, comparison_sheet
 from fgbench.util.errors import FgbenchError
 
 pytestmark = pytest.mark.usefixtures("any_values")
@@ -137,20 +137,20 @@ def test_a_printed_table_beside_what_was_measured(tmp_path):
     assert sheet.groups == (("", 1), ("birds, %", 3), ("aircrafts, %", 3), ("cars, %", 3))
     sift = next(row for row in sheet.rows if row[0].text == "FV-SIFT")
     assert sift[1:4] == (
-        SheetCell("18.8"), SheetCell("18.6 [10.0, 30.1]", note="a"), SheetCell(outcome=Outcome.REPRODUCED),
+        SheetCell("18.8"), SheetCell("18.65 (one seed)", note="a"), SheetCell(outcome=Outcome.REPRODUCED),
     )  # fmt: skip
     assert sift[4:7] == (SheetCell("61.0"), SheetCell("–"), SheetCell(outcome=Outcome.NOT_RUN))
     assert sheet.notes == (("a", "backbones: a:b -> none"),)
     assert sheet.outcomes == (Outcome.REPRODUCED, Outcome.NOT_RUN)
-    assert sheet.remarks == ("In brackets: 95 % for another test set.", f"Records of fgbench: {'a' * 16}.")
+    assert sheet.remarks == (INTERVAL, f"Records of fgbench: {'a' * 16}.")
     assert [len(row) for row in sheet.rows] == [10] * len(T1.rows)
     text = latex(sheet)
-    line = r"FV-SIFT & 18.8 & 18.6 [10.0, 30.1]\textsuperscript{a} & $\bullet$ & 61.0 & – & $\circ$ & 59.2"
+    line = r"FV-SIFT & 18.8 & 18.65 (one seed)\textsuperscript{a} & $\bullet$ & 61.0 & – & $\circ$ & 59.2"
     assert line in text
     assert r"\cmidrule(lr){2-4} \cmidrule(lr){5-7} \cmidrule(lr){8-10}" in text
     assert r"\textsuperscript{a} backbones: a:b -> none.\par" in text
     assert r"$\bullet$ reproduced, $\circ$ not run.\par" in text
-    assert "| FV-SIFT | 18.8 | 18.6 \\[10.0, 30.1\\]<sup>a</sup> | ● | 61.0 |" in markdown(sheet)
+    assert "| FV-SIFT | 18.8 | 18.65 (one seed)<sup>a</sup> | ● | 61.0 |" in markdown(sheet)
 
 
 def test_a_table_names_its_rows_that_are_judged_in_another_paper(folder):
@@ -165,7 +165,7 @@ def test_synthetic_numbers_say_so_and_cannot_pass_for_reproduced(tmp_path):
     values = {"accuracy": Value(value=18.8, unit="%", n=40)}
     sheet = comparison_sheet(BCNN, T1, judged(tmp_path, values=values))
     sift = next(row for row in sheet.rows if row[0].text == "FV-SIFT")
-    assert (sift[2].text, sift[3].outcome) == ("18.8", Outcome.NOT_COMPARABLE)
+    assert (sift[2].text, sift[3].outcome) == ("18.80 (one seed)", Outcome.NOT_COMPARABLE)
     assert dict(sheet.notes)[sift[2].note] == "synthetic data, not comparable with any printed number"
 
 
@@ -272,7 +272,7 @@ def test_without_pyarrow_the_extra_is_named(folder, monkeypatch):
 def test_numbers_are_rounded_by_one_rule(folder):
     export("values", folder, "markdown", folder / "v.md")
     text = (folder / "v.md").read_text()
-    assert "| third | 33.33 | – | – | 7 | x | no |" in text
+    assert "| third | 33.33 | 7 | x | no |" in text
     assert "| next | 84.1 |" in text
     export("cells", folder, "markdown", folder / "c.md")
-    assert "| accuracy | 84.1 | 0.5 | % |" in (folder / "c.md").read_text()
+    assert "| accuracy | 84.1 | 0.77 | % |" in (folder / "c.md").read_text()

@@ -1,13 +1,11 @@
-import math
-
 import numpy as np
 import pytest
-from made_records import RECIPES, deviation, of_accuracy
+from made_records import RECIPES, deviation, of_accuracy, untrained
 from scipy import stats
 
 from fgbench.judge.verdict import judge
 from fgbench.papers.printed import load_papers
-from fgbench.report.tables.run_table import OTHER_TEST_SET, OVER_SEEDS, RUNS, run_frame, run_sheet
+from fgbench.report.tables.run_table import RUNS, run_frame, run_sheet
 
 CELLS = list(load_papers()["bcnn"].cells())
 
@@ -30,7 +28,7 @@ def test_seeds_share_a_row_with_the_interval_of_their_mean():
     assert row["measured"] == pytest.approx(np.mean(percents), abs=1e-12)
     ends = stats.t.interval(0.95, 2, np.mean(percents), stats.sem(percents))
     assert (row["low"], row["high"]) == pytest.approx(ends, abs=1e-9)
-    assert row["interval"] == OVER_SEEDS
+    assert row["interval"] == "95 % over 3 seeds"
     assert row["runs"].split(", ") == [record.run_id for record in records]
 
 
@@ -42,7 +40,7 @@ def test_a_seed_run_once_more_with_the_test_images_watched_is_one_seed():
     frame = table([watched, plain])
     row = row_of(frame)
     assert (len(frame), row["seeds"], row["runs"]) == (1, 1, plain.run_id)
-    assert (row["low"], row["high"]) == (plain.values["accuracy"].low, plain.values["accuracy"].high)
+    assert row["interval"] == "one seed"
     row = row_of(table([watched, plain, other]))
     assert (row["seeds"], row["measured"], row["runs"]) == (2, 81.0, f"{plain.run_id}, {other.run_id}")
 
@@ -52,18 +50,14 @@ def judge_cell(records):
     return judge(cell, records, {}, RECIPES)
 
 
-def test_a_lone_seed_has_the_interval_for_another_test_set():
-    record = of_accuracy(80.0)
-    row = row_of(table([record]))
-    assert (row["low"], row["high"]) == (record.values["accuracy"].low, record.values["accuracy"].high)
-    assert row["interval"] == OTHER_TEST_SET
-
-
-def test_a_table_says_of_each_interval_what_it_is_of():
-    alone = of_accuracy(70.0, recipe="bcnn/cbp_ts_dd@cub")
-    sheet = run_sheet(table([*(of_accuracy(percent, seed) for seed, percent in enumerate([83.0, 84.5])), alone]))
-    notes, place = dict(sheet.notes), sheet.heads.index("95 %")
-    assert [notes[row[place].note] for row in sheet.rows] == [OVER_SEEDS, OTHER_TEST_SET]
+def test_a_lone_seed_and_a_run_without_random_numbers_have_no_interval():
+    alone = of_accuracy(80.0)
+    settings = untrained("bcnn/cbp_ts_dd@cub").settings.model_dump(mode="json")
+    fixed = of_accuracy(70.0, recipe="bcnn/fc_cnn_d@cub", settings=settings | {"options": {}}, seeded=False)
+    frame = table([alone, fixed])
+    assert frame[["low", "high"]].isna().to_numpy().all()
+    assert list(frame.interval) == ["one seed", "no random numbers"]
+    assert [row[2].text for row in run_sheet(frame).rows] == ["one seed", "no random numbers"]
 
 
 def test_cost_is_the_mean_time_and_the_most_memory():
@@ -103,7 +97,7 @@ def test_each_deviation_is_told_once():
     told = [[notes[letter] for letter in row[0].note.split(",") if letter] for row in sheet.rows]
     pipeline, weights = "test_pipeline: 1 -> 2", "weights: vgg16.matconvnet -> any"
     assert told == [[], [pipeline], [weights, pipeline]]
-    assert set(notes.values()) == {pipeline, weights, OTHER_TEST_SET}
+    assert set(notes.values()) == {pipeline, weights}
 
 
 def test_without_records_there_is_a_table_of_the_same_columns():
@@ -111,11 +105,3 @@ def test_without_records_there_is_a_table_of_the_same_columns():
     assert list(frame.columns) == list(RUNS)
     assert frame.empty
     assert run_sheet(frame).rows == ()
-
-
-def test_a_value_without_an_interval_shows_none():
-    record = of_accuracy(80.0)
-    bare = record.values["accuracy"].model_copy(update={"low": None, "high": None})
-    frame = table([record.model_copy(update={"values": {"accuracy": bare}})])
-    assert math.isnan(frame.low[0])
-    assert run_sheet(frame).rows[0][2].text == "–"  # noqa: RUF001
