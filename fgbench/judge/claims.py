@@ -16,13 +16,13 @@ from fgbench.judge.anomaly import Anomalies, ReadOutputs
 from fgbench.judge.protocol_diff import hash_without, protocol_difference
 from fgbench.judge.recompression import quality_of
 from fgbench.judge.recomputed import depends_on_seed, hidden_deviations
-from fgbench.judge.verdict import best_runs
+from fgbench.judge.run_choice import best_runs
 from fgbench.metrics.per_sample import sample_values
 from fgbench.metrics.values import value_name
 from fgbench.papers.printed import Claim, Paper
 from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Deviation, Record
-from fgbench.statistics import ALPHA, PairedDifference, compare_crossed, compare_resampled, holm
+from fgbench.statistics import ALPHA, LEVEL, MIN_SEEDS, PairedDifference, compare_crossed, compare_resampled, holm
 from fgbench.util.errors import FgbenchError
 
 PROFILES = ("quick", "frozen", "paper")
@@ -50,22 +50,30 @@ class RunPair:
     difference: PairedDifference
     """Value of `better` minus value of `worse`, in percent."""
     p: float
-    """Two-sided p-value of no difference; `check_claims` adjusts it by Holm for all pairs of all claims."""
+    """Two-sided p-value of no difference, adjusted for a look after every seed if the runs use random numbers.
+    `check_claims` adjusts it by Holm for all pairs of all claims."""
     seeds: tuple[int, int]
     """Number of seeds of each run."""
+    too_few: tuple[str, ...] = ()
+    """Recipes of the runs that use random numbers and have fewer than MIN_SEEDS seeds; with one, nothing is decided."""
 
     @property
     def state(self) -> ClaimState:
         """The outcome of this pair alone."""
-        if self.p >= ALPHA:
+        if self.too_few or self.p >= ALPHA:
             return ClaimState.UNDECIDED
         return ClaimState.HOLDS if self.difference.value > 0 else ClaimState.CONTRADICTED
 
     def __str__(self) -> str:
         low, high = self.difference.interval
+        difference = f"{self.better} minus {self.worse}: {self.difference.value:+.2f} points"
+        if self.too_few:
+            return (
+                f"{difference} ({self.seeds[0]} and {self.seeds[1]} seeds; a test needs at least {MIN_SEEDS} seeds of "
+                f"{' and '.join(self.too_few)})"
+            )
         return (
-            f"{self.better} minus {self.worse}: {self.difference.value:+.2f} points "
-            f"(95 % interval {low:.2f} to {high:.2f}, p = {self.p:.2g}, {self.difference.n:,} samples, "
+            f"{difference} (95 % interval {low:.2f} to {high:.2f}, p = {self.p:.2g}, {self.difference.n:,} samples, "
             f"{self.seeds[0]} and {self.seeds[1]} seeds; {self.difference.test})"
         )
 
@@ -112,9 +120,9 @@ def check_claims(
     """
     results = [_check(claim, records, outputs) for paper in papers.values() for claim in paper.claims]
     # A pair that occurs in two claims is one test.
-    tested = {_test_key(pair): pair.p for result in results for pair in result.pairs}
+    tested = {_test_key(pair): pair.p for result in results for pair in result.pairs if not pair.too_few}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
-    results = [replace(r, pairs=tuple(replace(p, p=adjusted[_test_key(p)]) for p in r.pairs)) for r in results]
+    results = [replace(r, pairs=tuple(replace(p, p=adjusted.get(_test_key(p), 1.0)) for p in r.pairs)) for r in results]
     return [_with_outcome(result, recipes, anomalies or {}) for result in results]
 
 
@@ -208,7 +216,15 @@ def compare_runs(a: Sequence[Record], b: Sequence[Record], name: str, outputs: R
         per_split = np.array([x.mean() - y.mean() for x, y in both])
         difference = compare_resampled(per_split, ratio, sum(x.shape[1] for x, _ in both))
     difference = difference.times(100)
-    return RunPair(*titles, difference, difference.p, (len(a), len(b)))
+    seeded = [side for side in (a, b) if depends_on_seed(side[0])]
+    too_few = tuple(side[0].recipe.partition("@")[0] for side in seeded if len(side) < MIN_SEEDS)
+    p = p_over_looks(difference.p) if seeded else difference.p
+    return RunPair(*titles, difference, p, (len(a), len(b)), too_few)
+
+
+def p_over_looks(p: float) -> float:
+    """Return a two-sided p-value, adjusted for a look after every seed as in `fgbench.statistics.equivalence`."""
+    return min(1.0, p * ALPHA / (2 * LEVEL))
 
 
 def _with_outcome(result: ClaimResult, recipes: Mapping[str, Recipe], anomalies: Anomalies) -> ClaimResult:

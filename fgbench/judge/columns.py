@@ -3,9 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from fgbench.judge.adjustment import adjust_for_all
 from fgbench.judge.anomaly import Anomalies
+from fgbench.judge.citations import own_cells, with_citations
 from fgbench.judge.protocol_diff import may_share_column, protocol_difference
-from fgbench.judge.verdict import Outcome, Verdict, closeness, judge, recipe_key
+from fgbench.judge.run_choice import closeness
+from fgbench.judge.sensitivity import Bounds
+from fgbench.judge.verdict import Outcome, Verdict, judge, recipe_key
 from fgbench.papers.printed import Cell, Paper
 from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Record
@@ -18,8 +22,11 @@ def judge_papers(
     obstacles: Mapping[str, Obstacle],
     recipes: Mapping[str, Recipe],
     anomalies: Anomalies | None = None,
+    bounds: Bounds | None = None,
 ) -> dict[str, list[Verdict]]:
     """Return the verdicts on all cells by paper; all numbers of one column have one protocol.
+
+    A number that one of the papers cites from another one is judged once, as a number of the other paper.
 
     Args:
         papers: by id.
@@ -27,16 +34,21 @@ def judge_papers(
         obstacles: recipe key -> why the `paper` profile of the recipe cannot run here.
         recipes: all recipes, by key.
         anomalies: run id -> result of `fgbench.judge.anomalies.find_anomalies`.
+        bounds: result of `fgbench.judge.sensitivity.find_bounds`.
     """
     by_recipe: dict[str, list[Record]] = {}
     for record in records:
         by_recipe.setdefault(record.recipe, []).append(record)
-    return {
+    verdicts = {
         name: one_protocol_per_column(
-            [judge(cell, by_recipe.get(recipe_key(cell), []), obstacles, recipes, anomalies) for cell in paper.cells()]
+            [
+                judge(cell, by_recipe.get(recipe_key(cell), []), obstacles, recipes, anomalies, bounds)
+                for cell in own_cells(paper, papers)
+            ]
         )
         for name, paper in papers.items()
     }
+    return with_citations(papers, adjust_for_all(verdicts))
 
 
 def one_protocol_per_column(verdicts: Sequence[Verdict]) -> list[Verdict]:

@@ -1,10 +1,13 @@
-"""Checks of the seeds of a run: seeds that are missing or were run twice, and runs that no verdict uses."""
+"""Checks of the seeds of a run: seeds that are missing, outliers or repeated, and runs that no verdict uses."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
 
 from fgbench.judge.anomaly import Anomaly
 from fgbench.judge.recomputed import depends_on_seed
 from fgbench.records.record import Record, by_identity
+from fgbench.statistics.outliers import find_outliers
 
 MAX_SEED = 1000
 """Seeds from this on are reported, without a list of all that are missing below them."""
@@ -42,6 +45,24 @@ def missing_seeds(group: Sequence[Record]) -> list[str]:
         return []
     names = " and ".join(filter(None, (", ".join(missing[:-1]), missing[-1])))
     return [f"{'seed' if len(missing) == 1 else 'seeds'} {names} of 0 to {highest} {_is(missing)} missing"]
+
+
+def outlying_seeds(values: Mapping[int, float], margin: float, unit: str) -> list[Anomaly]:
+    """Return an anomaly if the values of some seeds are far from the others, as of a training that did not converge.
+
+    Args:
+        values: value by seed.
+        margin: smaller distances from the mean of the other seeds are not reported.
+        unit: unit of a difference of values.
+    """
+    seeds, x = list(values), list(values.values())
+    outliers = find_outliers(x)
+    rest = float(np.mean([value for k, value in enumerate(x) if k not in outliers]))
+    return [
+        Anomaly("seeds", f"seed {seeds[k]} is {x[k] - rest:+.2f} {unit} from the mean of the other seeds, an outlier")
+        for k in outliers
+        if abs(x[k] - rest) > margin
+    ]
 
 
 def _is(things: Sequence[object]) -> str:

@@ -1,6 +1,6 @@
 """The verdict on a cell: whether the records reproduce a printed number."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -8,16 +8,17 @@ import numpy as np
 
 from fgbench.judge.anomalies import impossible_values, too_good
 from fgbench.judge.anomaly import Anomalies, Anomaly
-from fgbench.judge.margin_test import Decision, decide
+from fgbench.judge.margin_test import Decision, by_split, decide, points
 from fgbench.judge.protocol_diff import ProtocolDifference, protocol_difference
-from fgbench.judge.recompression import quality_of
 from fgbench.judge.recomputed import depends_on_seed, hidden_deviations
-from fgbench.judge.seed_checks import seed_anomalies, unused_runs
+from fgbench.judge.run_choice import best_runs, by_protocol, closest_runs
+from fgbench.judge.seed_checks import outlying_seeds, seed_anomalies, unused_runs
+from fgbench.judge.sensitivity import Bounds, DataBound, bound_for
 from fgbench.metrics.values import value_name
 from fgbench.papers.printed import Cell
 from fgbench.papers.recipes import Recipe
-from fgbench.records.record import Deviation, Record, by_identity
-from fgbench.statistics import Interval, mean_interval
+from fgbench.records.record import Deviation, Record
+from fgbench.statistics import ALPHA, MIN_SEEDS, Interval, mean_interval
 from fgbench.util.errors import Obstacle
 
 MEASURED = {"accuracy", "pck", "pcp", "cmc", "map"}
@@ -45,8 +46,6 @@ OUTCOME_AT = {
     "open": Outcome.INCONCLUSIVE,
 }
 """Outcome for each position of the mean relative to the margin."""
-MIN_SEEDS = 3
-"""Number of seeds that the command proposes if there is one seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,15 @@ class Verdict:
     """Difference to the protocols of other runs of the cell or column; the protocol of the number comes first."""
     anomalies: tuple[Anomaly, ...] = ()
     """Anomalies of the runs and of the mean."""
+    adjusted_p: float | None = None
+    """p-value of the test, adjusted for all tested cells together (`fgbench.judge.adjustment`); None without a test."""
+
+    @property
+    def adjusted(self) -> Outcome:
+        """The outcome with the p-value that is adjusted for all tested cells together."""
+        decided = self.outcome in OUTCOME_AT.values() and self.outcome != Outcome.INCONCLUSIVE
+        weak = self.adjusted_p is not None and self.adjusted_p >= ALPHA
+        return Outcome.INCONCLUSIVE if decided and weak else self.outcome
 
     @property
     def deviations(self) -> tuple[Deviation, ...]:
@@ -90,6 +98,7 @@ def judge(
     obstacles: Mapping[str, Obstacle],
     recipes: Mapping[str, Recipe],
     anomalies: Anomalies | None = None,
+    bounds: Bounds | None = None,
 ) -> Verdict:
     """Return the verdict on one cell, without regard to its column.
 
@@ -99,6 +108,7 @@ def judge(
         obstacles: recipe key -> why the `paper` profile of the recipe cannot run here.
         recipes: all recipes, by key.
         anomalies: run id -> result of `fgbench.judge.anomalies.find_anomalies`.
+        bounds: result of `fgbench.judge.sensitivity.find_bounds`.
     """
     # Cells that fgbench does not run.
     if cell.role == "context":
@@ -119,7 +129,7 @@ def judge(
         return Verdict(cell, Outcome.NOT_RUN, "there is no record", command)
     command = obstacle.command if obstacle else command
     # The runs closest to the printed conditions; no number if they have several protocols.
-    closest = _closest(fitting)
+    closest = closest_runs(fitting)
     if len(closest) > 1:
         between = protocol_difference(closest)
         reason = (
@@ -130,20 +140,21 @@ def judge(
         return Verdict(cell, Outcome.NOT_COMPARABLE, reason, command, together, protocols=between)
     # The seeds of one run.
     chosen = best_runs(closest[0])
-    others = _by_protocol(r for r in fitting if r.protocol_hash != chosen[0].protocol_hash)
+    values = split_means(chosen, name)
+    others = by_protocol(r for r in fitting if r.protocol_hash != chosen[0].protocol_hash)
     verdict = Verdict(
         cell,
         Outcome.NOT_COMPARABLE,
         "",
         command,
         chosen,
-        mean=float(np.mean(_values(cell, chosen))),
+        mean=float(np.mean(values)),
         sampling=sampling_interval(chosen, name),
-        spread=mean_interval(_values(cell, chosen)) if len(chosen) > 1 else None,
+        spread=mean_interval(values) if len(values) > 1 else None,
         protocols=protocol_difference([chosen, *others]) if others else None,
         anomalies=(*_anomalies(cell, chosen, anomalies or {}), *unused_runs(chosen, closest[0])),
     )
-    return _with_outcome(verdict, recipes[key], obstacle)
+    return _with_outcome(verdict, recipes[key], obstacle, bounds or {})
 
 
 def cell_value_name(cell: Cell) -> str:
@@ -160,45 +171,6 @@ def _sees(record: Record) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(record.protocol["train_sees"]), tuple(record.protocol["test_sees"])
 
 
-def closeness(record: Record) -> tuple[bool, bool, bool, bool, int]:
-    """Return a sort key: how close a run is to the printed conditions.
-
-    Comparable runs first, then no controls, then real data, then images that were not compressed once more to measure
-    the effect, then the fewest deviations that change the experiment.
-    """
-    return (
-        record.comparable,
-        not record.control,
-        not record.synthetic,
-        quality_of(record) is None,
-        -sum(d.changes_experiment for d in record.deviations),
-    )
-
-
-def _by_protocol(records: Iterable[Record]) -> list[list[Record]]:
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        groups.setdefault(record.protocol_hash, []).append(record)
-    return list(groups.values())
-
-
-def _closest(records: Sequence[Record]) -> list[list[Record]]:
-    """Return the runs closest to the printed conditions, one group for each protocol."""
-    nearest = max(map(closeness, records))
-    return _by_protocol(record for record in records if closeness(record) == nearest)
-
-
-def run_sort_key(group: Sequence[Record]) -> tuple[tuple[bool, bool, bool, bool, int], int, str]:
-    """Return a sort key of the seeds of a run: closest to the printed conditions, then most seeds, then latest."""
-    return closeness(group[0]), len(group), max(str(record.provenance.get("finished") or "") for record in group)
-
-
-def best_runs(records: Sequence[Record]) -> tuple[Record, ...]:
-    """Return the group of records that differ only in their seed and that is last by `run_sort_key`."""
-    best: Sequence[Record] = max(by_identity(records), key=run_sort_key)
-    return tuple(best)
-
-
 def _values(cell: Cell, records: Sequence[Record]) -> list[float]:
     return [record.values[cell_value_name(cell)].value for record in records]
 
@@ -206,12 +178,14 @@ def _values(cell: Cell, records: Sequence[Record]) -> list[float]:
 def _anomalies(cell: Cell, records: Sequence[Record], known: Anomalies) -> tuple[Anomaly, ...]:
     by_text = {a.text: a for record in records for a in (*impossible_values(record), *known.get(record.run_id, ()))}
     by_text |= {anomaly.text: anomaly for _, anomaly in seed_anomalies(records)}
+    by_seed = dict(zip((record.seed for record in records), _values(cell, records), strict=True))
+    by_text |= {a.text: a for a in outlying_seeds(by_seed, cell.margin, points(cell.unit))}
     if records[0].comparable and (anomaly := too_good(float(np.mean(_values(cell, records))), cell)):
         by_text[anomaly.text] = anomaly
     return tuple(by_text.values())
 
 
-def _with_outcome(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None) -> Verdict:
+def _with_outcome(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None, bounds: Bounds) -> Verdict:
     """Return the verdict with its outcome; all its runs differ only in their seed."""
     cell, first = verdict.cell, verdict.records[0]
     # Runs that cannot be compared with the printed number.
@@ -229,25 +203,61 @@ def _with_outcome(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None) -
         fields = "; ".join(f"{d.field}: {d.recipe} in the recipe, {d.run} in the run" for d in hidden.values())
         return replace(verdict, reason=f"the run differs from the recipe, and its record does not list it: {fields}")
     # The test against the margin.
-    value = first.values[cell_value_name(cell)]
-    decision = decide(
+    changed_data = [f"{d.field} is {d.run} instead of {d.recipe}" for d in verdict.deviations if d.origin == "data"]
+    bound = bound_for(verdict.records, cell_value_name(cell), bounds) if changed_data else None
+    decision = decide_runs(cell, verdict.records, bound)
+    outcome, command = OUTCOME_AT[decision.position], ""
+    if decision.position == "open" and depends_on_seed(first):
+        command = _deciding_command(cell, decision)
+    reason = decision.reason
+    if bound:
+        reason += f"; {'; '.join(changed_data)}: {bound.text}"
+    elif changed_data:
+        outcome, command = Outcome.INCONCLUSIVE, _measuring_command(cell, first)
+        reason += f"; {'; '.join(changed_data)}, with an unknown effect on the number"
+    return replace(verdict, outcome=outcome, reason=reason, command=command, decision=decision)
+
+
+def decide_runs(cell: Cell, records: Sequence[Record], bound: DataBound | None) -> Decision:
+    """Return the test of the runs of a cell, which differ only in their seed.
+
+    Args:
+        cell: the printed number.
+        records: the runs.
+        bound: bound of the effect of the changed data on the value; None if the data count as the official ones.
+    """
+    value = records[0].values[cell_value_name(cell)]
+    return decide(
         cell,
-        _values(cell, verdict.records),
-        deterministic=not depends_on_seed(first),
+        _values(cell, records),
+        deterministic=not depends_on_seed(records[0]),
         n=value.n,
         sampling=None if value.low is None or value.high is None else Interval(value.low, value.high),
+        splits=[record.split for record in records],
+        data_bound=bound.bound if bound else 0.0,
     )
-    command = _deciding_command(cell, decision) if decision.position == "open" else ""
-    changed_data = [f"{d.field} is {d.run} instead of {d.recipe}" for d in verdict.deviations if d.origin == "data"]
-    doubt = f"{'; '.join(changed_data)}, with an unknown effect on the number" if changed_data else ""
-    reason = "; ".join(filter(None, (decision.reason, doubt)))
-    return replace(verdict, outcome=OUTCOME_AT[decision.position], reason=reason, command=command, decision=decision)
 
 
 def _deciding_command(cell: Cell, decision: Decision) -> str:
     """Return the command that runs enough seeds to decide; empty if no number of seeds would."""
-    seeds = decision.seeds_needed if decision.interval else MIN_SEEDS
+    seeds = decision.seeds_needed if decision.difference else MIN_SEEDS
     return f"fgbench run {cell.recipe} --data {cell.data} --profile paper --seeds {seeds}" if seeds else ""
+
+
+def _measuring_command(cell: Cell, record: Record) -> str:
+    """Return the command that measures the effect of the recompression of the images."""
+    return f"fgbench sensitivity {cell.recipe} --data {cell.data} --profile {record.profile} --recompress 75,50,30"
+
+
+def split_means(records: Sequence[Record], name: str) -> list[float]:
+    """Return the values of a mean: one for each seed, or one for each split if the data set has several.
+
+    Args:
+        records: runs that differ only in their seed.
+        name: of the value.
+    """
+    groups = by_split([record.values[name].value for record in records], [record.split for record in records])
+    return [float(np.mean(group)) for group in groups]
 
 
 def sampling_interval(records: Sequence[Record], name: str) -> Interval | None:
@@ -259,5 +269,5 @@ def sampling_interval(records: Sequence[Record], name: str) -> Interval | None:
     low, high = values[0].low, values[0].high
     if low is None or high is None:
         return None
-    shift = float(np.mean([value.value for value in values])) - values[0].value
+    shift = float(np.mean(split_means(records, name))) - values[0].value
     return Interval(low + shift, high + shift)

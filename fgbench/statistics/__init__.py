@@ -1,15 +1,7 @@
 """Confidence intervals and hypothesis tests; each function names its source."""
 
-from fgbench.statistics.equivalence import (
-    ALPHA,
-    POWER,
-    Equivalence,
-    Spread,
-    power,
-    seeds_to_decide,
-    spread_that_decides,
-    tost,
-)
+from fgbench.statistics.equivalence import ALPHA, LEVEL, MIN_SEEDS, Equivalence, Spread, spread_of_splits, tost
+from fgbench.statistics.equivalence_power import POWER, power, seeds_to_decide, spread_that_decides
 from fgbench.statistics.holm_adjustment import holm
 from fgbench.statistics.intervals import Interval, bootstrap_interval, mean_interval, standard_error, wilson_interval
 from fgbench.statistics.paired import (
@@ -24,6 +16,8 @@ from fgbench.statistics.power_law import PowerLaw, power_law
 
 __all__ = [
     "ALPHA",
+    "LEVEL",
+    "MIN_SEEDS",
     "POWER",
     "Equivalence",
     "Interval",
@@ -41,6 +35,7 @@ __all__ = [
     "power",
     "power_law",
     "seeds_to_decide",
+    "spread_of_splits",
     "spread_that_decides",
     "standard_error",
     "tost",

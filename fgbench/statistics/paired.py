@@ -125,11 +125,9 @@ def compare_crossed(a: np.ndarray, b: np.ndarray, *, fixed: bool = False, seed: 
     paired bootstrap interval. The result is about the two trained networks.
 
     More seeds: the variance of the difference has several components (`fgbench.statistics.variance_components`): the
-    images (differences of the means over seeds), and the seeds. The interaction of image and seed counts in both, as in
-    the pigeonhole bootstrap (Owen, Ann. Appl. Stat. 1:386-411, 2007). Two sides with the same number of seeds pool
-    their variance (Student's two-sample t test, Biometrika 6:1-25, 1908). With three seeds each, the error rate at
-    level 5 % is 8 % if one standard deviation is eight times the other. Sides with different numbers of seeds give a
-    component each. A side with one seed has the variance of the other side.
+    images (differences of the means over seeds), and the seeds of each side. The interaction of image and seed counts
+    in both, as in the pigeonhole bootstrap (Owen, Ann. Appl. Stat. 1:386-411, 2007). The two sides are not pooled,
+    since their variances may differ. A side with one seed has the variance of the other side.
 
     Args:
         a: (S, N) values of method A, one row a seed, one column an image.
@@ -160,14 +158,12 @@ def compare_crossed(a: np.ndarray, b: np.ndarray, *, fixed: bool = False, seed: 
         return PairedDifference(value, bootstrap_interval(per_image, seed=seed), p, n, test + scope)
     # Component of the images.
     components: list[Component] = [(float(per_image.var(ddof=1)) / n, n - 1)] if n > 1 else []
-    # Components of the seeds: one pooled component, or one for each side.
-    means = [side.mean(axis=1) for side in (a, b) if len(side) > 1 or not fixed]
-    counts = [len(side) for side in means]
-    pool = min(counts) == 1 or len(set(counts)) == 1
-    for group in [means] if pool else [[side] for side in means]:
-        freedom = sum(len(side) - 1 for side in group)
-        variance = sum(float(((side - side.mean()) ** 2).sum()) for side in group) / freedom
-        components.append((variance * sum(1 / len(side) for side in group), freedom))
+    # Components of the seeds: one for each side with several seeds, for itself and a side with one seed.
+    alone = sum(len(side) == 1 for side in (a, b)) if not fixed else 0
+    for side in (a, b):
+        if len(side) > 1:
+            variance = float(side.mean(axis=1).var(ddof=1))
+            components.append((variance * (1 / len(side) + alone), len(side) - 1))
     return PairedDifference(value, *_interval_and_p(value, components), n, "t test over images and seeds")
 
 

@@ -9,7 +9,7 @@ components.
 from collections.abc import Sequence
 from math import inf, log10
 
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 SMALLEST_P = 1e-60
 """Smallest p-value that `one_sided_p` returns."""
@@ -57,7 +57,8 @@ def one_sided_p(distance: float, components: Sequence[Component]) -> float:
         return float(distance <= 0)
     if len(positive) == 1:
         ((variance, freedom),) = positive
-        return float(stats.t.sf(distance / variance**0.5, freedom))
+        ratio = distance / variance**0.5
+        return float(special.ndtr(-ratio) if freedom == inf else special.stdtr(freedom, -ratio))
     if distance <= 0:
         return 0.5 if distance == 0 else 1 - one_sided_p(-distance, positive)
     if half_width(positive, SMALLEST_P) <= distance:

@@ -6,7 +6,8 @@ from recompressed_runs import KEY, run_at, settings_at
 from fgbench.judge.anomalies import find_anomalies
 from fgbench.judge.claims import ClaimState, check_claims
 from fgbench.judge.recompression import plain_settings, quality_of
-from fgbench.judge.verdict import best_runs, judge
+from fgbench.judge.run_choice import best_runs
+from fgbench.judge.verdict import judge
 from fgbench.papers.printed import Claim, load_papers
 from fgbench.records.record import by_identity
 

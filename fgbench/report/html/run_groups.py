@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fgbench.judge.anomaly import Anomalies, Anomaly
-from fgbench.judge.verdict import run_sort_key
+from fgbench.judge.run_choice import run_sort_key
 from fgbench.records.record import Record
 from fgbench.report.html.charts import Chart
 from fgbench.util.counted import counted
