@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -13,8 +14,12 @@ from fgbench.util.json_toml import read_json
 from fgbench.util.validation import StrictModel
 
 RERUN = "pytest benchmarks --benchmark-only --benchmark-json FILE"
+AGAIN_FILES = "benchmarks-again-"
+"""Start of the names of files with sessions in which only benchmarks that looked slower were measured again."""
 MAX_LOGARITHM = 500.0
 """Largest logarithm of a time relative to the reference whose exponential is a float."""
+Logarithm = Annotated[float, Field(ge=-MAX_LOGARITHM, le=MAX_LOGARITHM)]
+"""Logarithm of a time relative to the reference."""
 
 
 class BenchmarkTimes(StrictModel):
@@ -30,15 +35,22 @@ class BenchmarkTimes(StrictModel):
     """Hash of the code of the benchmark; times of different versions are not compared."""
     machine: str
     """Processor, number of cores and version of torch; times of different machines are not compared."""
-    sessions: tuple[Annotated[float, Field(ge=-MAX_LOGARITHM, le=MAX_LOGARITHM)], ...] = Field(min_length=1)
+    sessions: tuple[Logarithm, ...] = Field(min_length=1)
     """For each session (process), the logarithm of the median time of a round relative to the reference workload."""
+    again: tuple[Logarithm, ...] = ()
+    """The same for the sessions in which the benchmark was measured again because it looked slower."""
+    beyond_limit: Literal["", "slower", "faster"] = ""
+    """Set when the night is judged: the benchmark was beyond its limit in this night."""
 
-    @property
-    def mean(self) -> float:
-        """Mean of the logarithms over the sessions."""
-        return sum(self.sessions) / len(self.sessions)
+    @cached_property
+    def level(self) -> float:
+        """Median of the logarithms over the sessions; the smaller median if it was measured again.
 
-    @property
+        Seconds that a busy machine adds are in one of the two measurements only; a slower benchmark is slower in both.
+        """
+        return min(median(sessions) for sessions in (self.sessions, self.again) if sessions)
+
+    @cached_property
     def key(self) -> tuple[str, str, str]:
         """Name, version and machine: equal if the times of two nights may be compared."""
         return self.name, self.version, self.machine
@@ -47,25 +59,43 @@ class BenchmarkTimes(StrictModel):
 def read_benchmark_times(paths: Iterable[Path]) -> tuple[BenchmarkTimes, ...]:
     """Return the benchmarks of fgbench itself in files of pytest-benchmark; each file is one session.
 
+    Files whose names start with `AGAIN_FILES` are sessions in which benchmarks were measured again.
+
     Benchmarks without times of the reference workload are left out: their times depend on the load of the machine.
 
     Raises:
         FgbenchError: a file is not from pytest-benchmark, or a time is not a positive number.
     """
     by_name: dict[str, BenchmarkTimes] = {}
-    for path in paths:
+    for path in sorted(paths, key=_is_again):
         content = _content(path)
         machine = _machine(content["machine_info"])
         for entry in content["benchmarks"]:
             if bench := _bench(path, entry, machine):
                 before = by_name.get(bench.name)
+                if before is None and _is_again(path):
+                    raise FgbenchError(f"{path}: {bench.name} was measured again, but not before", RERUN)
                 if before is not None and before.key != bench.key:
                     raise FgbenchError(
                         f"{path}: {bench.name} has another version or machine than in the other sessions", RERUN
                     )
-                sessions = (*(before.sessions if before else ()), *bench.sessions)
-                by_name[bench.name] = bench.model_copy(update={"sessions": sessions})
+                by_name[bench.name] = _added(before, bench, again=_is_again(path))
     return tuple(by_name.values())
+
+
+def _is_again(path: Path) -> bool:
+    return path.name.startswith(AGAIN_FILES)
+
+
+def _added(before: BenchmarkTimes | None, session: BenchmarkTimes, *, again: bool) -> BenchmarkTimes:
+    """Return the benchmark with one more session."""
+    if before is None:
+        return session
+    field = "again" if again else "sessions"
+    return session.model_copy(
+        update={"sessions": before.sessions, "again": before.again}
+        | {field: (*getattr(before, field), *session.sessions)}
+    )
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -2,214 +2,209 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, inf, log1p
+from math import exp, log1p
 
 import numpy as np
-from scipy import special
 
 from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
 from fgbench.judge.nightly.findings import Check, Finding, Kind
-from fgbench.statistics import holm
-from fgbench.statistics.moderated_variance import Moderated, moderate
+from fgbench.statistics.shift_limits import BASELINE, RECENT, ShiftLimits, limit_shifts
+from fgbench.util.counted import counted
 
-ALPHA = {"the last nights": 0.002, "the first nights": 0.0005}
-"""Probability of a false alarm on any benchmark in a night, by baseline; with the values it is 0.3 % in total."""
 MIN_CHANGE = 0.05
 """A smaller relative change is never a finding."""
-ROLLING = 14
-"""Number of nights in the rolling baseline."""
-FIXED = 5
-"""Number of first nights in the fixed baseline, and least number of nights for an estimate of the spread."""
-NIGHT_SPREAD = 0.03
-"""Assumed standard deviation of log times between nights if there are fewer nights."""
-POWER = 0.9
-"""Power at which the detectable change is reported."""
+MIN_NIGHTS = 15
+"""A benchmark with fewer earlier nights is not judged: its spread between nights is not known."""
+FIRST = 10
+"""Number of first nights in the fixed baseline."""
+DRIFT = 0.08
+"""Relative change that a machine may have between its first and last nights, in addition to the limit."""
+MANY_NIGHTS = 300
+"""Number of nights of a series that are used, beside the first ones."""
 
 Nights = Sequence[Sequence[BenchmarkTimes]]
 """Benchmarks of several nights, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
-    """A benchmark of the judged night with its earlier nights."""
+class SpeedComparison:
+    """The times of a night compared with earlier nights."""
 
-    tonight: BenchmarkTimes
-    """The benchmark in the judged night."""
-    nights: tuple[BenchmarkTimes, ...]
-    """The earlier nights with the same version and machine, the oldest first."""
+    findings: list[Finding]
+    """What is slower, faster, missing, new, or not judged."""
+    checks: list[Check]
+    """One for each judged benchmark."""
+    judged: tuple[BenchmarkTimes, ...]
+    """The benchmarks of the night; those beyond their limit are marked."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Test:
-    bench: BenchmarkTimes
-    against: str
-    """Name of the baseline."""
-    base: float
-    """Mean log time of the baseline."""
-    change: float
-    """Difference of log times; above 0 is slower."""
-    error: float
-    """Standard error of the change."""
-    freedom: float
-    """Degrees of freedom of `error`."""
+class _Series:
+    """A judged benchmark with its earlier nights."""
 
-    def p(self, sign: int) -> float:
-        """Return the one-sided p-value for slower (`sign` 1) or faster (-1)."""
-        distance = -sign * self.change / self.error
-        # scipy.special is a hundred times as fast as scipy.stats.
-        return float(special.ndtr(distance) if self.freedom == inf else special.stdtr(self.freedom, distance))
+    tonight: BenchmarkTimes
+    nights: tuple[BenchmarkTimes, ...]
+    """The earlier nights with the same version and machine, the oldest first."""
+
+    @property
+    def first(self) -> float:
+        """Median of the first nights."""
+        return float(np.median([night.level for night in self.nights[:FIRST]]))
 
 
-def compare_speed(
-    earlier: Nights, tonight: Sequence[BenchmarkTimes], expected: Iterable[str] = ()
-) -> tuple[list[Finding], list[Check]]:
-    """Return the findings and checks of the times of a night against earlier nights.
+def compare_speed(earlier: Nights, tonight: Sequence[BenchmarkTimes], expected: Iterable[str] = ()) -> SpeedComparison:
+    """Compare the times of a night with those of earlier nights.
 
-    The logarithm of the relative time is averaged over the sessions of a night. Its variance between nights is
-    estimated from successive nights of the rolling baseline, moderated over all benchmarks. It is at least the variance
-    between sessions, and with fewer than `FIXED` nights at least `NIGHT_SPREAD` squared. The test is a one-sided t test
-    with Holm's correction over all benchmarks; a finding also needs a change of at least `MIN_CHANGE`.
+    A benchmark is slower if the median of its last 7 nights is above that of the 60 nights before by more than a limit,
+    which comes from the shifts of all benchmarks in earlier nights (`limit_shifts`). So more than half of 7 nights must
+    be slower. The same median is compared with the first nights, with a limit that is larger by `DRIFT`. A benchmark
+    that is beyond the limit in this night alone is noted and does not become a part of baselines. With fewer than
+    `MIN_NIGHTS` earlier nights, nothing is judged.
 
     Args:
         earlier: the kept nights, the oldest first, without the benchmarks that failed in them.
         tonight: benchmarks of the judged night.
         expected: names of benchmarks that must be present.
     """
-    # The earlier nights of baseline benchmark.
+    series = _all_series(earlier, tonight)
+    findings = [*find_missing(expected, tonight), *_not_judged(earlier, series)]
+    judged = [one for one in series if len(one.nights) >= MIN_NIGHTS]
+    if not judged:
+        return SpeedComparison(findings, [], tuple(tonight))
+    limits = _limits(judged)
+    checks, marks = [], {}
+    for k, one in enumerate(judged):
+        finding, check, mark = _judge(one, limits, k)
+        findings += [finding] if finding else []
+        checks.append(check)
+        marks[one.tonight.name] = mark
+    marked = (bench.model_copy(update={"beyond_limit": marks.get(bench.name, "")}) for bench in tonight)
+    return SpeedComparison(findings, checks, tuple(marked))
+
+
+def slower_tonight(earlier: Nights, tonight: Sequence[BenchmarkTimes]) -> list[str]:
+    """Return the names of the benchmarks that look slower in a night, the largest change first.
+
+    Args:
+        earlier: as for `compare_speed`.
+        tonight: as for `compare_speed`.
+    """
+    judged = [one for one in _all_series(earlier, tonight) if len(one.nights) >= MIN_NIGHTS]
+    if not judged:
+        return []
+    limits = _limits(judged)
+    slower = [k for k in range(len(judged)) if limits.latest[k] > limits.limits[k]]
+    return [judged[k].tonight.name for k in sorted(slower, key=lambda k: -limits.latest[k])]
+
+
+def _all_series(earlier: Nights, tonight: Sequence[BenchmarkTimes]) -> list[_Series]:
+    """Return the benchmarks of a night, each with its earlier nights."""
     same: dict[tuple[str, str, str], list[BenchmarkTimes]] = {}
     for bench in (bench for night in earlier for bench in night):
         same.setdefault(bench.key, []).append(bench)
-    baselines = [Baseline(bench, tuple(same.get(bench.key, ()))) for bench in tonight]
-    findings = [*_missing(expected, tonight), *_no_baseline(earlier, baselines)]
-    compared = [baseline for baseline in baselines if baseline.nights]
-    if not compared:
-        return findings, []
-    # One test against the last nights, and one against the first nights.
-    spread = _spread(compared)
-    rolling = [_test(baseline, baseline.nights[-ROLLING:], "the last nights", spread) for baseline in compared]
-    fixed = [
-        _test(baseline, baseline.nights[:FIXED], "the first nights", spread)
-        for baseline in compared
-        if len(baseline.nights) > FIXED
-    ]
-    checks = []
-    for tests in (rolling, fixed):
-        slower, faster = holm([test.p(1) for test in tests]), holm([test.p(-1) for test in tests])
-        for test, down, up in zip(tests, slower, faster, strict=True):
-            kind: Kind | None = None
-            if down <= ALPHA[test.against] and test.change >= log1p(MIN_CHANGE):
-                kind = "worse"
-            elif up <= ALPHA[test.against] and test.change <= -log1p(MIN_CHANGE):
-                kind = "better"
-            times = f"{_times(test.base)} to {_times(test.base + test.change)} the reference workload"
-            change = (
-                f"{_percent(test.change)} against {test.against}, p = {min(down, up):.2g} adjusted for all benchmarks"
-            )
-            if kind:
-                findings.append(Finding(kind, "speed", test.bench.name, f"{times}: {change}"))
-            checks.append(
-                Check(
-                    "speed",
-                    test.bench.name,
-                    _times(test.base),
-                    _times(test.base + test.change),
-                    _percent(test.change),
-                    min(down, up),
-                    f"t test against {test.against}",
-                    _percent(_detectable(test, len(tests))),
-                )
-            )
-    return findings, checks
+    return [_Series(bench, tuple(same.get(bench.key, ()))) for bench in tonight]
 
 
-def _missing(expected: Iterable[str], tonight: Sequence[BenchmarkTimes]) -> Iterator[Finding]:
+def _limits(judged: Sequence[_Series]) -> ShiftLimits:
+    """Return the shifts of the benchmarks with their limits."""
+    length = min(MANY_NIGHTS, max(len(one.nights) for one in judged)) + 1
+    values, marks = np.full((len(judged), length), np.nan), np.zeros((len(judged), length), dtype=np.int8)
+    for row, one in enumerate(judged):
+        nights = (*one.nights, one.tonight)[-length:]
+        values[row, -len(nights) :] = [night.level for night in nights]
+        marks[row, -len(nights) :] = [{"": 0, "slower": 1, "faster": -1}[night.beyond_limit] for night in nights]
+    # A shift was found where more than half of the recent nights are marked.
+    recent = np.lib.stride_tricks.sliding_window_view(np.pad(marks, ((0, 0), (RECENT - 1, 0))), RECENT, axis=1)
+    found = np.maximum((recent == 1).sum(axis=-1), (recent == -1).sum(axis=-1)) > RECENT // 2
+    return limit_shifts(values, marks == 1, found, log1p(MIN_CHANGE))
+
+
+def _judge(one: _Series, limits: ShiftLimits, k: int) -> tuple[Finding | None, Check, str]:
+    """Return the finding, the check and the mark of benchmark k."""
+    name, limit, shift, latest = one.tonight.name, limits.limits[k], limits.shifts[k], limits.latest[k]
+    base = one.tonight.level - latest
+    recent = base + shift
+    drift, allowed = recent - one.first, limit + log1p(DRIFT)
+    times = f"{_times(base)} to {_times(recent)} the reference workload"
+    # Against the last nights, and against the first nights.
+    kind: Kind | None = None
+    text = f"{times}: {percent(shift)} in the last {RECENT} nights against the {BASELINE} before"
+    if shift > limit or shift < -limit:
+        kind = "worse" if shift > 0 else "better"
+        text = f"{text}; the limit is {percent(limit if shift > 0 else -limit)}"
+    elif drift > allowed:
+        kind = "worse"
+        text = f"{times}: {percent(drift)} in the last {RECENT} nights against the first {FIRST}; the limit is "
+        text += percent(allowed)
+    # In this night alone.
+    mark = "slower" if latest > limit else "faster" if latest < -limit else ""
+    if kind is None and mark == "slower":
+        kind, text = "note", _suspicion(one, latest, limit)
+    test = f"median of {RECENT} nights against {BASELINE} nights, limit from earlier nights"
+    check = Check(
+        "speed", name, _times(base), _times(recent), percent(shift), float(limits.p[k]), test,
+        percent(limits.detectable[k]),
+    )  # fmt: skip
+    return Finding(kind, "speed", name, text) if kind else None, check, mark
+
+
+def _suspicion(one: _Series, latest: float, limit: float) -> str:
+    """Return the text on a benchmark that is slower in this night, but not in most of the last nights."""
+    count = 1 + sum(night.beyond_limit == "slower" for night in one.nights[-RECENT + 1 :])
+    again = f", also in {counted(len(one.tonight.again), 'new session')}" if one.tonight.again else ""
+    return (
+        f"slower in this night ({percent(latest)}, the limit is {percent(limit)}){again}; so were {count} of the last "
+        f"{RECENT} nights; it fails if more than half of them are slower"
+    )
+
+
+def find_missing(expected: Iterable[str], tonight: Sequence[BenchmarkTimes]) -> Iterator[Finding]:
+    """Yield a finding for each expected benchmark that is missing."""
     present = {bench.name for bench in tonight}
     for name in dict.fromkeys(expected):
         if name not in present:
             yield Finding("was not run", "speed", name, "in the baseline but not in this night")
 
 
-def _no_baseline(earlier: Nights, baselines: Sequence[Baseline]) -> Iterator[Finding]:
-    """Yield benchmarks that are new, or whose earlier times have another version or machine."""
+def _not_judged(earlier: Nights, series: Sequence[_Series]) -> Iterator[Finding]:
+    """Yield why benchmarks are not judged."""
     last: Mapping[str, BenchmarkTimes] = {bench.name: bench for night in earlier for bench in night}
-    for bench in (baseline.tonight for baseline in baselines if not baseline.nights):
-        before = last.get(bench.name)
-        if before is None:
-            if earlier:
-                yield Finding("new", "speed", bench.name, "not in the baseline")
-        elif before.version != bench.version:
-            text = f"not compared, since the code of the benchmark changed ({before.version} to {bench.version})"
-            yield Finding("note", "speed", bench.name, text)
-        else:
-            text = f"not compared, since the machine changed ({before.machine} to {bench.machine})"
-            yield Finding("note", "speed", bench.name, text)
+    reasons = []
+    for one in (one for one in series if len(one.nights) < MIN_NIGHTS):
+        kind, text = reason_not_compared(last.get(one.tonight.name), one.tonight)
+        if one.nights or not earlier:
+            kind, text = "note", f"not compared: {len(one.nights)} of the {MIN_NIGHTS} earlier nights that are needed"
+        reasons.append((kind, text, one.tonight.name))
+    yield from grouped(reasons)
 
 
-def _spread(baselines: Sequence[Baseline]) -> dict[str, tuple[float, float]]:
-    """Return the variance of the mean of a night and its degrees of freedom, by benchmark."""
-    variances = {baseline.tonight.name: (NIGHT_SPREAD**2, float("inf")) for baseline in baselines}
-    enough = [baseline for baseline in baselines if len(baseline.nights) >= FIXED]
-    if enough:
-        # Moderation needs equal degrees of freedom: those of the benchmark with the fewest nights.
-        count = min(ROLLING, *(len(baseline.nights) for baseline in enough))
-        between = [_successive(np.array([night.mean for night in baseline.nights[-count:]])) for baseline in enough]
-        moderated = moderate(np.array(between), 2 * (count - 1) ** 2 / (3 * count - 4))
-        variances |= _named(enough, moderated)
-    several = [
-        baseline
-        for baseline in baselines
-        if all(len(night.sessions) > 1 for night in (*baseline.nights, baseline.tonight))
-    ]
-    if several:
-        means = [_within(baseline) for baseline in several]
-        within = moderate(np.array([variance for variance, _ in means]), min(freedom for _, freedom in means))
-        for name, (variance, freedom) in _named(several, within).items():
-            if variance > variances[name][0]:
-                variances[name] = (variance, freedom)
-    return variances
+def reason_not_compared(before: BenchmarkTimes | None, bench: BenchmarkTimes) -> tuple[Kind, str]:
+    """Return the kind of finding and the reason why a benchmark is new, or of another version or machine."""
+    if before is None:
+        return "new", "not in the baseline"
+    if before.version != bench.version:
+        text = f"not compared, since the code of the benchmark changed ({before.version} to {bench.version})"
+        return "note", text
+    return "note", f"not compared, since the machine changed ({before.machine} to {bench.machine})"
 
 
-def _successive(means: np.ndarray) -> float:
-    """Return the variance estimated from differences of successive nights; a drift or a step hardly increases it.
+def grouped(reasons: Iterable[tuple[Kind, str, str]]) -> Iterator[Finding]:
+    """Yield one finding for each reason why benchmarks are not compared: a new machine concerns all of them.
 
-    Source: von Neumann, Kent, Bellinson and Hart, Ann. Math. Stat. 12:153-162, 1941. With n values it has
-    2 (n - 1)^2 / (3 n - 4) degrees of freedom.
+    Args:
+        reasons: kind of finding, reason, and name of the benchmark.
     """
-    return float((np.diff(means) ** 2).mean() / 2)
+    names: dict[tuple[Kind, str], list[str]] = {}
+    for kind, text, name in reasons:
+        names.setdefault((kind, text), []).append(name)
+    for (kind, text), group in names.items():
+        yield Finding(kind, "speed", group[0] if len(group) == 1 else counted(len(group), "benchmark"), text)
 
 
-def _within(baseline: Baseline) -> tuple[float, int]:
-    """Return the variance of the mean of a night, pooled from the sessions of all nights, and its freedom."""
-    nights = [np.array(night.sessions) for night in (*baseline.nights[-ROLLING:], baseline.tonight)]
-    freedom = sum(len(sessions) - 1 for sessions in nights)
-    pooled = sum(float(((sessions - sessions.mean()) ** 2).sum()) for sessions in nights) / freedom
-    return pooled / len(baseline.tonight.sessions), freedom
-
-
-def _named(baselines: Sequence[Baseline], moderated: Moderated) -> dict[str, tuple[float, float]]:
-    names = [baseline.tonight.name for baseline in baselines]
-    return {name: (float(v), moderated.freedom) for name, v in zip(names, moderated.variances, strict=True)}
-
-
-def _test(
-    baseline: Baseline, nights: Sequence[BenchmarkTimes], against: str, spread: Mapping[str, tuple[float, float]]
-) -> _Test:
-    variance, freedom = spread[baseline.tonight.name]
-    base = float(np.mean([night.mean for night in nights]))
-    error = max((variance * (1 + 1 / len(nights))) ** 0.5, 1e-9)
-    return _Test(baseline.tonight, against, base, baseline.tonight.mean - base, error, freedom)
-
-
-def _detectable(test: _Test, tests: int) -> float:
-    """Return the change of log time that is found with the power `POWER` if no other benchmark changes."""
-    level = ALPHA[test.against] / tests
-    quantile = special.ndtri(level) if test.freedom == inf else special.stdtrit(test.freedom, level)
-    return max(-float(quantile) * test.error, log1p(MIN_CHANGE)) + float(special.ndtri(POWER)) * test.error
+def percent(change: float) -> str:
+    """Return a difference of logarithms as a relative change in percent."""
+    return f"{100 * (exp(change) - 1):+.1f} %"
 
 
 def _times(value: float) -> str:
     return f"{exp(value):.3g} times"
-
-
-def _percent(change: float) -> str:
-    return f"{100 * (exp(change) - 1):+.1f} %"
