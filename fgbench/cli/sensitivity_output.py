@@ -7,6 +7,7 @@ from fgbench.cli.console import out, table
 from fgbench.cli.run_requests import Request, run_plan_of
 from fgbench.judge.anomalies import find_anomalies
 from fgbench.judge.anomaly import Anomalies
+from fgbench.judge.citations import own_cells
 from fgbench.judge.compression_effects import Measurement, measure
 from fgbench.judge.margin_test import points
 from fgbench.judge.sensitivity import (
@@ -86,11 +87,11 @@ def run_and_show(request: Request, results: Path) -> int:
 
 def _cells(record: Record) -> list[Cell]:
     """Return the printed cells that the recipe of a record measures with the annotations of its protocol."""
-    sees = (record.protocol["train_sees"], record.protocol["test_sees"])
+    sees, papers = (record.protocol["train_sees"], record.protocol["test_sees"]), load_papers()
     return [
         cell
-        for paper in load_papers().values()
-        for cell in paper.cells()
+        for paper in papers.values()
+        for cell in own_cells(paper, papers)
         if recipe_key(cell) == record.recipe and cell.role != "context" and (list(cell.train), list(cell.test)) == sees
     ]
 
