@@ -82,9 +82,10 @@ def limit_shifts(values: np.ndarray, excluded: np.ndarray, found: np.ndarray, fl
     per_moment = sizes.max(axis=0, initial=0.0)[np.isfinite(past).any(axis=0)]
     now = np.abs(levels[:, -1]) / scales
     p = (1 + (per_moment >= now[:, None]).sum(axis=1)) / (1 + len(per_moment))
-    # A shift is found if it is so much above the limit that a usual shift downwards does not hide it.
+    # A shift is found if it is so far above the limit that noise seldom hides it. The past has few independent shifts
+    # from which to estimate the noise, so half the probability of a miss is used.
     signed = (past / scales[:, None])[np.isfinite(past)]
-    usual = float(np.quantile(np.concatenate([signed, -signed]), 1 - POWER)) if len(signed) else np.nan
+    usual = float(np.quantile(np.concatenate([signed, -signed]), (1 - POWER) / 2)) if len(signed) else np.nan
     detectable = limits - usual * scales
     return ShiftLimits(
         *(np.where(known, each, np.nan) for each in (levels[:, -1], singles[:, -1], limits, p, detectable))
