@@ -9,7 +9,10 @@ from fgbench.judge.recompression import plain_settings, quality_of
 from fgbench.judge.run_choice import best_runs
 from fgbench.judge.verdict import judge
 from fgbench.papers.printed import Claim, load_papers
+from fgbench.records.deviations import setting_deviations
 from fgbench.records.record import by_identity
+from fgbench.runs import planning
+from fgbench.runs.run import Changes
 
 CELL = next(cell for cell in load_papers()["bcnn"].cells() if cell.id == "t1/bcnn_dd/birds")
 RIGHT = np.arange(200) % 4 > 0
@@ -27,6 +30,13 @@ def test_one_recompressed_split_is_not_a_recompressed_run(name):
     half = made(values={}, settings=settings)
     assert quality_of(half) is None
     assert plain_settings(half) == settings
+
+
+def test_a_recompressed_run_of_every_recipe_is_another_experiment():
+    for key, recipe in RECIPES.items():
+        settings = planning._changed(recipe.settings, Changes(recompress=95), key)
+        deviations = {d.field for d in setting_deviations(recipe, settings) if d.changes_experiment}
+        assert deviations == {"train_pipeline", "test_pipeline"}, key
 
 
 def test_recompressed_runs_are_not_averaged_with_plain_ones():
