@@ -87,7 +87,7 @@ def benchmark_series(nights: Sequence[Night]) -> list[NightSeries]:
         for bench in night.benches:
             titles[bench.name] = bench.title
             conditions = f"{bench.version} {bench.machine}"
-            point = (k, math.exp(bench.mean), bench.name in night.failed, conditions)
+            point = (k, math.exp(bench.level), bench.name in night.failed, conditions)
             points.setdefault(bench.name, []).append(point)
     return _sorted(_series(titles[name], "times", of_bench) for name, of_bench in points.items())
 

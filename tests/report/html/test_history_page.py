@@ -40,7 +40,7 @@ def test_another_version_of_a_benchmark_is_a_break_and_no_level_shift():
     assert series.name == "a hot path"
     assert series.breaks == (14,)
     assert series.shifts == ()
-    (series,) = benchmark_series([timed(k, math.exp(night.benches[0].mean), "v") for k, night in enumerate(nights)])
+    (series,) = benchmark_series([timed(k, math.exp(night.benches[0].level), "v") for k, night in enumerate(nights)])
     assert series.breaks == ()
     assert [shift.at for shift in series.shifts] == [14]
     assert series.shifts[0].after == pytest.approx(2, abs=0.02)
