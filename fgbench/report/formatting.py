@@ -15,7 +15,7 @@ NONE = "–"  # noqa: RUF001
 """Shown where there is no number."""
 MEASURED_PLACES = 2
 """Decimals of a measured value and of its interval."""
-TEST_INTERVAL = f"{1 - 2 * LEVEL:.0%} over seeds, with the spread of the printed value"
+TEST_INTERVAL = f"{100 - 200 * LEVEL:g} % over seeds, with the spread of the printed value"
 """Meaning of the interval of the test of a cell."""
 
 

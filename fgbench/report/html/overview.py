@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fgbench.judge.adjustment import count_tests
 from fgbench.judge.anomaly import Anomalies, Anomaly
 from fgbench.judge.citations import counted_once
 from fgbench.judge.claims import ClaimResult
@@ -117,6 +118,7 @@ def overview_page(
     records = [record for group in groups for record in group]
     context = {
         "matrix": matrix(papers, verdicts),
+        "tests": count_tests(verdict for of_paper in verdicts.values() for verdict in counted_once(of_paper)),
         "steps": next_steps(verdicts),
         "claims": claims,
         "runs": [

@@ -2,16 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 
+from fgbench.judge.citations import counted_once
 from fgbench.judge.claims import ClaimResult
 from fgbench.judge.margin_test import points
+from fgbench.judge.other_margins import at_other_margins
 from fgbench.judge.run_choice import best_runs
-from fgbench.judge.sensitivity import Bounds, bound_for
-from fgbench.judge.verdict import Verdict, cell_value_name
+from fgbench.judge.sensitivity import Bounds, DataBound, bound_for
+from fgbench.judge.verdict import Outcome, Verdict, cell_value_name
 from fgbench.papers.printed import Paper
 from fgbench.records.phases import phases_of
 from fgbench.records.record import Record
 from fgbench.report.html.data_origin import data_origin
 from fgbench.report.html.learning_curves import learning_text
+from fgbench.report.html.margins import (
+    changes_at_other_margins,
+    listed_rows,
+    margin_anchor,
+    margin_origin,
+    margin_sentences,
+    other_margin_text,
+)
 from fgbench.report.html.method_pages import method_page_name
 from fgbench.report.html.overview import MatrixRow
 from fgbench.report.html.pages import Page, address
@@ -28,6 +38,7 @@ def paper_page(
     shown: Sequence[RunGroup],
     groups: Sequence[RunGroup],
     bounds: Bounds | None = None,
+    papers: Mapping[str, Paper] | None = None,
 ) -> Page:
     """Return the page of a paper.
 
@@ -39,7 +50,14 @@ def paper_page(
         shown: groups of `shown_groups`.
         groups: all records by group.
         bounds: result of `fgbench.judge.sensitivity.find_bounds`.
+        papers: all papers, by id.
     """
+    papers = papers or {paper.id: paper}
+    own = counted_once(verdicts)
+
+    def bound_of(verdict: Verdict) -> DataBound | None:
+        return bound_for(verdict.records, cell_value_name(verdict.cell), bounds or {})
+
     context = {
         "paper": paper,
         "row": row,
@@ -49,7 +67,14 @@ def paper_page(
         "groups": shown,
         "left_out": _runs_of(paper.id, groups) - _runs_of(paper.id, shown),
         "value_name": cell_value_name,
-        "bound_of": lambda verdict: bound_for(verdict.records, cell_value_name(verdict.cell), bounds or {}),
+        "bound_of": bound_of,
+        "margin_sentences": margin_sentences([v.cell for v in own if v.outcome != Outcome.CONTEXT], papers),
+        "margin_origin": lambda cell: margin_origin(cell, papers),
+        "margin_changes": changes_at_other_margins(own, bound_of),
+        "margin_anchor": margin_anchor,
+        "listed_rows": listed_rows,
+        "at_other_margins": at_other_margins,
+        "other_margin_text": other_margin_text,
         "points": points,
         "value_tables": value_tables,
         "phases_of": phases_of,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from fgbench.judge.citations import counted_once
 from fgbench.judge.verdict import Outcome, Verdict
-from fgbench.papers.printed import Cell, Paper
-from fgbench.papers.tables import Table
+from fgbench.papers.printed import Cell
+from fgbench.papers.tables import PrintedRow, Table
 from fgbench.records.record import Deviation, Record
 from fgbench.report.formatting import BADGES, Badge
 from fgbench.report.html.pages import address
@@ -53,13 +53,10 @@ def cell_name(cell: Cell) -> str:
     return f"{cell.row}, {cell.column}"
 
 
-def table_rows(paper: Paper, table: Table, verdicts: Sequence[Verdict]) -> list[tuple[str, str, list[Verdict | None]]]:
-    """Return label, role and verdicts of each row of a printed table; None stands for a cell that is not printed."""
+def table_rows(table: Table, verdicts: Sequence[Verdict]) -> list[tuple[PrintedRow, list[Verdict | None]]]:
+    """Return each row of a printed table with its verdicts; None stands for a cell that is not printed."""
     by_id = {verdict.cell.id: verdict for verdict in verdicts}
-    return [
-        (row.label, row.role, [by_id.get(f"{table.id}/{row.id}/{column.id}") for column in table.columns])
-        for row in table.rows
-    ]
+    return [(row, [by_id.get(f"{table.id}/{row.id}/{column.id}") for column in table.columns]) for row in table.rows]
 
 
 def judged_verdicts(table: Table, verdicts: Sequence[Verdict]) -> list[Verdict]:

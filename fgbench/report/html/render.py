@@ -72,7 +72,7 @@ def render(
     all_verdicts = [verdict for of_paper in verdicts.values() for verdict in of_paper]
     pages = [overview_page(papers, verdicts, claims, groups, addresses, anomalies)]
     for row, (name, paper) in zip(matrix(papers, verdicts), papers.items(), strict=False):
-        pages.append(paper_page(paper, row, verdicts[name], claims, shown[name], groups, bounds))
+        pages.append(paper_page(paper, row, verdicts[name], claims, shown[name], groups, bounds, papers))
     pages += method_pages(all_verdicts, load_recipes(), groups, pictures, outputs)
     pages.append(cost_page(groups, speed))
     pages += reid_pages(groups, pictures)

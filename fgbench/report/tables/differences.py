@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +18,7 @@ from fgbench.records.record import Record, by_identity
 from fgbench.report.formatting import NONE
 from fgbench.report.tables.run_table import run_name
 from fgbench.report.tables.sheet import Footnotes, Sheet, SheetCell
-from fgbench.statistics import holm
+from fgbench.statistics import MIN_SEEDS, holm
 from fgbench.util.errors import FgbenchError
 
 DIFFERENCES = {
@@ -28,7 +28,7 @@ DIFFERENCES = {
 }  # fmt: skip
 """Columns of `difference_frame` and their types.
 
-`difference`, `low` and `high` are in percent; `test` names the test, or the reason why there is none.
+`difference`, `low` and `high` are in percent; `test` names the test, or the reason why there is none, or no difference.
 """
 SELECTION = (
     "The runs are ordered by the same images, so a difference tends to be too large. Only neighbours are compared."
@@ -67,12 +67,12 @@ def difference_frame(records: Sequence[Record], outputs: ReadOutputs, recipes: M
     ]
     anomalies = find_anomalies(records, outputs)
     comparisons = [_compared(metric, better, worse, outputs, anomalies) for metric, better, worse in pairs]
-    adjusted = iter(holm([pair.p for pair in comparisons if isinstance(pair, RunPair)]))
+    adjusted = iter(holm([pair.p for pair in comparisons if isinstance(pair, RunPair) and not pair.too_few]))
     rows = [
         {
             "better": names[better[0].run_id], "worse": names[worse[0].run_id], "metric": metric,
             "better_runs": _ids(better), "worse_runs": _ids(worse),
-            **({**NO_NUMBERS, "test": pair} if isinstance(pair, str) else _numbers(pair, next(adjusted))),
+            **({**NO_NUMBERS, "test": pair} if isinstance(pair, str) else _numbers(pair, adjusted)),
         }
         for (metric, better, worse), pair in zip(pairs, comparisons, strict=True)
     ]  # fmt: skip
@@ -105,10 +105,19 @@ def _compared(
         return str(error.args[0])
 
 
-def _numbers(pair: RunPair, p: float) -> dict[str, object]:
+def _numbers(pair: RunPair, adjusted: Iterator[float]) -> dict[str, object]:
+    """The numbers of a comparison; too few seeds give a difference without interval and p-value.
+
+    Args:
+        pair: the comparison.
+        adjusted: adjusted p-values of the comparisons with enough seeds; the next one is taken for such a pair.
+    """
     d = pair.difference
+    if pair.too_few:
+        needs = f"a test needs at least {MIN_SEEDS} seeds of {' and '.join(dict.fromkeys(pair.too_few))}"
+        return {**NO_NUMBERS, "difference": d.value, "samples": d.n, "test": needs}
     low, high = d.interval
-    return {"difference": d.value, "low": low, "high": high, "p": p, "samples": d.n, "test": str(d.test)}
+    return {"difference": d.value, "low": low, "high": high, "p": next(adjusted), "samples": d.n, "test": str(d.test)}
 
 
 def _mean(group: Sequence[Record], metric: str) -> float:
@@ -137,10 +146,17 @@ def difference_sheet(frame: pd.DataFrame) -> Sheet:
 
     def cells(row: Mapping[Any, Any]) -> tuple[SheetCell, ...]:
         names = SheetCell(row["better"]), SheetCell(row["worse"])
-        if pd.isna(row["p"]):
+        if pd.isna(row["difference"]):
             return *names, SheetCell(row["test"]), SheetCell(NONE), SheetCell(NONE)
-        value, ends = f"{row['difference']:+.2f}", f"{row['low']:.2f} to {row['high']:.2f}"
-        return *names, SheetCell(value), SheetCell(ends), SheetCell(f"{row['p']:.2g}", note=notes.add(row["test"]))
+        value, note = SheetCell(f"{row['difference']:+.2f}"), notes.add(row["test"])
+        if pd.isna(row["p"]):
+            return *names, value, SheetCell(NONE), SheetCell(NONE, note=note)
+        return (
+            *names,
+            value,
+            SheetCell(f"{row['low']:.2f} to {row['high']:.2f}"),
+            SheetCell(f"{row['p']:.2g}", note=note),
+        )
 
     rows = tuple(cells(row) for row in frame.to_dict("records"))
 

@@ -1,6 +1,7 @@
 import pytest
 from busy_pages import PAPERS, busy_records
 from made_records import RECIPES, deviation, of_accuracy
+from report_pages import Parsed, pages
 
 from fgbench.judge.anomaly import Anomaly
 from fgbench.judge.columns import judge_papers
@@ -35,6 +36,18 @@ def test_the_matrix_counts_each_judged_cell_once_and_context_separately(verdicts
     assert total.judged + total.others + total.cited == sum(len(of_paper) for of_paper in verdicts.values())
 
 
+def test_the_number_of_tested_cells_and_of_expected_false_verdicts_is_stated(tmp_path):
+    records = [of_accuracy(84.0 + s / 50, s) for s in range(3)]
+    records += [of_accuracy(70.4 + s / 50, s, recipe="bcnn/fc_cnn_d@cub") for s in range(3)]
+    text = Parsed(pages(tmp_path, records)["index"]).text
+    # The second number is also cited by another paper and counts once.
+    assert (
+        "2 cells were tested, each with an error rate of at most 5 %: at most 0.1 false verdicts are expected." in text
+    )
+    assert "2 tested cells are decided, 2 also after the adjustment" in text
+    assert "expected" not in Parsed(pages(tmp_path / "none", [])["index"]).text
+
+
 def test_without_judged_cells_shares_are_zero():
     (row, _) = matrix({"bcnn": PAPERS["bcnn"]}, {"bcnn": []})
     assert [count.share for count in row.counts] == [0] * len(OUTCOMES)
@@ -56,13 +69,13 @@ def test_next_steps_have_every_command_once_and_the_one_for_the_most_cells_first
 def test_a_row_has_the_mean_over_seeds_and_the_maximum_of_the_peaks():
     times = "2026-01-01T00:00:00+00:00", "2026-03-02T00:00:00+00:00"
     group = [
-        of_accuracy(80.0 + 3 * s, s, cost={"wall_s": 10.0 * (s + 1), "phase_s": {}, "peak_mib": 50.0 - s},
+        of_accuracy(80.0 + s, s, cost={"wall_s": 10.0 * (s + 1), "phase_s": {}, "peak_mib": 50.0 - s},
                     deviations=[deviation("control", run="shuffled")], provenance={"finished": times[s]})
         for s in range(2)
     ]  # fmt: skip
     anomaly = Anomaly("chance", "why")
     row = run_line(group, "x.html", {group[1].run_id: [anomaly]})
-    assert (row.mean, row.wall_s, row.peak_mib, row.seeds) == (81.5, 15.0, 50.0, 2)
+    assert (row.mean, row.wall_s, row.peak_mib, row.seeds) == (80.5, 15.0, 50.0, 2)
     assert sum(row.interval.ends) / 2 == pytest.approx(row.mean)
     assert row.interval.about == "95 % over 2 seeds"
     assert (row.control, row.finished, row.anomalies) == ("shuffled", "2026-03-02", (anomaly,))

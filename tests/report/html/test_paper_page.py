@@ -91,7 +91,7 @@ def test_inconclusive_cells_have_the_command_to_decide_and_a_note_on_other_image
     text = Parsed(pages(tmp_path, [run(84.0 + s / 8, s) for s in range(3)])["bcnn"]).text
     for words in (
         "over 3 seeds, -1.31 to +1.56 points, does not decide",
-        "Interval of the test difference from the printed value: -1.31 to +1.56 (99% over seeds, with the spread of the",
+        "Interval of the test difference from the printed value: -1.31 to +1.56 (99 % over seeds, with the spread",
         "Interval of the mean 83.81 to 84.44 (95 % over 3 seeds)",
         "Interval for other test images 83.19 to 85.06 (95 %, one training)",
         "seeds would decide", "--seeds", "Other test images", "the test set is too small for this margin",

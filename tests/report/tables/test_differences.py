@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from made_records import Kept, deviation, of_right
+from made_records import Kept, deviation, of_right, untrained
 from scipy.stats import binomtest
 
 from fgbench.papers.recipes import load_recipes
@@ -13,9 +13,16 @@ N = 400
 
 
 def run(recipe, right, seed=0, **fields):
+    """Return a run whose values depend on its seed if its recipe has stages of training."""
     record, arrays = of_right(np.arange(N) % 100 < right, recipe, seed, title=recipe.partition("@")[0], **fields)
     noise = np.random.default_rng(seed).uniform(0, 0.1, arrays["scores"].shape)  # no two seeds are copies
     return record, arrays | {"scores": arrays["scores"] + noise}
+
+
+def fixed(name, right, **settings):
+    """Return a run without random numbers, with some other settings."""
+    key = f"bcnn/{name}@cub"
+    return run(key, right, settings=untrained(key).settings.model_dump(mode="json") | settings)
 
 
 def table(*pairs):
@@ -24,10 +31,10 @@ def table(*pairs):
 
 
 def test_each_run_is_held_against_the_next_best_image_by_image():
-    right = {"fv_cnn_d": 71, "bcnn_dd": 73, "fv_sift": 70, "fc_cnn_d": 30}
-    frame = table(*(run(f"bcnn/{name}@cub", percent) for name, percent in right.items()))
-    assert frame.better.tolist() == [f"bcnn/{name}, paper" for name in ("bcnn_dd", "fv_cnn_d", "fv_sift")]
-    assert frame.worse.tolist() == [f"bcnn/{name}, paper" for name in ("fv_cnn_d", "fv_sift", "fc_cnn_d")]
+    right = {"fc_cnn_m": 71, "bcnn_dd": 73, "bcnn_mm": 70, "fc_cnn_d": 30}
+    frame = table(*(fixed(name, percent) for name, percent in right.items()))
+    assert frame.better.tolist() == [f"bcnn/{name}, paper" for name in ("bcnn_dd", "fc_cnn_m", "bcnn_mm")]
+    assert frame.worse.tolist() == [f"bcnn/{name}, paper" for name in ("fc_cnn_m", "bcnn_mm", "fc_cnn_d")]
     assert frame.difference.tolist() == pytest.approx([2, 1, 40])
     # All images that one side alone has right are the better one's: McNemar's exact test on 4 per point.
     plain = [binomtest(0, 4 * points).pvalue for points in (2, 1, 40)]
@@ -73,16 +80,16 @@ def test_runs_of_recipes_and_profiles_that_are_no_more_are_compared_all_the_same
 
 
 def test_no_two_runs_have_one_name_and_each_p_says_of_which_test_it_is():
-    small = run("bcnn/bcnn_dd@cub", 60, deviations=[deviation("test_pipeline").model_dump()], settings={"size": 224})
-    seeds = [run("bcnn/fv_sift@cub", 30 + seed, seed) for seed in range(2)]
-    frame = table(run("bcnn/bcnn_dd@cub", 84), small, *seeds)
+    small = fixed("bcnn_dd", 60, test_pipeline="resize_short(224) | center_crop(224)")
+    seeds = [run("bcnn/fv_sift@cub", 30 + seed, seed) for seed in range(3)]
+    frame = table(fixed("bcnn_dd", 84), small, *seeds)
     ids = frame.better_runs.tolist()
     assert frame.better.tolist() == [f"bcnn/bcnn_dd, paper ({each})" for each in ids]
-    assert frame.worse.tolist() == [frame.better[1], "bcnn/fv_sift, paper, 2 seeds"]
+    assert frame.worse.tolist() == [frame.better[1], "bcnn/fv_sift, paper, 3 seeds"]
     sheet = difference_sheet(frame)
     assert [row[4].note for row in sheet.rows] == ["a", "b"]
     assert sheet.notes == (
-        ("a", "McNemar's exact test of one trained network each"),
+        ("a", "McNemar's exact test"),
         ("b", "t test over images and seeds"),
     )
 
@@ -90,13 +97,25 @@ def test_no_two_runs_have_one_name_and_each_p_says_of_which_test_it_is():
 def test_what_cannot_be_compared_says_why_and_hides_no_other():
     other = run("bcnn/fv_sift@cub", 50)
     other[1]["ids"] = other[1]["ids"] + N
-    frame = table(run("bcnn/bcnn_dd@cub", 84), run("bcnn/fv_cnn_d@cub", 71), other)
+    frame = table(fixed("bcnn_dd", 84), fixed("fc_cnn_d", 71), other)
     assert frame.p.notna().tolist() == [True, False]
     assert "not measured on the same images" in frame.test[1]
     rows = [[entry.text for entry in row] for row in difference_sheet(frame).rows]
     assert rows[0][2] == "+13.00"
     assert "not measured on the same images" in rows[1][2]
     assert rows[1][3:] == [NONE, NONE]
+
+
+def test_too_few_seeds_have_a_difference_without_a_test_and_do_not_count_in_the_adjustment():
+    frame = table(fixed("bcnn_dd", 84), run("bcnn/fv_cnn_d@cub", 71), fixed("fc_cnn_d", 70), fixed("fc_cnn_m", 30))
+    assert frame.difference.tolist() == pytest.approx([13, 1, 40])
+    assert frame.p.isna().tolist() == frame.low.isna().tolist() == [True, True, False]
+    assert frame.p[2] == pytest.approx(binomtest(0, 4 * 40).pvalue)
+    needs = "a test needs at least 3 seeds of bcnn/fv_cnn_d"
+    assert frame.test.tolist()[:2] == [needs] * 2
+    sheet = difference_sheet(frame)
+    assert [[cell.text for cell in row[2:]] for row in sheet.rows[:1]] == [["+13.00", NONE, NONE]]
+    assert dict(sheet.notes)[sheet.rows[0][4].note] == needs
 
 
 def test_of_one_run_there_is_no_difference():
