@@ -1,12 +1,16 @@
 """The files of the guides "Add a …" are written and their commands are run, from the text of the guides."""
 
 import shutil
+import tomllib
 
-from documents import Shell, draw_leaves, lines, page, write_files
+from documents import Shell, blocks, draw_leaves, lines, page, write_files
 
 import fgbench
 from fgbench.datasets import datasets
 from fgbench.judge.verdict import Outcome
+from fgbench.papers.margins import Reimplementation
+from fgbench.papers.printed import load_papers
+from fgbench.papers.tables import PrintedRow
 from fgbench.records.store import Store
 from fgbench.report.formatting import BADGES
 
@@ -28,6 +32,21 @@ def test_add_a_paper(tmp_path, birds_folder):
     text = (tmp_path / "runs/report/demo.html").read_text(encoding="utf-8")
     assert "A Demonstration" in text
     assert BADGES[Outcome.NOT_COMPARABLE].shape in text
+
+
+def test_the_citation_and_the_margin_of_the_guide_have_the_fields_of_the_files_of_the_papers():
+    citing, margin = (tomllib.loads(block.text) for block in blocks(PAPER, "toml") if not block.file)
+    (row,) = citing["tables"]["rows"]
+    papers = load_papers()
+    rows = [listed for table in papers["where_to_focus"].tables for listed in table.rows]
+    (same,) = [listed for listed in rows if listed.cites == PrintedRow.model_validate(row).cites]
+    assert (row["id"], row["label"], row["role"], tuple(row["values"])) == (same.id, same.label, same.role, same.values)
+    rule = margin["margins"]["accuracy"]
+    known = papers["bcnn"].margins["accuracy"]
+    rows = [Reimplementation.model_validate(listed) for listed in rule.pop("reimplementations")]
+    assert set(rows) <= set(known.reimplementations)
+    assert set(rule) | {"reimplementations"} == set(type(known).model_fields)
+    assert (rule["share"], rule["reference"]) == (known.share, known.reference)
 
 
 def test_add_a_data_set_and_a_method(tmp_path):
