@@ -43,9 +43,10 @@ def limit_shifts(values: np.ndarray, excluded: np.ndarray, found: np.ndarray, fl
     """Compare the recent level of series with their baselines, and this shift with the earlier shifts.
 
     The statistic is the median of the last `RECENT` values minus the median of the `BASELINE` values before them. It is
-    also computed for every earlier value. Its scale in a series is the median deviation of single values from their
-    baseline, but at least that of the median series. The limit is the second largest shift that the other series had,
-    or the largest one that the series itself had up to `LAG` values ago, each in units of its scale, times a margin.
+    also computed for every earlier value. Its scale in a series is the median absolute deviation of single values from
+    their baselines, but at least that of the median series. The limit is the second largest shift that the other series
+    had, or the largest one that the series itself had up to `LAG` values ago, each in units of its scale, times a
+    margin.
 
     A threshold from the past of the series needs no model of the noise: heavy tails, drift and autocorrelation count as
     far as the past has them (change points of performance tests: Matteson and James, J. Am. Stat. Assoc. 109:334-345,
@@ -113,11 +114,14 @@ def _median(windows: np.ndarray, least: int) -> np.ndarray:
 
 def _scales(singles: np.ndarray) -> np.ndarray:
     """Return the scale of each series: its median absolute deviation, at least that of the median series."""
-    older = np.abs(singles[:, :-LAG])
-    enough = np.isfinite(older).sum(axis=1) >= MIN_OLDER if older.size else np.zeros(len(singles), dtype=bool)
-    scales = np.array([_finite_median(older[k] if enough[k] else np.abs(singles[k])) for k in range(len(singles))])
+    older = np.isfinite(singles[:, :-LAG]).sum(axis=1) >= MIN_OLDER
+    scales = np.array([_deviation(one[:-LAG] if lagged else one) for one, lagged in zip(singles, older, strict=True)])
     typical = _finite_median(scales)
     return np.asarray(np.maximum(np.nan_to_num(np.maximum(scales, typical), nan=typical), 1e-9))
+
+
+def _deviation(values: np.ndarray) -> float:
+    return _finite_median(np.abs(values - _finite_median(values)))
 
 
 def _finite_median(values: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, Literal
@@ -42,18 +42,24 @@ class BenchmarkTimes(StrictModel):
     beyond_limit: Literal["", "slower", "faster"] = ""
     """Set when the night is judged: the benchmark was beyond its limit in this night."""
 
-    @cached_property
+    @property
     def level(self) -> float:
         """Median of the logarithms over the sessions; the smaller median if it was measured again.
 
         Seconds that a busy machine adds are in one of the two measurements only; a slower benchmark is slower in both.
         """
-        return min(median(sessions) for sessions in (self.sessions, self.again) if sessions)
+        return _level(self.sessions, self.again)
 
-    @cached_property
+    @property
     def key(self) -> tuple[str, str, str]:
         """Name, version and machine: equal if the times of two nights may be compared."""
         return self.name, self.version, self.machine
+
+
+@lru_cache(maxsize=2**16)
+def _level(sessions: tuple[float, ...], again: tuple[float, ...]) -> float:
+    """Return `BenchmarkTimes.level`. The levels of all earlier nights are needed again for each night."""
+    return min(median(times) for times in (sessions, again) if times)
 
 
 def read_benchmark_times(paths: Iterable[Path]) -> tuple[BenchmarkTimes, ...]:

@@ -1,77 +1,171 @@
 import json
-from math import exp
+from math import exp, log
 
 import bench_file
 import numpy as np
 import pytest
 from made_nights import bench
-from simulated_nights import night, worse
 
-from fgbench.judge.nightly.benchmark_times import read_benchmark_times
-from fgbench.judge.nightly.timing import compare_speed
+from fgbench.judge.nightly.benchmark_times import BenchmarkTimes, read_benchmark_times
+from fgbench.judge.nightly.timing import FIRST, MIN_NIGHTS, compare_speed, slower_tonight
 from fgbench.util.errors import FgbenchError
+
+SUITE = 6
+
+
+def night(rng, changes=(), spread=0.01, **fields):
+    """Return a night of a suite whose benchmarks b0, b1, ... have relative changes."""
+    levels = spread * rng.normal(size=SUITE) + np.array([*map(np.log1p, changes), *[0.0] * (SUITE - len(changes))])
+    return [bench(f"b{k}", seconds=exp(level), **fields) for k, level in enumerate(levels)]
+
+
+def judge(past, tonight):
+    """Return the comparison of a night, and add the night to the past as the history does."""
+    result = compare_speed(past, tonight)
+    failed = {finding.where for finding in result.findings if finding.fails}
+    past.append([one for one in result.judged if one.name not in failed])
+    return result
 
 
 def kinds(result):
-    return [(finding.kind, finding.where) for finding in result[0]]
+    return [(finding.kind, finding.where) for finding in result.findings]
 
 
-def test_slower_and_faster_against_one_night():
-    past = [[bench(), bench("c")]]
-    assert kinds(compare_speed(past, [bench(seconds=1.4), bench("c")])) == [("worse", "b")]
-    assert kinds(compare_speed(past, [bench(seconds=0.6), bench("c")])) == [("better", "b")]
-    # With one earlier night the assumed spread is 3 %: 10 % is not a finding.
-    assert kinds(compare_speed(past, [bench(seconds=1.1), bench("c")])) == []
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
 
 
-def test_with_many_quiet_nights_less_is_found_but_never_under_five_percent():
-    past = [[bench(seconds=1 + 0.002 * (k % 3), spread=0.002)] for k in range(14)]
-    assert kinds(compare_speed(past, [bench(seconds=1.09, spread=0.002)])) == [("worse", "b")] * 2
-    assert kinds(compare_speed(past, [bench(seconds=1.04, spread=0.002)])) == []
+@pytest.fixture
+def past(rng):
+    """Thirty nights without a change."""
+    return [night(rng) for _ in range(30)]
 
 
-def test_a_slow_drift_is_found_against_the_first_nights():
-    past = [[bench(seconds=1.004**k, spread=0.005)] for k in range(30)]
-    found, _ = compare_speed(past, [bench(seconds=1.004**30, spread=0.005)])
-    assert [finding.kind for finding in found] == ["worse"]
-    assert "the first nights" in found[0].text
+def test_a_slower_benchmark_is_a_note_until_most_of_seven_nights_are_slower(rng, past):
+    found = [kinds(judge(past, night(rng, [0.2]))) for _ in range(10)]
+    assert found == [[("note", "b0")]] * 3 + [[("worse", "b0")]] * 7
+    # One night as before ends it.
+    assert kinds(judge(past, night(rng))) == []
 
 
-def test_the_spread_between_sessions_is_included():
-    past = [[bench(spread=0.3)] for _ in range(2)]
-    assert kinds(compare_speed(past, [bench(seconds=1.3, spread=0.3)])) == []
-    assert kinds(compare_speed([[bench()]] * 2, [bench(seconds=1.3)])) == [("worse", "b")]
+def test_the_note_says_what_was_measured_and_when_it_fails(rng, past):
+    tonight = night(rng, [0.2])
+    tonight[0] = tonight[0].model_copy(update={"again": tonight[0].sessions})
+    judge(past, night(rng, [0.2]))
+    (finding,) = judge(past, tonight).findings
+    assert not finding.fails
+    assert "also in 6 new sessions; so were 2 of the last 7 nights; it fails if more than half" in finding.text
+
+
+def test_one_slow_night_changes_nothing(rng, past):
+    judge(past, night(rng, [3.0]))
+    assert [kinds(judge(past, night(rng))) for _ in range(10)] == [[]] * 10
+
+
+def test_a_slower_night_is_not_a_part_of_the_baseline(rng):
+    past = [night(rng, spread=0.0) for _ in range(MIN_NIGHTS)]
+    marked = [[one.model_copy(update={"beyond_limit": "slower"}) for one in night(rng, [1.0] * SUITE, 0.0)]] * 20
+    checks = compare_speed([*past, *marked, *past[:7]], night(rng, spread=0.0)).checks
+    assert {check.base for check in checks} == {"1 times"}
+    unmarked = [[one.model_copy(update={"beyond_limit": ""}) for one in benches] for benches in marked]
+    checks = compare_speed([*past, *unmarked, *past[:7]], night(rng, spread=0.0)).checks
+    assert {check.base for check in checks} == {"2 times"}
+
+
+def test_a_faster_benchmark_is_better_until_it_is_the_baseline(rng, past):
+    found = [kinds(judge(past, night(rng, [-0.2]))) for _ in range(60)]
+    assert found[:3] == [[]] * 3
+    assert found[3] == [("better", "b0")]
+    assert found[-1] == []
+    # The baseline is the faster one now: the old speed is worse.
+    assert [kinds(judge(past, night(rng))) for _ in range(4)][-1] == [("worse", "b0")]
+
+
+def test_a_change_under_five_percent_is_not_a_finding(rng):
+    past = [night(rng, spread=0.001) for _ in range(30)]
+    assert [kinds(judge(past, night(rng, [0.04], spread=0.001))) for _ in range(7)] == [[]] * 7
+    assert [kinds(judge(past, night(rng, [0.06], spread=0.001))) for _ in range(4)][-1] == [("worse", "b0")]
+
+
+def test_the_limit_is_larger_where_earlier_nights_shifted(rng):
+    """All benchmarks are slower for a week now and then; one more such week is not a finding."""
+    weeks = [0, 0, 0.1, 0, 0, 0, 0.1, 0, 0]
+    past = [night(rng, [week] * SUITE, 0.002) for week in weeks for _ in range(7)]
+    found = [kinds(judge(past, night(rng, [0.1] * SUITE, 0.002))) for _ in range(7)]
+    assert not any(kind == "worse" for kinds in found for kind, _ in kinds)
+    # A larger shift of one benchmark is found.
+    found = [kinds(judge(past, night(rng, [0.3], 0.002))) for _ in range(4)]
+    assert found[-1] == [("worse", "b0")]
+
+
+def test_a_slow_drift_is_found_against_the_first_nights(rng, past):
+    for k in range(160):
+        result = judge(past, night(rng, [1.001**k - 1], 0.004))
+        if kinds(result) == [("worse", "b0")]:
+            break
+    assert f"against the first {FIRST}" in result.findings[0].text
+    assert 110 < k < 150  # 5 % for the limit, 8 % for the drift of a machine
+
+
+@pytest.mark.parametrize("count", [0, 1, MIN_NIGHTS - 1])
+def test_with_too_few_nights_nothing_is_judged(rng, count):
+    past = [night(rng) for _ in range(count)]
+    result = judge(past, night(rng, [9.0]))
+    assert result.checks == []
+    (finding,) = result.findings
+    assert (finding.kind, finding.where) == ("note", "6 benchmarks")
+    assert f"{count} of the {MIN_NIGHTS} earlier nights" in finding.text
+    assert slower_tonight(past[:-1], night(rng, [9.0])) == []
+
+
+def test_a_benchmark_with_enough_nights_is_judged_beside_a_younger_one(rng, past):
+    past = [benches[:-1] for benches in past[:-3]] + past[-3:]
+    result = judge(past, night(rng))
+    assert [check.where for check in result.checks] == [f"b{k}" for k in range(SUITE - 1)]
+    assert kinds(result) == [("note", f"b{SUITE - 1}")]
 
 
 def test_a_missing_benchmark_was_not_run_and_an_added_one_is_new():
     result = compare_speed([[bench(), bench("c")]], [bench(), bench("d")], ["b", "c"])
-    assert kinds(result) == [("was not run", "c"), ("new", "d")]
+    assert kinds(result) == [("was not run", "c"), ("note", "b"), ("new", "d")]
 
 
-def test_another_version_or_machine_is_not_compared_but_noted():
-    past = [[bench()]]
-    (found, checks) = compare_speed(past, [bench(seconds=2, version="w")])
-    assert [f.kind for f in found] == ["note"]
-    assert "v to w" in found[0].text
-    assert not checks
-    (found, checks) = compare_speed(past, [bench(seconds=2, machine="n")])
-    assert "the machine changed (m to n)" in found[0].text
-    assert not checks
+def test_another_version_or_machine_is_not_compared_but_noted_once(rng, past):
+    (finding,) = judge(list(past), night(rng, [1.0], version="w")).findings
+    assert (finding.kind, finding.where) == ("note", "6 benchmarks")
+    assert "v to w" in finding.text
+    result = judge(list(past), night(rng, [1.0], machine="n"))
+    assert "the machine changed (m to n)" in result.findings[0].text
+    assert result.checks == []
     # Nights of the same version before it count.
-    assert kinds(compare_speed([[bench()], [bench(version="w")]], [bench(seconds=2)])) == [("worse", "b")]
+    past.append(night(rng, version="w"))
+    assert len(judge(past, night(rng)).checks) == SUITE
 
 
-def test_the_detectable_change_is_found_in_simulations():
-    rng = np.random.default_rng(3)
-    past = [night(rng) for _ in range(14)]
-    _, checks = compare_speed(past, night(rng))
-    detectable = float(next(c.detectable for c in checks if c.where == "b7").rstrip(" %"))
-    assert 6 < detectable < 13
-    found = sum(
-        any(f.where == "b7" for f in worse(compare_speed(past, night(rng, slower=[7], by=1 + (detectable + 4) / 100))))
-        for _ in range(40)
-    )
-    assert found >= 34
+def test_what_looks_slower_is_ordered_by_its_change(rng, past):
+    assert slower_tonight(past, night(rng, [0.2, 0, 0.4])) == ["b2", "b0"]
+    assert slower_tonight(past, night(rng, [-0.2])) == []
+
+
+def test_a_benchmark_measured_again_is_judged_by_the_smaller_median():
+    one = BenchmarkTimes(name="b", title="b", version="v", machine="m", sessions=(1.0, 2.0, 9.0))
+    assert one.level == 2.0
+    assert one.model_copy(update={"again": (0.1, 0.2, 0.3)}).level == 0.2
+    assert one.model_copy(update={"again": (4.0,)}).level == 2.0
+
+
+def test_sessions_measured_again_are_read_apart(tmp_path):
+    files = {"benchmarks-again-1": 3.0, "benchmarks-1": 1.0, "benchmarks-2": 2.0}
+    paths = [
+        bench_file.write(tmp_path / f"{name}.json", bench_file.content(content([seconds])))
+        for name, seconds in files.items()
+    ]
+    (found,) = read_benchmark_times(paths)
+    assert found.sessions == (log(1.0), log(2.0))
+    assert found.again == (log(3.0),)
+    with pytest.raises(FgbenchError, match="measured again, but not before"):
+        read_benchmark_times(paths[:1])
 
 
 def content(relatives, **fields):
@@ -91,8 +185,8 @@ def test_without_rounds_the_median_is_used_and_without_a_reference_the_benchmark
     whole = bench_file.content(bench_file.hot("x"), bench_file.frames(), bench_file.scaling(10, 1.0))
     found = {own.title: own for own in read_benchmark_times([bench_file.write(tmp_path / "1.json", whole)])}
     assert set(found) == {"x", "frames/s, cpu"}
-    assert exp(found["x"].mean) == pytest.approx(0.2)
-    assert exp(found["frames/s, cpu"].mean) == pytest.approx(0.58 / 0.02)
+    assert exp(found["x"].level) == pytest.approx(0.2)
+    assert exp(found["frames/s, cpu"].level) == pytest.approx(0.58 / 0.02)
 
 
 WRONG = (
