@@ -30,7 +30,7 @@ def show(result: Comparison) -> None:
                 "now": check.head,
                 "change": check.change,
                 "p": f"{check.p:.2g}",
-                **({"detectable change": check.detectable} if subject == "speed" else {}),
+                "detectable change": check.detectable,
                 "test": check.test,
             }
             for check in checks[:SHOWN]

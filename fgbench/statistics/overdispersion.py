@@ -6,7 +6,7 @@ make it vary. They also reach the small p-values that many tests a night require
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import exp
+from math import exp, sqrt
 
 import numpy as np
 from scipy import special, stats
@@ -55,37 +55,48 @@ def estimate_dispersion(runs: Iterable[Sequence[np.ndarray]], expected: float) -
     """
     total, freedom = 0.0, 0
     for values in runs:
-        ratios = [ratio for rows in values if (ratio := _variance_ratio(rows)) is not None]
+        ratios = [ratio for rows in values if (ratio := variance_ratio(rows)) is not None]
         if ratios:
             seeds = len(values[0])
             total, freedom = total + (seeds - 1) * sum(ratios) / len(ratios), freedom + seeds - 1
     return Dispersion((PRIOR_FREEDOM * expected + total) / (PRIOR_FREEDOM + freedom), PRIOR_FREEDOM + freedom)
 
 
-def _variance_ratio(rows: np.ndarray) -> float | None:
-    """Return the dispersion of one value (S, N); None with one seed, or if no image differs between seeds."""
+def variance_ratio(rows: np.ndarray) -> float | None:
+    """Return the dispersion of one value, its variance between seeds divided by that of independent images.
+
+    Args:
+        rows: (S, N) contribution of each image, one row a seed.
+
+    Returns:
+        The ratio; None with one seed, or if no image differs between seeds.
+
+    Example:
+        >>> variance_ratio(np.array([[1, 1, 1, 0], [0, 0, 1, 1]])), variance_ratio(np.ones((1, 4)))
+        (0.3333333333333333, None)
+    """
     if len(rows) < 2:
         return None
     independent = float(rows.var(axis=0, ddof=1).sum()) / rows.shape[1] ** 2
     return float(rows.mean(axis=1).var(ddof=1)) / independent if independent else None
 
 
-def decrease_test(base: np.ndarray, head: np.ndarray, dispersion: Dispersion) -> tuple[float, str]:
+def decrease_test(base: np.ndarray, head: np.ndarray, dispersion: Dispersion | None) -> tuple[float, str]:
     """Test whether a value is lower in the second night than in the first, on the same images.
 
-    The p-value is the larger one of two tests:
+    Without training, the test is a sign-flip permutation test of the differences of the images, summed over seeds
+    (Fisher, The Design of Experiments, section 21, 1935). For right and wrong (0 and 1), the distribution is computed
+    exactly; with one seed it is McNemar's test (Psychometrika 12:153-157, 1947). For other values, such as average
+    precisions, signs are drawn; if fewer than MIN_EXCEEDANCES draws reach the observed sum, the p-value is the upper
+    bound of Hoeffding (J. Am. Stat. Assoc. 58:13-30, 1963, theorem 2).
 
-    1. A sign-flip permutation test of the differences of the images, summed over seeds (Fisher, The Design of
-       Experiments, section 21, 1935). For right and wrong (0 and 1), the distribution is computed exactly; with one
-       seed it is McNemar's test (Psychometrika 12:153-157, 1947). For other values, such as average precisions, signs
-       are drawn; if fewer than MIN_EXCEEDANCES draws reach the observed sum, the p-value is the upper bound of
-       Hoeffding (J. Am. Stat. Assoc. 58:13-30, 1963, theorem 2).
-    2. A t test of the same sum, with the variance of independent images multiplied by `dispersion.ratio`.
+    With training, the p-value is the larger one of that test and of a t test of the same sum with the standard error
+    of `sum_error`.
 
     Args:
         base: (S, N) contribution of each image in the first night, one row a seed.
         head: (S, N) the same for the second night, with the same seeds and images.
-        dispersion: dispersion between trainings.
+        dispersion: dispersion between trainings; None if nothing is trained and no random number is drawn.
 
     Returns:
         The one-sided p-value against "the second night is not worse", and the name of the permutation test.
@@ -95,8 +106,10 @@ def decrease_test(base: np.ndarray, head: np.ndarray, dispersion: Dispersion) ->
 
     Example:
         >>> base, head = np.ones((1, 10)), np.array([[0, 0, 0, 0, 0, 1, 1, 1, 1, 1.0]])
-        >>> decrease_test(base, head, Dispersion(ratio=0.5, freedom=20))
+        >>> decrease_test(base, head, None)
         (0.03125, "McNemar's exact test")
+        >>> round(decrease_test(base, head, Dispersion(ratio=2.5, freedom=20))[0], 3)
+        0.086
     """
     if base.shape != head.shape or base.ndim != 2 or not base.size:
         raise ArgumentError(f"the nights have shapes {base.shape} and {head.shape}: not the same seeds and images")
@@ -106,11 +119,39 @@ def decrease_test(base: np.ndarray, head: np.ndarray, dispersion: Dispersion) ->
         p, test = _exact_p(differences.astype(np.int64)), MCNEMAR if len(base) == 1 else SIGNS
     else:
         p, test = _sampled_p(differences / len(base)), DRAWN
+    if dispersion is None:
+        return p, test
     # 2. t test: the variance between trainings.
-    error = (dispersion.ratio * float((differences**2).sum())) ** 0.5
+    error = sum_error(base, head, dispersion)
     if not error:
         return 1.0, test
     return max(p, float(special.stdtr(dispersion.freedom, -differences.sum() / error))), test
+
+
+def sum_error(base: np.ndarray, head: np.ndarray, dispersion: Dispersion) -> float:
+    """Return the standard error of the difference of two nights, summed over seeds and images.
+
+    It is the larger one of two: that of independent images with their variance multiplied by `dispersion.ratio`, and
+    that of the seeds of this run alone (Student, Biometrika 6:1-25, 1908). Since the second one is large if one seed
+    differs from the others, a single bad training does not pass for a change of the code.
+
+    Args:
+        base: (S, N) as for `decrease_test`.
+        head: (S, N).
+        dispersion: dispersion between trainings.
+
+    Example:
+        >>> base, head = np.ones((2, 50)), np.ones((2, 50))
+        >>> head[0, :30] = 0
+        >>> round(sum_error(base, head, Dispersion(ratio=1.0, freedom=20)), 1)
+        30.0
+    """
+    differences = (base.astype(np.float64) - head).sum(axis=0)
+    pooled = dispersion.ratio * float((differences**2).sum())
+    own = 0.0
+    if len(base) > 1:
+        own = len(base) * sum(float(night.sum(axis=1, dtype=np.float64).var(ddof=1)) for night in (base, head))
+    return sqrt(max(pooled, own))
 
 
 def _exact_p(differences: np.ndarray) -> float:

@@ -1,6 +1,5 @@
 """The history of nights: a file with one line for each night, to which lines are only added."""
 
-from collections.abc import Hashable
 from math import isfinite
 from pathlib import Path
 from typing import Literal
@@ -9,8 +8,7 @@ from pydantic import ConfigDict, ValidationError
 
 from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
 from fgbench.judge.nightly.results_folder import ResultsFolder
-from fgbench.judge.nightly.run_matching import run_key, run_label
-from fgbench.records.record import Record
+from fgbench.judge.nightly.run_matching import named_runs
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_text, write_text
 from fgbench.util.json_toml import parse_json
@@ -44,6 +42,8 @@ class Night(StrictModel):
     """Times of the benchmarks."""
     failed: tuple[str, ...]
     """`where` of each finding with which the comparison failed."""
+    suspects: tuple[str, ...] = ()
+    """`where` of each finding that fails only if two nights in a row have it; empty if the night is accepted."""
 
     @property
     def trusted(self) -> tuple[BenchmarkTimes, ...]:
@@ -109,16 +109,14 @@ def baseline_nights(nights: list[Night]) -> list[tuple[BenchmarkTimes, ...]]:
 def mean_values(folder: ResultsFolder) -> tuple[dict[str, float], dict[str, str]]:
     """Return the means over seeds and the units of the runs of a night, by run and metric as in findings.
 
-    Values that are not finite are left out; `compare_quality` reports them.
+    Runs that differ in their settings or protocol have different names, so they are never averaged. Values that are not
+    finite are left out; `compare_quality` reports them.
     """
-    runs: dict[Hashable, list[Record]] = {}
-    for record in folder.records:
-        runs.setdefault(run_key(record)[:-1], []).append(record)
     values, units = {}, {}
-    for seeds in runs.values():
+    for label, seeds in named_runs(folder.records).items():
         for name in set.intersection(*(set(record.values) for record in seeds)):
             per_seed = [record.values[name] for record in seeds]
-            where, mean = f"{run_label(*seeds)}: {name}", sum(value.value for value in per_seed) / len(per_seed)
+            where, mean = f"{label}: {name}", sum(value.value for value in per_seed) / len(per_seed)
             if isfinite(mean):
                 values[where], units[where] = mean, per_seed[0].unit
     return dict(sorted(values.items())), units

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fgbench.judge.nightly.benchmark_times import BenchmarkTimes, read_benchmark_times
-from fgbench.judge.nightly.findings import Check, Comparison, Finding, build_comparison
+from fgbench.judge.nightly.findings import Check, Comparison, Finding, Kind, build_comparison, take_second_look
 from fgbench.judge.nightly.history import Night, baseline_nights, mean_values, read_history
 from fgbench.judge.nightly.night_folders import SESSION_FILES, check_night, restore
 from fgbench.judge.nightly.night_storage import (
@@ -25,7 +25,8 @@ from fgbench.judge.nightly.night_storage import (
 )
 from fgbench.judge.nightly.quality import compare_quality
 from fgbench.judge.nightly.results_folder import ResultsFolder, read_folder
-from fgbench.judge.nightly.timing import compare_speed
+from fgbench.judge.nightly.session_times import compare_sessions
+from fgbench.judge.nightly.timing import compare_speed, slower_tonight
 from fgbench.records.provenance import git_state
 from fgbench.util.code_hash import hash_code
 from fgbench.util.errors import FgbenchError
@@ -50,8 +51,16 @@ def compare_folders(
     before, now = _times(base, base_times), _times(head, head_times)
     folders = [_read_nonempty(base, before), _read_nonempty(head, now)]
     quality, value_checks = compare_quality(*folders)
-    speed, time_checks = compare_speed([before], now, [bench.name for bench in before])
-    return build_comparison(str(base), str(head), [*quality, *speed], [*value_checks, *time_checks])
+    speed, time_checks = compare_sessions(before, now)
+    checks = [*value_checks, *time_checks]
+    return build_comparison(str(base), str(head), [*quality, *speed, *_nothing_compared(checks)], checks)
+
+
+def _nothing_compared(checks: Sequence[Check], *, fails: bool = True) -> Iterator[Finding]:
+    """Yield a finding if no value and no benchmark was compared: that is no proof that nothing differs."""
+    if not checks:
+        kind: Kind = "was not run" if fails else "note"
+        yield Finding(kind, "nights", "comparison", "no value and no benchmark was compared")
 
 
 def _read_nonempty(folder: Path, times: Sequence[BenchmarkTimes]) -> ResultsFolder:
@@ -120,7 +129,12 @@ def _judge(folder: Path, fixed: Path, require_baseline: bool, accept: bool) -> D
         raise FgbenchError(f"{tonight} has no records and no benchmark times", "tox -e nightly")
     # Compare it with the baselines.
     nights = read_history(folder)
-    findings, checks = _compare_with_baselines(nights, folder / BASELINE, fixed, head, times, require_baseline)
+    findings, checks = _compare_values(nights, folder / BASELINE, fixed, head, require_baseline)
+    speed = compare_speed(baseline_nights(nights), times, _expected(nights))
+    findings, checks = [*findings, *speed.findings], [*checks, *speed.checks]
+    findings += _nothing_compared(checks, fails=require_baseline)
+    suspects = [finding.where for finding in findings if finding.second_look]
+    findings = take_second_look(findings, nights[-1].suspects if nights else ())
     result = build_comparison(_baseline_name(nights, fixed), str(tonight), [*findings, *broken], checks)
     accepted = accept and not result.of_kind("broken")
     passed = accepted or not result.failures
@@ -134,8 +148,9 @@ def _judge(folder: Path, fixed: Path, require_baseline: bool, accept: bool) -> D
         accepted=accepted,
         values=values,
         units=units,
-        benches=times,
+        benches=_accepted_times(speed.judged, result.failures) if accepted else speed.judged,
         failed=tuple(dict.fromkeys(finding.where for finding in result.failures)),
+        suspects=() if accepted else tuple(dict.fromkeys(suspects)),
     )
     replaced = fixed.relative_to(folder) if fixed.is_relative_to(folder) else os.path.realpath(fixed)
     return Decision(
@@ -147,24 +162,18 @@ def _judge(folder: Path, fixed: Path, require_baseline: bool, accept: bool) -> D
     )
 
 
-def _compare_with_baselines(
-    nights: list[Night],
-    baseline: Path,
-    fixed: Path,
-    head: ResultsFolder,
-    times: Sequence[BenchmarkTimes],
-    require_baseline: bool,
+def _compare_values(
+    nights: list[Night], baseline: Path, fixed: Path, head: ResultsFolder, require_baseline: bool
 ) -> tuple[list[Finding], list[Check]]:
-    """Return the findings and checks of a night; a missing baseline is a finding."""
+    """Return the findings and checks of the values of a night; a missing baseline is a finding."""
     passed = [night for night in nights if night.passed]
     if passed or baseline.is_dir():
         missing = [str(path) for path in (baseline, fixed) if not path.is_dir()]
         if missing or not passed:
-            text = f"nothing was compared, since {' and '.join(missing) or 'the history'} is missing"
+            text = f"no value was compared, since {' and '.join(missing) or 'the history'} is missing"
             return [Finding("was not run", "nights", "baseline", text)], []
-        quality, value_checks = compare_quality(read_folder(baseline), head)
-        speed, time_checks = compare_speed(baseline_nights(nights), times, [bench.name for bench in passed[-1].benches])
-        return [*quality, *_against_fixed(fixed, head, quality), *speed], [*value_checks, *time_checks]
+        quality, checks = compare_quality(read_folder(baseline), head)
+        return [*quality, *_against_fixed(fixed, head, quality)], checks
     no_baseline = Finding(
         "was not run" if require_baseline else "note", "nights", "baseline", "there is no earlier night"
     )
@@ -174,6 +183,30 @@ def _compare_with_baselines(
     # Nothing is compared, but broken records are reported in the first night, too.
     findings, _ = compare_quality(ResultsFolder((), lambda record: {}), head)
     return [no_baseline, *(finding for finding in findings if finding.kind != "new")], []
+
+
+def _accepted_times(times: Sequence[BenchmarkTimes], failures: Sequence[Finding]) -> tuple[BenchmarkTimes, ...]:
+    """Return the times of an accepted night: a benchmark that failed has its new level and no mark."""
+    failed = {finding.where for finding in failures}
+    return tuple(bench.model_copy(update={"beyond_limit": ""}) if bench.name in failed else bench for bench in times)
+
+
+def _expected(nights: Sequence[Night]) -> list[str]:
+    """Return the names of the benchmarks that the night must have: those of the last night that passed."""
+    passed = [night for night in nights if night.passed]
+    return [bench.name for bench in passed[-1].benches] if passed else []
+
+
+def find_slower(folder: Path) -> list[str]:
+    """Return the benchmarks of the night in `<folder>/tonight` that look slower, the largest change first.
+
+    Raises:
+        FgbenchError: there is no such night, or the history or the times cannot be read.
+    """
+    tonight = folder / TONIGHT
+    if not tonight.is_dir():
+        raise no_folder_error(tonight, "tox -e nightly")
+    return slower_tonight(baseline_nights(read_history(folder)), _times(tonight))
 
 
 def _against_fixed(fixed: Path, head: ResultsFolder, reported: Sequence[Finding]) -> Iterator[Finding]:

@@ -1,15 +1,14 @@
 """Match the runs of two nights by what was run, not by the code that ran it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from fgbench.judge.nightly.run_names import differing_settings, run_label
 from fgbench.records.record import Record
 from fgbench.util.hashing import hash_value
 
 Key = tuple[str, str, str, bool, int]
 """Recipe, profile, data set, whether it is a control, seed."""
-MISSING = "not given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +28,19 @@ def run_key(record: Record) -> Key:
     return record.recipe, record.profile, record.data, record.control, record.seed
 
 
-def run_label(*seeds: Record) -> str:
-    """Return a readable name of one run, or of several that differ only in their seed."""
-    record = seeds[0]
-    numbers = ", ".join(str(seed) for seed in sorted({other.seed for other in seeds}))
-    control = ", shuffled labels" if record.control else ""
-    data = "" if record.recipe.endswith(f"@{record.data}") else f" on {record.data.replace('_', ' ')}"
-    return f"{record.recipe}{data} ({record.profile}, seed{'s' * (',' in numbers)} {numbers}{control})"
+def trained_here(record: Record) -> dict[str, str]:
+    """Return the hashes of the trainings of small networks that fgbench trains itself, by stream."""
+    return {entry.stream: entry.sha256 for entry in record.weights if entry.stream.startswith("tiny_")}
+
+
+def weight_files(record: Record) -> dict[str, str]:
+    """Return the hashes of the weight files of a run, by stream; without networks that fgbench trains itself."""
+    return {entry.stream: entry.sha256 for entry in record.weights if not entry.stream.startswith("tiny_")}
 
 
 def match_runs(base: Sequence[Record], head: Sequence[Record]) -> MatchedRuns:
     """Return pairs of runs with equal keys; runs that differ in the fewest settings are paired first."""
-    head_runs, base_runs = _latest(head), _latest(base)
+    head_runs, base_runs = latest_runs(head), latest_runs(base)
     keys = dict.fromkeys(map(run_key, (*base_runs, *head_runs)))
     pairs: list[tuple[Record, Record]] = []
     missing: list[Record] = []
@@ -49,9 +49,7 @@ def match_runs(base: Sequence[Record], head: Sequence[Record]) -> MatchedRuns:
         before = [record for record in base_runs if run_key(record) == key]
         after = [record for record in head_runs if run_key(record) == key]
         while before and after:
-            distances = (
-                (len(differing_settings(a, b)), i, k) for i, a in enumerate(before) for k, b in enumerate(after)
-            )
+            distances = ((_distance(a, b), i, k) for i, a in enumerate(before) for k, b in enumerate(after))
             _, i, k = min(distances)
             pairs.append((before.pop(i), after.pop(k)))
         missing += before
@@ -59,28 +57,35 @@ def match_runs(base: Sequence[Record], head: Sequence[Record]) -> MatchedRuns:
     return MatchedRuns(tuple(pairs), tuple(missing), tuple(new))
 
 
-def _latest(records: Iterable[Record]) -> list[Record]:
+def _distance(a: Record, b: Record) -> tuple[int, bool]:
+    """Return the number of settings in which two runs differ, and whether their weight files differ."""
+    return len(differing_settings(a, b)), weight_files(a) != weight_files(b)
+
+
+def latest_runs(records: Iterable[Record]) -> list[Record]:
     """Return the latest record of each run, since a run is repeated after a change of the code."""
     latest: dict[str, Record] = {}
     for record in sorted(records, key=lambda record: str(record.provenance.get("finished", ""))):
-        latest[hash_value([*run_key(record), record.protocol_hash, record.settings])] = record
+        latest[hash_value([*run_key(record), *_variant(record)])] = record
     return sorted(latest.values(), key=run_key)
 
 
-def differing_settings(a: Record, b: Record) -> dict[str, tuple[str, str]]:
-    """Return the settings in which two runs differ, by dotted field, with both values."""
-    before, after = dict(_flat(a.settings)), dict(_flat(b.settings))
-    fields = dict.fromkeys((*before, *after))
-    both = {field: (before.get(field, MISSING), after.get(field, MISSING)) for field in fields}
-    differing = {field: values for field, values in both.items() if values[0] != values[1]}
-    if a.protocol_hash != b.protocol_hash:
-        differing["protocol"] = (a.protocol_hash, b.protocol_hash)
-    return differing
+def named_runs(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """Return the latest records by the name of their run; the seeds of a run are one entry.
+
+    Two runs that differ in their settings or protocol never share a name: if a name is not enough to tell them apart,
+    hashes of both are added.
+    """
+    runs: dict[str, list[Record]] = {}
+    for record in latest_runs(records):
+        runs.setdefault(hash_value([*run_key(record)[:-1], *_variant(record)]), []).append(record)
+    labels = [run_label(*seeds) for seeds in runs.values()]
+    return {
+        label if labels.count(label) == 1 else f"{label} [{seeds[0].protocol_hash[:8]} {variant[:8]}]": seeds
+        for label, (variant, seeds) in zip(labels, runs.items(), strict=True)
+    }
 
 
-def _flat(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
-    if isinstance(value, Mapping) and value:
-        for name, inner in value.items():
-            yield from _flat(inner, f"{path}.{name}" if path else str(name))
-    else:
-        yield path, str(value)
+def _variant(record: Record) -> tuple[object, ...]:
+    """Return what tells apart two runs of a recipe under a profile on the same data."""
+    return record.protocol_hash, record.settings, record.split, sorted(weight_files(record).items())

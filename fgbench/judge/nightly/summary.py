@@ -3,7 +3,8 @@
 import re
 from xml.etree import ElementTree
 
-from fgbench.judge.nightly.findings import KINDS, Check, Comparison, Finding
+from fgbench.judge.nightly.findings import KINDS, Comparison, Row
+from fgbench.util.counted import counted
 from fgbench.util.plain_text import plain
 
 SECTION_TITLES = {
@@ -16,35 +17,40 @@ SECTION_TITLES = {
     "note": "Notes",
 }
 """Titles of the sections."""
+TABLE_TITLES = {"quality": "Values", "speed": "Times, as multiples of the reference workload", "nights": "Nights"}
+"""Titles of the tables."""
 _CONTROL = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 does not allow."""
 
 
 def markdown(result: Comparison) -> str:
     """Return a comparison as Markdown of GitHub, for `GITHUB_STEP_SUMMARY`."""
-    mark = "❌" if result.failures else "✅"
+    mark = "❌" if result.failures else "✅" if result.checks else "⚪"
     lines = [f"## {mark} {_text(result.verdict)}", "", f"{_text(result.head)} against {_text(result.base)}", ""]
     for kind in KINDS:
         if findings := result.of_kind(kind):
             lines += [f"### {SECTION_TITLES[kind]} ({len(findings)})", ""]
             lines += [f"- **{_text(finding.where)}**: {_text(finding.text)}" for finding in findings]
             lines.append("")
-    for of, title in (("quality", "Values"), ("speed", "Times, as multiples of the reference workload")):
-        checks = [check for check in result.checks if check.of == of]
-        if checks:
-            lines += [f"<details><summary>{title}: {len(checks)} compared</summary>", ""]
+    for of, title in TABLE_TITLES.items():
+        rows = [row for row in result.rows if row.of == of]
+        if rows:
+            lines += [f"<details><summary>{title}: {counted(len(rows), 'test')}</summary>", ""]
             lines += [
-                "| | before | now | change | adjusted p | detectable change | test |",
-                "|---|--:|--:|--:|--:|--:|---|",
+                "| | result | before | now | change | adjusted p | detectable change | test |",
+                "|---|---|--:|--:|--:|--:|--:|---|",
             ]
-            lines += [_row(check) for check in checks]
+            lines += [_row(row) for row in rows]
             lines += ["", "</details>", ""]
     return "\n".join(lines)
 
 
-def _row(check: Check) -> str:
-    cells = (check.where, check.base, check.head, check.change, f"{check.p:.2g}", check.detectable, check.test)
-    return f"| {' | '.join(map(_text, cells))} |"
+def _row(row: Row) -> str:
+    check = row.check
+    numbers = (
+        (check.base, check.head, check.change, f"{check.p:.2g}", check.detectable, check.test) if check else ("",) * 6
+    )
+    return f"| {' | '.join(map(_text, (row.name, row.result, *numbers)))} |"
 
 
 def _text(text: str) -> str:
@@ -61,24 +67,25 @@ def _text(text: str) -> str:
 
 
 def junit(result: Comparison) -> str:
-    """Return a comparison as JUnit XML: one case for each compared value or benchmark and for each other failure."""
-    failing: dict[tuple[str, str], list[Finding]] = {}
-    for finding in result.failures:
-        failing.setdefault((finding.of, finding.where), []).append(finding)
-    cases = dict.fromkeys([*((check.of, check.where) for check in result.checks), *failing])
-    top = ElementTree.Element("testsuites", name="fgbench", tests=str(len(cases)), failures=str(len(failing)))
-    for of in dict.fromkeys(of for of, _ in cases):
-        names = [where for suite, where in cases if suite == of]
-        failed = sum((of, where) in failing for where in names)
+    """Return a comparison as JUnit XML: one test case for each row of the tables of `markdown`."""
+    rows = result.rows
+    failed = sum(bool(row.failures) for row in rows)
+    top = ElementTree.Element("testsuites", name="fgbench", tests=str(len(rows)), failures=str(failed))
+    for of in dict.fromkeys(row.of for row in rows):
+        of_suite = [row for row in rows if row.of == of]
+        failures = str(sum(bool(row.failures) for row in of_suite))
+        skipped = str(sum(bool(row.skipped) for row in of_suite))
         suite = ElementTree.SubElement(
-            top, "testsuite", name=of, tests=str(len(names)), failures=str(failed), errors="0", skipped="0"
+            top, "testsuite", name=of, tests=str(len(of_suite)), failures=failures, errors="0", skipped=skipped
         )
-        for where in names:
-            case = ElementTree.SubElement(suite, "testcase", classname=f"fgbench.{of}", name=_xml(where))
-            if findings := failing.get((of, where)):
-                kinds = ", ".join(dict.fromkeys(finding.kind for finding in findings))
-                failure = ElementTree.SubElement(case, "failure", type=kinds, message=_xml(findings[0].text))
-                failure.text = _xml("\n".join(finding.text for finding in findings))
+        for row in of_suite:
+            case = ElementTree.SubElement(suite, "testcase", classname=f"fgbench.{of}", name=_xml(row.name))
+            if row.failures:
+                message = _xml(row.failures[0].text)
+                failure = ElementTree.SubElement(case, "failure", type=row.result, message=message)
+                failure.text = _xml("\n".join(finding.text for finding in row.failures))
+            elif row.skipped:
+                ElementTree.SubElement(case, "skipped", message=_xml(row.skipped))
     ElementTree.indent(top)
     return ElementTree.tostring(top, encoding="unicode", xml_declaration=True) + "\n"
 
