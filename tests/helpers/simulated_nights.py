@@ -1,4 +1,4 @@
-"""Simulated nights: `python tests/helpers/simulated_nights.py` prints how often they raise an alarm."""
+"""Values of simulated nights: `python tests/helpers/simulated_nights.py` prints how often they raise an alarm."""
 
 import sys
 from dataclasses import dataclass, replace
@@ -7,40 +7,10 @@ import numpy as np
 from made_records import RECIPES, of_right
 from made_records import Kept as Arrays
 
-from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
 from fgbench.judge.nightly.quality import compare_quality
 from fgbench.judge.nightly.results_folder import ResultsFolder
-from fgbench.judge.nightly.timing import compare_speed
 
-BENCHES, NIGHT, ROUND, SESSIONS, ROUNDS = 30, 0.03, 0.05, 6, 9
 NAMES = sorted(RECIPES)
-
-
-def night(rng, *, benches=BENCHES, sessions=SESSIONS, own=NIGHT, shared=0.0, common=0.0, slower=(), by=1.1):
-    """Return benchmark times of a night with random effects of session, night and benchmark, and round."""
-    of_night = rng.normal(0, shared, benches) + rng.normal(0, common)
-    of_session = rng.normal(0, own, (benches, sessions))
-    rounds = rng.normal(0, ROUND, (benches, sessions, ROUNDS))
-    logs = of_night[:, None] + np.median(of_session[..., None] + rounds, axis=-1)
-    logs[list(slower)] += np.log(by)
-    return tuple(
-        BenchmarkTimes(name=f"b{k}", title=f"b{k}", version="v", machine="m", sessions=tuple(map(float, row)))
-        for k, row in enumerate(logs)
-    )
-
-
-def speed_alarms(rng, nights, before=20, every=None, **noise):
-    """Return the number of unchanged nights with an alarm, and of nights with a slower benchmark that is found."""
-    past = [night(rng, **noise) for _ in range(before)]
-    alarms, found = 0, 0
-    for _ in range(nights):
-        tonight = night(rng, **noise)
-        alarms += bool(worse(compare_speed(past, tonight, [b.name for b in tonight])))
-        if every:
-            planted = worse(compare_speed(past, night(rng, slower=[7], by=every, **noise)))
-            found += "b7" in {finding.where for finding in planted}
-        past = [*past, tonight][-20:] if before else [*past, tonight]
-    return alarms, found
 
 
 @dataclass(frozen=True)
@@ -136,12 +106,3 @@ if __name__ == "__main__":
     for points in (5, 10, 15):
         found = quality_power(rng, few, QUICK, points, anew=False)
         print(f"{points} points under quick, same networks: {found / few:.0%} found")
-    for said, noise in (
-        ("3 % a session", {}),
-        ("3 % a session, 2 % a night", {"shared": 0.02}),
-        ("3 % a night, shared by its sessions", {"own": 0.0, "shared": 0.03}),
-        ("3 % a night, shared by all benchmarks", {"own": 0.0, "common": 0.03}),
-        ("3 % a session, one session", {"sessions": 1}),
-    ):
-        alarms, found = speed_alarms(rng, many, every=1.1, **noise)
-        print(f"{said}: a false alarm in {alarms / many:.2%} of nights; 10 % slower found in {found / many:.1%}")

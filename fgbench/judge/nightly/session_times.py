@@ -11,7 +11,7 @@ from fgbench.statistics import holm
 from fgbench.util.counted import counted
 
 ALPHA = 0.05
-"""Probability of a false finding on any benchmark if the sessions of both folders alternate."""
+"""Probability that any benchmark is falsely called slower if the sessions of both folders alternate; also faster."""
 MIN_CHANGE = 0.2
 """A smaller relative change is never a finding: with two nights, the noise between nights is not known."""
 
