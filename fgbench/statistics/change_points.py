@@ -24,7 +24,7 @@ class LevelShift:
     after: float
     """Mean of the values after the shift, up to the next shift."""
     p: float
-    """p-value against "all values have the same distribution"."""
+    """p-value against "all values are independent and have the same distribution"."""
 
 
 def find_level_shifts(values: np.ndarray, *, alpha: float = ALPHA, seed: int = 0) -> list[LevelShift]:
@@ -35,9 +35,10 @@ def find_level_shifts(values: np.ndarray, *, alpha: float = ALPHA, seed: int = 0
     used for performance tests by Daly et al., ICPE 2020). A segment with p <= `alpha` is split at the largest sum, and
     both halves are tested again.
 
-    The probability of a false shift in a series without shifts is `alpha`. Ranks limit the effect of one outlier. At
-    the default level, a shift needs about six values on each side. Two shifts that cancel each other are found only if
-    the level between them is long.
+    The probability of a false shift is `alpha` if the values are independent and have one distribution. It is much
+    higher if neighbouring values are alike: a drift is a series of shifts. The shifts are marks for a reader, not
+    findings. Ranks limit the effect of one outlier. At the default level, a shift needs about six values on each side.
+    Two shifts that cancel each other are found only if the level between them is long.
 
     Args:
         values: (N,), one value a night.

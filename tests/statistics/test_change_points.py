@@ -23,3 +23,7 @@ def test_noise_and_one_outlier_are_not_a_shift():
     assert find_level_shifts(x) == []
     assert find_level_shifts(np.ones(30)) == []
     assert find_level_shifts(np.array([])) == []
+
+
+def test_a_drift_is_a_series_of_shifts():
+    assert len(find_level_shifts(np.sin(np.arange(60) / 10))) >= 2

@@ -21,6 +21,8 @@ DRIFT = 0.08
 """Relative change that a machine may have between its first and last nights, in addition to the limit."""
 MANY_NIGHTS = 300
 """Number of nights of a series that are used, beside the first ones."""
+MARKS = {"": 0, "slower": 1, "faster": -1}
+"""Numbers for `BenchmarkTimes.beyond_limit`."""
 
 Nights = Sequence[Sequence[BenchmarkTimes]]
 """Benchmarks of several nights, the oldest first."""
@@ -112,7 +114,7 @@ def _limits(judged: Sequence[_Series]) -> ShiftLimits:
     for row, one in enumerate(judged):
         nights = (*one.nights, one.tonight)[-length:]
         values[row, -len(nights) :] = [night.level for night in nights]
-        marks[row, -len(nights) :] = [{"": 0, "slower": 1, "faster": -1}[night.beyond_limit] for night in nights]
+        marks[row, -len(nights) :] = [MARKS[night.beyond_limit] for night in nights]
     # A shift was found where more than half of the recent nights are marked.
     recent = np.lib.stride_tricks.sliding_window_view(np.pad(marks, ((0, 0), (RECENT - 1, 0))), RECENT, axis=1)
     found = np.maximum((recent == 1).sum(axis=-1), (recent == -1).sum(axis=-1)) > RECENT // 2
