@@ -16,7 +16,9 @@ def nightly(
             callback=expanded, help="Fixed baseline of values, such as reports/nightly. [default: <results>/fixed]"
         ),
     ] = None,
-    require_baseline: Annotated[bool, typer.Option(help="Fail if no earlier night is kept.")] = False,
+    require_baseline: Annotated[
+        bool, typer.Option(help="Fail without an earlier night, or if nothing was compared.")
+    ] = False,
     accept: Annotated[
         bool, typer.Option(help="Accept the differences: this night becomes the new baseline and the fixed one.")
     ] = False,

@@ -11,6 +11,7 @@ import numpy as np
 from simulate.rate import Rate, Study
 
 from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
+from fgbench.judge.nightly.session_times import ALPHA, compare_sessions
 from fgbench.judge.nightly.timing import MIN_NIGHTS, SpeedComparison, compare_speed
 from fgbench.statistics.change_points import find_level_shifts
 
@@ -202,17 +203,34 @@ def marked_rates(rng: np.random.Generator, trials: int) -> list[Rate]:
     return rates
 
 
+def folder_rates(rng: np.random.Generator, trials: int) -> list[Rate]:
+    """Return how often `fgbench compare` calls a benchmark slower in two folders of the same code."""
+    rates = []
+    for case in (Case("none: the sessions of both folders alternate", gaussian(0.0)), *CASES[:3]):
+        hits = 0
+        for _ in range(trials):
+            logs = case.noise(rng, 2)
+            findings, _ = compare_sessions(timed(rng, logs[:, 0]), timed(rng, logs[:, 1]))
+            hits += any(finding.fails for finding in findings)
+        limit = ALPHA if case.name.startswith("none") else None
+        rates.append(Rate("equal folders differ", f"noise between folders: {case.name}", hits, trials, limit=limit))
+    return rates
+
+
 STUDIES = {
     "night times": Study(
         f"Times of unchanged nights, {BENCHES} benchmarks, not judged before night {MIN_NIGHTS + 1}",
-        null_rates, full=1000, short=40,
+        null_rates, full=1000, short=25,
     ),
     "slower benchmarks": Study(
-        f"One of {BENCHES} benchmarks becomes slower after {BEFORE} nights", planted_rates, full=100, short=2
+        f"One of {BENCHES} benchmarks becomes slower after {BEFORE} nights", planted_rates, full=100, short=1
     ),
     "detectable change of times": Study(
         f"A change as large as the one that a check calls detectable, after {BEFORE} nights",
-        detectable_rates, full=400, short=4,
+        detectable_rates, full=400, short=2,
+    ),
+    "times of two folders": Study(
+        f"Two results folders with {BENCHES} benchmarks of the same code", folder_rates, full=500, short=3
     ),
     "level shifts on the history page": Study(
         "Series of 60 nights without a change of level", marked_rates, full=1000, short=10
