@@ -14,7 +14,7 @@ from fgbench.records.phases import phases_of
 from fgbench.records.record import Record
 from fgbench.report.html.data_origin import data_origin
 from fgbench.report.html.learning_curves import learning_text
-from fgbench.report.html.margins import (
+from fgbench.report.html.margin_section import (
     changes_at_other_margins,
     listed_rows,
     margin_anchor,

@@ -51,6 +51,14 @@ def test_the_table_has_mean_and_interval_of_every_definition():
     assert table.rules == (("same camera", "removed"),)
 
 
+def test_a_mean_counts_each_split_once():
+    drawn = [("1", 50.0), ("1", 54.0), ("2", 60.0)]
+    runs = [reid_run(seed, first, split=split) for seed, (split, first) in enumerate(drawn)]
+    (table,) = tables(*runs)
+    mean, shown = table.rows[0].values[0]
+    assert (mean, shown.about) == (56.0, "95 % over 2 splits")
+
+
 def test_each_protocol_has_a_table():
     other = reid_run(0, 90.0, protocol={"metrics": [["same camera", "kept"]]})
     by_protocol = tables(reid_run(0, 50.0), other)

@@ -4,7 +4,7 @@ import pytest
 from made_records import of_accuracy
 from report_pages import PAPERS, Parsed, pages
 
-from fgbench.report.html.margins import listed_rows, margin_origin, margin_sentences
+from fgbench.report.html.margin_section import listed_rows, margin_origin, margin_sentences
 
 
 @pytest.fixture(scope="module")
