@@ -5,8 +5,8 @@ A table stands between two comments. The first one is the command:
     <!-- fgbench export runs --results reports/cub-200-2011 --format markdown -->
     <!-- end -->
 
-The command is `fgbench export …` or `python reports/answers.py …`. `python reports/tables.py` writes all tables again.
-A test checks that each table is what its command prints.
+The command is `fgbench export …`, `python reports/answers.py …` or `python -m tests.simulate …`.
+`python reports/tables.py` writes all tables again. A test checks that each table is what its command prints.
 """
 
 import re
@@ -16,10 +16,16 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FILES = (ROOT / "README.md", ROOT / "reports/README.md")
+FILES = (
+    ROOT / "README.md",
+    ROOT / "reports/README.md",
+    ROOT / "docs/verdicts.md",
+    ROOT / "docs/guides/nightly.md",
+)
 COMMAND = r"<!-- (?:fgbench|python) "
+PROGRAM = r"fgbench export|python reports/answers\.py|python -m tests\.simulate"
 TABLE = re.compile(
-    rf"(<!-- (fgbench export|python reports/answers\.py)( [^\n]*?) -->\n)((?:(?!{COMMAND}).)*?)(<!-- end -->)",
+    rf"(<!-- ({PROGRAM})( [^\n]*?) -->\n)((?:(?!{COMMAND}).)*?)(<!-- end -->)",
     re.DOTALL,
 )
 
@@ -27,7 +33,7 @@ TABLE = re.compile(
 def filled(text: str) -> str:
     """Return a text in which each table is what its command prints."""
     if len(re.findall(COMMAND, text)) != len(TABLE.findall(text)):
-        sys.exit("a command has no <!-- end --> after it, or is neither fgbench export nor python reports/answers.py")
+        sys.exit("a command has no <!-- end --> after it, or is none of those that reports/tables.py names")
     return TABLE.sub(lambda match: f"{match[1]}\n{_output(match[2] + match[3])}\n{match[5]}", text)
 
 

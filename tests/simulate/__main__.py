@@ -20,11 +20,11 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/helpers")]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402 - after the path
-from simulate import claims, night_times, night_values, verdicts  # noqa: E402 - after the path
+from simulate import claims, night_times, night_values, sensitivity, verdicts  # noqa: E402 - after the path
 from simulate.rate import Rate, Study  # noqa: E402 - after the path
 
 STUDIES: dict[str, Study] = {
-    **verdicts.STUDIES, **claims.STUDIES, **night_values.STUDIES, **night_times.STUDIES,
+    **verdicts.STUDIES, **claims.STUDIES, **sensitivity.STUDIES, **night_values.STUDIES, **night_times.STUDIES,
 }  # fmt: skip
 FILE = ROOT / "docs/error_rates.json"
 

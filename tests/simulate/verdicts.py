@@ -136,8 +136,8 @@ def failed_trainings(rng: np.random.Generator, trials: int) -> list[Rate]:
 
 
 STUDIES = {
-    "verdicts": Study("Verdicts with a fixed number of seeds", fixed_seeds, full=4000, short=400),
-    "added seeds": Study("Verdicts with seeds that are added after a look", added_seeds, full=1000, short=40),
+    "verdicts": Study("Verdicts with a fixed number of seeds", fixed_seeds, full=4000, short=100),
+    "added seeds": Study("Verdicts with seeds that are added after a look", added_seeds, full=1000, short=4),
     "splits": Study("Verdicts over random splits", splits, full=4000, short=400),
     "failed trainings": Study("Failed trainings among the seeds", failed_trainings, full=2000, short=200),
 }
