@@ -124,28 +124,24 @@ def _limits(judged: Sequence[_Series]) -> ShiftLimits:
 def _judge(one: _Series, limits: ShiftLimits, k: int) -> tuple[Finding | None, Check, str]:
     """Return the finding, the check and the mark of benchmark k."""
     name, limit, shift, latest = one.tonight.name, limits.limits[k], limits.shifts[k], limits.latest[k]
-    base = one.tonight.level - latest
+    base, against, allowed = one.tonight.level - latest, f"the {BASELINE} before", limit
     recent = base + shift
-    drift, allowed = recent - one.first, limit + log1p(DRIFT)
-    times = f"{_times(base)} to {_times(recent)} the reference workload"
-    # Against the last nights, and against the first nights.
-    kind: Kind | None = None
-    text = f"{times}: {percent(shift)} in the last {RECENT} nights against the {BASELINE} before"
-    if shift > limit or shift < -limit:
-        kind = "worse" if shift > 0 else "better"
-        text = f"{text}; the limit is {percent(limit if shift > 0 else -limit)}"
-    elif drift > allowed:
-        kind = "worse"
-        text = f"{times}: {percent(drift)} in the last {RECENT} nights against the first {FIRST}; the limit is "
-        text += percent(allowed)
+    # Against the last nights; against the first nights if only they show a change.
+    kind: Kind | None = "worse" if shift > limit else "better" if shift < -limit else None
+    if kind is None and recent - one.first > limit + log1p(DRIFT):
+        kind, base, against, allowed = "worse", one.first, f"the first {FIRST}", limit + log1p(DRIFT)
+    change = percent(recent - base)
+    text = (
+        f"{_times(base)} to {_times(recent)} the reference workload: {change} in the last {RECENT} nights against "
+        f"{against}; the limit is {percent(allowed if recent > base else -allowed)}"
+    )
     # In this night alone.
     mark = "slower" if latest > limit else "faster" if latest < -limit else ""
     if kind is None and mark == "slower":
         kind, text = "note", _suspicion(one, latest, limit)
-    test = f"median of {RECENT} nights against {BASELINE} nights, limit from earlier nights"
     check = Check(
-        "speed", name, _times(base), _times(recent), percent(shift), float(limits.p[k]), test,
-        percent(limits.detectable[k]),
+        "speed", name, _times(base), _times(recent), change, float(limits.p[k]),
+        f"median of {RECENT} nights against {against}", percent(limits.detectable[k]),
     )  # fmt: skip
     return Finding(kind, "speed", name, text) if kind else None, check, mark
 
@@ -155,8 +151,8 @@ def _suspicion(one: _Series, latest: float, limit: float) -> str:
     count = 1 + sum(night.beyond_limit == "slower" for night in one.nights[-RECENT + 1 :])
     again = f", also in {counted(len(one.tonight.again), 'new session')}" if one.tonight.again else ""
     return (
-        f"slower in this night ({percent(latest)}, the limit is {percent(limit)}){again}; so were {count} of the last "
-        f"{RECENT} nights; it fails if more than half of them are slower"
+        f"slower in this night ({percent(latest)}, the limit is {percent(limit)}){again}; slower in {count} of the last "
+        f"{RECENT} nights, and the night fails at {RECENT // 2 + 1}"
     )
 
 

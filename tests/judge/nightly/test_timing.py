@@ -55,7 +55,7 @@ def test_the_note_says_what_was_measured_and_when_it_fails(rng, past):
     judge(past, night(rng, [0.2]))
     (finding,) = judge(past, tonight).findings
     assert not finding.fails
-    assert "also in 6 new sessions; so were 2 of the last 7 nights; it fails if more than half" in finding.text
+    assert "also in 6 new sessions; slower in 2 of the last 7 nights, and the night fails at 4" in finding.text
 
 
 def test_one_slow_night_changes_nothing(rng, past):
@@ -105,6 +105,7 @@ def test_a_slow_drift_is_found_against_the_first_nights(rng, past):
         if kinds(result) == [("worse", "b0")]:
             break
     assert f"against the first {FIRST}" in result.findings[0].text
+    assert f"against the first {FIRST}" in result.checks[0].test
     assert 110 < k < 150  # 5 % for the limit, 8 % for the drift of a machine
 
 
