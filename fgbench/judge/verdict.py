@@ -68,6 +68,8 @@ class Verdict:
     """95 % interval of the mean over seeds; None for one seed."""
     decision: Decision | None = None
     """Result of the test; None if the runs cannot be compared with the printed number."""
+    data_effect: str = ""
+    """The measured effect of the deviation of the data, with the runs that measured it; empty without a measurement."""
     protocols: ProtocolDifference | None = None
     """Difference to the protocols of other runs of the cell or column; the protocol of the number comes first."""
     anomalies: tuple[Anomaly, ...] = ()
@@ -211,11 +213,15 @@ def _with_outcome(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None, b
         command = _deciding_command(cell, decision)
     reason = decision.reason
     if bound:
-        reason += f"; {'; '.join(changed_data)}: {bound.text}"
+        reason += (
+            f"; {'; '.join(changed_data)}, which changes the number by at most {bound.bound:.2f} {points(cell.unit)}, "
+            f"measured by {len(bound.run_ids)} runs"
+        )
     elif changed_data:
         outcome, command = Outcome.INCONCLUSIVE, _measuring_command(cell, first)
         reason += f"; {'; '.join(changed_data)}, with an unknown effect on the number"
-    return replace(verdict, outcome=outcome, reason=reason, command=command, decision=decision)
+    effect = bound.text if bound else ""
+    return replace(verdict, outcome=outcome, reason=reason, command=command, decision=decision, data_effect=effect)
 
 
 def decide_runs(cell: Cell, records: Sequence[Record], bound: DataBound | None) -> Decision:
