@@ -68,8 +68,8 @@ def class_decreases(
 
     With training, it is a t test of the number of right images with Holm's correction. Its variance is the larger one
     of two: that of a beta-binomial distribution (Williams, Biometrics 31:949-952, 1975), whose correlation within
-    images is that of all classes of the run, multiplied by `dispersion.ratio`; and that between the seeds of this class
-    alone, so that a class lost in one training does not pass for a change of the code.
+    images is that of all classes of the run, multiplied by `dispersion.ratio`; and that of the differences of the seeds
+    of this class alone, so that a class lost in one training does not pass for a change of the code.
 
     Args:
         base: (S, N) right (1) or wrong (0) in the first night, one row a seed.
@@ -99,12 +99,9 @@ def class_decreases(
     expected = binomial * per_image.sum() / max(float(binomial.sum()), 1e-12)
     if seeds > 1:
         expected = np.maximum(expected, np.bincount(labels, weights=per_image))
-    pooled = dispersion.ratio * expected
-    # Variance between the seeds of a class.
-    own = np.zeros_like(expected)
-    if seeds > 1:
-        own = (before.var(axis=0, ddof=1) + after.var(axis=0, ddof=1)) / 2
-    error = np.sqrt(2 * seeds * np.maximum(pooled, own))
+    # Variance of the differences of the seeds of a class.
+    own = seeds * (before - after).var(axis=0, ddof=1) if seeds > 1 else np.zeros_like(expected)
+    error = np.sqrt(np.maximum(2 * seeds * dispersion.ratio * expected, own))
     lost = (before - after).sum(axis=0)
     statistic = np.divide(lost, error, out=np.zeros_like(lost), where=error > 0)
     return holm(special.stdtr(dispersion.freedom, -statistic).tolist())

@@ -31,9 +31,9 @@ def detectable_count(differing: int, level: float, power: float) -> int:
 def detectable_loss(base: np.ndarray, head: np.ndarray, dispersion: Dispersion, level: float, power: float) -> float:
     """Return the loss, as a part of 1, that the t test of `decrease_test` finds with a given power.
 
-    The noise is that between the two nights. A loss also adds to the variance that the test estimates, at most as if every
-    seed loses the same images. The variance between the seeds of the run alone, which the test uses if it is larger,
-    varies with 2 (S - 1) degrees of freedom.
+    The noise is that between the two nights. A loss also adds to the variance that the test estimates, at most as if
+    every seed loses the same images. The variance between the seeds of the run alone, which the test uses if it is
+    larger, varies with 2 (S - 1) degrees of freedom.
 
     Args:
         base: (S, N) contribution of each image in the first night, one row a seed.

@@ -41,7 +41,7 @@ def estimate_dispersion(runs: Iterable[Sequence[np.ndarray]], expected: float) -
     Variance of Neural Network Training with respect to Test Sets and Distributions, ICLR 2024). Small or briefly
     trained networks also vary as a whole. The ratio of the observed variance to the variance of independent images is
     the dispersion of quasi-likelihood (Wedderburn, Biometrika 61:439-447, 1974). Few seeds estimate it poorly, so the
-    estimate is combined with `expected`, as in `fgbench.statistics.moderated_variance`.
+    estimate is combined with `expected` (Smyth, Stat. Appl. Genet. Mol. Biol. 3:3, 2004).
 
     Args:
         runs: for each run its values, each (S, N): the contribution of each image, one row a seed.
@@ -133,7 +133,9 @@ def sum_error(base: np.ndarray, head: np.ndarray, dispersion: Dispersion) -> flo
 
     It is the larger one of two: that of independent images with their variance multiplied by `dispersion.ratio`, and
     that of the seeds of this run alone (Student, Biometrika 6:1-25, 1908). Since the second one is large if one seed
-    differs from the others, a single bad training does not pass for a change of the code.
+    differs from the others, a single bad training does not pass for a change of the code. It is multiplied by the share
+    of images that differ between the nights relative to those that differ between seeds, if that is below 1: seeds that
+    gave the same network in both nights did not vary.
 
     Args:
         base: (S, N) as for `decrease_test`.
@@ -146,11 +148,13 @@ def sum_error(base: np.ndarray, head: np.ndarray, dispersion: Dispersion) -> flo
         >>> round(sum_error(base, head, Dispersion(ratio=1.0, freedom=20)), 1)
         30.0
     """
-    differences = (base.astype(np.float64) - head).sum(axis=0)
-    pooled = dispersion.ratio * float((differences**2).sum())
+    differences = base.astype(np.float64) - head
+    pooled = dispersion.ratio * float((differences.sum(axis=0) ** 2).sum())
     own = 0.0
     if len(base) > 1:
         own = len(base) * sum(float(night.sum(axis=1, dtype=np.float64).var(ddof=1)) for night in (base, head))
+        between_seeds = len(base) * sum(float(night.var(axis=0, ddof=1).sum()) for night in (base, head))
+        own *= min(1.0, float((differences**2).sum()) / between_seeds) if between_seeds else 0.0
     return sqrt(max(pooled, own))
 
 

@@ -4,14 +4,14 @@ The trainings of a run differ by a common effect on all images, by an effect on 
 image. Each night trains all networks anew.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import count
 
 import numpy as np
-from made_records import RECIPES, Kept, made, of_right
+from made_records import made
 from simulate.rate import Rate, Study
+from simulate.trainings import CUB, EFFECTS, FROZEN, NAMES, QUICK, Effects, Trainings, kept
 
 from fgbench.judge.nightly.findings import Finding, take_second_look
 from fgbench.judge.nightly.quality import compare_quality, compare_runs
@@ -21,104 +21,14 @@ from fgbench.judge.nightly.value_tests import compare_values
 from fgbench.metrics.values import Value
 from fgbench.util.counted import counted
 
-NAMES = sorted(RECIPES)
 SERIES = 50
 """Nights of a series; a failed null night is accepted."""
 NIGHTS = 5
 """Nights in which a planted fault may be found."""
 RUN = 4
 """The run with a planted fault."""
-Effects = Callable[[np.random.Generator, tuple[int, ...]], Iterator[np.ndarray]]
-"""Yields for each night the standardised common effect of each training, (runs, seeds)."""
-Fault = Callable[[np.random.Generator, np.ndarray, "Trainings"], np.ndarray]
+Fault = Callable[[np.random.Generator, np.ndarray, Trainings], np.ndarray]
 """Returns the right images of a night, (runs, seeds, images), after a fault."""
-
-
-@dataclass(frozen=True)
-class Trainings:
-    """Random differences between trainings of the same network."""
-
-    images: int
-    classes: int
-    share: float
-    """Mean share of right images."""
-    disagree: float
-    """Share of images that one of two trainings has right and the other wrong."""
-    whole: float
-    """Standard deviation of a common effect of a training on all images, in logits."""
-    of_class: float
-    """Standard deviation of the effect of a training on a class, in logits."""
-    runs: int
-    seeds: int
-    profile: str
-    trained: bool = True
-    """False if nothing is trained: the outputs are equal in all nights."""
-
-    @property
-    def labels(self):
-        """True class of each image."""
-        return np.arange(self.images) % self.classes
-
-    def chances(self, rng):
-        """Return the probability (runs, images) of each image to be right, from a beta distribution."""
-        k = self.disagree / (2 * self.share * (1 - self.share))
-        size = k / (1 - k)
-        return rng.beta(self.share * size, (1 - self.share) * size, (self.runs, self.images)).clip(1e-9, 1 - 1e-9)
-
-    def night(self, rng, chances, effects=None):
-        """Return whether each image is right, (runs, seeds, images); `effects` (runs, seeds) are normal by default."""
-        shape = (self.runs, self.seeds)
-        whole = self.whole * (rng.normal(size=shape) if effects is None else effects)
-        of_class = self.of_class * rng.normal(size=(*shape, self.classes))
-        logits = np.log(chances / (1 - chances))[:, None] + whole[..., None] + of_class[..., self.labels]
-        return rng.random(logits.shape) < 1 / (1 + np.exp(-logits.clip(-700, 700)))
-
-
-QUICK = Trainings(400, 20, share=0.6, disagree=0.15, whole=0.27, of_class=0.3, runs=6, seeds=2, profile="quick")
-"""Like seeds of the profile `quick`: a standard deviation of 2 points or more, two to four times the binomial one."""
-CUB = Trainings(5794, 200, share=0.84, disagree=0.09, whole=0.022, of_class=0.3, runs=6, seeds=3, profile="paper")
-"""Test set of the size of CUB; the common effect has 0.1 points, the binomial one 0.3."""
-FROZEN = replace(CUB, seeds=1, trained=False)
-"""The same without training or random numbers."""
-
-
-def independent(draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]) -> Effects:
-    """Return effects that are independent between nights."""
-
-    def effects(rng, shape):
-        while True:
-            yield draw(rng, shape)
-
-    return effects
-
-
-def drifting(rng, shape):
-    """Yield normal effects on a wave over 40 nights that moves the accuracy of `QUICK` by 4 % of it, all runs alike."""
-    height = 0.04 * QUICK.share / (QUICK.disagree / 2) / QUICK.whole
-    for night in count(rng.integers(40)):
-        yield rng.normal(size=shape) + height * np.sin(2 * np.pi * night / 40)
-
-
-def correlated(rho: float) -> Effects:
-    """Return normal effects that follow an autoregressive process over nights."""
-
-    def effects(rng, shape):
-        now = rng.normal(size=shape)
-        while True:
-            yield now
-            now = rho * now + (1 - rho**2) ** 0.5 * rng.normal(size=shape)
-
-    return effects
-
-
-EFFECTS: dict[str, Effects] = {
-    "Gaussian": independent(lambda rng, shape: rng.normal(size=shape)),
-    "t3": independent(lambda rng, shape: rng.standard_t(3, size=shape)),
-    "t2": independent(lambda rng, shape: rng.standard_t(2, size=shape)),
-    "drift of 4 % of the accuracy": drifting,
-    "AR(1) 0.7": correlated(0.7),
-    "AR(1) 0.9": correlated(0.9),
-}
 
 
 @lru_cache
@@ -184,15 +94,21 @@ def alarms(rng, nights: int, kind: Trainings, effects: Effects) -> int:
 
 
 def null_nights(rng: np.random.Generator, trials: int) -> Sequence[Rate]:
-    """Return the rate of false alarms for each distribution of the common effect of a training."""
-    size = (
-        f"{QUICK.runs} runs, {QUICK.seeds} seeds, {QUICK.images} images of {QUICK.classes} classes, {QUICK.share:.0%}"
-    )
+    """Return the rate of false alarms for each distribution of the common effect of a training.
+
+    The last cases have one seed a run, for which nothing is promised, and runs without training in which images change
+    at random.
+    """
+    size = f"{QUICK.images} images of {QUICK.classes} classes, {QUICK.share:.0%} right; {QUICK.runs} runs"
+    one, frozen = replace(QUICK, seeds=1), replace(QUICK, seeds=1, trained=False, whole=0.0, of_class=0.0)
+    cases = [
+        *((f"{name}; {size}, {QUICK.seeds} seeds", QUICK, effects, 0.01) for name, effects in EFFECTS.items()),
+        (f"not trained, {QUICK.disagree:.0%} of images change; {size}", frozen, EFFECTS["Gaussian"], 0.01),
+        *((f"{name}; {size}, 1 seed", one, EFFECTS[name], None) for name in ("Gaussian", "t2")),
+    ]
     return [
-        Rate(
-            "a night without a change fails", f"{name}; {size}", alarms(rng, trials, QUICK, effects), trials, limit=0.01
-        )
-        for name, effects in EFFECTS.items()
+        Rate("a night without a change fails", case, alarms(rng, trials, kind, effects), trials, limit=limit)
+        for case, kind, effects, limit in cases
     ]
 
 
@@ -200,7 +116,8 @@ def lose(rng, rights, run, points):
     """Lower the accuracy of all seeds of a run by `points`; each seed loses other images."""
     now = rights.copy()
     for row in now[run]:
-        row[rng.choice(np.flatnonzero(row), round(len(row) * points / 100), replace=False)] = False
+        right = np.flatnonzero(row)
+        row[rng.choice(right, min(len(right), round(len(row) * points / 100)), replace=False)] = False
     return now
 
 
@@ -257,7 +174,7 @@ def found_after(
     first = kind.night(rng, chances)
     nights, seed = Nights(kind, first, first), int(rng.integers(2**32))
     for number in range(1, within + 1):
-        now = kind.night(rng, chances) if kind.trained else first.copy()
+        now = kind.night(rng, chances) if kind.trained and not kind.repeated else first.copy()
         if faulty:
             now[RUN] = faulty.night(rng, chances)[RUN]
         if fault:
@@ -269,7 +186,8 @@ def found_after(
 
 def found(what: str, kind: Trainings, at_least: float | None = None, **fault) -> Callable[..., Rate]:
     """Return a simulation of how often a planted fault is found, and after how many nights."""
-    trained = f"trained anew with {counted(kind.seeds, 'seed')}" if kind.trained else "not trained"
+    how = "with the same networks" if kind.repeated else "trained anew"
+    trained = f"{how}, {counted(kind.seeds, 'seed')}" if kind.trained else "not trained"
     case = f"{kind.runs} runs {trained}; {kind.images:,} images of {kind.classes} classes, {kind.share:.0%} right"
 
     def simulate(rng, trials):
@@ -311,24 +229,13 @@ def swapped(rng, trials: int) -> Rate:
     return Rate("weights swapped, found in the same night", "equal outputs", hits, trials, at_least=0.99, nights=1.0)
 
 
-def kept(rights, profile="paper"):
-    """Return records of right and wrong images (runs, seeds, images), as `read_folder` returns them."""
-    numbered = [(k, seed, r) for k, seeds in enumerate(rights) for seed, r in enumerate(seeds)]
-    pairs = [of_right(r, NAMES[k], seed=seed, profile=profile) for k, seed, r in numbered]
-    return ResultsFolder(tuple(record for record, _ in pairs), Kept(*pairs))
-
-
-def worse(result):
-    """Return the findings of kind `worse`."""
-    return [finding for finding in result[0] if finding.kind == "worse"]
-
-
 PLANTED = (
     found("two classes of twenty lost", QUICK, 0.9, fault=lose_classes(2)),
     found("two classes of twenty lost", replace(QUICK, seeds=1, trained=False), fault=lose_classes(2)),
     found("one class of 200 lost", CUB, 0.9, fault=lose_classes(1)),
     found("one class of 200 lost", FROZEN, 0.9, fault=lose_classes(1)),
     found("1 point of accuracy lost", CUB, fault=lose_points(1.0)),
+    found("1 point of accuracy lost", replace(CUB, repeated=True), 0.9, fault=lose_points(1.0)),
     found("1 point of accuracy lost", FROZEN, 0.9, fault=lose_points(1.0)),
     found("15 points of accuracy gained", QUICK, fault=gain),
     found("15 points of accuracy gained", CUB, 0.9, fault=gain),
@@ -345,6 +252,9 @@ PLANTED = (
 STUDIES = {
     "night_values_null": Study("Nights without a change in which all networks are trained anew", null_nights, 1000, 20),
     "night_values_planted": Study(
-        "Planted faults of values", lambda rng, trials: [case(rng, trials) for case in PLANTED], 100, 1
+        "Planted faults in the values of one of six runs",
+        lambda rng, trials: [case(rng, trials) for case in PLANTED],
+        60,
+        1,
     ),
 }
