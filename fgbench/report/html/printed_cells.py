@@ -65,6 +65,11 @@ def judged_verdicts(table: Table, verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [verdict for verdict in counted_once(of_table) if verdict.outcome != Outcome.CONTEXT]
 
 
+def has_numbers(table: Table, verdicts: Sequence[Verdict]) -> bool:
+    """Return True if a cell of a table has a measured number."""
+    return any(verdict.mean is not None and verdict.cell.id.startswith(f"{table.id}/") for verdict in verdicts)
+
+
 def cited_verdicts(table: Table, verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
     """Return the verdicts on the cells of a table that are judged in another paper, by the id of that paper."""
     by_paper: dict[str, list[Verdict]] = {}

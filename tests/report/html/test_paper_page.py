@@ -33,6 +33,8 @@ def test_a_cited_number_has_its_verdict_and_a_link_to_the_paper_that_judges_it(t
     text = Parsed(page).text
     assert f"18 cells cited from {PAPERS['bcnn'].title}; judged and counted there" in text
     assert "18 numbers cited from another paper and counted there" in text
+    assert "FC-CNN [D] cited from bcnn 70.4 70.4" in text
+    assert text.count("Each cell has the printed value above the measured mean") == 1
     assert (
         "19 numbers that one of these papers cites from another one are counted once" in Parsed(written["index"]).text
     )
