@@ -151,8 +151,8 @@ def _suspicion(one: _Series, latest: float, limit: float) -> str:
     count = 1 + sum(night.beyond_limit == "slower" for night in one.nights[-RECENT + 1 :])
     again = f", also in {counted(len(one.tonight.again), 'new session')}" if one.tonight.again else ""
     return (
-        f"slower in this night ({percent(latest)}, the limit is {percent(limit)}){again}; slower in {count} of the last "
-        f"{RECENT} nights, and the night fails at {RECENT // 2 + 1}"
+        f"slower in this night ({percent(latest)}, the limit is {percent(limit)}){again}; slower in {count} of the "
+        f"last {RECENT} nights, and the night fails at {RECENT // 2 + 1}"
     )
 
 
