@@ -14,7 +14,7 @@ from fgbench.papers.recipes import load_recipes
 from fgbench.papers.settings import Settings
 from fgbench.records.record import by_identity
 from fgbench.records.store import store_of
-from fgbench.report.formatting import number
+from fgbench.report.formatting import measured
 from fgbench.report.tables.differences import difference_frame
 from fgbench.runs.run import is_seeded
 
@@ -56,7 +56,7 @@ def test_committed_pages_say_of_runs_cells_and_claims_what_the_records_say(name)
     for group in by_identity(records):
         metric = headline(group[0].values)
         mean = sum(record.values[metric].value for record in group) / len(group)
-        said = f">{escape(group[0].title)}</a>", f"<td>{len(group)}</td>", f">{number(mean)} %<"
+        said = f">{escape(group[0].title)}</a>", f"<td>{len(group)}</td>", f">{measured(mean)} %<"
         assert [row for row in rows if all(word in row for word in said)], said
     judged = [verdict for own in judge_store(papers, store).values() for verdict in own if verdict.records]
     assert judged
@@ -102,7 +102,7 @@ def test_at_full_size_the_methods_are_in_order_on_each_network_and_shuffled_labe
     )
     assert order == [list(pair) for names in (small, large) for pair in pairwise(names)]
     on_large = range(len(small) - 1, len(order))
-    assert all(frame.p[k] < 0.01 for k in on_large if "bcnn/bcnn_spp_dm" not in order[k])
+    assert all(frame.low[k] > 0 for k in on_large if "bcnn/bcnn_spp_dm" not in order[k])
     (control,) = [record.values["accuracy"] for record in records if record.control]
     assert control.low < 100 / 200 < control.high
 
