@@ -42,11 +42,11 @@ def difference_frame(records: Sequence[Record], outputs: ReadOutputs, recipes: M
     A run is a group of records that differ only in their seed. Runs on a network that the recipe does not name are
     compared among themselves, one network at a time. Control experiments are left out.
 
-    `p` is the p-value of no difference, adjusted by Holm's method for all rows and, where a run uses random numbers, for
-    a look after every seed. The 95 % interval is that of each row alone. Runs with too few seeds have a difference, but
-    no interval and no p-value. Images are treated as a sample of more images, as in a claim. The order of the runs comes
-    from the same images: neighbours are closer than arbitrary pairs, so `p` is not too small, but the difference tends
-    to be too large.
+    `p` is the p-value of no difference, adjusted by Holm's method for all rows and, where a run uses random numbers,
+    for a look after every seed. The 95 % interval is that of each row alone. Runs with too few seeds have a difference,
+    but no interval and no p-value. Images are treated as a sample of more images, as in a claim. The order of the runs
+    comes from the same images: neighbours are closer than arbitrary pairs, so `p` is not too small, but the difference
+    tends to be too large.
 
     Args:
         records: records of any recipes.
@@ -163,7 +163,7 @@ def difference_sheet(frame: pd.DataFrame) -> Sheet:
 
     return Sheet(
         name="differences",
-        caption="Each run minus the next best run on the same test images, in points; p adjusted for all rows and looks.",
+        caption="Each run minus the next best run on the same test images, in points; p adjusted for rows and looks.",
         heads=("Run", "minus", "difference", "95 %", "p"),
         rows=rows,
         numbers=(False, False, True, True, True),
