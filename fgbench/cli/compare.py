@@ -28,7 +28,7 @@ def compare(
     junit: Annotated[Path | None, typer.Option(callback=expanded, help="Write JUnit XML.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Report what is worse, better, new or missing; exit code 1 if something is worse, changed or missing."""
+    """Report what is worse, better, new or missing; exit code 1 if something is worse or missing, or a value better."""
     from fgbench.cli import comparison_output
     from fgbench.cli.console import print_json
     from fgbench.judge.nightly.night_comparison import compare_folders

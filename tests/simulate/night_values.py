@@ -184,13 +184,22 @@ def found_after(
     return 0
 
 
-def found(what: str, kind: Trainings, at_least: float | None = None, **fault) -> Callable[..., Rate]:
-    """Return a simulation of how often a planted fault is found, and after how many nights."""
+def found(what: str, kind: Trainings, at_least: float | None = None, part=1, **fault) -> Callable[..., Rate]:
+    """Return a simulation of how often a planted fault is found, and after how many nights.
+
+    Args:
+        what: the fault.
+        kind: trainings without the fault.
+        at_least: smallest rate that is promised.
+        part: the number of trials is divided by it, for simulations of many nights.
+        fault: arguments of `found_after`.
+    """
     how = "with the same networks" if kind.repeated else "trained anew"
     trained = f"{how}, {counted(kind.seeds, 'seed')}" if kind.trained else "not trained"
     case = f"{kind.runs} runs {trained}; {kind.images:,} images of {kind.classes} classes, {kind.share:.0%} right"
 
     def simulate(rng, trials):
+        trials = max(1, trials // part)
         nights = [found_after(rng, kind, **fault) for _ in range(trials)]
         hits = [number for number in nights if number]
         within = f"{what}, found within {fault.get('within', NIGHTS)} nights"
@@ -241,8 +250,8 @@ PLANTED = (
     found("15 points of accuracy gained", CUB, 0.9, fault=gain),
     found("15 points of accuracy gained", FROZEN, 0.9, fault=gain),
     found("seeds at -10, 0 and +10 points", CUB, 0.9, fault=apart),
-    found("spread over seeds tripled", CUB, faulty=wider(CUB), within=30),
-    found("spread over seeds tripled", QUICK, faulty=wider(QUICK), within=30),
+    found("spread over seeds tripled", CUB, faulty=wider(CUB), within=30, part=3),
+    found("spread over seeds tripled", QUICK, faulty=wider(QUICK), within=30, part=3),
     swapped,
     detectable("retrained with 2 seeds; 400 images of 20 classes", QUICK),
     detectable("retrained with 3 seeds; 5,794 images of 200 classes", CUB),
@@ -250,8 +259,8 @@ PLANTED = (
 )
 
 STUDIES = {
-    "night_values_null": Study("Nights without a change in which all networks are trained anew", null_nights, 1000, 20),
-    "night_values_planted": Study(
+    "night values": Study("Nights without a change in which all networks are trained anew", null_nights, 1000, 20),
+    "faults of values": Study(
         "Planted faults in the values of one of six runs",
         lambda rng, trials: [case(rng, trials) for case in PLANTED],
         60,
