@@ -11,6 +11,7 @@ import numpy as np
 from simulate.rate import Rate, Study
 
 from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
+from fgbench.judge.nightly.history import Night, baseline_nights
 from fgbench.judge.nightly.session_times import ALPHA, compare_sessions
 from fgbench.judge.nightly.timing import MIN_NIGHTS, SpeedComparison, compare_speed
 from fgbench.statistics.change_points import find_level_shifts
@@ -126,12 +127,17 @@ def worse(result: SpeedComparison) -> set[str]:
 
 def nights(rng: np.random.Generator, logs: np.ndarray, before: int) -> Iterator[set[str]]:
     """Yield what fails in each night after the first `before` ones, of which none is judged."""
-    past = [timed(rng, logs[:, night]) for night in range(before)]
+    past = [_kept(timed(rng, logs[:, night]), set()) for night in range(before)]
     for night in range(before, logs.shape[1]):
-        result = judged(rng, past, logs[:, night])
+        result = judged(rng, baseline_nights(past), logs[:, night])
         failed = worse(result)
-        past.append(tuple(bench for bench in result.judged if bench.name not in failed))
+        past.append(_kept(result.judged, failed))
         yield failed
+
+
+def _kept(benches: tuple[BenchmarkTimes, ...], failed: set[str]) -> Night:
+    """Return a line of the history."""
+    return Night.model_construct(passed=not failed, accepted=False, benches=benches, failed=tuple(failed))
 
 
 def null_rates(rng: np.random.Generator, trials: int) -> list[Rate]:

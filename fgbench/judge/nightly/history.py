@@ -9,6 +9,7 @@ from pydantic import ConfigDict, ValidationError
 from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
 from fgbench.judge.nightly.results_folder import ResultsFolder
 from fgbench.judge.nightly.run_matching import named_runs
+from fgbench.statistics.shift_limits import RECENT
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_text, write_text
 from fgbench.util.json_toml import parse_json
@@ -94,15 +95,21 @@ def append_night(folder: Path, night: Night) -> None:
 def baseline_nights(nights: list[Night]) -> list[tuple[BenchmarkTimes, ...]]:
     """Return the times of all nights with which a benchmark may be compared.
 
-    If a night is accepted, the earlier times of the benchmarks that failed in it are left out.
+    A benchmark that failed in a night is left out, except in the last nights, where it is marked as slower: they show
+    how long it has been slower. If a night is accepted, the earlier times of the benchmarks that failed in it are left
+    out.
     """
     baselines: list[tuple[BenchmarkTimes, ...]] = []
-    for night in nights:
+    for number, night in enumerate(nights):
         if night.accepted:
             accepted = set(night.failed)
             baselines = [tuple(bench for bench in times if bench.name not in accepted) for times in baselines]
-        if night.trusted:
-            baselines.append(night.trusted)
+        times = night.trusted
+        if number > len(nights) - RECENT:
+            failed = (bench for bench in night.benches if bench.name in night.failed and not night.accepted)
+            times += tuple(bench.model_copy(update={"beyond_limit": "slower"}) for bench in failed)
+        if times:
+            baselines.append(times)
     return baselines
 
 

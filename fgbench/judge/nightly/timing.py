@@ -58,13 +58,13 @@ def compare_speed(earlier: Nights, tonight: Sequence[BenchmarkTimes], expected: 
     """Compare the times of a night with those of earlier nights.
 
     A benchmark is slower if the median of its last 7 nights is above that of the 60 nights before by more than a limit,
-    which comes from the shifts of all benchmarks in earlier nights (`limit_shifts`). So more than half of 7 nights must
-    be slower. The same median is compared with the first nights, with a limit that is larger by `DRIFT`. A benchmark
-    that is beyond the limit in this night alone is noted and does not become a part of baselines. With fewer than
-    `MIN_NIGHTS` earlier nights, nothing is judged.
+    which comes from the shifts of all benchmarks in earlier nights (`limit_shifts`), and if this night is, too. So more
+    than half of 7 nights must be slower. The same median is compared with the first nights, with a limit that is larger
+    by `DRIFT`. A benchmark that is beyond the limit in this night alone is noted and does not become a part of
+    baselines. With fewer than `MIN_NIGHTS` earlier nights, nothing is judged.
 
     Args:
-        earlier: the kept nights, the oldest first, without the benchmarks that failed in them.
+        earlier: the kept nights as `baseline_nights` returns them, the oldest first.
         tonight: benchmarks of the judged night.
         expected: names of benchmarks that must be present.
     """
@@ -127,8 +127,8 @@ def _judge(one: _Series, limits: ShiftLimits, k: int) -> tuple[Finding | None, C
     base, against, allowed = one.tonight.level - latest, f"the {BASELINE} before", limit
     recent = base + shift
     # Against the last nights; against the first nights if only they show a change.
-    kind: Kind | None = "worse" if shift > limit else "better" if shift < -limit else None
-    if kind is None and recent - one.first > limit + log1p(DRIFT):
+    kind: Kind | None = "worse" if min(shift, latest) > limit else "better" if max(shift, latest) < -limit else None
+    if kind is None and min(recent, one.tonight.level) - one.first > limit + log1p(DRIFT):
         kind, base, against, allowed = "worse", one.first, f"the first {FIRST}", limit + log1p(DRIFT)
     change = percent(recent - base)
     text = (

@@ -251,6 +251,9 @@ def test_a_night_is_added_at_the_end_of_the_history(tmp_path):
 def test_a_slower_night_is_not_a_baseline_until_it_is_accepted():
     quiet, slow = (one(0, 1.0).model_copy(update={"benches": (bench(seconds=s),)}) for s in (1, 2))
     failed = slow.model_copy(update={"failed": ("b",), "passed": False})
-    assert baseline_nights([quiet, failed]) == [quiet.benches]
+    # In the last nights it is marked: they show how long the benchmark has been slower.
+    marked = (slow.benches[0].model_copy(update={"beyond_limit": "slower"}),)
+    assert baseline_nights([quiet, failed]) == [quiet.benches, marked]
+    assert baseline_nights([quiet, *[failed] * 9]) == [quiet.benches, *[marked] * 6]
     accepted = failed.model_copy(update={"accepted": True, "passed": True})
     assert baseline_nights([quiet, accepted]) == [(), slow.benches]
