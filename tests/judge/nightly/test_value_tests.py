@@ -66,6 +66,13 @@ def test_a_lost_class_is_named():
     assert "; class 3: 18.5 to 0 of 27 images, t test" in found["worse", where]
 
 
+def test_without_training_the_test_of_a_class_is_exact():
+    lost = RIGHT & (np.arange(400) % 8 != 3)
+    count = int((RIGHT & ~lost).sum())
+    text = failures(frozen(RIGHT), frozen(lost))["worse", f"{NAME}: accuracy of single classes"]
+    assert f"class 3: {count} to 0 of 50 images, sign test of each class, p = {2.0**-count:.2g} adjusted" in text
+
+
 def test_two_classes_of_twenty_lost_in_both_seeds_are_found_and_named():
     rng = np.random.default_rng(5)
     before, after = (QUICK.night(rng, chances) for chances in [QUICK.chances(rng)] * 2)
