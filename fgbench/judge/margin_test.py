@@ -66,6 +66,7 @@ def decide(
     n: int,
     sampling: Interval | None = None,
     splits: Sequence[str] = (),
+    most_splits: int | None = None,
     data_bound: float = 0.0,
 ) -> Decision:
     """Test measured values against a cell.
@@ -81,6 +82,7 @@ def decide(
         n: number of test samples of a run.
         sampling: 95 % interval of one run for another test set of n samples.
         splits: name of the split of each seed, if the data set has several.
+        most_splits: number of splits of the data set; None if it has one. More seeds use the same splits again.
         data_bound: largest effect of the deviation of the data on the value, in the unit of the cell.
     """
     unit, slack = points(cell.unit), cell.rounding + data_bound
@@ -107,7 +109,11 @@ def decide(
     p = min(1.0, _p(test, position) * ALPHA / LEVEL)
     if position == "open":
         needed = seeds_to_decide(spread, mean - cell.value, cell.margin, slack=slack)
-        reason = f"{measured}; {interval} does not decide (p = {p:.2g}); {_more_seeds(cell, spread, needed, slack)}"
+        advice = _more_seeds(cell, spread, needed, slack)
+        if needed is not None and most_splits is not None and needed > most_splits:
+            needed = None
+            advice = f"no number of seeds would decide, because the data set has {most_splits} splits"
+        reason = f"{measured}; {interval} does not decide (p = {p:.2g}); {advice}"
     else:
         needed = None
         unseen = (
@@ -149,7 +155,7 @@ def points(unit: str) -> str:
 
 def by_split(values: Sequence[float], splits: Sequence[str] = ()) -> list[list[float]]:
     """Return the values of each split; without splits, each value alone."""
-    if len(set(splits)) < 2:
+    if not any(splits):
         return [[value] for value in values]
     return [
         [value for value, name in zip(values, splits, strict=True) if name == split] for split in dict.fromkeys(splits)
@@ -191,7 +197,8 @@ def _too_few(cell: Cell, mean: float, groups: Sequence[Sequence[float]], slack: 
     plans = " or ".join(
         f"{seeds} seeds if it is below {deviation:.2f}" for seeds, deviation in zip(SEED_PLANS, deviations, strict=True)
     )
-    few = "one seed does" if len(groups) == 1 else f"{len(groups)} seeds do"
+    kind = "split" if any(len(group) > 1 for group in groups) else "seed"
+    few = f"one {kind} does" if len(groups) == 1 else f"{len(groups)} {kind}s do"
     return (
         f"{position} the margin, but {few} not show the standard deviation over seeds: {plans} {points(cell.unit)} "
         "would decide"

@@ -240,6 +240,7 @@ def decide_runs(cell: Cell, records: Sequence[Record], bound: DataBound | None) 
         n=value.n,
         sampling=None if value.low is None or value.high is None else Interval(value.low, value.high),
         splits=[record.split for record in records],
+        most_splits=most_splits(records[0]),
         data_bound=bound.bound if bound else 0.0,
     )
 
@@ -253,6 +254,13 @@ def _deciding_command(cell: Cell, decision: Decision) -> str:
 def _measuring_command(cell: Cell, record: Record) -> str:
     """Return the command that measures the effect of the recompression of the images."""
     return f"fgbench sensitivity {cell.recipe} --data {cell.data} --profile {record.profile} --recompress 75,50,30"
+
+
+def most_splits(record: Record) -> int | None:
+    """Return the number of splits of the data set of a run; None if it has one."""
+    ranking = record.settings.get("ranking")
+    number = ranking.get("splits") if isinstance(ranking, dict) else None
+    return number if isinstance(number, int) and number > 1 else None
 
 
 def split_means(records: Sequence[Record], name: str) -> list[float]:
