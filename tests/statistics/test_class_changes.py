@@ -12,8 +12,8 @@ ONE = Dispersion(1.0, np.inf)
 
 def test_the_exact_p_value_is_that_of_all_signs():
     """The share of sign vectors in which the smallest p-value of all classes is at most as small."""
-    labels = np.array([0, 0, 0, 1, 1, 1, 1, 2, 2, 3])
-    differences = np.array([1, 1, 1, 1, 1, 1, -1, 1, -1, 0])
+    labels = np.array([0, 0, 0, 1, 1, 1, 2, 2, 3])
+    differences = np.array([1, 1, 1, 1, 1, -1, 1, -1, 0])
     base, head = (differences > 0)[None].astype(float), (differences < 0)[None].astype(float)
     nonzero = np.flatnonzero(differences)
 

@@ -78,3 +78,14 @@ def test_dispersion_is_1_for_independent_images_and_the_prior_without_seeds():
 def test_different_seeds_raise():
     with pytest.raises(ValueError, match="same seeds"):
         decrease_test(np.ones((2, 3)), np.ones((1, 3)), INDEPENDENT)
+
+
+def test_seeds_with_the_same_networks_in_both_nights_have_no_variance_of_their_own():
+    """Seeds of which each has other images right, and which lose the same 40 images."""
+    rng = np.random.default_rng(6)
+    base = rng.random((3, 1000)) < np.array([[0.78], [0.8], [0.82]])
+    head = base.copy()
+    head[:, np.flatnonzero(base.all(axis=0))[:40]] = False
+    assert decrease_test(base, head, Dispersion(1.0, 1000))[0] < 1e-7
+    anew = rng.random((3, 1000)) < np.array([[0.74], [0.76], [0.78]])
+    assert decrease_test(base, anew, Dispersion(1.0, 1000))[0] > 1e-5
