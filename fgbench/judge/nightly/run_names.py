@@ -93,10 +93,16 @@ def _differences(record: Record) -> Iterator[str]:
 
 
 def _pipeline_words(usual: str, actual: str) -> list[str]:
-    """Return how a pipeline differs from the usual one; nothing for two empty texts."""
-    if usual == actual:
+    """Return how a pipeline differs from the usual one; nothing for equal texts and for one that a run does not have.
+
+    A record of another version may have steps that are not known here. Its pipeline is returned as it is.
+    """
+    if usual == actual or MISSING in (usual, actual):
         return []
-    before, after = Pipeline.parse(usual), Pipeline.parse(actual)
+    try:
+        before, after = Pipeline.parse(usual), Pipeline.parse(actual)
+    except FgbenchError:
+        return [actual]
     words = [f"recompressed to quality {step.numbers[0]:g}" for step in after.steps if step.name == "recompress"]
     plain = [[str(step) for step in pipeline.steps if step.name != "recompress"] for pipeline in (before, after)]
     if plain[0] == plain[1]:

@@ -42,8 +42,10 @@ SQUEEZENET = changed(backbones=["squeezenet1_1:features"] * 2, weights=[])
         ({"deviations": [deviation("data.images", run="2 of 4 recompressed, not JPEG")]}, ", recompressed files"),
         ({"deviations": [deviation("data.counts.train"), deviation("data.counts.test")]}, ", other data files"),
         ({"protocol": {"control": "shuffled labels"}}, ", shuffled labels"),
+        ({"settings": changed(test_pipeline="a new step")}, ", test images a new step"),
+        ({"settings": {"mirror": False}}, ", on no network, mirror False"),
     ],
-    ids=range(11),
+    ids=range(13),
 )  # fmt: skip
 def test_the_name_of_a_run_says_how_it_differs_from_its_recipe(fields, words):
     record = made(values=of_right(RIGHT)[0].values, **fields)
