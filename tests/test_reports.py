@@ -7,6 +7,8 @@ from markupsafe import escape
 
 from fgbench.judge.claims import check_claims
 from fgbench.judge.frames import judge_store
+from fgbench.judge.recompression import quality_of
+from fgbench.judge.sensitivity import find_bounds
 from fgbench.judge.verdict import Outcome, judge
 from fgbench.metrics.values import headline
 from fgbench.papers.printed import load_papers
@@ -19,6 +21,7 @@ from fgbench.report.tables.differences import difference_frame
 from fgbench.runs.run import is_seeded
 
 WITH_PAGES = {"cub-200-2011"}
+ROOT = Path(__file__).parents[1]
 PRIVATE = re.compile(r"[\s\"'>(](/(?:home|root|tmp|mnt|Users|work)/|[A-Z]:\\)")
 CAMPAIGNS = sorted(path.parent for path in (Path(__file__).parents[1] / "reports").glob("*/records"))
 
@@ -74,14 +77,29 @@ def test_committed_records_say_whether_another_seed_may_give_other_values(folder
 
 def test_fv_sift_was_run_on_all_birds_as_the_recipe_says_and_so_has_a_verdict():
     records = store_of(Path(__file__).parents[1] / "reports/cub-200-2011").records()
-    own = [record for record in records if record.method == "fv_sift"]
-    assert len(own) == 3
+    own = [record for record in records if record.method == "fv_sift" and quality_of(record) is None]
+    assert len(own) == 4
     assert {(r.protocol["train_images"], r.protocol["test_images"], r.comparable) for r in own} == {(5994, 5794, True)}
     papers, recipes = load_papers(), load_recipes()
     (cell,) = [cell for cell in papers["bcnn"].cells() if cell.id == "t1/fv_sift/birds"]
     verdict = judge(cell, records, {}, recipes)
-    assert verdict.outcome == Outcome.NOT_REPRODUCED
-    assert "recompressed" in verdict.reason
+    assert (verdict.outcome, len(verdict.records)) == (Outcome.INCONCLUSIVE, 3)
+    assert "with an unknown effect on the number" in verdict.reason
+
+
+def test_the_effect_of_the_recompression_on_fv_sift_was_measured_and_leaves_its_verdict_open():
+    store = store_of(Path(__file__).parents[1] / "reports/cub-200-2011")
+    verdicts = judge_store(load_papers(), store)
+    (verdict,) = [verdict for verdict in verdicts["bcnn"] if verdict.cell.id == "t1/fv_sift/birds"]
+    of_fv_sift = {record.run_id for record in store.records() if record.method == "fv_sift"}
+    (bound,) = [b for b in find_bounds(store.records(), store.outputs).values() if of_fv_sift & set(b.run_ids)]
+    assert verdict.outcome == Outcome.INCONCLUSIVE
+    assert f"changes the number by at most {bound.bound:.2f} points, measured by 3 runs" in verdict.reason
+    first, paper = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "reproductions/bcnn/README.md"))
+    assert f"bounds the effect on FV-SIFT by {bound.bound:.2f} points" in " ".join(first.split())
+    assert f"the effect is bounded by {bound.bound:.2f} points" in " ".join(paper.split())
+    for effect in bound.effects:
+        assert f"{abs(effect.value):.2f}" in paper
 
 
 def test_at_full_size_the_methods_are_in_order_on_each_network_and_shuffled_labels_at_chance():

@@ -109,7 +109,7 @@ def decide(
     p = min(1.0, _p(test, position) * ALPHA / LEVEL)
     if position == "open":
         needed = seeds_to_decide(spread, mean - cell.value, cell.margin, slack=slack)
-        advice = _more_seeds(cell, spread, needed, slack)
+        advice = _more_seeds(cell, mean, spread, needed, data_bound)
         if needed is not None and most_splits is not None and needed > most_splits:
             needed = None
             advice = f"no number of seeds would decide, because the data set has {most_splits} splits"
@@ -181,10 +181,15 @@ def _one_run(position: Position, cell: Cell, data_bound: float) -> str:
     """Return a sentence for a run that uses no random numbers."""
     if position != "open":
         return f"{position} the margin, and one run decides because it uses no random numbers"
+    return f"no run decides, because {_errors(cell, data_bound)}"
+
+
+def _errors(cell: Cell, data_bound: float) -> str:
+    """Return a clause on errors that are no random errors."""
     errors = f"rounding of the printed value (up to {cell.rounding:g})"
     if data_bound:
         errors += f" and the changed data (up to {data_bound:.2f})"
-    return f"at the edge of the margin: {errors} can move the difference across it, so that no run decides"
+    return f"{errors} can move the difference across the edge of the margin"
 
 
 def _too_few(cell: Cell, mean: float, groups: Sequence[Sequence[float]], slack: float) -> str:
@@ -205,13 +210,16 @@ def _too_few(cell: Cell, mean: float, groups: Sequence[Sequence[float]], slack: 
     )
 
 
-def _more_seeds(cell: Cell, spread: Spread, needed: int | None, slack: float) -> str:
+def _more_seeds(cell: Cell, mean: float, spread: Spread, needed: int | None, data_bound: float) -> str:
     """Return a sentence: how many seeds would decide, or why no number of seeds would."""
     if needed is not None:
         return (
             f"about {needed} seeds would decide with a probability of {100 * POWER:g} %, "
             "if the mean and the spread stay the same"
         )
+    slack = cell.rounding + data_bound
+    if abs(abs(mean - cell.value) - cell.margin) <= slack:
+        return f"no number of seeds would decide, because {_errors(cell, data_bound)}"
     runs = f"a mean over {cell.draws} other random splits" if cell.draws else "one training"
     if power(replace(spread, seeds=UNLIMITED_SEEDS), 0.0, cell.margin, slack=slack) < POWER:
         return (

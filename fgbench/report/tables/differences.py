@@ -12,6 +12,8 @@ from fgbench.judge.anomalies import find_anomalies
 from fgbench.judge.anomaly import Anomalies, ReadOutputs
 from fgbench.judge.claims import RunPair, compare_runs
 from fgbench.judge.frames import typed_frame
+from fgbench.judge.recompression import quality_of
+from fgbench.judge.run_choice import run_sort_key
 from fgbench.metrics.values import headline
 from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Record, by_identity
@@ -20,6 +22,7 @@ from fgbench.report.tables.run_table import run_name
 from fgbench.report.tables.sheet import Footnotes, Sheet, SheetCell
 from fgbench.statistics import MIN_SEEDS, holm
 from fgbench.util.errors import FgbenchError
+from fgbench.util.hashing import hash_value
 
 DIFFERENCES = {
     "better": "string", "worse": "string", "metric": "string", "difference": "float64", "low": "float64",
@@ -40,7 +43,9 @@ def difference_frame(records: Sequence[Record], outputs: ReadOutputs, recipes: M
     """Return the difference between each run and the next best run with the same protocol and main value.
 
     A run is a group of records that differ only in their seed. Runs on a network that the recipe does not name are
-    compared among themselves, one network at a time. Control experiments are left out.
+    compared among themselves, one network at a time. Control experiments and runs on images that were compressed once
+    more are left out. A run that was repeated with other code or libraries counts once: the one with the most seeds,
+    then the latest.
 
     `p` is the p-value of no difference, adjusted by Holm's method for all rows and, where a run uses random numbers,
     for a look after every seed. The 95 % interval is that of each row alone. Runs with too few seeds have a difference,
@@ -54,7 +59,7 @@ def difference_frame(records: Sequence[Record], outputs: ReadOutputs, recipes: M
         recipes: recipes by key; they name the networks.
     """
     columns: dict[tuple[str, str, frozenset[str]], list[list[Record]]] = {}
-    runs = by_identity([record for record in records if not record.control])
+    runs = _runs(records)
     names = _names(runs)
     for group in runs:
         first = group[0]
@@ -78,6 +83,17 @@ def difference_frame(records: Sequence[Record], outputs: ReadOutputs, recipes: M
         for (metric, better, worse), pair in zip(pairs, comparisons, strict=True)
     ]  # fmt: skip
     return typed_frame(rows, DIFFERENCES)
+
+
+def _runs(records: Sequence[Record]) -> list[list[Record]]:
+    """Return the compared runs, each with all its seeds."""
+    kept: dict[str, list[Record]] = {}
+    for group in by_identity([record for record in records if not record.control and quality_of(record) is None]):
+        first = group[0]
+        weights = [entry.model_dump() for entry in first.weights]
+        key = hash_value([first.recipe, first.profile, first.protocol_hash, first.settings, weights])
+        kept[key] = max(kept.get(key, group), group, key=run_sort_key)
+    return list(kept.values())
 
 
 def _other_networks(record: Record, recipes: Mapping[str, Recipe]) -> frozenset[str]:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from made_records import Kept, deviation, of_right, untrained
+from recompressed_runs import KEY, settings_at
 from scipy.stats import binomtest
 
 from fgbench.papers.recipes import load_recipes
@@ -131,3 +132,14 @@ def test_copies_of_one_run_as_several_seeds_are_not_compared():
     frame = table(*copies, run("bcnn/fv_cnn_d@cub", 71))
     assert frame.p.isna().all()
     assert "cannot be right: most test samples have the same output" in frame.test[0]
+
+
+def test_a_repeated_run_counts_once_and_recompressed_runs_do_not():
+    settings = {quality: settings_at(quality, stages={}) for quality in (None, 50)}
+    better, repeated = (
+        run(KEY, right, settings=settings[None], provenance={"source": code, "finished": code})
+        for right, code in ((80, "2025"), (79, "2026"))
+    )
+    frame = table(better, repeated, run(KEY, 78, settings=settings[50]), fixed("fc_cnn_d", 60))
+    assert len(frame) == 1
+    assert (frame.better_runs[0], frame.difference[0]) == (repeated[0].run_id, pytest.approx(19))
