@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
+from math import log2
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class RunPair:
     """Two-sided p-value of no difference, adjusted for a look after every seed if the runs use random numbers.
     `check_claims` adjusts it by Holm for all pairs of all claims."""
     seeds: tuple[int, int]
-    """Number of seeds of each run."""
+    """Number of seeds, or of random splits, of each run that the test uses."""
     too_few: tuple[str, ...] = ()
     """Recipes of the runs that use random numbers and have fewer than MIN_SEEDS seeds; with one, nothing is decided."""
 
@@ -199,7 +200,6 @@ def compare_runs(a: Sequence[Record], b: Sequence[Record], name: str, outputs: R
     """
     titles = a[0].title, b[0].title
     first, second = ([sample_values(outputs(record), name) for record in side] for side in (a, b))
-    fixed = not any(depends_on_seed(side[0]) for side in (a, b) if len(side) == 1)
     # The rows of both sides, grouped by their test images.
     by_images: dict[bytes, tuple[list[np.ndarray], list[np.ndarray]]] = {}
     for index, side in enumerate((first, second)):
@@ -208,23 +208,44 @@ def compare_runs(a: Sequence[Record], b: Sequence[Record], name: str, outputs: R
     both = [(np.stack(x), np.stack(y)) for x, y in by_images.values() if x and y]
     if not both:
         raise FgbenchError(f"{titles[0]} and {titles[1]} were not measured on the same images")
-    # One test set: images and seeds are crossed. Several: random splits of one data set.
+    # One test set: images and seeds are crossed. Several: random splits of one data set. Other runs are not used.
+    seeded = [depends_on_seed(side[0]) for side in (a, b)]
     if len(both) == 1:
+        used = len(both[0][0]), len(both[0][1])
+        fixed = not any(random and rows == 1 for random, rows in zip(seeded, used, strict=True))
         difference = compare_crossed(*both[0], fixed=fixed)
     else:
+        used = len(both), len(both)
         ratio = a[0].protocol["test_images"] / a[0].protocol["train_images"]
         per_split = np.array([x.mean() - y.mean() for x, y in both])
         difference = compare_resampled(per_split, ratio, sum(x.shape[1] for x, _ in both))
     difference = difference.times(100)
-    seeded = [side for side in (a, b) if depends_on_seed(side[0])]
-    too_few = tuple(side[0].recipe.partition("@")[0] for side in seeded if len(side) < MIN_SEEDS)
-    p = p_over_looks(difference.p) if seeded else difference.p
-    return RunPair(*titles, difference, p, (len(a), len(b)), too_few)
+    counts = [rows for random, rows in zip(seeded, used, strict=True) if random]
+    too_few = tuple(
+        side[0].recipe.partition("@")[0]
+        for side, random, rows in zip((a, b), seeded, used, strict=True)
+        if random and rows < MIN_SEEDS
+    )
+    p = p_over_looks(difference.p, min(counts)) if counts else difference.p
+    return RunPair(*titles, difference, p, used, too_few)
 
 
-def p_over_looks(p: float) -> float:
-    """Return a two-sided p-value, adjusted for a look after every seed as in `fgbench.statistics.equivalence`."""
-    return min(1.0, p * ALPHA / (2 * LEVEL))
+def p_over_looks(p: float, seeds: int) -> float:
+    """Return a two-sided p-value, adjusted for a look after every seed from the third on.
+
+    The two means of a claim become ever more exact, so that a constant level would be crossed in the end (law of the
+    iterated logarithm). The factor therefore grows with the number of doublings of the seeds; looks within a doubling
+    are nearly the same look. `python -m tests.simulate claims` measures the error rate.
+
+    Args:
+        p: of one look.
+        seeds: number of seeds of the side with fewer seeds.
+
+    Example:
+        >>> [round(p_over_looks(0.001, seeds), 3) for seeds in (3, 6, 12)]
+        [0.005, 0.01, 0.015]
+    """
+    return min(1.0, p * ALPHA / (2 * LEVEL) * (1 + log2(max(seeds, MIN_SEEDS) / MIN_SEEDS)))
 
 
 def _with_outcome(result: ClaimResult, recipes: Mapping[str, Recipe], anomalies: Anomalies) -> ClaimResult:

@@ -95,10 +95,10 @@ def decide(
     # Too few seeds do not show the spread over seeds.
     if not deterministic and len(groups) < MIN_SEEDS:
         reason = f"{measured}; {_too_few(cell, mean, groups, slack)}"
-        return Decision("open", reason, other_images=_other_images(cell, mean, None, n, sampling))
+        return Decision("open", reason, other_images=_other_images(cell, mean, None, n, sampling, slack))
     spread, test = seed_test(cell, groups, n=n, slack=slack) if not deterministic else one_run_test(cell, mean, slack)
     position = position_of(test)
-    other_images = _other_images(cell, mean, spread, n, sampling)
+    other_images = _other_images(cell, mean, spread, n, sampling, slack)
     if deterministic:
         return Decision(position, f"{measured}; {_one_run(position, cell, data_bound)}", other_images=other_images)
     ends = Interval(test.low, test.high)
@@ -184,12 +184,14 @@ def _one_run(position: Position, cell: Cell, data_bound: float) -> str:
     return f"no run decides, because {_errors(cell, data_bound)}"
 
 
-def _errors(cell: Cell, data_bound: float) -> str:
-    """Return a clause on errors that are no random errors."""
+def _errors(
+    cell: Cell, data_bound: float, effect: str = "can move the difference across the edge of the margin"
+) -> str:
+    """Return a clause on the effect of errors that are no random errors."""
     errors = f"rounding of the printed value (up to {cell.rounding:g})"
     if data_bound:
         errors += f" and the changed data (up to {data_bound:.2f})"
-    return f"{errors} can move the difference across the edge of the margin"
+    return f"{errors} {effect}"
 
 
 def _too_few(cell: Cell, mean: float, groups: Sequence[Sequence[float]], slack: float) -> str:
@@ -199,15 +201,22 @@ def _too_few(cell: Cell, mean: float, groups: Sequence[Sequence[float]], slack: 
         spread_that_decides(mean - cell.value, cell.margin, seeds, max(1, cell.draws), slack=slack)
         for seeds in SEED_PLANS
     ]
+    few = _few(groups)
+    if not any(deviations):
+        return f"{position} the margin, but {few} not show the standard deviation over seeds"
     plans = " or ".join(
         f"{seeds} seeds if it is below {deviation:.2f}" for seeds, deviation in zip(SEED_PLANS, deviations, strict=True)
     )
-    kind = "split" if any(len(group) > 1 for group in groups) else "seed"
-    few = f"one {kind} does" if len(groups) == 1 else f"{len(groups)} {kind}s do"
     return (
         f"{position} the margin, but {few} not show the standard deviation over seeds: {plans} {points(cell.unit)} "
         "would decide"
     )
+
+
+def _few(groups: Sequence[Sequence[float]]) -> str:
+    """Return the number of seeds or splits, with its verb."""
+    kind = "split" if any(len(group) > 1 for group in groups) else "seed"
+    return f"one {kind} does" if len(groups) == 1 else f"{len(groups)} {kind}s do"
 
 
 def _more_seeds(cell: Cell, mean: float, spread: Spread, needed: int | None, data_bound: float) -> str:
@@ -220,8 +229,11 @@ def _more_seeds(cell: Cell, mean: float, spread: Spread, needed: int | None, dat
     slack = cell.rounding + data_bound
     if abs(abs(mean - cell.value) - cell.margin) <= slack:
         return f"no number of seeds would decide, because {_errors(cell, data_bound)}"
+    unlimited = replace(spread, seeds=UNLIMITED_SEEDS)
+    if power(unlimited, 0.0, cell.margin) >= POWER > power(unlimited, 0.0, cell.margin, slack=slack):
+        return f"no number of seeds would decide, because {_errors(cell, data_bound, 'leave too little of the margin')}"
     runs = f"a mean over {cell.draws} other random splits" if cell.draws else "one training"
-    if power(replace(spread, seeds=UNLIMITED_SEEDS), 0.0, cell.margin, slack=slack) < POWER:
+    if power(unlimited, 0.0, cell.margin, slack=slack) < POWER:
         return (
             f"no number of seeds would decide, because the printed number is {runs} with a standard error of "
             f"{spread.sd / max(1, cell.draws) ** 0.5:.2f} {points(cell.unit)}"
@@ -249,7 +261,9 @@ def _words(position: Position) -> str:
     return "not decided" if position == "open" else f"{position} the margin"
 
 
-def _other_images(cell: Cell, mean: float, spread: Spread | None, n: int, sampling: Interval | None) -> str:
+def _other_images(
+    cell: Cell, mean: float, spread: Spread | None, n: int, sampling: Interval | None, slack: float
+) -> str:
     """Return a sentence on the same question for other test images, where the sampling error does not cancel."""
     if cell.draws:
         return "each seed has its own random split, so that the spread over seeds includes that over test images"
@@ -265,10 +279,10 @@ def _other_images(cell: Cell, mean: float, spread: Spread | None, n: int, sampli
         return f"{start}too few seeds to decide"
     # With the sampling error and the spread over seeds.
     whole = replace(spread, sampling=error)
-    position = position_of(tost(mean, whole, cell.value, cell.margin, slack=cell.rounding))
+    position = position_of(tost(mean, whole, cell.value, cell.margin, slack=slack))
     if position != "open":
         return f"{start}the mean is {position} the margin for other images, too"
-    needed = seeds_to_decide(whole, difference, cell.margin, slack=cell.rounding) if spread.sd else None
+    needed = seeds_to_decide(whole, difference, cell.margin, slack=slack) if spread.sd else None
     if needed is None:
         return f"{start}no number of seeds decides, because the mean is too close to the edge of the margin"
     return f"{start}about {needed} seeds would decide"

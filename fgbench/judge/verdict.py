@@ -219,6 +219,7 @@ def _with_outcome(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None, b
         )
     elif changed_data:
         outcome, command = Outcome.INCONCLUSIVE, _measuring_command(cell, first)
+        decision = replace(decision, other_images="", best_of="")
         reason += f"; {'; '.join(changed_data)}, with an unknown effect on the number"
     effect = bound.text if bound else ""
     return replace(verdict, outcome=outcome, reason=reason, command=command, decision=decision, data_effect=effect)

@@ -7,6 +7,8 @@ import pytest
 from made_records import RECIPES, deviation, untrained
 from recompressed_runs import FIXED, KEY, bounds_of, run_at
 
+from fgbench.judge.margin_test import decide
+from fgbench.judge.other_margins import at_other_margins
 from fgbench.judge.verdict import Outcome, judge
 from fgbench.papers.printed import load_papers
 
@@ -38,6 +40,12 @@ def test_without_a_bound_the_verdict_is_open_and_says_by_how_much_the_value_diff
     assert "all recompressed instead of 1, with an unknown effect on the number" in found.reason
     assert found.command == "fgbench sensitivity bcnn/bcnn_dd --data cub --profile paper --recompress 75,50,30"
     assert judged(75.0, {75: 0, 60: 0}).outcome == Outcome.INCONCLUSIVE  # no strong compression
+    assert found.decision.other_images == ""  # not known either
+
+
+@pytest.mark.parametrize("printed", [70.5, 72.0, 75.0])
+def test_without_a_bound_the_verdict_is_open_at_every_margin(printed):
+    assert {other.outcome for other in at_other_margins(judged(printed, {}))} == {Outcome.INCONCLUSIVE}
 
 
 @pytest.mark.parametrize(
@@ -59,3 +67,16 @@ def test_a_bound_decides_if_the_effect_cannot_move_the_value_across_the_margin(p
     assert "quality 30: " in found.data_effect
     if outcome == Outcome.INCONCLUSIVE:
         assert "and the changed data (up to" in found.reason
+        assert "for other images, too" not in found.decision.other_images
+
+
+def test_a_bound_that_is_wider_than_the_margin_is_the_reason():
+    steady = [69.98, 70.0, 70.02, 69.99, 70.01]
+    cell = replace(CELL, value=70.0, margin=0.77)
+    found = decide(cell, steady, deterministic=False, n=5794, data_bound=0.75)
+    assert "rounding of the printed value (up to 0.05) and the changed data (up to 0.75) can move" in found.reason
+    wide = decide(cell, steady, deterministic=False, n=5794, data_bound=1.6)
+    assert "the changed data (up to 1.60)" in wide.reason
+    assert "one training" not in wide.reason
+    few = decide(cell, steady[:1], deterministic=False, n=5794, data_bound=1.6)
+    assert "0.00" not in few.reason.partition("margin 0.77")[2]

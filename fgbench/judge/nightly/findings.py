@@ -34,15 +34,20 @@ class Finding:
         return self.kind in FAILS or (self.kind == "better" and self.of == "quality")
 
 
-def take_second_look(findings: Iterable[Finding], last_night: Collection[str]) -> list[Finding]:
+def take_second_look(
+    findings: Iterable[Finding],
+    last_night: Collection[str],
+    advice: str = "the night fails if the next one shows it, too",
+) -> list[Finding]:
     """Return the findings, those that need a second look as notes unless the last night had them, too.
 
     Args:
         findings: the findings of a night.
         last_night: `where` of the findings of the last night that needed a second look.
+        advice: clause that is added to the notes.
     """
     return [
-        replace(finding, kind="note", text=f"{finding.text}; the night fails if the next one shows it, too")
+        replace(finding, kind="note", text=f"{finding.text}; {advice}")
         if finding.second_look and finding.where not in last_night
         else finding
         for finding in findings

@@ -153,7 +153,7 @@ def _changed(pair: ValuePair) -> Iterator[Finding]:
         yield _about("changed", where, f"the split differs: {base.split} or {head.split}")
     if weights := [
         f"{stream}: file {sha[:12]} or {weight_files(head).get(stream, MISSING)[:12]}"
-        for stream, sha in weight_files(base).items()
+        for stream, sha in (dict.fromkeys(weight_files(head), MISSING) | weight_files(base)).items()
         if weight_files(head).get(stream, MISSING) != sha
     ]:
         yield _about("changed", where, f"the weights differ: {_some(weights)}")
