@@ -1,5 +1,7 @@
 """Error rates of claims: an order between two methods whose true accuracies are equal."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from simulate.rate import Rate, Study
 from simulate.seed_noise import NOISES, Noise
@@ -10,6 +12,8 @@ from fgbench.statistics import ALPHA, compare_crossed, mcnemar
 IMAGES, ACCURACY = 5794, 0.84
 SPREADS = ((0.1, 0.1), (0.5, 0.5), (1.0, 1.0), (0.1, 1.0))
 """Standard deviations between the trainings of both methods, in points."""
+WIDE = ((0.1, 6.0), (6.0, 6.0))
+"""Spreads beside which the images hardly count."""
 LIMIT = 0.05
 WHAT = "false order of two equal methods"
 
@@ -26,20 +30,39 @@ def rights(rng: np.random.Generator, noise: Noise, easiness: np.ndarray, seeds: 
 
 
 def false_orders(rng: np.random.Generator, trials: int) -> list[Rate]:
-    """Return the rate of false orders; seeds of both sides are added up to the largest number in the last case."""
+    """Return the rate of false orders with fixed and with added seeds."""
     rates = []
     for name, noise in NOISES.items():
         for spreads in SPREADS:
-            for case, looks in (("3 seeds", (3,)), ("10 seeds", (10,)), ("seeds added from 3 to 10", range(3, 11))):
-                wrong = 0
-                for _ in range(trials):
-                    easiness = np.clip(rng.normal(ACCURACY, 0.25, IMAGES), 0.1, 0.9)
-                    a, b = (rights(rng, noise, easiness, max(looks), spread) for spread in spreads)
-                    p = (p_over_looks(compare_crossed(a[:n], b[:n]).p) for n in looks)
-                    wrong += any(value < ALPHA for value in p)
-                text = f"{name}, spreads {spreads[0]} and {spreads[1]}, {case} a side"
-                rates.append(Rate(WHAT, text, wrong, trials, LIMIT))
+            for case, looks in (
+                ("3 seeds", (3,)),
+                ("10 seeds", (10,)),
+                ("a look after every seed to 10", range(3, 11)),
+            ):
+                rates.append(_rate(rng, trials, noise, spreads, looks, f"{name}, spreads {{}} and {{}}, {case} a side"))
+        for spreads in WIDE:
+            case = f"{name}, spreads {{}} and {{}}, a look after every seed to 40 a side, few images"
+            rates.append(_rate(rng, trials, noise, spreads, range(3, 41), case, images=1000))
     return rates
+
+
+def _rate(
+    rng: np.random.Generator,
+    trials: int,
+    noise: Noise,
+    spreads: tuple[float, float],
+    looks: Sequence[int],
+    case: str,
+    images: int = IMAGES,
+) -> Rate:
+    """Return the rate of false orders at any look."""
+    wrong = 0
+    for _ in range(trials):
+        easiness = np.clip(rng.normal(ACCURACY, 0.25, images), 0.1, 0.9)
+        a, b = (rights(rng, noise, easiness, max(looks), spread) for spread in spreads)
+        p = (p_over_looks(compare_crossed(a[:n], b[:n]).p, n) for n in looks)
+        wrong += any(value < ALPHA for value in p)
+    return Rate(WHAT, case.format(*spreads), wrong, trials, LIMIT)
 
 
 def single_networks(rng: np.random.Generator, trials: int) -> list[Rate]:

@@ -100,6 +100,14 @@ def test_swapped_weights_are_named_though_the_accuracy_stays(tmp_path):
     )
 
 
+def test_weights_that_only_one_night_has_are_named(tmp_path):
+    record, arrays = of_right(RIGHT)
+    without = record.model_copy(update={"weights": []})
+    for number, nights in enumerate(((record, without), (without, record))):
+        found = compare(tmp_path / str(number), *((night, arrays) for night in nights))
+        assert "the weights differ" in found["changed", f"{RECIPE} (paper, seed 0)"]
+
+
 def test_code_libraries_and_machine_are_one_note(tmp_path):
     before = {"source": "a" * 16, "commit": "1" * 40, "packages": {"torch": "2.1"}, "device": "cpu", "threads": 1}
     after = {"source": "b" * 16, "commit": "2" * 40, "packages": {"torch": "2.2"}, "device": "H100", "threads": 4}
