@@ -14,6 +14,7 @@ SPREADS = ((0.1, 0.1), (0.5, 0.5), (1.0, 1.0), (0.1, 1.0))
 """Standard deviations between the trainings of both methods, in points."""
 WIDE = ((0.1, 6.0), (6.0, 6.0))
 """Spreads beside which the images hardly count."""
+LOOKS = range(3, 11)
 LIMIT = 0.05
 WHAT = "false order of two equal methods"
 
