@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
         kept |= {name: [asdict(rate) for rate in rates] for name, (rates, _) in results.items()}
         ordered = {name: kept[name] for name in STUDIES if name in kept}
-        FILE.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+        FILE.write_text(json.dumps(ordered, indent=1, default=int) + "\n", encoding="utf-8")
     return 1 if failures else 0
 
 
