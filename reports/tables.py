@@ -21,6 +21,7 @@ FILES = (
     ROOT / "reports/README.md",
     ROOT / "docs/verdicts.md",
     ROOT / "docs/guides/nightly.md",
+    ROOT / "docs/guides/sensitivity.md",
 )
 COMMAND = r"<!-- (?:fgbench|python) "
 PROGRAM = r"fgbench export|python reports/answers\.py|python -m tests\.simulate"
