@@ -39,6 +39,12 @@ def existing(folder: Path) -> Path:
 
 
 Results = Annotated[Path, typer.Option("--results", callback=expanded, help="Folder for records and unfinished work.")]
+Classes = Annotated[int | None, typer.Option(min=2, help="Use only the first classes: a deviation.")]
+Size = Annotated[int | None, typer.Option(min=1, help="Input size in pixels: a deviation.")]
+Backbone = Annotated[str | None, typer.Option(help="Network for every stream, as network:tap: a deviation.")]
+Precision = Annotated[
+    str | None, typer.Option(help="Precision of the training: 32-true or bf16-mixed; a deviation in rounding.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Markdown = Annotated[
     Path | None,

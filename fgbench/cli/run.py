@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from fgbench.cli.options import RESULTS, ExecutionOptions, Results, with_execution
+from fgbench.cli.options import (
+    RESULTS,
+    Backbone,
+    Classes,
+    ExecutionOptions,
+    Precision,
+    Results,
+    Size,
+    with_execution,
+)
 
 
 @with_execution
@@ -12,12 +21,10 @@ def run(
     recipes: Annotated[list[str], typer.Argument(help="Recipes, such as bcnn/bcnn_dd; see `fgbench list recipes`.")],
     execution: ExecutionOptions,
     data: Annotated[str, typer.Option(help="Data set of the recipes.")] = "cub",
-    classes: Annotated[int | None, typer.Option(min=2, help="Use only the first classes: a deviation.")] = None,
-    size: Annotated[int | None, typer.Option(min=1, help="Input size in pixels: a deviation.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="Network for every stream, as network:tap: a deviation.")] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="Precision of the training: 32-true or bf16-mixed; a deviation in rounding.")
-    ] = None,
+    classes: Classes = None,
+    size: Size = None,
+    backbone: Backbone = None,
+    precision: Precision = None,
     shuffle_labels: Annotated[
         bool,
         typer.Option(help="Control experiment: permute the training labels; the accuracy must fall to chance level."),

@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from fgbench.cli.options import RESULTS, ExecutionOptions, Results, with_execution
+from fgbench.cli.options import (
+    RESULTS,
+    Backbone,
+    Classes,
+    ExecutionOptions,
+    Precision,
+    Results,
+    Size,
+    with_execution,
+)
 
 
 @with_execution
@@ -15,12 +24,10 @@ def sensitivity(
         str, typer.Option(help="JPEG qualities from 1 to 95: at least two, one of them at most 50.")
     ] = "75,50,30",
     data: Annotated[str, typer.Option(help="Data set of the recipe.")] = "cub",
-    classes: Annotated[int | None, typer.Option(min=2, help="Use only the first classes: a deviation.")] = None,
-    size: Annotated[int | None, typer.Option(min=1, help="Input size in pixels: a deviation.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="Network for every stream, as network:tap: a deviation.")] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="Precision of the training: 32-true or bf16-mixed; a deviation in rounding.")
-    ] = None,
+    classes: Classes = None,
+    size: Size = None,
+    backbone: Backbone = None,
+    precision: Precision = None,
     results: Results = RESULTS,
 ) -> None:
     """Bound the effect of recompressed images: run a recipe as it is, and on images that are compressed once more."""

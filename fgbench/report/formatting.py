@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from fgbench.judge.claims import ClaimState
+from fgbench.judge.run_pairs import ClaimState
 from fgbench.judge.seed_interval import SeedInterval, seed_interval
 from fgbench.judge.verdict import Outcome, Verdict, cell_value_name
 from fgbench.papers.printed import Cell, Paper

@@ -3,7 +3,8 @@ import pytest
 from made_records import RECIPES, Kept, deviation, of_right, untrained
 
 from fgbench.judge.anomaly import Anomaly
-from fgbench.judge.claims import ClaimState, check_claims
+from fgbench.judge.claims import check_claims
+from fgbench.judge.run_pairs import ClaimState
 from fgbench.papers.printed import Claim, load_papers
 from fgbench.statistics import holm, mcnemar
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from made_records import RECIPES, Kept, made
 
-from fgbench.judge.claims import ClaimState, check_claims
+from fgbench.judge.claims import check_claims
+from fgbench.judge.run_pairs import ClaimState
 from fgbench.papers.printed import Claim, load_papers
 
 PAPER = load_papers()["bcnn"]

@@ -4,9 +4,10 @@ from made_records import RECIPES, Kept, deviation, made, of_right
 from recompressed_runs import KEY, run_at, settings_at
 
 from fgbench.judge.anomalies import find_anomalies
-from fgbench.judge.claims import ClaimState, check_claims
+from fgbench.judge.claims import check_claims
 from fgbench.judge.recompression import plain_settings, quality_of
 from fgbench.judge.run_choice import best_runs
+from fgbench.judge.run_pairs import ClaimState
 from fgbench.judge.verdict import judge
 from fgbench.papers.printed import Claim, load_papers
 from fgbench.records.deviations import setting_deviations

@@ -1,8 +1,7 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from made_records import PROTOCOL, RECIPES, deviation, of_accuracy, untrained
+from made_records import PROTOCOL, RECIPES, deviation, of_accuracy
+from made_verdicts import CELLS, KEY, STEADY, of_one_run, over_seeds, verdict
 
 from fgbench.judge.anomaly import Anomaly
 from fgbench.judge.verdict import Outcome, judge
@@ -10,27 +9,6 @@ from fgbench.papers.printed import load_papers
 from fgbench.records.record import Weights
 from fgbench.util.errors import Obstacle
 from fgbench.util.hashing import hash_value
-
-KEY = "bcnn/bcnn_dd@cub"
-CELLS = {cell.id: cell for cell in load_papers()["bcnn"].cells()}
-CELL = replace(CELLS["t1/bcnn_dd/birds"], margin=0.5)
-STEADY = [84.0, 84.05, 83.95, 84.02, 83.98]
-
-
-def verdict(records, cell=CELL, obstacles=None, anomalies=None, recipes=RECIPES):
-    return judge(cell, records, obstacles or {}, recipes, anomalies)
-
-
-def of_one_run(value, key=KEY, cell=CELL, **fields):
-    """Return the verdict on one run of a recipe whose values do not depend on the seed."""
-    recipe = untrained(key)
-    settings = recipe.settings.model_dump(mode="json")
-    run = of_accuracy(value, recipe=key, seeded=False, settings=settings, **fields)
-    return verdict([run], cell, recipes={**RECIPES, key: recipe})
-
-
-def over_seeds(values, **fields):
-    return [of_accuracy(value, seed, **fields) for seed, value in enumerate(values)]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 from simulate.rate import Rate, Study
 from simulate.seed_noise import NOISES, Noise
 
-from fgbench.judge.claims import p_over_looks
+from fgbench.judge.run_pairs import p_over_looks
 from fgbench.statistics import ALPHA, compare_crossed, mcnemar
 
 IMAGES, ACCURACY = 5794, 0.84

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fgbench.judge.seed_interval import seed_interval
 from fgbench.records.record import Record
+from fgbench.report.formatting import interval_text
 from fgbench.report.html.charts import Axis, Chart, log_axis
 from fgbench.report.html.data_origin import data_origin
 from fgbench.report.html.figures import ScatterPoint, scatter_chart
@@ -200,8 +201,10 @@ def _has_other_network(record: Record) -> bool:
 
 def _point(name: str, group: RunGroup, value_name: str, cost: float) -> ScatterPoint:
     """A point of a group whose value is finite in every run."""
-    ends = seed_interval(group, value_name).ends or ()
-    return ScatterPoint(group[0].method.replace("_", " "), name, cost, mean_value(group, value_name) or 0.0, *ends)
+    shown = seed_interval(group, value_name)
+    low, high = shown.ends or (None, None)
+    method, mean = group[0].method.replace("_", " "), mean_value(group, value_name) or 0.0
+    return ScatterPoint(method, name, cost, mean, low, high, interval_text(shown))
 
 
 def _chart(title: str, x_title: str, y: Axis, points: Sequence[ScatterPoint]) -> Chart:

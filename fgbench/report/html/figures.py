@@ -6,6 +6,7 @@ from typing import Any
 
 import altair as alt
 
+from fgbench.report.formatting import NONE
 from fgbench.report.html.charts import (
     COLOURS,
     FAINT,
@@ -39,6 +40,8 @@ class ScatterPoint:
     """Lower end of the interval of y."""
     high: float | None = None
     """Upper end of the interval of y."""
+    interval: str = NONE
+    """The interval as text, or why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def scatter_chart(title: str, label: str, x: Axis, y: Axis, points: Sequence[Sca
         {
             "k": str(number), "s": point.series, "name": point.name, "x": rounded(point.x), "y": rounded(point.y),
             "low": rounded(point.y if point.low is None else point.low),
-            "high": rounded(point.y if point.high is None else point.high),
+            "high": rounded(point.y if point.high is None else point.high), "ends": point.interval,
         }
         for number, point in enumerate(points, 1)
     ]  # fmt: skip
@@ -76,8 +79,8 @@ def scatter_chart(title: str, label: str, x: Axis, y: Axis, points: Sequence[Sca
     colour, _, shape = styles(series)
     across, up = channel(alt.X, "x", x), channel(alt.Y, "y", y)
     selection = legend_selection()
-    fields = tooltips(("name:N", "run"), ("s:N", "method"), ("x:Q", x.title), ("y:Q", y.title), ("low:Q", "from"),
-                      ("high:Q", "to"))  # fmt: skip
+    fields = tooltips(("name:N", "run"), ("s:N", "method"), ("x:Q", x.title), ("y:Q", y.title),
+                      ("ends:N", "95 % over seeds"))  # fmt: skip
     seen = opacity(selection)
     intervals = new_layer().mark_rule().encode(x=across, y=channel(alt.Y, "low", y), y2="high", opacity=seen)
     marks = point_layer(70).encode(x=across, y=up, color=colour, shape=shape, opacity=seen, tooltip=fields)

@@ -10,10 +10,10 @@ import pandas as pd
 
 from fgbench.judge.anomalies import find_anomalies
 from fgbench.judge.anomaly import Anomalies, ReadOutputs
-from fgbench.judge.claims import RunPair, compare_runs
 from fgbench.judge.frames import typed_frame
 from fgbench.judge.recompression import quality_of
 from fgbench.judge.run_choice import run_sort_key
+from fgbench.judge.run_pairs import RunPair, compare_runs
 from fgbench.metrics.values import headline
 from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Record, by_identity
