@@ -46,8 +46,8 @@ class Decision:
     reason: str
     """One sentence with the mean, the interval, the margin, the seeds, and the number of seeds that would decide."""
     p: float | None = None
-    """p-value of the result, on the scale of 5 %, adjusted for a look after every seed. For an open result, that of
-    equivalence. None for too few seeds, and for a run that uses no random numbers."""
+    """p-value of the result, on the scale of 5 %, adjusted for a look after every seed. For an open result, the smallest
+    one of the three tests. None for too few seeds, and for a run that uses no random numbers."""
     difference: Interval | None = None
     """99 % interval of the difference between the mean over seeds and the printed value: the interval of the tests."""
     seeds_needed: int | None = None
@@ -106,7 +106,7 @@ def decide(
     interval = (
         f"the {100 - 200 * LEVEL:g} % interval of the difference over {len(groups)} {kind}, {_ends(ends)} {unit},"
     )
-    p = min(1.0, _p(test, position) * ALPHA / LEVEL)
+    p = min(1.0, min(test.p_inside, test.p_above, test.p_below) * ALPHA / LEVEL)
     if position == "open":
         needed = seeds_to_decide(spread, mean - cell.value, cell.margin, slack=slack)
         advice = _more_seeds(cell, mean, spread, needed, data_bound)
@@ -167,10 +167,6 @@ def position_of(test: Equivalence) -> Position:
     if test.inside:
         return "inside"
     return "above" if test.above else "below" if test.below else "open"
-
-
-def _p(test: Equivalence, position: Position) -> float:
-    return {"above": test.p_above, "below": test.p_below}.get(position, test.p_inside)
 
 
 def _ends(ends: Interval) -> str:
