@@ -206,3 +206,24 @@ def test_tensors_without_values_take_part_in_steps_of_any_size():
         assert layer.weight.grad.shape == (64, 3, 3, 3)
         assert gpu.bytes_moved > 2 * out.nbytes
         assert out.sum().item() == 1
+
+
+def test_the_backward_pass_fills_missing_gradients_on_the_gpu(gpu):
+    x = torch.ones(6, device="cuda", requires_grad=True)
+    first, _ = torch.split(x * 2, [4, 2])
+    torch.cat([first, first]).sum().backward()
+    assert x.grad.tolist() == [4, 4, 4, 4, 0, 0]
+
+
+def test_a_cpu_tensor_that_a_backward_pass_makes_is_refused(gpu):
+    class Planted(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):
+            return x * 2
+
+        @staticmethod
+        def backward(context, grad):
+            return grad + torch.ones(3)
+
+    with pytest.raises(RuntimeError, match="same device"):
+        Planted.apply(torch.ones(3, device="cuda", requires_grad=True)).sum().backward()

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from unittest import mock
 
 import torch
-from simulated_tensor import CUDA, WAITS, SimulatedTensor, place_of_call
+from simulated_functions import HANDLERS, is_cuda
+from simulated_tensor import WAITS, SimulatedTensor, place_of_call
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -43,6 +44,8 @@ class SimulatedGpu(TorchFunctionMode):
         self.values = values
         self._load = mock.patch("torch.load", self._loaded)
         self._pinned: set[int] = set()
+        self.calls = 0
+        """Number of functions of torch that Python code has called and that have not returned."""
         self._dispatch = _Dispatch(self)
         self.clear()
 
@@ -97,12 +100,16 @@ class SimulatedGpu(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
-        handler = _HANDLERS.get(func)
+        handler = HANDLERS.get(func)
         if handler is not None:
             return handler(self, func, args, kwargs)
-        if _is_cuda(kwargs.get("device")):
+        if is_cuda(kwargs.get("device")):
             return self.make(func, args, kwargs)
-        return func(*args, **kwargs)
+        calls, self.calls = self.calls, self.calls + 1
+        try:
+            return func(*args, **kwargs)
+        finally:
+            self.calls = calls
 
     def make(self, func: Callable[..., Tensor], args: tuple, kwargs: dict) -> Tensor:
         """Return the tensor that a function such as `torch.zeros` makes on the GPU."""
@@ -121,7 +128,7 @@ class SimulatedGpu(TorchFunctionMode):
     def _loaded(self, *args, map_location: object = None, **options: object):
         """Do what `torch.load` does."""
         state = _load(*args, map_location="cpu", **options)
-        if not _is_cuda(map_location):
+        if not is_cuda(map_location):
             return state
         return tree_map_only(Tensor, lambda tensor: self.put(tensor, waits=True), state)
 
@@ -138,7 +145,10 @@ class _Dispatch(TorchDispatchMode):
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         on_gpu = [tensor for tensor in tensors if isinstance(tensor, SimulatedTensor)]
         if not on_gpu:
-            return func(*args, **kwargs)
+            made = func(*args, **kwargs)
+            # The backward pass makes zeros for what has no gradient. For C++, the tensors are on the CPU.
+            in_backward = torch._C._current_graph_task_id() != -1 and not self._gpu.calls
+            return self._gpu.wrap(made) if in_backward and not tensors and isinstance(made, Tensor) else made
         packet = func.overloadpacket
         if packet is aten.copy_ and len(on_gpu) == 1:
             return self._copy(*args[:2], non_blocking=len(args) > 2 and args[2])
@@ -147,6 +157,8 @@ class _Dispatch(TorchDispatchMode):
         self._count(func, packet, args)
         if packet is aten._local_scalar_dense and not self._gpu.values:
             return 1
+        if "device" in kwargs and not self._gpu.values:
+            kwargs = {**kwargs, "device": torch.device("meta")}  # for C++, the tensors are on the CPU
         result = func(*_host(args), **_host(kwargs))
         if not _is_view(func):
             touched = {id(t): t for t in (*tensors, *tree_leaves(result)) if isinstance(t, Tensor)}
@@ -213,64 +225,3 @@ def _wrapped(result, on_gpu):
         return SimulatedTensor(tensor) if known is None else known
 
     return tree_map_only(Tensor, wrapped, result)
-
-
-def _is_cuda(device: object) -> bool:
-    """Return True for the simulated device, however it is written."""
-    return device is not None and not isinstance(device, int) and torch.device(device).type == "cuda"
-
-
-def _to(gpu: SimulatedGpu, func, args: tuple, kwargs: dict) -> Tensor:
-    """Do what `Tensor.to` does, between devices too."""
-    tensor, *rest = args
-    if rest and isinstance(rest[0], Tensor):
-        rest[:1] = [rest[0].device, rest[0].dtype]
-    copy = {"copy": kwargs.pop("copy", False)}
-    device, dtype, non_blocking, memory_format = torch._C._nn._parse_to(*rest, **kwargs)
-    layout = {} if memory_format is None else {"memory_format": memory_format}
-    here = isinstance(tensor, SimulatedTensor)
-    there = here if device is None else _is_cuda(device)
-    if there and not here:
-        tensor = gpu.put(tensor, waits=not (non_blocking and gpu.is_pinned(tensor)))
-    elif here and not there:
-        tensor = gpu.fetch(tensor)
-    return func(tensor, tensor.dtype if dtype is None else dtype, **copy, **layout)
-
-
-def _pin(gpu: SimulatedGpu, func, args: tuple, kwargs: dict) -> Tensor:
-    pinned = args[0].clone()
-    gpu.pin(pinned)
-    return pinned
-
-
-def _empty(gpu: SimulatedGpu, func, args: tuple, kwargs: dict) -> Tensor:
-    """Do what `torch.empty` does, in pinned memory too."""
-    pinned = kwargs.pop("pin_memory", False)
-    if _is_cuda(kwargs.get("device")):
-        return gpu.make(func, args, kwargs)
-    made = func(*args, **kwargs)
-    if pinned:
-        gpu.pin(made)
-    return made
-
-
-def _refuse_numpy(gpu: SimulatedGpu, func, args: tuple, kwargs: dict):
-    if isinstance(args[0], SimulatedTensor):
-        raise TypeError(f"can't convert cuda:0 device type tensor to numpy, at {place_of_call()}")
-    return func(*args, **kwargs)
-
-
-_HANDLERS = {
-    Tensor.to: _to,
-    Tensor.cuda: lambda gpu, func, args, kwargs: _to(gpu, Tensor.to, (args[0], CUDA), kwargs),
-    Tensor.cpu: lambda gpu, func, args, kwargs: _to(gpu, Tensor.to, (args[0], "cpu"), kwargs),
-    Tensor.tolist: lambda gpu, func, args, kwargs: func(
-        gpu.fetch(args[0]) if isinstance(args[0], SimulatedTensor) else args[0]
-    ),
-    Tensor.numpy: _refuse_numpy,
-    Tensor.__array__: _refuse_numpy,
-    Tensor.pin_memory: _pin,
-    Tensor.is_pinned: lambda gpu, func, args, kwargs: gpu.is_pinned(args[0]),
-    torch.empty: _empty,
-    torch.empty_like: _empty,
-}
