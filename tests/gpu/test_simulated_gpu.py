@@ -12,10 +12,6 @@ from fgbench.methods.base import Target
 from fgbench.util.numeric.seeding import generator
 
 
-@pytest.fixture
-def gpu():
-    with SimulatedGpu() as simulated:
-        yield simulated
 
 
 def images(count=4):

@@ -51,9 +51,9 @@ def recipe(name: str) -> Recipe:
     return found.model_copy(update={"profiles": {**found.profiles, "quick": (*found.profiles["quick"], last)}})
 
 
-def run_of(name: str, *, seed: int = 0, changes: Changes | None = None) -> Run:
+def run_of(name: str, *, seed: int = 0, changes: Changes | None = None, device: str = "cpu") -> Run:
     """Return one run of a recipe under its mini profile."""
-    (run,) = plan([recipe(name)], "quick", [seed], device="cpu", changes=changes or Changes()).runs
+    (run,) = plan([recipe(name)], "quick", [seed], device=device, changes=changes or Changes()).runs
     return run
 
 

@@ -33,6 +33,7 @@ class SimulatedGpu(TorchFunctionMode):
         values: False for tensors without values.
 
     Attributes:
+        free_bytes: free memory of the GPU.
         waits: one entry for each synchronisation: what it is, and the line of the package that causes it.
         kernels: number of operations by name.
         bytes_moved: bytes that the operations read and write.
@@ -41,8 +42,8 @@ class SimulatedGpu(TorchFunctionMode):
 
     def __init__(self, *, values: bool = True) -> None:
         super().__init__()
-        self.values = values
-        self._load = mock.patch("torch.load", self._loaded)
+        self.values, self.free_bytes = values, 80 << 30
+        self._patches = mock.patch("torch.load", self._loaded), mock.patch.multiple(torch.cuda, **self._functions())
         self._pinned: set[int] = set()
         self.calls = 0
         """Number of functions of torch that Python code has called and that have not returned."""
@@ -59,14 +60,16 @@ class SimulatedGpu(TorchFunctionMode):
     def __enter__(self) -> "SimulatedGpu":
         self._swapped = torch.__future__.get_swap_module_params_on_conversion()
         torch.__future__.set_swap_module_params_on_conversion(True)  # as on a real GPU, shared parameters stay shared
-        self._load.start()
+        for patch in self._patches:
+            patch.start()
         self._dispatch.__enter__()
         return super().__enter__()
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
         self._dispatch.__exit__(*error)
-        self._load.stop()
+        for patch in self._patches:
+            patch.stop()
         torch.__future__.set_swap_module_params_on_conversion(self._swapped)
 
     def wait(self, what: str) -> None:
@@ -124,6 +127,17 @@ class SimulatedGpu(TorchFunctionMode):
         self.bytes_moved += made.nbytes
         grad = made.requires_grad
         return self.wrap(made.detach()).requires_grad_(grad)
+
+    def _functions(self) -> dict[str, Callable]:
+        """Return functions of `torch.cuda` by name. All memory is free."""
+        return {
+            "device_count": lambda: 1,
+            "get_device_name": lambda device=None: "simulated GPU",
+            "mem_get_info": lambda device=None: (self.free_bytes, self.free_bytes),
+            "synchronize": lambda device=None: self.wait("synchronize"),
+            **dict.fromkeys(("memory_allocated", "memory_reserved", "max_memory_allocated"), lambda device=None: 0),
+            "reset_peak_memory_stats": lambda device=None: None,
+        }
 
     def _loaded(self, *args, map_location: object = None, **options: object):
         """Do what `torch.load` does."""
