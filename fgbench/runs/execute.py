@@ -1,4 +1,4 @@
-"""One run from images to a record, in four steps: prepare, learn, predict, keep.
+"""One run from images to a record, in five steps: prepare, learn, fit, predict, keep.
 
 Each step saves its results in the run's work folder, so that an interrupted run continues where it stopped.
 """
@@ -35,6 +35,7 @@ from fgbench.runs.streams import load_stream, maps_folder
 from fgbench.runs.training.batches import TrainData, middle
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.epoch_watch import Watch
+from fgbench.runs.training.head_features import noted_storage
 from fgbench.runs.training.linear_svm import LinearSvm, train_svm
 from fgbench.runs.training.loop import remove_files, train
 from fgbench.util.damaged import make_work_folder, set_aside
@@ -70,13 +71,19 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
         execution = Execution(run, store, work, report)
         execution.prepare()
         execution.learn()
-        if execution.engine.rank:
-            return None
-        return execution.keep(execution.predict())
+        try:
+            if execution.engine.rank:
+                return None
+            execution.fit()
+            return execution.keep(execution.predict())
+        finally:
+            execution.engine.wait()  # the other processes start the next run, or leave the group, with the first
 
 
 class Execution:
-    """The state of one run while it is executed; `prepare`, `learn`, `predict` and `keep` are called in this order.
+    """The state of one run while it is executed.
+
+    `prepare`, `learn`, `fit`, `predict` and `keep` are called in this order, the last three in the first process only.
 
     Args:
         run: the run.
@@ -114,7 +121,7 @@ class Execution:
             self.watch = Watch(self.method, seen, self.batch_size, self.engine, self.work / "watched")
 
     def learn(self) -> None:
-        """Train the stages. The first process then fits the parts that need no labels, and trains the SVM."""
+        """Train the stages. All processes take part."""
         with self.log.phase("training"), freed_memory_kept():
             self.curve = train(
                 self.method,
@@ -127,8 +134,9 @@ class Execution:
                 after_epoch=self.watch or (lambda name, stage, epoch: None),
                 is_kept=self.watch.is_kept if self.watch else (lambda name, stage, epoch: True),
             )
-        if self.engine.rank:
-            return
+
+    def fit(self) -> None:
+        """Fit the parts that need no labels, and train the SVM."""
         with self.log.phase("fit"):
             self._fit()
         self.svm = self._train_svm() if self.settings.classifier == "svm" else None
@@ -176,7 +184,8 @@ class Execution:
                 "values": values,
                 "curve": [asdict(point) for point in self.curve],
                 "cost": cost(self.log, len(self.test_pixels)),
-                "provenance": provenance(self.run.device, self.log.started, self.engine.processes, code),
+                "provenance": provenance(self.run.device, self.log.started, self.engine.processes, code)
+                | noted_storage(self.work),
             },
             arrays,
         )

@@ -10,6 +10,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
+from fgbench.runs.executors.gpus import GpuPool, use_gpu, visible_gpus
+from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import machine_error
 from fgbench.util.processes import die_with_parent
@@ -29,6 +31,8 @@ class PoolTask:
     """Picklable function that executes the task."""
     threads: int = 1
     """Number of threads that it may use."""
+    gpu: bool = False
+    """Whether it uses a GPU: one of those of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ def run_tasks(tasks: Sequence[PoolTask], watcher: Watcher, *, jobs: int = 1) -> 
     Args:
         tasks: tasks in the order in which they start.
         watcher: receives the progress.
-        jobs: maximum number of tasks at the same time.
+        jobs: maximum number of tasks at the same time. Each task that uses a GPU gets one of its own. If there are
+            fewer GPUs, they are shared, and the user is told.
 
     Returns:
         The failures, in the order in which the tasks end.
@@ -77,7 +82,8 @@ def run_tasks(tasks: Sequence[PoolTask], watcher: Watcher, *, jobs: int = 1) -> 
     if _METHOD == "forkserver":
         context.set_forkserver_preload(["fgbench.runs.execute"])
     waiting = list(reversed(tasks))
-    running: dict[Connection, tuple[PoolTask, BaseProcess, float]] = {}
+    gpus = _gpus(tasks, jobs, watcher)
+    running: dict[Connection, tuple[PoolTask, BaseProcess, float, str | None]] = {}
     failures: list[Failure] = []
     try:
         while waiting or running:
@@ -85,26 +91,40 @@ def run_tasks(tasks: Sequence[PoolTask], watcher: Watcher, *, jobs: int = 1) -> 
             while waiting and len(running) < jobs:
                 task = waiting.pop()
                 receiver, sender = context.Pipe()
-                process = context.Process(target=_serve, args=(task, sender), daemon=True)
+                gpu = gpus.take() if task.gpu else None
+                process = context.Process(target=_serve, args=(task, sender, gpu), daemon=True)
                 process.start()
                 sender.close()
-                running[receiver] = (task, process, time.monotonic())
+                running[receiver] = (task, process, time.monotonic(), gpu)
             # Receive one message of each task that has sent some.
             for ready in wait(list(running)):
                 assert isinstance(ready, Connection)
-                task, process, started = running[ready]
+                task, process, started, gpu = running[ready]
                 ended, failure = _receive(ready, task, process, watcher)
                 if ended:
                     del running[ready]
+                    gpus.give_back(gpu)
                     failures += [failure] if failure else []
                     watcher.finished(task.name, failure, time.monotonic() - started)
     finally:
         # After an error or an interrupt, end the tasks that are still running.
-        for connection, (_, process, _) in running.items():
+        for connection, (_, process, *_) in running.items():
             connection.close()
             process.kill()
             process.join()
     return failures
+
+
+def _gpus(tasks: Sequence[PoolTask], jobs: int, watcher: Watcher) -> GpuPool:
+    """Return the GPUs for tasks; tell the user if some of the tasks share one."""
+    together = min(jobs, sum(task.gpu for task in tasks))
+    names = visible_gpus() if together else []
+    if 0 < len(names) < together:
+        watcher.note(
+            f"{together} runs at a time share {counted(len(names), 'GPU')}: their memory must be enough for all of "
+            f"them, and the energy of a run is not measured. --jobs {len(names)} gives each run a GPU of its own."
+        )
+    return GpuPool(names)
 
 
 def _receive(
@@ -127,10 +147,12 @@ def _receive(
     return True, message
 
 
-def _serve(task: PoolTask, connection: Connection) -> None:
+def _serve(task: PoolTask, connection: Connection, gpu: str | None) -> None:
     """Main function of the process of a task. Messages: (what, share) as progress; at the end None or a Failure."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles an interrupt
     die_with_parent()
+    if gpu is not None:
+        use_gpu(gpu)
     import torch
     from threadpoolctl import threadpool_limits
 

@@ -64,7 +64,9 @@ def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Re
     if processes() > 1:
         return _run_in_this_process(todo, len(plan.runs) - len(todo), folder, watcher)
     failures = run_tasks(
-        [PoolTask(run.title, partial(do_run, run, folder), run.threads) for run in todo], watcher, jobs=jobs
+        [PoolTask(run.title, partial(do_run, run, folder), run.threads, gpu=run.device == "cuda") for run in todo],
+        watcher,
+        jobs=jobs,
     )
     return Result(len(todo) - len(failures), len(plan.runs) - len(todo), tuple(failures))
 

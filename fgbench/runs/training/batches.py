@@ -1,6 +1,6 @@
 """Batches of a training stage: order and augmentation follow from the seed; processes share each batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import Pixels
 from fgbench.methods.base import Method, Target
 from fgbench.papers.settings import Stage
-from fgbench.runs.row_files import map_images, to_images
 from fgbench.runs.training.distributed import Engine
-from fgbench.util.memory import unmap_pages
+from fgbench.runs.training.head_features import HeadFeatures, note_storage
+from fgbench.runs.training.row_reader import on_gpu_if_it_fits, read_rows, to_device
 from fgbench.util.numeric.seeding import generator
 
 
@@ -36,6 +36,20 @@ class TrainData:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Numbers of the images of a batch that this process computes."""
+
+    rows: np.ndarray
+    """(B,) int64, in the training data."""
+    positions: Tensor
+    """(B,) int64, in the whole batch."""
+    share: float
+    """Weight of the mean loss of these images in that of the whole batch."""
+    whole: int
+    """Number of images in the whole batch."""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """The part of a batch that this process computes."""
 
@@ -46,7 +60,7 @@ class Batch:
     target: Target
     """Labels and keypoints of the images."""
     share: float
-    """Share of the images of the whole batch that this process computes."""
+    """Weight of the mean loss of these images in that of the whole batch."""
     whole: int
     """Number of images in the whole batch."""
 
@@ -64,7 +78,8 @@ def middle(data: TrainData) -> TrainData:
 class BatchSource:
     """The batches of a stage.
 
-    If a stage trains only the head and does not augment, the features of the trunk are computed once.
+    If a stage trains only the head and does not augment, the features of the trunk are computed once. On a GPU the host
+    does not wait for a step: images or features are in the memory of the GPU, or a thread reads them ahead.
 
     Args:
         method: the method in training.
@@ -81,53 +96,51 @@ class BatchSource:
     ) -> None:
         self.data, self.stage, self.engine = data if stage.augment else middle(data), stage, engine
         self.seed, self.name, self.path = seed, name, path
-        self.order = mirror_order(data.part_names) if data.part_names else None
-        self.features: np.ndarray | None = None
+        device, points = engine.device, self.data.keypoints
+        self.labels = to_device(data.labels, device)
+        self.points = None if points is None else to_device(points.astype(np.float32), device)
+        self.order = mirror_order(data.part_names).to(device) if data.part_names else None
+        self.features: HeadFeatures | None = None
         if set(stage.train) <= set(method.HEAD) and not stage.augment:
-            self.features = self._features(method)
-
-    def _features(self, method: Method) -> np.ndarray:
-        """Return the features (N, ...) of the trunk. The first process computes them; all processes memory-map them."""
-        if self.engine.rank == 0:
             method.eval()
-            map_images(
-                self.path, self.data.pixels, method.trunk, batch_size=self._batch_size(), device=self.engine.device
-            )
-        self.engine.wait()
-        return np.load(self.path, mmap_mode="r")  # type: ignore[no-any-return]
-
-    def _batch_size(self) -> int:
-        return min(self.stage.batch_size, 16 if self.data.pixels.shape[1] > 128 else 128)
+            size = min(stage.batch_size, 16 if self.data.pixels.shape[1] > 128 else 128)
+            self.features = HeadFeatures(method.trunk, self.data.pixels, stage.epochs, size, engine, path)
+            if engine.rank == 0 and device.type != "cpu":
+                note_storage(path.parent, name, self.features.storage)
+        else:
+            self.images = on_gpu_if_it_fits(self.data.pixels, device)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch; they depend only on seed, stage and epoch."""
         draw = generator(self.seed, "order", self.name, epoch)
         augmenting = generator(self.seed, "augment", self.name, epoch)
-        order = torch.randperm(len(self.data.labels), generator=draw).numpy()
-        for start in range(0, len(order), self.stage.batch_size):
-            rows = np.sort(order[start : start + self.stage.batch_size])
-            yield self._batch(rows, augmenting)
+        order, size = torch.randperm(len(self.labels), generator=draw).numpy(), self.stage.batch_size
+        parts = [self._part(np.sort(order[start : start + size])) for start in range(0, len(order), size)]
+        plan = [part.rows for part in parts]
+        numbers = torch.split(to_device(np.concatenate(plan), self.engine.device), [len(rows) for rows in plan])
+        read = self.features.read if self.features else self._read_images
+        for part, rows, values in zip(parts, numbers, read(plan, numbers), strict=True):
+            labels = self.labels.index_select(0, rows)
+            points = None if self.points is None else self.points.index_select(0, rows)
+            if self.features:
+                yield Batch(None, values, Target(labels, points), part.share, part.whole)
+                continue
+            images = values
+            if self.stage.augment:
+                images, points = augment(
+                    self.data.pipeline, images, augmenting, points, self.order, rows=part.positions, batch=part.whole
+                )
+            yield Batch(images, None, Target(labels, points), part.share, part.whole)
 
-    def _batch(self, rows: np.ndarray, draw: torch.Generator) -> Batch:
-        whole, positions = len(rows), self.engine.positions(len(rows))
-        share = len(positions) / whole
-        if not share:
-            positions = torch.zeros(1, dtype=torch.int64)  # fewer images than processes: an image with weight 0
-        rows = rows[positions.numpy()]
-        device, data = self.engine.device, self.data
-        labels = torch.from_numpy(data.labels[rows]).to(device)
-        points = None if data.keypoints is None else torch.from_numpy(data.keypoints[rows]).float().to(device)
-        if self.features is not None:
-            features = torch.from_numpy(np.array(self.features[rows])).to(device)
-            unmap_pages(self.features)
-            return Batch(None, features, Target(labels, points), share, whole)
-        images = to_images(data.pixels, rows, device)
-        if self.stage.augment:
-            images, points = augment(data.pipeline, images, draw, points, self.order, rows=positions, batch=whole)
-        return Batch(images, None, Target(labels, points), share, whole)
+    def _part(self, rows: np.ndarray) -> Part:
+        positions, share = self.engine.share(len(rows))
+        return Part(rows[positions.numpy()], positions, share, len(rows))
+
+    def _read_images(self, plan: Sequence[np.ndarray], numbers: Sequence[Tensor]) -> Iterator[Tensor]:
+        for images in read_rows(self.images, plan, numbers, self.engine.device):
+            yield images.permute(0, 3, 1, 2)
 
     def drop(self) -> None:
         """Delete the features: the next stage may change the trunk."""
-        if self.features is not None and self.engine.rank == 0:
-            self.path.unlink(missing_ok=True)
-            self.path.with_suffix(".json").unlink(missing_ok=True)
+        if self.features:
+            self.features.drop()

@@ -2,7 +2,7 @@
 
 import atexit
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import lru_cache
@@ -13,6 +13,10 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
+from fgbench.runs.training.gradient_buckets import GradientBuckets
+from fgbench.util.counted import counted
+from fgbench.util.errors import FgbenchError
+
 PATIENCE = timedelta(days=2)
 """How long a process waits for the others while the first computes descriptors."""
 
@@ -21,8 +25,8 @@ class Engine:
     """Device and precision of a training, in one process or in one of several processes.
 
     Under `torchrun` each process takes its share of every batch and the gradients are summed: a step is the same as in
-    one process with the whole batch. Batch normalisation is the exception: each process uses its own statistics in a
-    step, and they are averaged after each epoch.
+    one process with the whole batch. The effective batch is therefore the batch of the recipe. Batch normalisation is
+    the exception: each process uses its own statistics in a step, and they are averaged after each epoch.
 
     Args:
         device: `cpu` or `cuda`; of several processes, each uses the GPU of its local rank.
@@ -30,7 +34,7 @@ class Engine:
     """
 
     def __init__(self, device: str = "cpu", precision: str = "32-true") -> None:
-        self.fabric = _fabric(device, precision)
+        self.fabric, self._waiting = _fabric(device, precision)
         self.rank, self.processes = self.fabric.global_rank, self.fabric.world_size
         self.device = self.fabric.device
 
@@ -38,9 +42,35 @@ class Engine:
         """Return the context manager of a forward pass."""
         return self.fabric.autocast()
 
-    def positions(self, rows: int) -> Tensor:
-        """Return the positions in a batch of `rows` images that this process computes."""
-        return torch.arange(self.rank, rows, self.processes)
+    def check_batch(self, stage: str, batch_size: int) -> None:
+        """Check that every process has an image of each full batch.
+
+        Args:
+            stage: name of the stage.
+            batch_size: number of images in its batches.
+
+        Raises:
+            FgbenchError: there are fewer images than processes.
+        """
+        if batch_size < self.processes:
+            raise FgbenchError(
+                f"{self.processes} processes cannot share the batches of stage {stage!r}: "
+                f"the effective batch is that of the recipe, {batch_size}, whatever the number of processes",
+                f"start at most {batch_size} with torchrun --nproc-per-node; --jobs uses several GPUs for several runs",
+            )
+
+    def share(self, rows: int) -> tuple[Tensor, float]:
+        """Return what this process computes of a batch of `rows` images.
+
+        A last batch may have fewer images than there are processes. Every process then computes all of them.
+
+        Returns:
+            Positions of the images in the batch, and the weight of their mean loss in that of the batch.
+        """
+        if rows < self.processes:
+            return torch.arange(rows), 1 / self.processes
+        positions = torch.arange(self.rank, rows, self.processes)
+        return positions, len(positions) / rows
 
     def backward(self, loss: Tensor, share: float, parameters: Iterable[nn.Parameter]) -> None:
         """Compute the gradients of the mean loss of the whole batch.
@@ -53,17 +83,25 @@ class Engine:
         if self.processes == 1:
             self.fabric.backward(loss)
             return
-        self.fabric.backward(loss * share)
-        # Every process has gradients of the same parameters: they depend on the losses, not on the images.
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        flat = self.sum(torch.cat([gradient.flatten() for gradient in gradients]))
-        pieces = torch.split(flat, [gradient.numel() for gradient in gradients])
-        for gradient, piece in zip(gradients, pieces, strict=True):
-            gradient.copy_(piece.view_as(gradient))
+        with GradientBuckets(parameters, self.start_sum):
+            self.fabric.backward(loss * share)
+
+    def start_sum(self, values: Tensor) -> Callable[[], object]:
+        """Start to replace a tensor by its sum over all processes; return a function that waits for it."""
+        work = torch.distributed.all_reduce(values, async_op=True)
+        assert work is not None
+        return work.wait  # type: ignore[no-any-return]
 
     def sum(self, values: Tensor) -> Tensor:
         """Return the sum of a tensor over all processes."""
         return self.fabric.all_reduce(values, reduce_op="sum") if self.processes > 1 else values  # type: ignore[return-value]
+
+    def smallest(self, number: float) -> float:
+        """Return the smallest of the numbers of all processes."""
+        if self.processes == 1:
+            return number
+        values = torch.tensor(number, dtype=torch.float64, device=self.device)
+        return float(self.fabric.all_reduce(values, reduce_op="min"))  # type: ignore[arg-type]
 
     def share_buffers(self, module: nn.Module) -> None:
         """Replace buffers, such as running means of batch normalisation, by their mean over all processes."""
@@ -73,8 +111,9 @@ class Engine:
                     buffer.copy_(self.sum(buffer) / self.processes)
 
     def wait(self) -> None:
-        """Wait for all processes."""
-        self.fabric.barrier()
+        """Wait for all processes. A waiting process does not use its GPU."""
+        if self._waiting is not None:
+            torch.distributed.barrier(self._waiting)
 
 
 def processes() -> int:
@@ -94,9 +133,15 @@ def stand_alone() -> None:
 
 
 @lru_cache(maxsize=1)
-def _fabric(device: str, precision: str) -> Fabric:
+def _fabric(device: str, precision: str) -> tuple[Fabric, Any]:
+    """Return the Fabric of this process, and the process group in which it waits; None in a single process."""
     world = processes()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
+    if device == "cuda" and 0 < (gpus := torch.cuda.device_count()) < local:
+        raise FgbenchError(
+            f"torchrun started {local} processes on a machine with {counted(gpus, 'GPU')}, and each needs its own",
+            f"torchrun --nproc-per-node {gpus} -m fgbench ...",
+        )
     fabric = Fabric(
         accelerator=device,
         devices=local,
@@ -105,9 +150,11 @@ def _fabric(device: str, precision: str) -> Fabric:
         strategy=DDPStrategy(timeout=PATIENCE) if world > 1 else "auto",
     )
     fabric.launch()
-    if world > 1:
-        atexit.register(_leave)
-    return fabric
+    if world == 1:
+        return fabric, None
+    atexit.register(_leave)
+    # In a group of NCCL, a process would wait with a kernel that never stops, which uses energy.
+    return fabric, torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
 
 
 def _leave() -> None:

@@ -69,8 +69,11 @@ def train(
         The learning curve.
 
     Raises:
-        FgbenchError: the loss is not finite, a stage names a loss that the method does not have, or the disk is full.
+        FgbenchError: the loss is not finite, a stage names a loss that the method does not have, a batch has fewer
+            images than there are processes, or the disk is full.
     """
+    for name, stage in stages:
+        engine.check_batch(name, stage.batch_size)
     state = _checkpoint(work / "checkpoint.pt", method, dict(stages), engine, is_kept)
     if state is None:
         state = {"stage": 0, "epoch": 0, "curve": []}
@@ -131,6 +134,9 @@ def _train_stage(
     first = 1
     if resumed:
         optimizer.load_state_dict(resumed["optimizer"])
+        for values in optimizer.state.values():
+            if "step" in values:
+                values["step"] = values["step"].cpu()  # as in a new Adam; on a GPU, each step would wait for it
         first = resumed["epoch"] + 1
     source = BatchSource(method, data, stage, seed, name, engine, work / f"features-{number}.npy")
     saved_at, cost = time.monotonic(), 0.0
