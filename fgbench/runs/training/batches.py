@@ -99,7 +99,7 @@ class BatchSource:
         device, points = engine.device, self.data.keypoints
         self.labels = to_device(data.labels, device)
         self.points = None if points is None else to_device(points.astype(np.float32), device)
-        self.order = mirror_order(data.part_names).to(device) if data.part_names else None
+        self.order = to_device(mirror_order(data.part_names).numpy(), device) if data.part_names else None
         self.features: HeadFeatures | None = None
         if set(stage.train) <= set(method.HEAD) and not stage.augment:
             method.eval()
