@@ -19,6 +19,7 @@ from fgbench.datasets.pipeline import Pipeline
 from fgbench.methods import Task, methods
 from fgbench.methods.bcnn import Bcnn
 from fgbench.papers.settings import Stage
+from fgbench.runs.training import distributed
 from fgbench.runs.training.batches import TrainData
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.loop import Epoch, train
@@ -99,6 +100,7 @@ def trained(stream: str, count: int, work: Path) -> tuple[dict[str, torch.Tensor
 if __name__ == "__main__":
     if sys.argv[1] == "train":
         folder = Path(sys.argv[2])
+        distributed.BUCKET_BYTES = 100_000  # several buckets in each step
         for case, arguments in (CASES | NORMALISED).items():
             state, curve = trained(*arguments, folder / case)
             points = [(point.loss, point.accuracy) for point in curve]
@@ -111,4 +113,6 @@ if __name__ == "__main__":
     else:
         from fgbench.cli import app
 
+        records, end = Path(sys.argv[-1]) / "records", f"process {os.environ['RANK']} ended"
+        atexit.register(lambda: print(f"{end}, records: {len(list(records.glob('*.json')))}", flush=True))
         app(sys.argv[1:])

@@ -102,6 +102,7 @@ def test_a_run_in_two_processes_has_the_scores_of_one_process(tmp_path: Path, mo
     arguments = ("pair/bcnn", "--data", "mini_birds", "--profile", "quick", "--seeds", 1, "--results")
     output = start("run", *arguments, tmp_path / "both", processes=2)
     assert "1 run done, 0 kept from before, 0 failed" in output
+    assert "process 1 ended, records: 1" in output  # it waits for the first process, which writes the record
     both_store = Store(tmp_path / "both/records")
     (both,) = both_store.records()
     assert both_store.verify(both) == []

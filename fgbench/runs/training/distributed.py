@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
-from fgbench.runs.training.gradient_buckets import GradientBuckets
+from fgbench.runs.training.gradient_buckets import BUCKET_BYTES, GradientBuckets
 from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError
 
@@ -83,7 +83,7 @@ class Engine:
         if self.processes == 1:
             self.fabric.backward(loss)
             return
-        with GradientBuckets(parameters, self.start_sum):
+        with GradientBuckets(parameters, self.start_sum, BUCKET_BYTES):
             self.fabric.backward(loss * share)
 
     def start_sum(self, values: Tensor) -> Callable[[], object]:

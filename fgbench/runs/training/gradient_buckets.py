@@ -26,7 +26,7 @@ class GradientBuckets:
         size: size of a bucket in bytes.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], start_sum: StartSum, size: int = BUCKET_BYTES) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], start_sum: StartSum, size: int) -> None:
         self._start_sum, self._buckets = start_sum, split(parameters, size)
         self._missing = [len(bucket) for bucket in self._buckets]
         self._sums: list[tuple[list[Tensor], Tensor, Callable[[], object]]] = []

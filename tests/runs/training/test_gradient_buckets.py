@@ -53,7 +53,7 @@ def test_sums_start_while_the_backward_pass_computes_the_next_gradients():
 def test_parameters_without_gradient_are_left_out_and_their_bucket_starts_at_the_end():
     net, idle, sums = network(), nn.Parameter(torch.ones(7)), []
     count = sum(parameter.numel() for parameter in net.parameters())
-    with GradientBuckets([*net.parameters(), idle], lambda values: sums.append(len(values)) or (lambda: None)):
+    with GradientBuckets([*net.parameters(), idle], lambda values: sums.append(len(values)) or (lambda: None), 10**6):
         loss(net).backward()
         assert sums == []
     assert sums == [count]
@@ -62,7 +62,7 @@ def test_parameters_without_gradient_are_left_out_and_their_bucket_starts_at_the
 
 def test_nothing_is_summed_after_an_error_and_in_later_backward_passes():
     net, sums = network(), []
-    buckets = GradientBuckets(net.parameters(), lambda values: sums.append(values) or (lambda: None))
+    buckets = GradientBuckets(net.parameters(), lambda values: sums.append(values) or (lambda: None), 10**6)
     with pytest.raises(ZeroDivisionError), buckets:
         raise ZeroDivisionError
     loss(net).backward()
