@@ -1,3 +1,4 @@
+import mini
 import numpy as np
 import pytest
 import torch
@@ -5,6 +6,7 @@ from gpu_training import PLENTY, gpu_with
 from simulated_tensor import SimulatedTensor
 from small_trainings import Share, bcnn, numbered_data, same, stage, values
 
+from fgbench.runs import execute
 from fgbench.runs.training import head_features, loop
 from fgbench.runs.training.batches import BatchSource
 from fgbench.runs.training.head_features import Storage, choose_storage, count_operations, note_storage, noted_storage
@@ -132,3 +134,9 @@ def test_packed_features_are_those_in_bfloat16():
     packed = head_features.pack(features)
     assert (packed.shape, packed.dtype) == ((4, 15), torch.float32)
     assert torch.equal(head_features.unpack(packed, features.shape[1:]), features.bfloat16().float())
+
+
+def test_the_record_says_how_features_were_kept(tmp_path, monkeypatch):
+    note = {"head_features": {"classifier": [Storage.FILE_BF16.value]}}
+    monkeypatch.setattr(execute, "noted_storage", lambda work: note)
+    assert mini.do(mini.run_of("fv_sift"), tmp_path).provenance["head_features"] == note["head_features"]
