@@ -6,18 +6,15 @@ import torch
 from simulated_gpu import SimulatedGpu
 from small_trainings import Share
 
-from fgbench.runs.training import head_features, row_reader
-
 PLENTY = 1 << 40
 """Free memory in bytes into which everything fits."""
 
 
 @contextmanager
-def gpu_with(monkeypatch, free=PLENTY):
+def gpu_with(free=PLENTY):
     """Simulate a GPU with some bytes of free memory; give it and an engine that uses it."""
-    for module in (head_features, row_reader):
-        monkeypatch.setattr(module, "free_bytes", lambda device: free)
     with SimulatedGpu() as gpu:
+        gpu.free_bytes = free
         engine = Share()
         engine.device = torch.device("cuda")
         yield gpu, engine

@@ -34,7 +34,7 @@ class Engine:
     """
 
     def __init__(self, device: str = "cpu", precision: str = "32-true") -> None:
-        self.fabric, self._waiting = _fabric(device, precision)
+        self.fabric = _fabric(device, precision)
         self.rank, self.processes = self.fabric.global_rank, self.fabric.world_size
         self.device = self.fabric.device
 
@@ -112,8 +112,8 @@ class Engine:
 
     def wait(self) -> None:
         """Wait for all processes. A waiting process does not use its GPU."""
-        if self._waiting is not None:
-            torch.distributed.barrier(self._waiting)
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier(_waiting_group())
 
 
 def processes() -> int:
@@ -133,8 +133,7 @@ def stand_alone() -> None:
 
 
 @lru_cache(maxsize=1)
-def _fabric(device: str, precision: str) -> tuple[Fabric, Any]:
-    """Return the Fabric of this process, and the process group in which it waits; None in a single process."""
+def _fabric(device: str, precision: str) -> Fabric:
     world = processes()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
     if device == "cuda" and 0 < (gpus := torch.cuda.device_count()) < local:
@@ -150,11 +149,16 @@ def _fabric(device: str, precision: str) -> tuple[Fabric, Any]:
         strategy=DDPStrategy(timeout=PATIENCE) if world > 1 else "auto",
     )
     fabric.launch()
-    if world == 1:
-        return fabric, None
-    atexit.register(_leave)
-    # In a group of NCCL, a process would wait with a kernel that never stops, which uses energy.
-    return fabric, torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
+    if world > 1:
+        atexit.register(_leave)
+        _waiting_group()
+    return fabric
+
+
+@lru_cache(maxsize=1)
+def _waiting_group() -> Any:
+    """Return the process group in which processes wait. In one of NCCL, a kernel on the GPU would wait."""
+    return torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
 
 
 def _leave() -> None:

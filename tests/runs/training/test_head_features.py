@@ -58,7 +58,7 @@ def epoch(storage, folder, monkeypatch):
     monkeypatch.setattr(head_features, "FILE_BYTES", 0 if storage is not Storage.FILE else 8 * GIB)
     monkeypatch.setattr(head_features, "OPERATIONS_PER_BYTE", rate)
     folder.mkdir()
-    with gpu_with(monkeypatch, free) as (gpu, engine):
+    with gpu_with(free) as (gpu, engine):
         method, plan = bcnn().to("cuda"), stage(**HEAD)
         source = BatchSource(method, numbered_data(), plan, 0, "head", engine, folder / "features-0.npy")
         assert source.features.storage is storage
@@ -111,7 +111,7 @@ def test_an_epoch_of_the_head_has_the_values_of_the_cpu_and_one_wait(storage, on
 
 def test_features_computed_again_use_images_in_the_memory_of_the_gpu(tmp_path, monkeypatch):
     monkeypatch.setattr(head_features, "choose_storage", lambda *arguments: Storage.NOWHERE)
-    with gpu_with(monkeypatch) as (gpu, engine):
+    with gpu_with() as (gpu, engine):
         source = BatchSource(bcnn().to("cuda"), numbered_data(), stage(**HEAD), 0, "s", engine, tmp_path / "f.npy")
         assert isinstance(source.features._images, SimulatedTensor)
         gpu.clear()

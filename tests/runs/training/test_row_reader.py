@@ -49,7 +49,7 @@ def test_the_thread_ends_with_the_training():
 
 
 @pytest.mark.parametrize("kind", ["array", "file", "part of a file", "some rows of a file"])
-def test_batches_from_the_host_have_the_values_of_the_array_and_no_waits(kind, tmp_path, monkeypatch):
+def test_batches_from_the_host_have_the_values_of_the_array_and_no_waits(kind, tmp_path):
     file = mapped(tmp_path)
     rows = {
         "array": PIXELS,
@@ -60,7 +60,7 @@ def test_batches_from_the_host_have_the_values_of_the_array_and_no_waits(kind, t
     expected = [np.array(rows[chosen]) for chosen in PLAN]
     for batch, values in zip(read_rows(rows, PLAN, (), CPU), expected, strict=True):
         assert np.array_equal(batch.numpy(), values)
-    with gpu_with(monkeypatch) as (gpu, _):
+    with gpu_with() as (gpu, _):
         batches = list(read_rows(rows, PLAN, (), CUDA))
         assert all(isinstance(batch, SimulatedTensor) for batch in batches)
         assert gpu.waits == []
@@ -68,8 +68,8 @@ def test_batches_from_the_host_have_the_values_of_the_array_and_no_waits(kind, t
             assert np.array_equal(batch.cpu().numpy(), values)
 
 
-def test_batches_of_an_array_on_the_gpu_copy_only_the_numbers_of_the_rows(monkeypatch):
-    with gpu_with(monkeypatch) as (gpu, _):
+def test_batches_of_an_array_on_the_gpu_copy_only_the_numbers_of_the_rows():
+    with gpu_with() as (gpu, _):
         rows = to_device(PIXELS, CUDA)
         numbers = torch.split(to_device(np.concatenate(PLAN), CUDA), [3, 2, 1])
         gpu.clear()
@@ -84,7 +84,7 @@ def test_images_are_copied_to_the_gpu_if_they_fit(chunk, tmp_path, monkeypatch):
     monkeypatch.setattr(row_reader, "CHUNK_BYTES", chunk)
     file = mapped(tmp_path)
     for free, fits in ((PLENTY, True), (4 * PIXELS.nbytes, True), (4 * PIXELS.nbytes - 1, False)):
-        with gpu_with(monkeypatch, free) as (gpu, _):
+        with gpu_with(free) as (gpu, _):
             images = on_gpu_if_it_fits(file, CUDA)
             assert gpu.waits == []
             assert (images is file) == (not fits)

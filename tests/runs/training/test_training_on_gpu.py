@@ -16,10 +16,10 @@ PLACES = {"in the memory of the GPU": PLENTY, "read ahead": 0}
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("augmented", [False, True])
-def test_batches_on_the_gpu_are_those_of_the_cpu(place, augmented, tmp_path, monkeypatch):
+def test_batches_on_the_gpu_are_those_of_the_cpu(place, augmented, tmp_path):
     plan = stage(batch_size=4, augment=augmented)
     expected = list(source(tmp_path, plan).batches(2))
-    with gpu_with(monkeypatch, PLACES[place]) as (gpu, engine):
+    with gpu_with(PLACES[place]) as (gpu, engine):
         batches = BatchSource(bcnn().to("cuda"), numbered_data(), plan, 0, "s", engine, tmp_path / "features.npy")
         assert isinstance(batches.images, SimulatedTensor) == (place == "in the memory of the GPU")
         gpu.clear()
@@ -35,10 +35,10 @@ def test_batches_on_the_gpu_are_those_of_the_cpu(place, augmented, tmp_path, mon
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_an_epoch_waits_once_for_the_gpu(place, epochs, tmp_path, monkeypatch):
+def test_an_epoch_waits_once_for_the_gpu(place, epochs, tmp_path):
     reference, plan = bcnn(), stage(epochs=epochs)
     curve = train(reference, data(), [("s", plan)], seed=0, engine=Share(), work=tmp_path)
-    with gpu_with(monkeypatch, PLACES[place]) as (gpu, engine):
+    with gpu_with(PLACES[place]) as (gpu, engine):
         method = bcnn().to("cuda")
         batches = BatchSource(method, data(), plan, 0, "s", engine, tmp_path / "features.npy")
         optimizer = loop._optimizer(method, plan)
@@ -62,7 +62,7 @@ def test_a_resumed_stage_waits_no_more_than_an_uninterrupted_one(optimizer, tmp_
         if done == 2:
             raise Stop  # there is a checkpoint of the first epoch
 
-    with gpu_with(monkeypatch) as (gpu, engine):
+    with gpu_with() as (gpu, engine):
         epochs = []
         monkeypatch.setattr(loop, "_train_epoch", counted(loop._train_epoch, gpu, epochs))
         whole, resumed = bcnn().to("cuda"), bcnn().to("cuda")
