@@ -1,6 +1,7 @@
 """Rows computed from many images, written to files batch by batch; an interrupted computation is continued."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -63,14 +64,17 @@ def map_outputs(
     done = max(set.intersection(*(file.ends for file in files.values())))
     for file in files.values():
         file.keep(done)  # an interruption may have happened between two files
-    while done < total:
-        flipped, row = divmod(done, len(pixels))
-        images = to_images(pixels, slice(row, row + batch_size), device)
-        rows = compute(images.flip(-1) if flipped else images)
-        for name, file in files.items():
-            file.append(rows[name].float().cpu().numpy())
-        done += len(images)
-        progress(done, total)
+    with ExitStack() as stack:
+        for file in files.values():
+            stack.enter_context(file)  # flushes it at the end, and after an error
+        while done < total:
+            flipped, row = divmod(done, len(pixels))
+            images = to_images(pixels, slice(row, row + batch_size), device)
+            rows = compute(images.flip(-1) if flipped else images)
+            for name, file in files.items():
+                file.append(rows[name].float().cpu().numpy())
+            done += len(images)
+            progress(done, total)
     return {name: file.read() for name, file in files.items()}
 
 

@@ -61,6 +61,7 @@ def test_rows_of_images_and_mirror_images_continue_after_an_interruption(tmp_pat
 
 
 def test_rows_are_counted_after_they_are_synced_to_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(checked_rows, "FLUSH_S", 0)
     pixels, path = images(6), tmp_path / "rows.npy"
     synced = []
 
@@ -75,6 +76,15 @@ def test_rows_are_counted_after_they_are_synced_to_disk(tmp_path, monkeypatch):
             map_images(path, pixels, flat, batch_size=2, device=CPU)
     assert finished_rows(path) == 2
     assert np.array_equal(map_images(path, pixels, flat, batch_size=2, device=CPU), expected(pixels)[:6])
+
+
+def test_rows_are_flushed_once_and_not_with_each_batch(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr("os.fsync", lambda handle: (synced.append(handle), fsync(handle)))
+    monkeypatch.setattr(checked_rows, "FLUSH_S", 1e9)
+    map_images(tmp_path / "rows.npy", images(50), flat, batch_size=2, device=CPU)
+    assert len(synced) == 2  # the rows, then the checksums
+    assert finished_rows(tmp_path / "rows.npy") == 50
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -93,6 +103,7 @@ def test_files_of_one_pass_continue_at_the_same_row(tmp_path, monkeypatch, numbe
         return {"a": flat(batch), "b": -flat(batch)}
 
     with monkeypatch.context() as patch:
+        patch.setattr(checked_rows, "FLUSH_S", 0)
         patch.setattr(checked_rows, "write_checked_json", killed)
         with pytest.raises(KeyboardInterrupt):
             map_outputs(paths, pixels, both, batch_size=2, device=CPU)
