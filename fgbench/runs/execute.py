@@ -111,7 +111,8 @@ class Execution:
         self.watch: Watch | None = None
         if watched is not None:
             seen = middle(replace(self.train_data, pixels=watched, keypoints=None)).pixels
-            self.watch = Watch(self.method, seen, self.batch_size, self.engine, self.work / "watched")
+            every, folder = self.run.changes.watch_every, self.work / "watched"
+            self.watch = Watch(self.method, seen, self.batch_size, self.engine, folder, every)
 
     def learn(self) -> None:
         """Train the stages. The first process then fits the parts that need no labels, and trains the SVM."""
