@@ -29,7 +29,7 @@ from fgbench.runs.experiment import PersonSearch, experiment
 from fgbench.runs.planning import planned_index
 from fgbench.runs.prediction import output_names, predictor
 from fgbench.runs.protocol import Split
-from fgbench.runs.row_files import batches, map_images, map_outputs, to_images
+from fgbench.runs.row_files import batches, inference_batch, map_images, map_outputs, to_images
 from fgbench.runs.run import Run, code_of
 from fgbench.runs.streams import load_stream, maps_folder
 from fgbench.runs.training.batches import TrainData, middle
@@ -92,7 +92,7 @@ class Execution:
         self.run, self.settings, self.store, self.work = run, run.settings, store, work
         self.train_pipeline = Pipeline.parse(run.settings.train_pipeline)
         self.test_pipeline = Pipeline.parse(run.settings.test_pipeline)
-        self.batch_size = _batch_size(self.test_pipeline.cached_size)
+        self.batch_size = inference_batch(self.test_pipeline.cached_size)
         self.engine = Engine(run.device, run.settings.precision)
         self.log = PhaseLog(work, self.engine.rank, Meter.of(run.device, self.engine.processes))
         self._report = report
@@ -225,9 +225,11 @@ class Execution:
         )
 
         def images() -> Iterator[Tensor]:
-            for number, batch in enumerate(batches(pixels, self.batch_size, torch.device(self.run.device))):
+            done = 0
+            for batch in batches(pixels, self.batch_size, self.engine.device):
                 yield batch
-                self._progress("fit", "local descriptors", number * self.batch_size, 2 * len(pixels))
+                self._progress("fit", "local descriptors", done, 2 * len(pixels))
+                done += len(batch)
 
         with torch.inference_mode():
             method.fit(images, context)
@@ -245,7 +247,7 @@ class Execution:
                 self.work / "descriptors.npy",
                 self.train_pixels,
                 self.method.embed,
-                batch_size=_batch_size(self.train_pixels.shape[1]),
+                batch_size=inference_batch(self.train_pixels.shape[1]),
                 device=torch.device(self.run.device),
                 progress=partial(self._progress, "descriptors", "descriptors"),
                 mirror=mirror,
@@ -288,11 +290,6 @@ def _train_data(pixels: Pixels, training: Split, pipeline: Pipeline) -> TrainDat
     if images.parts is not None:
         keypoints = to_input(images.parts, *input_geometry(images, pipeline), pipeline.cached_size)
     return TrainData(pixels, training.labels, pipeline, keypoints, images.part_names)
-
-
-def _batch_size(side: int) -> int:
-    """Return the number of images in a batch of inference, by their side in pixels."""
-    return 16 if side > 128 else 128
 
 
 def _networks_see_unaugmented_images(settings: Settings) -> bool:
