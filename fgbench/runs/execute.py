@@ -259,8 +259,8 @@ class Execution:
         with self.log.phase("svm"):
             progress(0.0)
             labels = np.tile(self.trial.training.labels, 1 + mirror)
-            settings = self.settings.svm.model_dump()
-            return train_svm(descriptors, labels, self.trial.classes, **settings, progress=progress)
+            options = {**self.settings.svm.model_dump(), "progress": progress, "device": self.engine.device}
+            return train_svm(descriptors, labels, self.trial.classes, **options)
 
     def _save_pictures(self) -> None:
         """Save pictures of a few test images: attention, keypoints, samples."""
