@@ -41,7 +41,7 @@ from fgbench.util.damaged import make_work_folder, set_aside
 from fgbench.util.errors import FgbenchError
 from fgbench.util.gpu_board import Meter
 from fgbench.util.memory import freed_memory_kept
-from fgbench.util.numeric.seeding import fixed_threads, generator, use_deterministic
+from fgbench.util.numeric.seeding import fixed_threads, generator, refuse_tf32, use_deterministic
 from fgbench.util.torch_files import load_torch, same_form, save_torch
 
 PHASES = {"pixels": 0.05, "training": 0.5, "fit": 0.1, "descriptors": 0.2, "svm": 0.05, "test": 0.1}
@@ -87,6 +87,7 @@ class Execution:
 
     def __init__(self, run: Run, store: Store, work: Path, report: Report) -> None:
         use_deterministic(warn_only=run.device != "cpu")
+        refuse_tf32()
         torch.manual_seed(run.seed)
         make_work_folder(work)
         self.run, self.settings, self.store, self.work = run, run.settings, store, work
@@ -94,7 +95,7 @@ class Execution:
         self.test_pipeline = Pipeline.parse(run.settings.test_pipeline)
         self.batch_size = inference_batch(self.test_pipeline.cached_size)
         self.engine = Engine(run.device, run.settings.precision)
-        self.log = PhaseLog(work, self.engine.rank, Meter.of(run.device, self.engine.processes))
+        self.log = PhaseLog(work, self.engine.rank, Meter.of(run.device, self.engine.processes), self.engine.device)
         self._report = report
 
     def prepare(self) -> None:
@@ -248,7 +249,7 @@ class Execution:
                 self.train_pixels,
                 self.method.embed,
                 batch_size=inference_batch(self.train_pixels.shape[1]),
-                device=torch.device(self.run.device),
+                device=self.engine.device,
                 progress=partial(self._progress, "descriptors", "descriptors"),
                 mirror=mirror,
             )

@@ -13,8 +13,18 @@ def has_device_memory(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_available()
 
 
+def forget_device_peak(device: torch.device) -> None:
+    """Reset `device_peak_mib` to the present use."""
+    if has_device_memory(device):
+        _peaks.pop(device, None)
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def device_peak_mib(device: torch.device) -> float | None:
-    """Return the largest memory in MiB that tensors of this process have used on a GPU; None for another device."""
+    """Return the largest memory in MiB that tensors of this process have used on a GPU since the last reset.
+
+    None for another device.
+    """
     if not has_device_memory(device):
         return None
     return max(_peaks.get(device, 0), torch.cuda.max_memory_allocated(device)) / 2**20
