@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fgbench.datasets.pixel_cache import Pixels
+from fgbench.util.background import Background
 from fgbench.util.checked_rows import CheckedRows
 from fgbench.util.device_memory import free_bytes, has_device_memory, start_measurement
 from fgbench.util.memory import unmap_pages
@@ -95,12 +96,13 @@ def map_outputs(
 ) -> dict[str, np.ndarray]:
     """Compute named rows for every image, one file for each name; an interrupted computation is continued.
 
-    Rows of an earlier session are verified by their checksums. Damaged rows are computed again.
+    Rows of an earlier session are verified by their checksums. Damaged rows are computed again. A thread writes the
+    rows of a batch while the next batch is computed.
 
     Args:
         paths: file of each name.
         pixels: (N, H, W, 3) uint8.
-        compute: maps images (B, 3, H, W) uint8 to named arrays (B, ...).
+        compute: maps images (B, 3, H, W) uint8 to named arrays (B, ...), which later calls do not change.
         batch_size: images at a time; on a GPU in the first batch, see `BatchSize`.
         device: device of the computation.
         progress: called after each batch.
@@ -117,17 +119,22 @@ def map_outputs(
     done = max(set.intersection(*(file.ends for file in files.values())))
     for file in files.values():
         file.keep(done)  # an interruption may have happened between two files
+
+    def write(rows: Mapping[str, np.ndarray]) -> None:
+        for name, file in files.items():
+            file.append(rows[name])
+
     batch = BatchSize(batch_size, pixels.shape[1], device)
     with ExitStack() as stack:
         for file in files.values():
             stack.enter_context(file)  # flushes it at the end, and after an error
+        writer = stack.enter_context(Background())
         while done < total:
             flipped, row = divmod(done, len(pixels))
             with batch.measured():
                 images = to_images(pixels, slice(row, row + batch.size), device)
                 rows = compute(images.flip(-1) if flipped else images)
-            for name, file in files.items():
-                file.append(rows[name].float().cpu().numpy())
+            writer.start(write, {name: rows[name].float().cpu().numpy() for name in files})
             done += len(images)
             progress(done, total)
     return {name: file.read() for name, file in files.items()}

@@ -2,17 +2,17 @@
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from fgbench.util.background import Background
 from fgbench.util.torch_files import save_torch
 
 
-class CheckpointWriter:
+class CheckpointWriter(Background):
     """Writes checkpoints to a file, one at a time; use it in a `with` block.
 
     The file is replaced when a checkpoint is complete, so that a killed program leaves the one before. An error, such
@@ -23,17 +23,9 @@ class CheckpointWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._pool = path, ThreadPoolExecutor(1, "checkpoint")
-        self._writing: Future[None] | None = None
+        super().__init__()
+        self._path = path
         self._began, self._cost_s = time.monotonic(), 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        self._pool.shutdown()
-        if kind is None:
-            self.wait()
 
     def is_due(self, share: float) -> bool:
         """Return True if a checkpoint now would not use more than a share of the time.
@@ -42,7 +34,7 @@ class CheckpointWriter:
             FgbenchError: the last checkpoint could not be written.
         """
         since = time.monotonic() - self._began
-        if self._writing and not self._writing.done():
+        if self.is_busy:
             cost = since  # so far
         else:
             self.wait()
@@ -60,17 +52,7 @@ class CheckpointWriter:
         """
         self.wait()
         self._began = time.monotonic()
-        self._writing = self._pool.submit(self._save, host_copy(state))
-
-    def wait(self) -> None:
-        """Wait until the last checkpoint is complete.
-
-        Raises:
-            FgbenchError: the disk is full, or the folder cannot be written.
-        """
-        writing, self._writing = self._writing, None
-        if writing:
-            writing.result()
+        self.start(self._save, host_copy(state))
 
     def _save(self, state: Mapping[str, Any]) -> None:
         save_torch(self._path, state)

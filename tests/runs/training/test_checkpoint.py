@@ -87,7 +87,7 @@ def test_an_error_of_writing_is_raised_before_the_next_checkpoint_is_due(tmp_pat
     monkeypatch.setattr(checkpoint, "save_torch", save)
     with CheckpointWriter(tmp_path / "c.pt") as writer:
         writer.write({})
-        writer._writing.exception(60)
+        writer._call.exception(60)
         with pytest.raises(FgbenchError, match="the disk is full"):
             writer.is_due(1e-9)
 
