@@ -47,14 +47,14 @@ class BatchSize:
         self._is_final = not has_device_memory(device)
 
     @contextmanager
-    def measured(self) -> Iterator[None]:
-        """In this block a batch is computed."""
+    def measured(self, images: int) -> Iterator[None]:
+        """In this block a batch of some images is computed."""
         if self._is_final:
             yield
             return
         used = start_measurement(self._device)
         yield
-        needed, free = used(), FREE_SHARE * free_bytes(self._device)
+        needed, free = used() * self.size / images, FREE_SHARE * free_bytes(self._device)
         while 2 * self.size <= self._limit and 2 * needed <= free:
             self.size, needed = 2 * self.size, 2 * needed
         self._is_final = True
@@ -72,7 +72,7 @@ def batches(pixels: Pixels, size: int, device: torch.device) -> Iterator[Tensor]
     while row < len(pixels):
         images = to_images(pixels, slice(row, row + batch.size), device)
         row += len(images)
-        with batch.measured():
+        with batch.measured(len(images)):
             yield images
 
 
@@ -131,8 +131,8 @@ def map_outputs(
         writer = stack.enter_context(Background())
         while done < total:
             flipped, row = divmod(done, len(pixels))
-            with batch.measured():
-                images = to_images(pixels, slice(row, row + batch.size), device)
+            images = to_images(pixels, slice(row, row + batch.size), device)
+            with batch.measured(len(images)):
                 rows = compute(images.flip(-1) if flipped else images)
             writer.start(write, {name: rows[name].float().cpu().numpy() for name in files})
             done += len(images)

@@ -55,12 +55,21 @@ def test_batches_on_a_gpu_use_at_most_half_of_the_free_memory(tmp_path, memory, 
 def test_only_the_first_batch_is_measured(memory):
     memory[0][0], memory[1][:] = 1 << 40, [4]
     batch = BatchSize(4, 8, CPU)
-    with batch.measured():
+    with batch.measured(4):
         assert batch.size == 4
     memory[0][0] = 0
-    with batch.measured():
+    with batch.measured(64):
         assert batch.size == 64
     assert batch.size == 64
+
+
+def test_a_first_batch_of_few_images_is_extrapolated(memory):
+    """An interrupted computation may continue with the last images before the mirror images."""
+    memory[0][0], memory[1][:] = 639, [1]
+    batch = BatchSize(4, 8, CPU)
+    with batch.measured(1):
+        pass
+    assert batch.size == 16
 
 
 def test_memory_of_a_gpu_is_measured_from_the_allocator(monkeypatch):
