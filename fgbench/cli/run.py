@@ -32,6 +32,9 @@ def run(
     watch_test: Annotated[
         bool, typer.Option(help="Record the test accuracy after each epoch; nothing is selected with it.")
     ] = False,
+    watch_every: Annotated[
+        int, typer.Option(min=1, help="With --watch-test: only after every N-th epoch and the last of a stage.")
+    ] = 1,
     recompress: Annotated[
         int | None,
         typer.Option(min=1, max=95, help="Compress every image once more to this JPEG quality: a deviation."),
@@ -42,5 +45,5 @@ def run(
     from fgbench.cli.run_requests import Request, run_recipes
     from fgbench.runs.run import Changes
 
-    changes = Changes(classes, size, shuffle_labels, backbone, precision, watch_test, recompress)
+    changes = Changes(classes, size, shuffle_labels, backbone, precision, watch_test, recompress, watch_every)
     raise typer.Exit(run_recipes(Request.of(data, execution, tuple(recipes), changes), results))

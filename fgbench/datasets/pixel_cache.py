@@ -22,7 +22,7 @@ from fgbench.util.locks import locked
 from fgbench.util.memory import unmap_pages
 
 CHUNK = 64
-"""Number of images that are written together, with one checksum. An interruption loses at most this many images."""
+"""Number of images that are written together, with one checksum."""
 
 
 class Pixels(Protocol):
@@ -140,7 +140,7 @@ def _build(path: Path, sums: Path, index: Index, pipeline: Pipeline, on_image: C
                 "set FGBENCH_CACHE to a folder on a larger disk",
             )
     # Decode in chunks. Each finished chunk is kept with its checksum.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool, rows:
         for start in range(rows.done, len(index), CHUNK):
             numbers = range(start, min(start + CHUNK, len(index)))
             chunk = np.empty((len(numbers), size, size, 3), np.uint8)

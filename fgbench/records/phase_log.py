@@ -8,10 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from fgbench.util.damaged import read_checked_json, write_checked_json
+from fgbench.util.device_memory import device_peak_mib, forget_device_peak
 from fgbench.util.gpu_board import Meter
 from fgbench.util.memory import forget_peak, peak_mib
 
+CPU = torch.device("cpu")
 SAVE_INTERVAL_S = 10.0
 """Seconds between two saves of the duration of the current phase."""
 KILLED = "incomplete: a session was killed, and the energy of its last phase is missing"
@@ -31,8 +35,10 @@ class PhaseLog:
         work: the work folder.
         rank: rank of this process.
         meter: energy meter of the boards that this process uses.
+        device: device of this process.
 
     Attributes:
+        device_peak_mib: largest memory of tensors on the GPU over all sessions; None on a CPU.
         energy_j: energy of all phases; None if it is unknown.
         energy_note: why the energy is unknown or incomplete.
         phase_s: seconds by phase.
@@ -43,9 +49,9 @@ class PhaseLog:
         recalled: number of network outputs by phase that were read from the cache of an earlier run.
     """
 
-    def __init__(self, work: Path, rank: int, meter: Meter) -> None:
+    def __init__(self, work: Path, rank: int, meter: Meter, device: torch.device = CPU) -> None:
         self._path = work / (f"journal-{rank}.json" if rank else "journal.json")
-        self._meter = meter
+        self._meter, self._device = meter, device
         stored: dict[str, Any] = {"phase_s": {}, "sittings": 0, "energy_j": 0.0}
         earlier = os.path.lexists(self._path)
         if saved := read_checked_json(self._path):
@@ -56,10 +62,13 @@ class PhaseLog:
         self.sittings: int = stored["sittings"] + 1
         self.phase_peak_mib: dict[str, float] = stored.get("phase_peak_mib", {})
         self.peak_mib: float = stored.get("peak_mib", 0.0)
+        self.device_peak_mib: float | None = stored.get("device_peak_mib")
         self.recalled: dict[str, int] = stored.get("recalled", {})
         self._phase = ""
         self._counted: float | None = None
-        self._forgets = forget_peak()  # memory that this process used before the run does not count
+        # Memory that this process used before the run does not count.
+        self._forgets = forget_peak()
+        forget_device_peak(device)
         self.started: str = stored.get("started", datetime.now(UTC).isoformat(timespec="seconds"))
         self.energy_j: float | None = stored.get("energy_j")
         self.energy_note: str = stored.get("energy_note", UNMEASURED if self.energy_j is None else "")
@@ -70,7 +79,8 @@ class PhaseLog:
 
     def save(self, open_phase: str = "") -> None:
         """Save the log, with the name of the current phase."""
-        saved = ("phase_s", "phase_peak_mib", "peak_mib", "sittings", "started", "energy_j", "energy_note", "recalled")
+        saved = ("phase_s", "phase_peak_mib", "peak_mib", "device_peak_mib", "sittings", "started", "energy_j",
+                 "energy_note", "recalled")  # fmt: skip
         write_checked_json(self._path, {name: getattr(self, name) for name in saved} | {"open": open_phase})
 
     @contextmanager
@@ -108,6 +118,8 @@ class PhaseLog:
         self.phase_s[name] = self.phase_s.get(name, 0.0) + self._counted - since
         peak = peak_mib()
         self.peak_mib = max(self.peak_mib, peak)
+        if (device_peak := device_peak_mib(self._device)) is not None:
+            self.device_peak_mib = max(self.device_peak_mib or 0.0, device_peak)
         if self._forgets:
             self.phase_peak_mib[name] = max(self.phase_peak_mib.get(name, 0.0), peak)
 

@@ -12,6 +12,7 @@ import torch
 
 from fgbench._version import __version__
 from fgbench.records.phase_log import PhaseLog
+from fgbench.util.gpu_board import driver_version
 from fgbench.util.memory import peak_mib
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", "pydantic")
@@ -30,6 +31,7 @@ def cost(log: PhaseLog, test_images: int) -> dict[str, Any]:
         "phase_s": log.phase_s,
         "peak_mib": max(log.peak_mib, peak_mib()),
         "phase_peak_mib": log.phase_peak_mib,
+        "device_peak_mib": log.device_peak_mib,
         "test_fps": None if log.recalled.get("test") else test_images / log.phase_s["test"],
         "recalled": sum(log.recalled.values()),
         "energy_j": log.energy_j,
@@ -59,9 +61,21 @@ def provenance(device: str, started: str, processes: int, source: str) -> dict[s
         "threads": torch.get_num_threads(),
         "processes": processes,
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        **({"gpu": gpu_libraries()} if device == "cuda" else {}),
         "packages": {name: version(name) for name in PACKAGES},
         "started": started,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def gpu_libraries() -> dict[str, Any]:
+    """Return versions of CUDA, cuDNN and driver, and whether float32 convolutions and products may use TF32."""
+    backends = torch.backends
+    return {
+        "cuda": torch.version.cuda,
+        "cudnn": backends.cudnn.version(),  # type: ignore[no-untyped-call]
+        "driver": driver_version(),
+        "tf32": {"cudnn": backends.cudnn.allow_tf32, "matmul": backends.cuda.matmul.allow_tf32},
     }
 
 

@@ -94,6 +94,8 @@ class Cost(StrictModel):
     """Largest resident memory of the process over all sessions, mapped files included."""
     phase_peak_mib: dict[str, float] = {}
     """Largest resident memory of each phase; empty if the system cannot measure it."""
+    device_peak_mib: float | None = None
+    """Largest memory of tensors on the GPU of the first process over all sessions; None on a CPU."""
     test_fps: float | None = None
     """Test images per second, from decoded pixels to scores. Mirror images are computed but not counted.
     None if cached results of an earlier run were used."""

@@ -29,7 +29,7 @@ from fgbench.runs.experiment import PersonSearch, experiment
 from fgbench.runs.planning import planned_index
 from fgbench.runs.prediction import output_names, predictor
 from fgbench.runs.protocol import Split
-from fgbench.runs.row_files import batches, map_images, map_outputs, to_images
+from fgbench.runs.row_files import batches, inference_batch, map_images, map_outputs, to_images
 from fgbench.runs.run import Run, code_of
 from fgbench.runs.streams import load_stream, maps_folder
 from fgbench.runs.training.batches import TrainData, middle
@@ -42,7 +42,7 @@ from fgbench.util.damaged import make_work_folder, set_aside
 from fgbench.util.errors import FgbenchError
 from fgbench.util.gpu_board import Meter
 from fgbench.util.memory import freed_memory_kept
-from fgbench.util.numeric.seeding import fixed_threads, generator, use_deterministic
+from fgbench.util.numeric.seeding import fixed_threads, generator, refuse_tf32, use_deterministic
 from fgbench.util.torch_files import load_torch, same_form, save_torch
 
 PHASES = {"pixels": 0.05, "training": 0.5, "fit": 0.1, "descriptors": 0.2, "svm": 0.05, "test": 0.1}
@@ -94,14 +94,15 @@ class Execution:
 
     def __init__(self, run: Run, store: Store, work: Path, report: Report) -> None:
         use_deterministic(warn_only=run.device != "cpu")
+        refuse_tf32()
         torch.manual_seed(run.seed)
         make_work_folder(work)
         self.run, self.settings, self.store, self.work = run, run.settings, store, work
         self.train_pipeline = Pipeline.parse(run.settings.train_pipeline)
         self.test_pipeline = Pipeline.parse(run.settings.test_pipeline)
-        self.batch_size = _batch_size(self.test_pipeline.cached_size)
+        self.batch_size = inference_batch(self.test_pipeline.cached_size)
         self.engine = Engine(run.device, run.settings.precision)
-        self.log = PhaseLog(work, self.engine.rank, Meter.of(run.device, self.engine.processes))
+        self.log = PhaseLog(work, self.engine.rank, Meter.of(run.device, self.engine.processes), self.engine.device)
         self._report = report
 
     def prepare(self) -> None:
@@ -118,7 +119,8 @@ class Execution:
         self.watch: Watch | None = None
         if watched is not None:
             seen = middle(replace(self.train_data, pixels=watched, keypoints=None)).pixels
-            self.watch = Watch(self.method, seen, self.batch_size, self.engine, self.work / "watched")
+            every, folder = self.run.changes.watch_every, self.work / "watched"
+            self.watch = Watch(self.method, seen, self.batch_size, self.engine, folder, every)
 
     def learn(self) -> None:
         """Train the stages. All processes take part."""
@@ -233,9 +235,11 @@ class Execution:
         )
 
         def images() -> Iterator[Tensor]:
-            for number, batch in enumerate(batches(pixels, self.batch_size, torch.device(self.run.device))):
+            done = 0
+            for batch in batches(pixels, self.batch_size, self.engine.device):
                 yield batch
-                self._progress("fit", "local descriptors", number * self.batch_size, 2 * len(pixels))
+                self._progress("fit", "local descriptors", done, 2 * len(pixels))
+                done += len(batch)
 
         with torch.inference_mode():
             method.fit(images, context)
@@ -253,8 +257,8 @@ class Execution:
                 self.work / "descriptors.npy",
                 self.train_pixels,
                 self.method.embed,
-                batch_size=_batch_size(self.train_pixels.shape[1]),
-                device=torch.device(self.run.device),
+                batch_size=inference_batch(self.train_pixels.shape[1]),
+                device=self.engine.device,
                 progress=partial(self._progress, "descriptors", "descriptors"),
                 mirror=mirror,
             )
@@ -265,8 +269,8 @@ class Execution:
         with self.log.phase("svm"):
             progress(0.0)
             labels = np.tile(self.trial.training.labels, 1 + mirror)
-            settings = self.settings.svm.model_dump()
-            return train_svm(descriptors, labels, self.trial.classes, **settings, progress=progress)
+            options = {**self.settings.svm.model_dump(), "progress": progress, "device": self.engine.device}
+            return train_svm(descriptors, labels, self.trial.classes, **options)
 
     def _save_pictures(self) -> None:
         """Save pictures of a few test images: attention, keypoints, samples."""
@@ -296,11 +300,6 @@ def _train_data(pixels: Pixels, training: Split, pipeline: Pipeline) -> TrainDat
     if images.parts is not None:
         keypoints = to_input(images.parts, *input_geometry(images, pipeline), pipeline.cached_size)
     return TrainData(pixels, training.labels, pipeline, keypoints, images.part_names)
-
-
-def _batch_size(side: int) -> int:
-    """Return the number of images in a batch of inference, by their side in pixels."""
-    return 16 if side > 128 else 128
 
 
 def _networks_see_unaugmented_images(settings: Settings) -> bool:

@@ -97,6 +97,8 @@ def _resolve(
         raise FgbenchError(
             f"{recipe.key} trains no classifier, so its test accuracy cannot be recorded", "leave out --watch-test"
         )
+    if changes.watch_every > 1 and not changes.watch_test:
+        raise FgbenchError("--watch-every says when the test accuracy is recorded", "add --watch-test")
     dataset = find(settings.data)
     index = reduced(_index(settings.data, dataset.find()), changes)
     streams = _streams(settings)

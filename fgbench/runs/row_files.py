@@ -1,6 +1,7 @@
 """Rows computed from many images, written to files batch by batch; an interrupted computation is continued."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +9,71 @@ import torch
 from torch import Tensor
 
 from fgbench.datasets.pixel_cache import Pixels
+from fgbench.util.background import Background
 from fgbench.util.checked_rows import CheckedRows
+from fgbench.util.device_memory import free_bytes, has_device_memory, start_measurement
 from fgbench.util.memory import unmap_pages
 
 Progress = Callable[[int, int], object]
 """Called with (number of finished images, number of all images)."""
+FREE_SHARE = 0.5
+"""Share of the free memory of a GPU that a batch may use."""
+GROWTH = 16
+"""Maximum size of a batch on a GPU, relative to that on a CPU. Larger ones are not faster."""
 
 
-def batches(pixels: Pixels, size: int, device: torch.device, start: int = 0) -> Iterator[Tensor]:
-    """Yield batches (B, 3, H, W) uint8, channels last in memory, of pixels (N, H, W, 3) from row `start` on."""
-    for row in range(start, len(pixels), size):
-        yield to_images(pixels, slice(row, row + size), device)
+def inference_batch(side: int) -> int:
+    """Return the number of images in a batch of inference on a CPU, by their side in pixels."""
+    return 16 if side > 128 else 128
+
+
+class BatchSize:
+    """Number of images in a batch. On a GPU it is increased after the first batch, whose memory is measured.
+
+    It is doubled while a batch needs less than `FREE_SHARE` of the free memory, at most to `GROWTH` times the size on a
+    CPU.
+
+    Args:
+        size: number of images in the first batch.
+        side: their side in pixels.
+        device: device of the computation.
+
+    Attributes:
+        size: number of images in the next batch.
+    """
+
+    def __init__(self, size: int, side: int, device: torch.device) -> None:
+        self.size, self._device, self._limit = size, device, GROWTH * inference_batch(side)
+        self._is_final = not has_device_memory(device)
+
+    @contextmanager
+    def measured(self, images: int) -> Iterator[None]:
+        """In this block a batch of some images is computed."""
+        if self._is_final:
+            yield
+            return
+        used = start_measurement(self._device)
+        yield
+        needed, free = used() * self.size / images, FREE_SHARE * free_bytes(self._device)
+        while 2 * self.size <= self._limit and 2 * needed <= free:
+            self.size, needed = 2 * self.size, 2 * needed
+        self._is_final = True
+
+
+def batches(pixels: Pixels, size: int, device: torch.device) -> Iterator[Tensor]:
+    """Yield batches (B, 3, H, W) uint8, channels last in memory, of pixels (N, H, W, 3).
+
+    Args:
+        pixels: (N, H, W, 3) uint8.
+        size: images in a batch; on a GPU in the first batch, see `BatchSize`.
+        device: device of the batches.
+    """
+    batch, row = BatchSize(size, pixels.shape[1], device), 0
+    while row < len(pixels):
+        images = to_images(pixels, slice(row, row + batch.size), device)
+        row += len(images)
+        with batch.measured(len(images)):
+            yield images
 
 
 def to_images(pixels: Pixels, rows: slice | np.ndarray, device: torch.device) -> Tensor:
@@ -41,13 +96,14 @@ def map_outputs(
 ) -> dict[str, np.ndarray]:
     """Compute named rows for every image, one file for each name; an interrupted computation is continued.
 
-    Rows of an earlier session are verified by their checksums. Damaged rows are computed again.
+    Rows of an earlier session are verified by their checksums. Damaged rows are computed again. A thread writes the
+    rows of a batch while the next batch is computed.
 
     Args:
         paths: file of each name.
         pixels: (N, H, W, 3) uint8.
-        compute: maps images (B, 3, H, W) uint8 to named arrays (B, ...).
-        batch_size: images at a time.
+        compute: maps images (B, 3, H, W) uint8 to named arrays (B, ...), which later calls do not change.
+        batch_size: images at a time; on a GPU in the first batch, see `BatchSize`.
         device: device of the computation.
         progress: called after each batch.
         mirror: also compute the rows of every mirror image.
@@ -63,14 +119,24 @@ def map_outputs(
     done = max(set.intersection(*(file.ends for file in files.values())))
     for file in files.values():
         file.keep(done)  # an interruption may have happened between two files
-    while done < total:
-        flipped, row = divmod(done, len(pixels))
-        images = to_images(pixels, slice(row, row + batch_size), device)
-        rows = compute(images.flip(-1) if flipped else images)
+
+    def write(rows: Mapping[str, np.ndarray]) -> None:
         for name, file in files.items():
-            file.append(rows[name].float().cpu().numpy())
-        done += len(images)
-        progress(done, total)
+            file.append(rows[name])
+
+    batch = BatchSize(batch_size, pixels.shape[1], device)
+    with ExitStack() as stack:
+        for file in files.values():
+            stack.enter_context(file)  # flushes it at the end, and after an error
+        writer = stack.enter_context(Background())
+        while done < total:
+            flipped, row = divmod(done, len(pixels))
+            images = to_images(pixels, slice(row, row + batch.size), device)
+            with batch.measured(len(images)):
+                rows = compute(images.flip(-1) if flipped else images)
+            writer.start(write, {name: rows[name].float().cpu().numpy() for name in files})
+            done += len(images)
+            progress(done, total)
     return {name: file.read() for name, file in files.items()}
 
 

@@ -42,6 +42,8 @@ class Changes:
     """Record the accuracy on the test images after each epoch; nothing is selected with it."""
     recompress: int | None = None
     """Compress every image once more to JPEG of this quality, from 1 to 95."""
+    watch_every: int = 1
+    """With `watch_test`: record this accuracy only after every N-th epoch of a stage and after its last."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,14 @@ class Run:
             "code": code_of(self.recipe.method),
             "libraries": _libraries(),
         }
-        return content | ({"watch_test": True} if self.changes.watch_test else {})
+        return content | self._watched()
+
+    def _watched(self) -> dict[str, Any]:
+        """Return the entries of `--watch-test` and `--watch-every` in the id; none for their defaults."""
+        if not self.changes.watch_test:
+            return {}
+        every = self.changes.watch_every
+        return {"watch_test": True} | ({"watch_every": every} if every > 1 else {})
 
     @cached_property
     def seeded(self) -> bool:

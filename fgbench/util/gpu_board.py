@@ -101,12 +101,27 @@ def board_of(device: torch.device, nvml: Any = None) -> Board:
     """
     if device.type != "cuda":
         raise hardware_error("no GPU was used")
-    if nvml is None:
-        try:
-            nvml = importlib.import_module("pynvml")
-        except ImportError as error:
-            raise hardware_error("nvidia-ml-py is not installed") from error
-    return Board(str(torch.cuda.get_device_properties(device).uuid), nvml)
+    return Board(str(torch.cuda.get_device_properties(device).uuid), nvml or _nvml())
+
+
+def driver_version(nvml: Any = None) -> str | None:
+    """Return the version of the NVIDIA driver; None if NVML does not tell it."""
+    try:
+        nvml = nvml or _nvml()
+    except MissingError:
+        return None
+    try:
+        nvml.nvmlInit()
+        return str(nvml.nvmlSystemGetDriverVersion())
+    except nvml.NVMLError:
+        return None
+
+
+def _nvml() -> Any:
+    try:
+        return importlib.import_module("pynvml")
+    except ImportError as error:
+        raise hardware_error("nvidia-ml-py is not installed") from error
 
 
 def used_j(board: Board, before_j: float, after_j: float) -> float:

@@ -10,6 +10,7 @@ from PIL import Image
 from fgbench.datasets import pixel_cache
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import cached_pixels, pixel_key
+from fgbench.util import checked_rows
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder
 
@@ -152,6 +153,7 @@ def test_a_process_verifies_a_file_once_until_it_changes(birds, monkeypatch):
 
 def test_a_disk_that_becomes_full_keeps_the_finished_chunks(birds, monkeypatch):
     monkeypatch.setattr(pixel_cache, "CHUNK", 8)
+    monkeypatch.setattr(checked_rows, "FLUSH_S", 0)
     decoded, original, real = [], pixel_cache._decode, os.fsync
     monkeypatch.setattr(pixel_cache, "_decode", lambda *a: (decoded.append(a[1]), original(*a))[1])
 

@@ -31,6 +31,7 @@ class FakeNvml:
     starts: bool = True
     renamed: bool = True
     """Whether the driver knows the new name of the reasons for low clocks."""
+    tells_driver: bool = True
     asked: list[str] = field(default_factory=list)
 
     NVMLError = FakeError
@@ -45,6 +46,11 @@ class FakeNvml:
     def nvmlInit(self):
         if not self.starts:
             raise FakeError("NVML Shared Library Not Found")
+
+    def nvmlSystemGetDriverVersion(self):
+        if not self.tells_driver:
+            raise FakeError("Not Supported")
+        return "580.95.05"
 
     def nvmlDeviceGetHandleByUUID(self, uuid):
         self.asked.append(uuid)

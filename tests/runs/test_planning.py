@@ -85,6 +85,7 @@ def test_a_recipe_that_does_not_define_the_profile_is_blocked():
         (Changes(backbone="vgg16:relu5_3"), "bcnn/fv_sift@cub has no network to replace"),
         (Changes(precision="bf16-mixed"), "bcnn/fv_sift@cub trains no network, so it has no precision"),
         (Changes(watch_test=True), "bcnn/fv_sift@cub trains no classifier"),
+        (Changes(watch_every=2), "--watch-every says when the test accuracy is recorded"),
     ],
 )
 def test_a_change_without_effect_is_refused(changes, message):

@@ -1,6 +1,7 @@
 import json
 import os
 import sys
+from threading import Event
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from fgbench.runs.row_files import map_images, map_outputs
 from fgbench.runs.training import linear_svm
 from fgbench.util import checked_rows
+from fgbench.util.checked_rows import CheckedRows
 from fgbench.util.errors import FgbenchError
 from fgbench.util.memory import forget_peak, peak_mib
 
@@ -61,6 +63,7 @@ def test_rows_of_images_and_mirror_images_continue_after_an_interruption(tmp_pat
 
 
 def test_rows_are_counted_after_they_are_synced_to_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(checked_rows, "FLUSH_S", 0)
     pixels, path = images(6), tmp_path / "rows.npy"
     synced = []
 
@@ -75,6 +78,55 @@ def test_rows_are_counted_after_they_are_synced_to_disk(tmp_path, monkeypatch):
             map_images(path, pixels, flat, batch_size=2, device=CPU)
     assert finished_rows(path) == 2
     assert np.array_equal(map_images(path, pixels, flat, batch_size=2, device=CPU), expected(pixels)[:6])
+
+
+def test_rows_are_flushed_once_and_not_with_each_batch(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr("os.fsync", lambda handle: (synced.append(handle), fsync(handle)))
+    monkeypatch.setattr(checked_rows, "FLUSH_S", 1e9)
+    map_images(tmp_path / "rows.npy", images(50), flat, batch_size=2, device=CPU)
+    assert len(synced) == 2  # the rows, then the checksums
+    assert finished_rows(tmp_path / "rows.npy") == 50
+
+
+def test_a_batch_is_computed_while_the_rows_of_the_last_one_are_written(tmp_path, monkeypatch):
+    pixels, calls, second, waited = images(6), [], Event(), []
+    append = CheckedRows.append
+
+    def appending(self, rows):
+        if not waited:
+            waited.append(second.wait(60))
+        append(self, rows)
+
+    def compute(batch):
+        calls.append(len(batch))
+        if len(calls) == 2:
+            second.set()
+        return flat(batch)
+
+    monkeypatch.setattr(CheckedRows, "append", appending)
+    assert np.array_equal(
+        map_images(tmp_path / "rows.npy", pixels, compute, batch_size=2, device=CPU), expected(pixels)[:6]
+    )
+    assert waited == [True]
+
+
+def test_rows_that_are_being_written_are_kept_after_an_interruption(tmp_path, monkeypatch):
+    interrupted, append = Event(), CheckedRows.append
+
+    def slow(self, rows):
+        interrupted.wait(0.3)
+        append(self, rows)
+
+    def stop(done, total):
+        if done == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(CheckedRows, "append", slow)
+    with pytest.raises(KeyboardInterrupt):
+        map_images(tmp_path / "rows.npy", images(6), flat, batch_size=2, device=CPU, progress=stop)
+    interrupted.set()
+    assert finished_rows(tmp_path / "rows.npy") == 4
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -93,6 +145,7 @@ def test_files_of_one_pass_continue_at_the_same_row(tmp_path, monkeypatch, numbe
         return {"a": flat(batch), "b": -flat(batch)}
 
     with monkeypatch.context() as patch:
+        patch.setattr(checked_rows, "FLUSH_S", 0)
         patch.setattr(checked_rows, "write_checked_json", killed)
         with pytest.raises(KeyboardInterrupt):
             map_outputs(paths, pixels, both, batch_size=2, device=CPU)

@@ -41,12 +41,14 @@ def test_every_change_of_the_user_is_in_the_id():
         "precision": "settings",
         "recompress": "settings",
     }
-    assert {field.name for field in fields(Changes)} == {*resolved, "watch_test"}
+    assert {field.name for field in fields(Changes)} == {*resolved, "watch_test", "watch_every"}
 
 
 def test_entries_of_the_id(run):
     assert set(run.id_content()) == ENTRIES
     assert set(replace(run, changes=Changes(watch_test=True)).id_content()) == ENTRIES | {"watch_test"}
+    every_other = replace(run, changes=Changes(watch_test=True, watch_every=2)).id_content()
+    assert every_other == run.id_content() | {"watch_test": True, "watch_every": 2}
 
 
 def changed_runs(run):

@@ -18,9 +18,9 @@ VALUES = np.random.default_rng(0).normal(size=(10, 6)).astype(np.float32)
 
 
 def write(path, rows=10):
-    file = CheckedRows(path, 10)
-    for start in range(0, rows, 3):
-        file.append(VALUES[start : min(start + 3, rows)])
+    with CheckedRows(path, 10) as file:
+        for start in range(0, rows, 3):
+            file.append(VALUES[start : min(start + 3, rows)])
     return file
 
 
@@ -47,7 +47,12 @@ def test_the_rows_from_the_first_damaged_batch_on_are_lost_and_named(path, capsy
     file = CheckedRows(path, 10)
     assert file.done == 6
     assert "Its rows from 6 on are computed again" in capsys.readouterr().err
+    file.append(VALUES[6:] + 1)  # and the program is killed
+    file = CheckedRows(path, 10)
+    assert file.done == 6
+    assert not capsys.readouterr().err
     file.append(VALUES[6:])
+    file.flush()
     assert np.array_equal(CheckedRows(path, 10).read(), VALUES)
 
 
@@ -89,9 +94,12 @@ def test_a_full_disk_is_an_error_that_keeps_the_finished_rows(path, monkeypatch)
 
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
+        file.append(VALUES[6:])
         with pytest.raises(FgbenchError, match=r"disk of .* is full") as caught:
-            file.append(VALUES[6:])
+            file.flush()
     assert "free space" in caught.value.hint
+    assert file.done == 6
+    file.flush()  # fsync succeeds now, but the rows may be lost
     file = CheckedRows(path, 10)
     assert file.done == 6
     file.append(VALUES[6:])

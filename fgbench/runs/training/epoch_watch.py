@@ -1,4 +1,4 @@
-"""Predictions for the test images after each epoch (`--watch-test`), recorded beside the result and not used.
+"""Predictions for the test images after epochs (`--watch-test`), recorded beside the result and not used.
 
 Some published codes report the epoch that is best on the test labels. The record then shows the effect of that choice.
 """
@@ -7,22 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from fgbench.datasets.pixel_cache import Pixels
 from fgbench.methods.base import Method
 from fgbench.papers.settings import Stage
-from fgbench.runs.row_files import map_images
+from fgbench.runs.row_files import batches
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.loop import Epoch
-from fgbench.util.checked_rows import are_complete
+from fgbench.util.checked_rows import CheckedRows, are_complete
 from fgbench.util.damaged import is_present, make_work_folder
 
 
 class Watch:
     """Predicted classes of the test images, by the softmax layer, after epochs of the training.
 
-    They are computed after each epoch of a stage that trains the network, and after the last epoch of a stage that
-    trains only the head. A stage without the cross-entropy loss is skipped.
+    They are computed after every `every`-th and the last epoch of a stage that trains the network, and after the last
+    epoch of a stage that trains only the head. A stage without the cross-entropy loss is skipped.
 
     Args:
         method: the method in training.
@@ -30,11 +31,14 @@ class Watch:
         batch_size: images at a time.
         engine: device and precision.
         folder: folder of the predictions; an interrupted training continues with them.
+        every: number of epochs between two predictions.
     """
 
-    def __init__(self, method: Method, pixels: Pixels, batch_size: int, engine: Engine, folder: Path) -> None:
+    def __init__(
+        self, method: Method, pixels: Pixels, batch_size: int, engine: Engine, folder: Path, every: int = 1
+    ) -> None:
         self._method, self._pixels, self._batch_size = method, pixels, batch_size
-        self._engine, self._folder = engine, folder
+        self._engine, self._folder, self._every = engine, folder, every
 
     def __call__(self, name: str, stage: Stage, epoch: int) -> None:
         """Predict the test images after an epoch of a stage.
@@ -50,15 +54,18 @@ class Watch:
         make_work_folder(self._folder)
         if is_present(path):
             path.unlink()  # left by an epoch that was interrupted before its checkpoint
+        classes = self._predict()
+        with CheckedRows(path, len(self._pixels)) as rows:
+            rows.append(classes)
+
+    @torch.inference_mode()
+    def _predict(self) -> np.ndarray:
+        """Return the predicted class (N, 1) of each image. The host waits for the device once, at the end."""
         self._method.eval()
         with self._engine.autocast():
-            map_images(
-                path,
-                self._pixels,
-                lambda images: self._method(images).logits.argmax(1, keepdim=True),
-                batch_size=self._batch_size,
-                device=self._engine.device,
-            )
+            images = batches(self._pixels, self._batch_size, self._engine.device)
+            classes = [self._method(batch).logits.argmax(1, keepdim=True) for batch in images]
+        return torch.cat(classes).cpu().numpy()
 
     def is_kept(self, name: str, stage: Stage, epoch: int) -> bool:
         """Return False if the predictions after a finished epoch should be there, and are missing or damaged."""
@@ -73,7 +80,8 @@ class Watch:
     def _is_watched(self, stage: Stage, epoch: int) -> bool:
         without_classes = stage.losses and "cross_entropy" not in stage.losses
         head_only = set(stage.train) <= set(self._method.HEAD)
-        return not (without_classes or (head_only and epoch < stage.epochs))
+        is_due = epoch == stage.epochs or (not head_only and epoch % self._every == 0)
+        return is_due and not without_classes
 
     def _path(self, name: str, epoch: int) -> Path:
         return self._folder / f"{name}-{epoch}.npy"

@@ -13,11 +13,12 @@ from torch import Tensor
 from fgbench.methods.base import Method, parameters_of
 from fgbench.papers.settings import Stage
 from fgbench.runs.training.batches import Batch, BatchSource, TrainData
+from fgbench.runs.training.checkpoint import CheckpointWriter
 from fgbench.runs.training.distributed import Engine
 from fgbench.util.damaged import set_aside
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.numeric.seeding import generator
-from fgbench.util.torch_files import load_torch, same_form, save_torch
+from fgbench.util.torch_files import load_torch, same_form
 
 SAVING_SHARE = 0.2
 """Maximum share of the time that is spent on checkpoints. Short epochs therefore do not all write one."""
@@ -83,11 +84,15 @@ def train(
     else:
         method.load_state_dict(state["method"])
     curve = [Epoch(**point) for point in state["curve"]]
-    for number, (name, stage) in enumerate(stages):
-        if number < state["stage"]:
-            continue
-        resumed = state if number == state["stage"] and state["epoch"] else None
-        _train_stage(method, data, (number, name, stage), seed, engine, work, progress, after_epoch, curve, resumed)
+    with CheckpointWriter(work / "checkpoint.pt") as checkpoints:
+        for number, (name, stage) in enumerate(stages):
+            if number < state["stage"]:
+                continue
+            resumed = state if number == state["stage"] and state["epoch"] else None
+            numbered = number, name, stage
+            _train_stage(
+                *(method, data, numbered, seed, engine, work, progress, after_epoch, curve, resumed, checkpoints)
+            )
     return curve
 
 
@@ -127,6 +132,7 @@ def _train_stage(
     after_epoch: Callable[[str, Stage, int], object],
     curve: list[Epoch],
     resumed: dict[str, Any] | None,
+    checkpoints: CheckpointWriter,
 ) -> None:
     # Restore the optimizer of an interrupted stage.
     number, name, stage = numbered
@@ -139,7 +145,6 @@ def _train_stage(
                 values["step"] = values["step"].cpu()  # as in a new Adam; on a GPU, each step would wait for it
         first = resumed["epoch"] + 1
     source = BatchSource(method, data, stage, seed, name, engine, work / f"features-{number}.npy")
-    saved_at, cost = time.monotonic(), 0.0
     for epoch in range(first, stage.epochs + 1):
         started = time.monotonic()
         _set_rate(optimizer, stage, epoch)
@@ -154,12 +159,11 @@ def _train_stage(
         curve.append(Epoch(name, epoch, loss, accuracy, time.monotonic() - started))
         after_epoch(name, stage, epoch)
         progress(name, epoch, stage.epochs)
-        # The first process writes a checkpoint, unless the last one is too recent.
+        # The first process writes a checkpoint beside the next epoch, unless the last one is too recent.
         last = epoch == stage.epochs
-        if engine.rank == 0 and (last or time.monotonic() - saved_at >= cost / SAVING_SHARE):
-            started = time.monotonic()
-            _save(work / "checkpoint.pt", method, optimizer, (number, epoch, last), curve)
-            saved_at, cost = time.monotonic(), time.monotonic() - started
+        if engine.rank == 0 and (last or checkpoints.is_due(SAVING_SHARE)):
+            checkpoints.write(_state(method, optimizer, (number, epoch, last), curve))
+    checkpoints.wait()
     source.drop()
 
 
@@ -223,19 +227,15 @@ def _set_rate(optimizer: torch.optim.Optimizer, stage: Stage, epoch: int) -> Non
         group["lr"] = stage.lr * group["scale"] * 0.1**drops
 
 
-def _save(
-    path: Path,
-    method: Method,
-    optimizer: torch.optim.Optimizer,
-    position: tuple[int, int, bool],
-    curve: list[Epoch],
-) -> None:
+def _state(
+    method: Method, optimizer: torch.optim.Optimizer, position: tuple[int, int, bool], curve: list[Epoch]
+) -> dict[str, Any]:
+    """Return the state from which a training continues after an epoch."""
     number, epoch, last = position
-    state = {
+    return {
         "stage": number + last,
         "epoch": 0 if last else epoch,
-        "method": method.state_dict(),
+        "method": method.state_dict(keep_vars=True),  # a parameter of two streams is one tensor
         "optimizer": optimizer.state_dict(),
         "curve": [asdict(point) for point in curve],
     }
-    save_torch(path, state)

@@ -1,11 +1,14 @@
 """Columns of an array in a file that is larger than memory."""
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from fgbench.util.errors import FgbenchError
 from fgbench.util.memory import unmap_pages
@@ -49,6 +52,45 @@ def read_columns(array: np.ndarray, columns: slice, out: np.ndarray) -> None:
         with ThreadPoolExecutor(READERS) as pool:
             if not all(pool.map(read, range(READERS))):
                 raise FgbenchError(f"{array.filename} is shorter than it was")
+
+
+def column_blocks(array: np.ndarray, block_bytes: int, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
+    """Yield the columns of an array in blocks on a device.
+
+    For a GPU, a thread reads the next block into pinned memory while the caller uses the last one.
+
+    Args:
+        array: Array (N, D), in memory or mapped from a file.
+        block_bytes: Maximum bytes of a block, unless one column has more.
+        device: Device of the blocks.
+
+    Yields:
+        The slice of W columns, and the block (N, W) float32.
+    """
+    rows, dims = array.shape
+    width = max(1, min(dims, block_bytes // (4 * rows)))
+    slices = [slice(start, min(start + width, dims)) for start in range(0, dims, width)]
+    if device.type == "cpu":
+        for columns in slices:
+            values = np.empty((rows, columns.stop - columns.start), dtype=np.float32)
+            read_columns(array, columns, values)
+            yield columns, torch.from_numpy(values)
+        return
+    pinned = [torch.empty(rows * width, dtype=torch.float32, pin_memory=True) for _ in range(2)]
+
+    def read(number: int) -> Tensor:
+        columns = slices[number]
+        block = pinned[number % 2][: rows * (columns.stop - columns.start)].view(rows, -1)
+        read_columns(array, columns, block.numpy())
+        return block
+
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(read, 0)
+        for number, columns in enumerate(slices):
+            block = coming.result()
+            if number + 1 < len(slices):
+                coming = reader.submit(read, number + 1)
+            yield columns, block.to(device)  # the host waits for the copy: the memory is filled again
 
 
 def _is_whole_file(array: np.ndarray) -> TypeGuard[np.memmap[Any, Any]]:

@@ -24,6 +24,15 @@ def use_deterministic(*, warn_only: bool = False) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
+def refuse_tf32() -> None:
+    """Compute convolutions and products of float32 numbers in float32 on a GPU too.
+
+    By default torch lets cuDNN round the factors of a convolution to TF32, which has 10 bits instead of 23.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
 @contextmanager
 def fixed_threads(count: int) -> Iterator[None]:
     """Let torch and the BLAS libraries use exactly `count` CPU threads inside the block.

@@ -6,6 +6,7 @@ import mini
 import numpy as np
 import pytest
 import torch
+from simulated_gpu import SimulatedGpu
 
 from fgbench.datasets import find
 from fgbench.datasets.pipeline import Pipeline
@@ -19,6 +20,7 @@ from fgbench.runs.planning import plan
 from fgbench.runs.run import Changes
 from fgbench.runs.training.epoch_watch import Watch
 from fgbench.runs.training.loop import Epoch
+from fgbench.util.checked_rows import CheckedRows
 from fgbench.util.errors import FgbenchError
 
 WATCH = Changes(watch_test=True)
@@ -61,6 +63,16 @@ def test_each_network_epoch_and_the_last_head_epoch_are_watched(watched):
     assert "best by the test labels of 5 epochs" in best.definition
     assert last.value > 100 / 4
     assert Store(folder / "records").verify(record) == []
+
+
+def test_every_third_epoch_and_the_last_are_watched(watched, tmp_path):
+    """The fine-tuning has four epochs."""
+    all_epochs = watched[1]["watched"]
+    record, arrays = execute_run(tmp_path, Changes(watch_test=True, watch_every=3))
+    assert np.array_equal(arrays["watched"], all_epochs[:, [0, 3, 4]])
+    assert "best by the test labels of 3 epochs" in record.values["watched/best_on_test"].definition
+    assert record.run_id != watched[0].run_id
+    assert Store(tmp_path / "records").verify(record) == []
 
 
 def test_stages_without_cross_entropy_are_not_watched(tmp_path):
@@ -142,18 +154,38 @@ class CentreClass(torch.nn.Module):
         return Outputs(torch.nn.functional.one_hot(images[:, 0, side // 2, side // 2].long(), 8), images)
 
 
+def watch_five(folder, method=None, device="cpu", rank=0, every=1):
+    """Watch five images of classes 0 to 4 after the first epoch of a stage; return the predictions."""
+    engine = SimpleNamespace(
+        rank=rank, device=torch.device(device), autocast=lambda: torch.autocast("cpu", torch.bfloat16)
+    )
+    pixels = np.arange(5, dtype=np.uint8)[:, None, None, None] + np.zeros((5, 4, 4, 3), np.uint8)
+    watch = Watch(method or CentreClass(), pixels, 2, engine, folder / "watched", every)
+    watch("finetune", mini.STAGE, 1)
+    return None if rank else watch.arrays([Epoch("finetune", 1, 0.0, 0.0, 0.0)])["watched"]
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 def test_only_the_first_process_predicts_in_training_precision(tmp_path, rank):
-    device = torch.device("cpu")
-    engine = SimpleNamespace(rank=rank, device=device, autocast=lambda: torch.autocast("cpu", torch.bfloat16))
-    pixels = np.arange(5, dtype=np.uint8)[:, None, None, None] + np.zeros((5, 4, 4, 3), np.uint8)
     method = CentreClass()
-    watch = Watch(method, pixels, 2, engine, tmp_path / "watched")
-    watch("finetune", mini.STAGE, 1)
+    classes = watch_five(tmp_path, method, rank=rank)
     assert method.autocast == [True] * 3 * (not rank)
     assert (tmp_path / "watched").exists() == (not rank)
     if not rank:
-        assert watch.arrays([Epoch("finetune", 1, 0.0, 0.0, 0.0)])["watched"].tolist() == [[k] for k in range(5)]
+        assert classes.tolist() == [[k] for k in range(5)]
+
+
+def test_predictions_are_written_once_an_epoch(tmp_path, monkeypatch):
+    appended, append = [], CheckedRows.append
+    monkeypatch.setattr(CheckedRows, "append", lambda self, rows: (appended.append(len(rows)), append(self, rows)))
+    watch_five(tmp_path)
+    assert appended == [5]
+
+
+def test_the_host_waits_once_an_epoch_for_the_device(tmp_path):
+    with SimulatedGpu() as gpu:
+        assert watch_five(tmp_path, device="cuda").tolist() == [[k] for k in range(5)]
+    assert [wait.partition(" at ")[0] for wait in gpu.waits].count("copy to the CPU") == 1
 
 
 def test_watched_images_use_the_training_pipeline_without_random_steps(tmp_path, monkeypatch):

@@ -90,16 +90,3 @@ def test_invalid_training_data_are_errors():
     x[7, 3] = np.nan
     with pytest.raises(FgbenchError, match="training sample 7 is not finite"):
         train_svm(x, labels, 4)
-
-
-@pytest.mark.parametrize("samples", [1, 7, 8, 9, 65])
-def test_column_blocks_cover_the_whole_file(tmp_path, monkeypatch, samples):
-    features = np.random.default_rng(0).normal(size=(samples, 10)).astype(np.float32)
-    np.save(tmp_path / "features.npy", features)
-    monkeypatch.setattr(linear_svm, "COLUMN_BYTES", 4 * samples * 4)
-    shares = []
-    blocks = list(linear_svm._column_blocks(np.load(tmp_path / "features.npy", mmap_mode="r"), shares.append))
-    assert shares == [0.4, 0.8, 1.0]
-    assert [block.shape[1] for _, block in blocks] == [4, 4, 2]
-    for columns, block in blocks:
-        assert np.array_equal(block, features[:, columns])

@@ -1,10 +1,14 @@
 import os
+from threading import Event
 
 import numpy as np
 import pytest
+import torch
+from simulated_gpu import SimulatedGpu
 
 from fgbench.util.errors import FgbenchError
-from fgbench.util.numeric.column_reader import read_columns
+from fgbench.util.numeric import column_reader
+from fgbench.util.numeric.column_reader import column_blocks, read_columns
 
 ARRAY = np.random.default_rng(0).normal(size=(37, 50)).astype(np.float32)
 COLUMNS = slice(11, 30)
@@ -71,3 +75,45 @@ def test_a_truncated_file_is_an_error(saved):
     os.truncate(saved, saved.stat().st_size - 100)
     with pytest.raises(FgbenchError, match="is shorter than it was"):
         columns(array)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("samples", [1, 7, 8, 9, 65])
+def test_column_blocks_cover_the_whole_file(tmp_path, samples, device):
+    features = np.random.default_rng(0).normal(size=(samples, 10)).astype(np.float32)
+    np.save(tmp_path / "features.npy", features)
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+    with SimulatedGpu() as gpu:
+        blocks = list(column_blocks(mapped, 4 * samples * 4, torch.device(device)))
+        assert {block.device.type for _, block in blocks} == {device}
+        host = [(columns, block.cpu().numpy()) for columns, block in blocks]
+    assert gpu.copied == (2 * features.nbytes if device == "cuda" else 0)
+    assert [block.shape[1] for _, block in host] == [4, 4, 2]
+    for columns, block in host:
+        assert np.array_equal(block, features[:, columns])
+
+
+def test_the_next_block_is_read_while_the_last_one_is_used(monkeypatch):
+    features, begun = np.arange(30, dtype=np.float32).reshape(3, 10), [Event() for _ in range(3)]
+    read = column_reader.read_columns
+
+    def reading(array, columns, out):
+        read(array, columns, out)
+        begun[columns.start // 4].set()
+
+    monkeypatch.setattr(column_reader, "read_columns", reading)
+    with SimulatedGpu():
+        blocks = column_blocks(features, 4 * 3 * 4, torch.device("cuda"))
+        kept = []
+        for number in range(3):
+            kept.append(next(blocks)[1])
+            assert begun[min(number + 1, 2)].wait(60)
+        assert np.array_equal(torch.cat(kept, 1).cpu().numpy(), features)
+
+
+def test_a_file_that_is_too_short_is_an_error_on_a_gpu_too(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((3, 10), np.float32))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    os.truncate(tmp_path / "x.npy", 150)
+    with SimulatedGpu(), pytest.raises(FgbenchError, match="shorter than it was"):
+        list(column_blocks(mapped, 48, torch.device("cuda")))

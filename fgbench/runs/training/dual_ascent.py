@@ -1,0 +1,138 @@
+"""Coordinate ascent on the dual of one-vs-all support vector machines, for all classes at once.
+
+Coordinates are grouped in blocks. Inside a block the samples follow one after the other on the CPU; the products of a
+block with the whole Gram matrix are most of the work, and are computed on the device of this matrix.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+COORDINATES = 64
+"""Number of samples in a block of the ascent."""
+
+
+class _HostScores:
+    """Scores (N, C) of the samples, `gram @ (alpha * y)`, in NumPy.
+
+    Args:
+        gram: (N, N) Gram matrix.
+        classes: C.
+    """
+
+    def __init__(self, gram: np.ndarray, classes: int) -> None:
+        self._gram = gram
+        self.values = np.zeros((len(gram), classes), gram.dtype)
+
+    def block(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the Gram matrix (B, B) and the scores (B, C) of some samples, for the next `add`."""
+        self._part = self._gram[rows]
+        return self._part[:, rows], self.values[rows]
+
+    def add(self, delta: np.ndarray) -> None:
+        """Change the scores for a change (B, C) of alpha * y of the samples of `block`."""
+        self.values += self._part.T @ delta
+
+    def keep(self, classes: np.ndarray) -> None:
+        """Forget the other classes; `classes` is a mask (C,)."""
+        self.values = np.ascontiguousarray(self.values[:, classes])
+
+
+class _DeviceScores:
+    """The same on a GPU; `values` is a copy on the host."""
+
+    def __init__(self, gram: Tensor, classes: int) -> None:
+        self._gram = gram
+        self._scores = torch.zeros((len(gram), classes), dtype=gram.dtype, device=gram.device)
+
+    @property
+    def values(self) -> np.ndarray:
+        return self._scores.cpu().numpy()
+
+    def block(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        index = torch.from_numpy(rows).to(self._gram.device)
+        self._part = self._gram[index]
+        return self._part[:, index].cpu().numpy(), self._scores[index].cpu().numpy()
+
+    def add(self, delta: np.ndarray) -> None:
+        self._scores += self._part.T @ torch.from_numpy(delta).to(self._gram.device)
+
+    def keep(self, classes: np.ndarray) -> None:
+        index = torch.from_numpy(np.flatnonzero(classes)).to(self._gram.device)
+        self._scores = self._scores[:, index].contiguous()
+
+
+def ascend(
+    gram: Tensor, signs: np.ndarray, c: float, loss: str, tolerance: float, max_sweeps: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Maximise the dual. Converged classes skip further sweeps.
+
+    Args:
+        gram: (N, N) Gram matrix of the samples.
+        signs: (N, C) 1 for the class of a sample and -1 for the others, in the precision of `gram`.
+        c: weight of the losses.
+        loss: `hinge` or `squared_hinge`.
+        tolerance: largest duality gap of a converged class, relative to its primal objective.
+        max_sweeps: maximum number of passes over the samples.
+
+    Returns:
+        Dual variables (N, C), relative gaps (C,) and number of sweeps.
+    """
+    samples, classes = signs.shape
+    squared = loss == "squared_hinge"
+    ridge, upper = (0.5 / c, np.inf) if squared else (0.0, c)
+    diagonal = gram.diagonal().cpu().numpy() + ridge
+    duals, gap = np.zeros_like(signs), np.full(classes, np.inf)
+    active = np.arange(classes)
+    order = np.random.default_rng(0)
+    sweep = 0
+    y, alpha = signs, duals.copy()
+    scores = _HostScores(gram.numpy(), classes) if gram.is_cpu else _DeviceScores(gram, classes)
+    while sweep < max_sweeps and len(active):
+        sweep += 1
+        for rows in np.array_split(order.permutation(samples), -(-samples // COORDINATES)):
+            part, values = scores.block(rows)
+            scores.add(_ascend_block(part, diagonal[rows], y[rows], alpha, values, rows, ridge, upper))
+        duals[:, active] = alpha
+        gap[active] = _gaps(alpha, y, scores.values, c, squared)
+        keep = gap[active] > tolerance
+        if not keep.all():
+            active = active[keep]
+            y, alpha = (np.ascontiguousarray(part[:, keep]) for part in (y, alpha))
+            scores.keep(keep)
+    return duals, gap, sweep
+
+
+def _ascend_block(
+    gram: np.ndarray,
+    diagonal: np.ndarray,
+    y: np.ndarray,
+    alpha: np.ndarray,
+    scores: np.ndarray,
+    rows: np.ndarray,
+    ridge: float,
+    upper: float,
+) -> np.ndarray:
+    """Maximise over the samples of a block one by one, all classes at once; return the change of alpha * y."""
+    delta = np.zeros_like(scores)
+    for i, row in enumerate(rows):
+        old = alpha[row]
+        new = np.clip(old - (y[i] * scores[i] - 1 + ridge * old) / diagonal[i], 0, upper)
+        delta[i] = (new - old) * y[i]
+        alpha[row] = new
+        if i + 1 < len(rows):
+            scores[i + 1 :] += gram[i + 1 :, i : i + 1] * delta[i]
+    return delta
+
+
+def _gaps(alpha: np.ndarray, y: np.ndarray, scores: np.ndarray, c: float, squared: bool) -> np.ndarray:
+    """Return the duality gap (C,) of each class, relative to the primal objective."""
+    slack = np.maximum(0, 1 - y * scores)
+    half = 0.5 * (alpha * y * scores).sum(axis=0)
+    if squared:
+        primal = half + c * (slack**2).sum(axis=0)
+        dual = alpha.sum(axis=0) - half - (alpha**2).sum(axis=0) / (4 * c)
+    else:
+        primal = half + c * slack.sum(axis=0)
+        dual = alpha.sum(axis=0) - half
+    return (primal - dual) / np.maximum(primal, np.finfo(float).tiny)  # type: ignore[no-any-return]
