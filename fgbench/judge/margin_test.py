@@ -46,8 +46,8 @@ class Decision:
     reason: str
     """One sentence with the mean, the interval, the margin, the seeds, and the number of seeds that would decide."""
     p: float | None = None
-    """p-value of the result, on the scale of 5 %, adjusted for a look after every seed. For an open result, the smallest
-    one of the three tests. None for too few seeds, and for a run that uses no random numbers."""
+    """p-value of the result, on the scale of 5 %, adjusted for a look after every seed. For an open result, the
+    smallest of the three tests. None for too few seeds, and for a run that uses no random numbers."""
     difference: Interval | None = None
     """99 % interval of the difference between the mean over seeds and the printed value: the interval of the tests."""
     seeds_needed: int | None = None

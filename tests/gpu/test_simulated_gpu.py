@@ -12,8 +12,6 @@ from fgbench.methods.base import Target
 from fgbench.util.numeric.seeding import generator
 
 
-
-
 def images(count=4):
     return torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator(0, "images"))
 

@@ -16,8 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from fgbench.datasets.pixel_cache import Pixels
 from fgbench.runs.row_files import map_images
 from fgbench.runs.training.distributed import Engine
-from fgbench.runs.training.row_reader import Rows, free_bytes, in_order, on_gpu_if_it_fits, read_rows, to_device
+from fgbench.runs.training.row_reader import Rows, in_order, on_gpu_if_it_fits, read_rows, to_device
 from fgbench.util.damaged import read_checked_json, write_checked_json
+from fgbench.util.device_memory import free_bytes
 
 FREE_SHARE = 0.75
 """Largest share of the free memory of a GPU for the features. The rest is for the training of the head."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from fgbench.datasets.pixel_cache import Pixels
+from fgbench.util.device_memory import free_bytes
 from fgbench.util.memory import unmap_pages
 
 Rows = Tensor | Pixels | np.ndarray
@@ -116,9 +117,3 @@ def on_gpu_if_it_fits(pixels: Pixels, device: torch.device) -> Rows:
         images[done : done + len(chunk)] = chunk
         done += len(chunk)
     return images
-
-
-def free_bytes(device: torch.device) -> int:
-    """Return the bytes of a GPU that new tensors of this process can use."""
-    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return torch.cuda.mem_get_info(device)[0] + unused
