@@ -13,7 +13,8 @@ How to add a random step `blur(s)`:
 
 1. Add a line for `blur` to `STEPS` in `fgbench/datasets/pipeline_steps.py`. Recipes can name the step from then on.
 2. Write a function `_blur` in this file and put `@random_step("blur")` above it. All functions have the same arguments
-   (see `StepFunction`). Take random numbers from `draws` only, so that every process of a run draws the same numbers.
+   (see `StepFunction`). Take random numbers from `draws` only, so that every process of a run draws the same numbers,
+   and move them with `to_device`, so that a GPU is not waited for. Change all images with the same operations.
    If the step moves pixels, move the keypoints, too.
 3. If the step changes the size of the images, add it to `Pipeline.output_size`.
 4. Describe the step in the list above, and add it to `ALL` in `tests/datasets/test_augment.py`.
@@ -27,11 +28,12 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-import fgbench.util.torch_compat  # noqa: F401 - before the first import of torchvision
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pipeline_steps import PipelineStep
 from fgbench.util.errors import ArgumentError
+from fgbench.util.numeric.devices import to_device
 
 COLOUR_AXES = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
 """Principal axes of the RGB values of ImageNet, one in each column."""
@@ -150,14 +152,22 @@ def random_step(name: str) -> Callable[[StepFunction], StepFunction]:
     return register
 
 
+def _in_batches(function: Callable[[Tensor, Tensor], Tensor], images: Tensor, numbers: Tensor) -> Tensor:
+    """Apply a function to images and their numbers: on a GPU to all, on a CPU to each, which stays in the cache."""
+    if images.device.type != "cpu":
+        return function(images, numbers)
+    pairs = zip(torch.split(images, 1), torch.split(numbers, 1), strict=True)
+    return torch.cat([function(image, row) for image, row in pairs])
+
+
 @random_step("flip")
 def _flip(
     step: PipelineStep, images: Tensor, points: Points, order: Tensor | None, draws: Draws
 ) -> tuple[Tensor, Points]:
-    mirrored = (draws.uniform(1)[:, 0] < 0.5).to(images.device)  # (B,)
+    mirrored = to_device(draws.uniform(1)[:, 0] < 0.5, images.device)  # (B,)
     result = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
     if points is not None:
-        counterparts = points if order is None else points[:, order.to(points.device)]
+        counterparts = points if order is None else points[:, to_device(order, points.device)]
         swapped = torch.stack(
             [images.shape[-1] - counterparts[..., 0], counterparts[..., 1], counterparts[..., 2]], dim=-1
         )
@@ -192,7 +202,7 @@ def _crop(images: Tensor, points: Points, corners: Tensor, size: int) -> tuple[T
         [image[:, y : y + size, x : x + size] for image, (y, x) in zip(images, corners.tolist(), strict=True)]
     )
     if points is not None:
-        moved = points[..., :2] - corners.flip(1)[:, None].to(points)
+        moved = points[..., :2] - to_device(corners.flip(1)[:, None].to(points.dtype), points.device)
         points = torch.cat([moved, points[..., 2:]], dim=-1)
     return crops, points
 
@@ -201,34 +211,65 @@ def _crop(images: Tensor, points: Points, corners: Tensor, size: int) -> tuple[T
 def _rotate(
     step: PipelineStep, images: Tensor, points: Points, order: Tensor | None, draws: Draws
 ) -> tuple[Tensor, Points]:
-    from torchvision.transforms.v2.functional import InterpolationMode, rotate
-
     angles = (2 * draws.uniform(1)[:, 0] - 1) * step.numbers[0]  # (B,) degrees
-    rotated = [
-        rotate(image, angle, InterpolationMode.BILINEAR) for image, angle in zip(images, angles.tolist(), strict=True)
-    ]
+    # Cosine and sine, rounded once for the pixels as in torchvision, and in single precision for the keypoints.
+    radians = (angles.double() * (math.pi / 180), angles * (math.pi / 180))
+    numbers = torch.stack([f(a).float() for a in radians for f in (torch.cos, torch.sin)], dim=1)
+    numbers = to_device(numbers, images.device)  # (B, 4)
+    rotated = _in_batches(_turn, images, numbers)
     if points is not None:
         centre = images.shape[-1] / 2
         x, y = points[..., 0] - centre, points[..., 1] - centre
-        cosine, sine = (f(angles * math.pi / 180)[:, None].to(points) for f in (torch.cos, torch.sin))
+        cosine, sine = numbers[:, 2:, None].to(points).unbind(dim=1)  # (B, 1) each
         # Counter-clockwise on the screen, because y points down.
         points = torch.stack([centre + cosine * x + sine * y, centre - sine * x + cosine * y, points[..., 2]], dim=-1)
-    return torch.stack(rotated), points
+    return rotated, points
+
+
+def _turn(images: Tensor, numbers: Tensor) -> Tensor:
+    """Rotate images (B, 3, S, S) uint8 about their centres, with cosine and sine in the first columns of (B, 4).
+
+    Pixels are interpolated bilinearly, with black outside, as `rotate` of torchvision does for one image.
+    """
+    size = images.shape[-1]
+    steps = torch.linspace((1 - size) / 2, (size - 1) / 2, size, device=images.device)  # pixels from the centre
+    x, y = steps, steps[:, None]
+    cosine, sine = (numbers[:, :2] / (size / 2))[:, :, None, None].unbind(dim=1)  # (B, 1, 1) each
+    grid = torch.stack([cosine * x - sine * y, sine * x + cosine * y], dim=-1)  # (B, S, S, 2)
+    return F.grid_sample(images.float(), grid, align_corners=False).round_().to(torch.uint8)
 
 
 @random_step("color_jitter")
 def _color_jitter(
     step: PipelineStep, images: Tensor, points: Points, order: Tensor | None, draws: Draws
 ) -> tuple[Tensor, Points]:
-    from torchvision.transforms.v2.functional import adjust_brightness, adjust_contrast, adjust_saturation
+    factors = 1 + (2 * draws.uniform(3) - 1) * step.numbers[0]  # (B, 3)
+    rest = (1 - factors.double()).float()
+    return _in_batches(_jitter, images, to_device(torch.cat([factors, rest], dim=1), images.device)), points
 
-    strength = step.numbers[0]
-    factors = 1 + (2 * draws.uniform(3) - 1) * strength  # (B, 3)
-    result = []
-    for image, (brightness, contrast, saturation) in zip(images, factors.tolist(), strict=True):
-        bright = adjust_brightness(image, brightness)
-        result.append(adjust_saturation(adjust_contrast(bright, contrast), saturation))
-    return torch.stack(result), points
+
+def _jitter(images: Tensor, numbers: Tensor) -> Tensor:
+    """Change brightness, contrast and saturation of images (B, 3, H, W) uint8, as torchvision does for one image.
+
+    Args:
+        images: after each of the three steps, they are uint8 again.
+        numbers: (B, 6), the three factors, and 1 minus each of them.
+    """
+    brightness, contrast, saturation, _, contrast_rest, saturation_rest = numbers[:, :, None, None, None].unbind(dim=1)
+    images = (images * brightness).clamp_(0, 255).to(torch.uint8)
+    images = _blend(images, contrast, _grey(images).mean(dim=(1, 2, 3), keepdim=True), contrast_rest)
+    return _blend(images, saturation, _grey(images), saturation_rest)
+
+
+def _blend(images: Tensor, factor: Tensor, grey: Tensor, rest: Tensor) -> Tensor:
+    """Return factor * images + rest * grey as uint8, with factors (B, 1, 1, 1)."""
+    return torch.addcmul(images * factor, grey, rest).clamp_(0, 255).to(torch.uint8)
+
+
+def _grey(images: Tensor) -> Tensor:
+    """Return the luminance (B, 1, H, W) of images (B, 3, H, W) uint8, rounded down."""
+    red, green, blue = images.unbind(dim=1)
+    return red.mul(0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114).floor_()[:, None]
 
 
 @random_step("pca_noise")
@@ -236,6 +277,6 @@ def _pca_noise(
     step: PipelineStep, images: Tensor, points: Points, order: Tensor | None, draws: Draws
 ) -> tuple[Tensor, Points]:
     amounts = draws.normal(3) * step.numbers[0] * torch.tensor(COLOUR_SPREAD)  # (B, 3), along the axes
-    offset = amounts @ torch.tensor(COLOUR_AXES).T  # (B, 3), RGB
-    noisy = images.float() + offset[:, :, None, None].to(images.device)
+    offset = to_device(amounts @ torch.tensor(COLOUR_AXES).T, images.device)  # (B, 3), RGB
+    noisy = images.float() + offset[:, :, None, None]
     return noisy.round().clamp(0, 255).to(torch.uint8), points

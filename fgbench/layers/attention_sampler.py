@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fgbench.util.errors import ArgumentError, nearest
+from fgbench.util.numeric.deterministic import running_sum
+from fgbench.util.numeric.devices import check_values
 
 Reading = Literal["paper", "code"]
 
@@ -129,8 +131,9 @@ def sampling_coordinates(
         The coordinates, all inside the image.
 
     Raises:
-        ArgumentError: the attention is not (B, h, w), is negative or is not finite; a size, height or width is below 1;
-            the magnification is below 1; or the reading is unknown.
+        ArgumentError: the attention is not (B, h, w), is negative or is not finite (the values are checked on a CPU;
+            see `check_values`); a size, height or width is below 1; the magnification is below 1; or the reading is
+            unknown.
 
     Example:
         The third cell of four is twice as dense as the others: two of the five columns lie in it (pixels 8 to 11).
@@ -176,7 +179,7 @@ def _clip_densities(x: Tensor, y: Tensor, magnification: float) -> tuple[Tensor,
 def _invert_cells(density: Tensor, size: int, pixels: int) -> Tensor:
     """Return (B, size): the midpoints of `size` equal shares of the mass; the density is constant within a cell."""
     share = (torch.arange(size, dtype=density.dtype, device=density.device) + 0.5) / size
-    edges = _invert(F.pad(density.cumsum(1), (1, 0)), share)
+    edges = _invert(F.pad(running_sum(density), (1, 0)), share)
     # Cell edges count from the border of the image, pixels from the centre of the first pixel.
     return (edges * (pixels / density.shape[1]) - 0.5).clamp(0, pixels - 1)
 
@@ -185,7 +188,7 @@ def _invert_pixels(density: Tensor, size: int) -> Tensor:
     """Return (B, size): the starts of `size` equal shares of the mass; the integral is linear between pixel centres."""
     share = torch.arange(size, dtype=density.dtype, device=density.device) / size
     one_sample = torch.full_like(density[:, :1], density.shape[1] / size)
-    return _invert(torch.cat([one_sample, density[:, 1:]], dim=1).cumsum(1), share)
+    return _invert(running_sum(torch.cat([one_sample, density[:, 1:]], dim=1)), share)
 
 
 def _invert(integral: Tensor, share: Tensor) -> Tensor:
@@ -219,8 +222,9 @@ def _check(attention: Tensor, size: int, height: int, width: int, reading: str, 
     if not magnification >= 1:
         raise ArgumentError(f"the magnification limit is {magnification}", "give 1 (uniform sampling) or more")
     smallest, largest = attention.aminmax()
-    if not (smallest >= 0 and largest < float("inf")):  # also refuses NaN
-        raise ArgumentError(
-            f"the attention ranges from {float(smallest):g} to {float(largest):g}",
-            "it must be finite and not negative: use features after a ReLU",
-        )
+    hint = "it must be finite and not negative: use features after a ReLU"
+    check_values(
+        (smallest >= 0) & (largest < float("inf")),  # also refuses NaN
+        f"the attention is negative or not finite; {hint}",
+        lambda: ArgumentError(f"the attention ranges from {float(smallest):g} to {float(largest):g}", hint),
+    )

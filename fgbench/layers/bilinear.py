@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from fgbench.util.errors import ArgumentError
 from fgbench.util.numeric.matmul import product
+from fgbench.util.numeric.precision import full_precision
 
 SQRT_EPSILON = 1e-8
 """Added to |x| under the root in the gradient of `signed_sqrt`, and to the squared length in `l2_normalize`."""
@@ -92,6 +93,7 @@ def bilinear_pool(a: Tensor, b: Tensor) -> Tensor:
     return outer_sum(a, b).flatten(1) / (a.shape[2] * a.shape[3])
 
 
+@full_precision
 def outer_sum(a: Tensor, b: Tensor) -> Tensor:
     """Compute the sum over locations of the outer product of two maps.
 
@@ -232,6 +234,7 @@ class _SignedSqrt(torch.autograd.Function):
         return gradient * 0.5 / (x.abs() + ctx.epsilon).sqrt(), None
 
 
+@full_precision
 def signed_sqrt(x: Tensor, epsilon: float = SQRT_EPSILON) -> Tensor:
     """Compute the element-wise signed square root sign(x) sqrt(|x|).
 
@@ -250,6 +253,7 @@ def signed_sqrt(x: Tensor, epsilon: float = SQRT_EPSILON) -> Tensor:
     return _SignedSqrt.apply(x, epsilon)  # type: ignore[no-any-return,no-untyped-call]
 
 
+@full_precision
 def l2_normalize(x: Tensor, epsilon: float = SQRT_EPSILON) -> Tensor:
     """Divide each row by its length sqrt(sum x^2 + epsilon).
 

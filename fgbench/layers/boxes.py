@@ -71,14 +71,12 @@ def crop_boxes(images: Tensor, boxes: Tensor, size: int, context: float) -> Tens
     # and a crop does not depend on the other boxes of its batch.
     fine = min(4, math.ceil(max(images.shape[2:]) / (1 - 2 * context) / size))
     steps = (torch.arange(size * fine, device=images.device) + 0.5) / (size * fine) - 0.5  # (size * fine,)
-    extent = torch.tensor([images.shape[3], images.shape[2]], device=images.device)
-    places = (centre[:, None] + steps[None, :, None] * side[:, None, None]) / extent * 2 - 1  # (B, size * fine, 2)
+    x, y = (
+        (centre[:, k, None] + steps * side[:, None]) / extent * 2 - 1
+        for k, extent in enumerate((images.shape[3], images.shape[2]))
+    )  # (B, size * fine) each
     grid = torch.stack(
-        [
-            places[:, None, :, 0].expand(-1, size * fine, -1),
-            places[:, :, None, 1].expand(-1, -1, size * fine),
-        ],
-        dim=-1,
+        [x[:, None, :].expand(-1, size * fine, -1), y[:, :, None].expand(-1, -1, size * fine)], dim=-1
     )  # (B, size * fine, size * fine, 2)
     samples = F.grid_sample(images.float(), grid.float(), padding_mode="border", align_corners=False)
     return F.avg_pool2d(samples, fine).round().clamp(0, 255).to(torch.uint8)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fgbench.layers.bilinear import check_maps, outer_sum
 from fgbench.util.errors import ArgumentError, nearest
+from fgbench.util.numeric.precision import full_precision
 
 
 class TensorSketch(nn.Module):
@@ -52,6 +53,7 @@ class TensorSketch(nn.Module):
         _combine_hashes(self)
         self.register_load_state_dict_post_hook(_combine_hashes)  # type: ignore[no-untyped-call]
 
+    @full_precision
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Compute the mean over locations of the sketches.
 
@@ -70,6 +72,7 @@ class TensorSketch(nn.Module):
         result: Tensor = products.new_zeros(len(a), self.dims).index_add(1, self.bins, products)
         return result / (a.shape[2] * a.shape[3])
 
+    @full_precision
     def at_each_location(self, a: Tensor, b: Tensor) -> Tensor:
         """Compute the sketch at every location: (B, dims, H, W).
 
@@ -123,6 +126,7 @@ class RandomMaclaurin(nn.Module):
         for side, count in zip("ab", channels, strict=True):
             self.register_buffer(f"rows_{side}", 2.0 * torch.randint(2, (dims, count), generator=generator) - 1)
 
+    @full_precision
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Compute the mean over locations of the projections: (B, dims).
 
@@ -134,6 +138,7 @@ class RandomMaclaurin(nn.Module):
         result: Tensor = summed.sum(-1) / (self.dims**0.5 * a.shape[2] * a.shape[3])
         return result
 
+    @full_precision
     def at_each_location(self, a: Tensor, b: Tensor) -> Tensor:
         """Compute the projection at every location: (B, dims, H, W).
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from fgbench.util.errors import ArgumentError
+from fgbench.util.numeric.precision import at_least_float32
 
 
 def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float, *, detach: bool) -> Tensor:
@@ -38,6 +39,9 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperatur
         )
     if not temperature > 0:
         raise ArgumentError(f"the temperature is {temperature}", "give one above 0; the official code has 10")
-    teacher = teacher_logits.detach() if detach else teacher_logits
+    # The logits are in half precision under autocast, in which a softmax loses too much.
+    student, teacher = at_least_float32(student_logits), at_least_float32(teacher_logits)
+    if detach:
+        teacher = teacher.detach()
     soft_targets = torch.softmax(teacher / temperature, dim=1)  # (B, K)
-    return -(soft_targets * torch.log_softmax(student_logits / temperature, dim=1)).sum(1).mean()
+    return -(soft_targets * torch.log_softmax(student / temperature, dim=1)).sum(1).mean()

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fgbench.util.errors import ArgumentError
+from fgbench.util.numeric.deterministic import running_sum
 from fgbench.util.numeric.matmul import linear, product
 
 BLOCK = 1 << 13
@@ -213,7 +214,7 @@ def _first_centres(x: Tensor, components: int, generator: torch.Generator) -> Te
     centres = [sample[0]]
     distance = (sample - centres[0]).square().sum(1)
     for _ in range(1, components):
-        total = distance.cumsum(0, dtype=torch.float64)
+        total = running_sum(distance[None].double())[0]
         draw = torch.rand(1, generator=generator, dtype=torch.float64).to(x.device) * total[-1]
         row = int(torch.searchsorted(total, draw).clamp(max=len(sample) - 1))
         centres.append(sample[row])

@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from fgbench.layers.grid import Grid
 from fgbench.util.errors import ArgumentError
+from fgbench.util.numeric.devices import check_values
+from fgbench.util.numeric.precision import at_least_float32
 
 
 def locate_cells(points: Tensor, grid: Grid, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -25,7 +27,8 @@ def locate_cells(points: Tensor, grid: Grid, height: int, width: int) -> tuple[T
         Row and column, both (B, P) int64, and (B, P) bool, True where the keypoint is visible.
 
     Raises:
-        ArgumentError: the shape is wrong, the map has no cells, or a visible keypoint is not finite.
+        ArgumentError: the shape is wrong, the map has no cells, or a visible keypoint is not finite (on a CPU; see
+            `check_values`).
 
     Example:
         >>> import torch
@@ -39,8 +42,12 @@ def locate_cells(points: Tensor, grid: Grid, height: int, width: int) -> tuple[T
         raise ArgumentError(f"keypoints have the shape {tuple(points.shape)}, not (images, keypoints, 3)")
     visible = points[:, :, 2] > 0  # (B, P)
     places = torch.where(visible[:, :, None], points[:, :, :2], 0)  # (B, P, 2)
-    if not torch.isfinite(places).all():
-        raise ArgumentError(f"a visible keypoint of image {_first_image(~torch.isfinite(places))} is not finite")
+    finite = torch.isfinite(places)
+    check_values(
+        finite.all(),
+        "a visible keypoint is not finite",
+        lambda: ArgumentError(f"a visible keypoint of image {_first_image(~finite)} is not finite"),
+    )
     return grid.nearest_cell(places[:, :, 1], height), grid.nearest_cell(places[:, :, 0], width), visible
 
 
@@ -131,7 +138,7 @@ def keypoint_loss(logits: Tensor, target: Tensor) -> Tensor:
     """
     if logits.shape != target.shape or logits.ndim != 4 or not len(logits):
         raise ArgumentError(f"score maps {tuple(logits.shape)} do not fit target maps {tuple(target.shape)}")
-    logits = _at_least_float32(logits)
+    logits = at_least_float32(logits)
     return F.binary_cross_entropy_with_logits(logits, target.to(logits.dtype), reduction="sum") / len(logits)
 
 
@@ -153,7 +160,8 @@ def decode_keypoints(logits: Tensor, grid: Grid, mode: Literal["argmax", "refine
         better.
 
     Raises:
-        ArgumentError: the shape is wrong, the mode is unknown, or a score is not finite.
+        ArgumentError: the shape is wrong, the mode is unknown, or a score is not finite (on a CPU; see
+            `check_values`).
 
     Example:
         >>> import torch
@@ -165,11 +173,15 @@ def decode_keypoints(logits: Tensor, grid: Grid, mode: Literal["argmax", "refine
         raise ArgumentError(f"unknown mode {mode!r} to decode keypoints", "use 'argmax' or 'refined'")
     if logits.ndim != 4 or not logits.shape[2] * logits.shape[3]:
         raise ArgumentError(f"keypoint scores have the shape {tuple(logits.shape)}, not (B, P, H, W)")
-    logits = _at_least_float32(logits)
+    logits = at_least_float32(logits)
     height, width = logits.shape[2:]
     best, cell = logits.flatten(2).max(dim=2)  # (B, P) each
-    if not torch.isfinite(best).all():
-        raise ArgumentError(f"the keypoint scores of image {_first_image(~torch.isfinite(best))} are not finite")
+    finite = torch.isfinite(best)
+    check_values(
+        finite.all(),
+        "a keypoint score is not finite",
+        lambda: ArgumentError(f"the keypoint scores of image {_first_image(~finite)} are not finite"),
+    )
     rows, columns = cell // width, cell % width
     if mode == "argmax":
         places = torch.stack([columns, rows], dim=2).to(logits.dtype)  # (B, P, 2)
@@ -180,10 +192,6 @@ def decode_keypoints(logits: Tensor, grid: Grid, mode: Literal["argmax", "refine
     weights = around.masked_fill(~inside, -math.inf).softmax(dim=2)
     means = torch.stack([(weights * x).sum(dim=2), (weights * y).sum(dim=2)], dim=2)  # (B, P, 2)
     return torch.cat([grid.centres(means), best.sigmoid()[:, :, None]], dim=2)
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _first_image(wrong: Tensor) -> int:

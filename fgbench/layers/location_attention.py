@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from fgbench.layers.spatial_lstm import SCALE
 from fgbench.util.errors import ArgumentError
+from fgbench.util.numeric.precision import full_precision
 
 
 class LocationSoftmax(nn.Module):
@@ -35,11 +36,13 @@ class LocationSoftmax(nn.Module):
         """Return the sizes for the printed module."""
         return f"height={self.height}, width={self.width}, hidden={self.weight.shape[1]}"
 
+    @full_precision
     def forward(self, h: Tensor) -> Tensor:
         """Compute the attention L of states (B, hidden): (B, H, W), whose sum over the locations is one."""
         logits = self.logits(h)
         return logits.flatten(1).softmax(dim=1).view_as(logits)
 
+    @full_precision
     def logits(self, h: Tensor) -> Tensor:
         """Compute the logits U^T h of the attention.
 
@@ -57,6 +60,7 @@ class LocationSoftmax(nn.Module):
         return (h @ self.weight.T).view(-1, self.height, self.width)
 
 
+@full_precision
 def printed_expectation(x: Tensor, logits: Tensor) -> Tensor:
     """Compute equations 3 and 4 with the bounds as printed: at (i, j) the sums run over u <= i and v <= j.
 

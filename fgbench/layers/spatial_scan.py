@@ -1,11 +1,6 @@
 """The recurrence of the two-dimensional LSTM over all cells of a grid, computed by anti-diagonals.
 
-A cell reads the cell above it and the cell to its left. The cells of one anti-diagonal are therefore independent, and
-the grid takes H + W - 1 steps instead of H * W.
-
-States are stored diagonal by diagonal, each with the cells outside the grid that the next diagonal reads. A stored
-diagonal then has one cell more than the next diagonal has in the grid: without its last cell it lists the neighbours
-above, and without its first cell the neighbours to the left.
+The order of the cells and of the stored states is that of `fgbench.layers.diagonals`.
 """
 
 from typing import Any
@@ -14,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from fgbench.layers.diagonals import by_diagonal, by_row, diagonals, split, stored_cells
 from fgbench.util.numeric.matmul import linear, product
 
 
@@ -86,12 +82,12 @@ class _Scan(torch.autograd.Function):
         tanh_last: bool,
     ) -> Tensor:
         # The part of all gates that reads the input: (H * W * B, 5 * hidden), diagonal by diagonal.
-        gates = linear(_by_diagonal(x, size), weight_x, bias)
+        gates = linear(by_diagonal(x, size), weight_x, bias)
         # Stored states (cells * B, hidden), initially those outside the grid, and their views for each diagonal.
-        h, c = (state.repeat(_stored_cells(size), 1) for state in (h0, c0))
-        up, left = _reading_columns(weight_up)
-        hs, cs = _diagonals(h, size), _diagonals(c, size)
-        for gate, (h_up, h_left, h_here), (c_up, c_left, c_here) in zip(_split(gates, hs), hs, cs, strict=True):
+        h, c = (state.repeat(stored_cells(size), 1) for state in (h0, c0))
+        up, left = reading_columns(weight_up)
+        hs, cs = diagonals(h, size), diagonals(c, size)
+        for gate, (h_up, h_left, h_here), (c_up, c_left, c_here) in zip(split(gates, hs), hs, cs, strict=True):
             # Add the part of the gates that reads the neighbours, then apply the non-linearities in place.
             gate[:, up] += linear(h_up, weight_up)
             gate[:, left] += linear(h_left, weight_left)
@@ -107,7 +103,7 @@ class _Scan(torch.autograd.Function):
                 torch.tanh(c_here, out=h_here).mul_(o)
         ctx.save_for_backward(x, weight_x, weight_up, weight_left, gates, h, c)
         ctx.size, ctx.tanh_last, ctx.biased = size, tanh_last, bias is not None
-        return _by_row(torch.cat([here for _, _, here in hs]), size)
+        return by_row(torch.cat([here for _, _, here in hs]), size)
 
     @staticmethod
     @once_differentiable
@@ -115,11 +111,9 @@ class _Scan(torch.autograd.Function):
         x, weight_x, weight_up, weight_left, gates, h, c = ctx.saved_tensors
         size = ctx.size
         dgates, dh, dc = torch.empty_like(gates), torch.zeros_like(h), torch.zeros_like(c)
-        up, left = _reading_columns(weight_up)
-        hs, cs, dhs, dcs = (_diagonals(state, size) for state in (h, c, dh, dc))
-        outer_dhs, gate_parts, dgate_parts = (
-            _split(part, hs) for part in (_by_diagonal(gradient, size), gates, dgates)
-        )
+        up, left = reading_columns(weight_up)
+        hs, cs, dhs, dcs = (diagonals(state, size) for state in (h, c, dh, dc))
+        outer_dhs, gate_parts, dgate_parts = (split(part, hs) for part in (by_diagonal(gradient, size), gates, dgates))
         for step in reversed(range(len(hs))):
             gate, dgate = gate_parts[step], dgate_parts[step]
             f_l, i, o, g, f_r = gate.chunk(5, dim=1)
@@ -151,68 +145,19 @@ class _Scan(torch.autograd.Function):
             for finished in (dh_here, dc_here):
                 finished.zero_()
         return (
-            _by_row(product(dgates, weight_x), size) if ctx.needs_input_grad[0] else None,
-            product(dgates.T, _by_diagonal(x, size)),
+            by_row(product(dgates, weight_x), size) if ctx.needs_input_grad[0] else None,
+            product(dgates.T, by_diagonal(x, size)),
             product(dgates[:, up].T, torch.cat([h_up for h_up, _, _ in hs])),
             product(dgates[:, left].T, torch.cat([h_left for _, h_left, _ in hs])),
             dgates.sum(dim=0) if ctx.biased else None,
-            dh.view(_stored_cells(size), x.shape[1], h.shape[1]).sum(dim=0),
-            dc.view(_stored_cells(size), x.shape[1], h.shape[1]).sum(dim=0),
+            dh.view(stored_cells(size), x.shape[1], h.shape[1]).sum(dim=0),
+            dc.view(stored_cells(size), x.shape[1], h.shape[1]).sum(dim=0),
             None,
             None,
         )
 
 
-def _reading_columns(weight: Tensor) -> tuple[slice, slice]:
+def reading_columns(weight: Tensor) -> tuple[slice, slice]:
     """Return the columns of the gates that read the cell above, and of those that read the cell to the left."""
     reading, hidden = weight.shape
     return slice(0, reading), slice(5 * hidden - reading, 5 * hidden)
-
-
-def _stored_cells(size: tuple[int, int]) -> int:
-    """Count the cells of a grid with the row above it and the column to the left of it, without the corner."""
-    height, width = size
-    return (height + 1) * (width + 1) - 1
-
-
-def _diagonals(states: Tensor, size: tuple[int, int]) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Return views of stored states (cells * B, hidden) for each diagonal.
-
-    Returns:
-        For each diagonal of n cells: the neighbours above, the neighbours to the left and the diagonal itself,
-        (n * B, hidden) each.
-    """
-    height, width = size
-    batch = len(states) // _stored_cells(size)
-    counts = [min(d, height - 1) - max(d - width + 1, 0) + 1 for d in range(height + width - 1)]
-    stored = torch.split(states, [batch * (count + 1) for count in counts] + [batch])
-    views = []
-    for d, count in enumerate(counts):
-        # If the next diagonal reads a cell above the grid, that cell comes first.
-        first = batch if d < width - 1 else 0
-        views.append((stored[d][:-batch], stored[d][batch:], stored[d + 1][first : first + batch * count]))
-    return views
-
-
-def _split(cells: Tensor, diagonals: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, ...]:
-    """Split rows (H * W * B, D), diagonal by diagonal."""
-    return torch.split(cells, [len(here) for _, _, here in diagonals])
-
-
-def _order(size: tuple[int, int], device: torch.device) -> Tensor:
-    """Return the indices (H * W,) of cells, counted row by row, in the order of the diagonals, each from the top."""
-    height, width = size
-    rows, columns = torch.arange(height, device=device)[:, None], torch.arange(width, device=device)
-    return ((rows + columns) * height + rows).flatten().argsort()
-
-
-def _by_diagonal(cells: Tensor, size: tuple[int, int]) -> Tensor:
-    """Reorder (H * W, B, D), row by row, to (H * W * B, D), diagonal by diagonal."""
-    return cells.index_select(0, _order(size, cells.device)).flatten(0, 1)
-
-
-def _by_row(cells: Tensor, size: tuple[int, int]) -> Tensor:
-    """Invert `_by_diagonal`."""
-    height, width = size
-    cells = cells.view(height * width, -1, cells.shape[1])
-    return cells.index_select(0, _order(size, cells.device).argsort())

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from fgbench.util.errors import ArgumentError, nearest
+from fgbench.util.numeric.devices import to_device
+from fgbench.util.numeric.precision import full_precision
 
 Normalisation = Literal["both", "spatial", "relation", "none"]
 Reduction = Literal["mean", "unique_sum", "misplaced_unique_sum"]
@@ -18,6 +20,7 @@ CODE_SCALE = 7.0
 """Factor on the features inside the spatial softmax in the official code; 2 in the unfinished PyTorch port."""
 
 
+@full_precision
 def trilinear_attention(features: Tensor, *, normalisation: Normalisation = "both", scale: float = 1.0) -> Tensor:
     """Compute one attention map per channel: a mixture of all channels, weighted by their spatial overlap.
 
@@ -53,6 +56,7 @@ def trilinear_attention(features: Tensor, *, normalisation: Normalisation = "bot
     return (relation @ x).view_as(features)
 
 
+@full_precision
 def structure_map(attention: Tensor, *, reduction: Reduction = "mean") -> Tensor:
     """Combine all attention maps of an image into one, used to sample the image with its whole structure.
 
@@ -109,9 +113,11 @@ def random_channels(attention: Tensor, generator: torch.Generator, *, unique: bo
         tensor([0, 0, 0, 0])
     """
     _check_maps(attention)
-    weights = _unsort(*_first_of_mass(attention)) if unique else attention.new_ones(attention.shape[:2])  # (B, C)
-    channels = torch.multinomial(weights.float().cpu(), 1, generator=generator)  # (B, 1)
-    return channels[:, 0].to(attention.device)
+    # The largest of independent exponential rates is a draw from the weights: torch.multinomial on a CPU does the same
+    # with the same numbers. The weights stay on their device.
+    waiting = to_device(torch.empty(attention.shape[:2]).exponential_(generator=generator), attention.device)  # (B, C)
+    rates = _unsort(*_first_of_mass(attention)) / waiting if unique else 1 / waiting
+    return rates.argmax(dim=1)
 
 
 def detail_map(attention: Tensor, channels: Tensor | None) -> Tensor:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from fgbench.util.errors import ArgumentError
+from fgbench.util.numeric.precision import at_least_float32
 from fgbench.util.registry import Registry
 from fgbench.util.validation import StrictModel, explain
 
@@ -130,7 +131,7 @@ class Method(nn.Module):
 
     def losses(self, outputs: Outputs, target: Target) -> dict[str, Tensor]:
         """Compute the losses by name; a training stage minimises the sum of those that it names."""
-        return {"cross_entropy": nn.functional.cross_entropy(outputs.logits, target.labels)}
+        return {"cross_entropy": cross_entropy(outputs.logits, target.labels)}
 
     def fit(self, batches: Batches, context: FitContext) -> None:
         """Fit the parts that need no labels (PCA, Gaussian mixture) to training images; by default there are none."""
@@ -176,6 +177,11 @@ def parameters_of(method: Method, group: str) -> list[nn.Parameter]:
     """Return the parameters of a group of a method, each once."""
     parameters = {id(p): p for module in method.modules_of(group) for p in module.parameters()}
     return list(parameters.values())
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy of logits (B, K) and labels (B,), in single precision or better."""
+    return nn.functional.cross_entropy(at_least_float32(logits), labels)
 
 
 def linear_head(features: int, classes: int, generator: torch.Generator, std: float = 0.001) -> nn.Linear:

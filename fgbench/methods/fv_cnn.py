@@ -1,6 +1,7 @@
 """FV-CNN and FV-SIFT: improved Fisher vectors of local descriptors (baselines of the B-CNN paper)."""
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, Self
 
 import torch
 from pydantic import Field
@@ -16,7 +17,10 @@ from fgbench.util.errors import ArgumentError, FgbenchError
 
 
 def share_parameters(source: nn.Module, target: nn.Module) -> None:
-    """Replace the parameters and buffers of `target` by those of `source` with the same name."""
+    """Replace the parameters and buffers of `target` by those of `source` with the same name.
+
+    A module moves its parameters to a device in place, and replaces its buffers: share them again after a move.
+    """
     target_modules = dict(target.named_modules())
     # Only tensors in the state dict belong to the network; other buffers describe the input of its weight file.
     network_state = source.state_dict()
@@ -135,6 +139,13 @@ class FvCnn(FisherMethod):
                 )
             share_parameters(self.backbone, self.finetuned)
             self.classifier = linear_head(self.finetuned.channels, task.classes, generator, 0.01)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move all tensors, as `to` does, and keep the buffers of the two streams shared."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if hasattr(self, "finetuned"):
+            share_parameters(self.backbone, self.finetuned)
+        return self
 
     def describe(self, images: Tensor) -> Tensor:
         """Return the columns (B, h * w, C) of the map of images (B, 3, H, W) uint8 RGB."""

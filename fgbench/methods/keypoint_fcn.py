@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from fgbench.backbones import Backbone
 from fgbench.layers.bilinear import l2_normalize, signed_sqrt
 from fgbench.layers.coordinate_transfer import coordinate_transfer
-from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
+from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods, parameters_of
 from fgbench.methods.bcnn import Pooling, build_pooling
 from fgbench.methods.localizer import Localizer, Mode
 from fgbench.util.errors import ArgumentError
@@ -94,6 +94,27 @@ class KeypointFcn(Method):
         if self.own is None:
             return score_map.flatten(1)  # type: ignore[no-any-return]
         return torch.cat([maps.flatten(1) for maps in (score_map, *self.own.with_map(images))], dim=1)
+
+    def forward(self, images: Tensor, target: Target | None = None) -> Outputs:
+        """Compute the outputs for images.
+
+        A training stage that trains only the localisation does not run a separate classification network. Its logits
+        are then zero, and its embedding is empty.
+        """
+        if target is None or self.own is None or not self._localizes_only():
+            return super().forward(images, target)
+        scores = self.localizer.score(self.localizer.backbone(images))  # (B, P, h, w)
+        logits = scores.new_zeros(len(images), self.classifier.out_features)
+        keypoints = self.localizer.find_keypoints(scores)  # (B, P, 3)
+        return Outputs(logits, logits[:, :0], keypoints=keypoints, extra={"scores": scores})
+
+    def _localizes_only(self) -> bool:
+        """Return True in a training stage of groups on which the classification does not depend."""
+
+        def trained(*groups: str) -> bool:
+            return any(parameter.requires_grad for group in groups for parameter in parameters_of(self, group))
+
+        return torch.is_grad_enabled() and trained("score", "localizer") and not trained("classifier", "backbone")
 
     def head(self, features: Tensor, target: Target | None = None) -> Outputs:
         """Compute the keypoints, pool features at them, and classify.

@@ -25,6 +25,9 @@ class Localizer(nn.Module):
         generator: source of the initial weights.
     """
 
+    head: Tensor
+    body: Tensor
+
     def __init__(
         self,
         backbone: Backbone,
@@ -44,7 +47,10 @@ class Localizer(nn.Module):
             # A keypoint is in one cell of the map. This bias starts with about that probability, so that the first
             # epochs are not spent on lowering all scores.
             nn.init.constant_(self.score.bias, -math.log(self.cells[0] * self.cells[1]))
-        self.regions = [[k for k, name in enumerate(names) if name in region] for region in (HEAD, BODY)]
+        # Indices of the keypoints of each part: buffers, which move to a GPU with the module.
+        for part, region in (("head", HEAD), ("body", BODY)):
+            columns = torch.tensor([k for k, name in enumerate(names) if name in region], dtype=torch.int64)
+            self.register_buffer(part, columns, persistent=False)
 
     def find_keypoints(self, scores: Tensor) -> Tensor:
         """Find the keypoints on their score maps.
@@ -62,9 +68,8 @@ class Localizer(nn.Module):
         # The sigmoid can underflow to zero, which would hide a keypoint that must be visible.
         confidence = keypoints[..., 2].clamp(min=torch.finfo(keypoints.dtype).tiny)  # (B, P)
         visible = confidence >= self.visible  # (B, P)
-        for region in self.regions:
-            if len(region) >= MIN_KEYPOINTS:
-                columns = torch.tensor(region, device=keypoints.device)
+        for columns in (self.head, self.body):
+            if len(columns) >= MIN_KEYPOINTS:
                 best = confidence[:, columns].topk(MIN_KEYPOINTS, dim=1).indices  # (B, 3), indices into `columns`
                 visible = visible.scatter(1, columns[best], True)
         return torch.cat([keypoints[..., :2], (confidence * visible)[..., None]], dim=-1)

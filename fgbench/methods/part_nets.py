@@ -9,13 +9,11 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from fgbench.backbones import Backbone
-from fgbench.datasets.bird_parts import BODY, HEAD
 from fgbench.layers.bilinear import l2_normalize, signed_sqrt
 from fgbench.layers.boxes import crop_boxes, keypoint_boxes
-from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
+from fgbench.methods.base import Method, Options, Outputs, Target, Task, cross_entropy, linear_head, methods
 from fgbench.methods.bcnn import Pooling, build_pooling
 from fgbench.methods.keypoint_fcn import KeypointOptions
 from fgbench.methods.localizer import Localizer
@@ -72,11 +70,6 @@ class PartNets(Method):
         self.options = options
         self.localizer = Localizer(backbones[0], task.part_names, task.size, options.mode, options.visible, generator)
         self.nets = nn.ModuleDict(dict(zip(("whole", "head", "body"), backbones[1:], strict=True)))
-        # Indices of the keypoints of each part.
-        self.columns = {
-            name: [k for k, part in enumerate(task.part_names) if part in region]
-            for name, region in (("head", HEAD), ("body", BODY))
-        }
         # Pooling and softmax layer of each network, and the softmax layer on all of them together.
         self.pools, self.own = nn.ModuleDict(), nn.ModuleDict()
         total_features = 0
@@ -122,7 +115,7 @@ class PartNets(Method):
             By name: images (B, 3, size, size) uint8, and (B,) bool, True where the part has a box.
         """
         views = {"whole": (images, torch.ones(len(images), dtype=torch.bool, device=images.device))}
-        for name, columns in self.columns.items():
+        for name, columns in (("head", self.localizer.head), ("body", self.localizer.body)):
             boxes, exists = keypoint_boxes(points[:, columns])  # (B, 4), (B,)
             views[name] = (crop_boxes(images, boxes, self.options.crop, self.options.context), exists)
         return views
@@ -130,7 +123,7 @@ class PartNets(Method):
     def losses(self, outputs: Outputs, target: Target) -> dict[str, Tensor]:
         """Compute the loss of the keypoints, that of all networks together, and that of each network."""
         assert target.keypoints is not None
-        net_losses = {name: F.cross_entropy(outputs.extra[name], target.labels) for name in self.nets}
+        net_losses = {name: cross_entropy(outputs.extra[name], target.labels) for name in self.nets}
         keypoints = self.localizer.loss(outputs.extra["scores"], target.keypoints)
         return {"keypoints": keypoints, **super().losses(outputs, target), **net_losses}
 
@@ -138,7 +131,7 @@ class PartNets(Method):
         """Return the crops of head and body that the part nets see."""
         keypoints = self.localizer.find_keypoints(self.localizer.score(self.localizer.backbone(images)))
         views = self.views(images, keypoints)
-        return {f"{name} crop": views[name][0] for name in self.columns}
+        return {f"{name} crop": views[name][0] for name in ("head", "body")}
 
     def modules_of(self, group: str) -> list[nn.Module]:
         """Return the modules of a group; `classifier` is the softmax layers of each network and of all together."""

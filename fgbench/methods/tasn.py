@@ -18,7 +18,7 @@ from fgbench.layers.trilinear import (
     structure_map,
     trilinear_attention,
 )
-from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
+from fgbench.methods.base import Method, Options, Outputs, Target, Task, cross_entropy, linear_head, methods
 from fgbench.util.errors import ArgumentError
 
 
@@ -194,7 +194,7 @@ class Tasn(Method):
         weight = 0.5 if options.shared_head else 1.0
 
         def entropy(name: str) -> Tensor:
-            return F.cross_entropy(logits[name], target.labels)
+            return cross_entropy(logits[name], target.labels)
 
         soft = distillation_loss(logits["master"], logits["part"], options.temperature, detach=options.detach)
         losses = {

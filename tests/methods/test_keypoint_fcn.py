@@ -221,3 +221,24 @@ def test_misuse_raises():
     with pytest.raises(ArgumentError, match="one or two streams"):
         build("keypoint_fcn", [small(seed=k) for k in range(3)])
     assert len(NAMES) == 6
+
+
+@pytest.mark.parametrize(
+    ("groups", "runs"),
+    [(("score", "localizer"), 0), (("classifier", "score", "localizer"), 1), (("backbone",), 1), ((), 1)],
+)
+def test_classification_network_runs_only_in_stages_that_use_it(groups, runs):
+    method, calls = build_small(), []
+    method.own.register_forward_hook(lambda *_: calls.append(1))
+    expected = method(images(), target())
+    calls.clear()
+    method.requires_grad_(False)
+    for group in groups:
+        for module in method.modules_of(group):
+            module.requires_grad_()
+    out = method(images(), target())
+    assert len(calls) == runs
+    assert torch.equal(out.extra["scores"], expected.extra["scores"])
+    assert torch.equal(out.keypoints, expected.keypoints)
+    assert out.logits.shape == expected.logits.shape
+    assert torch.equal(method.losses(out, target())["keypoints"], method.losses(expected, target())["keypoints"])

@@ -66,7 +66,8 @@ def test_crops_are_at_true_boxes_in_training():
 
 def test_throat_is_in_both_parts():
     method = build_small(names=("throat", "beak", "back", "nape", "tail"))
-    assert method.columns == {"head": [0, 1, 3], "body": [0, 2, 4]}
+    assert method.localizer.head.tolist() == [0, 1, 3]
+    assert method.localizer.body.tolist() == [0, 2, 4]
 
 
 def test_missing_part_has_zero_features():

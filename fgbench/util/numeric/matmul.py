@@ -34,11 +34,24 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         bias: Vector (N,).
     """
     gradient = torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in (x, weight, bias))
-    served = HAS_ONEDNN and x.is_cpu and x.dtype == weight.dtype == torch.float32 and x.numel() > 0
-    if gradient or not served or torch.compiler.is_compiling():
+    if gradient or not _is_served(x, weight):
         return F.linear(x, weight, bias)
     found: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return found
+
+
+def add_product(total: Tensor, x: Tensor, weight: Tensor) -> None:
+    """Add `x @ weight.T` to a matrix (M, N) in place, on a GPU with one kernel; not for operations with a gradient."""
+    if _is_served(x, weight):
+        total += linear(x, weight)
+    else:
+        total.addmm_(x, weight.T)
+
+
+def _is_served(x: Tensor, weight: Tensor) -> bool:
+    """Return True if oneDNN computes the product of these matrices."""
+    served = HAS_ONEDNN and x.is_cpu and x.dtype == weight.dtype == torch.float32 and x.numel() > 0
+    return served and not torch.compiler.is_compiling()
 
 
 def _find_onednn() -> bool:

@@ -1,6 +1,7 @@
 """Random numbers that depend only on a seed and a purpose, and operations that give the same bits every time."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,8 @@ def generator(seed: int, *purpose: object) -> torch.Generator:
 
 def use_deterministic(*, warn_only: bool = False) -> None:
     """Use deterministic operations in this process; with `warn_only`, warn where there is none."""
+    # cuBLAS reads this when the first GPU is used; with other workspaces its sums can change from run to run.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=warn_only)
     # No code here reads memory before it is written, so filling every new tensor would only cost time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from fgbench.util.numeric import matmul as products
-from fgbench.util.numeric.matmul import array_product, linear, product
+from fgbench.util.numeric.matmul import add_product, array_product, linear, product
 
 
 def matrix(rows, columns, seed, dtype=torch.float32):
@@ -31,6 +31,14 @@ def test_parts_of_larger_matrices(library):
     whole, weight, bias = matrix(9, 20, 0), matrix(7, 20, 1), matrix(1, 7, 2)[0]
     x, part = whole[2:8, 3:11], weight[:, 3:11]
     assert torch.allclose(linear(x, part, bias), x @ part.T + bias, atol=1e-5)
+
+
+def test_a_product_is_added_to_columns_of_a_matrix(library):
+    total, x, weight = matrix(6, 12, 0), matrix(6, 5, 1), matrix(4, 5, 2)
+    expected = total.clone()
+    expected[:, 3:7] += x @ weight.T
+    add_product(total[:, 3:7], x, weight)
+    assert torch.allclose(total, expected, atol=1e-5)
 
 
 def test_double_precision_stays(library):

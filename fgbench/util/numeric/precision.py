@@ -1,0 +1,51 @@
+"""Single precision for operations that would lose too much in half precision."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return a floating-point tensor in single precision, or in its own type if that is better.
+
+    Example:
+        >>> import torch
+        >>> at_least_float32(torch.ones(1, dtype=torch.bfloat16)).dtype
+        torch.float32
+    """
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def full_precision(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Return a function that computes in single precision or better under autocast, as a decorator.
+
+    Under autocast, matrix products and convolutions return half precision. The decorated function runs without
+    autocast, and its positional tensors of half precision become single precision. Without autocast nothing changes.
+
+    Args:
+        function: its first positional tensor is on the device of the computation.
+
+    Example:
+        >>> import torch
+        >>> x = torch.ones(2, 2)
+        >>> with torch.autocast("cpu", torch.bfloat16):
+        ...     torch.matmul(x, x).dtype, full_precision(torch.matmul)(x, x).dtype
+        (torch.bfloat16, torch.float32)
+    """
+
+    @wraps(function)
+    def call(*args: Arguments.args, **options: Arguments.kwargs) -> Result:
+        device = next(value.device.type for value in args if isinstance(value, Tensor))
+        if not torch.is_autocast_enabled(device):
+            return function(*args, **options)
+        exact = [at_least_float32(v) if isinstance(v, Tensor) and v.is_floating_point() else v for v in args]
+        with torch.autocast(device, enabled=False):
+            return function(*exact, **options)  # type: ignore[arg-type]
+
+    return call
