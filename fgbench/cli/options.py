@@ -45,6 +45,13 @@ Backbone = Annotated[str | None, typer.Option(help="Network for every stream, as
 Precision = Annotated[
     str | None, typer.Option(help="Precision of the training: 32-true or bf16-mixed; a deviation in rounding.")
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Run nothing: show what would run, in order, with its estimated cost.")
+]
+Gpu = Annotated[
+    str | None,
+    typer.Option(help="With --dry-run: estimate for a GPU that is not here: a100, h100 or h200, at half of its peaks."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Markdown = Annotated[
     Path | None,

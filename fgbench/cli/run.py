@@ -6,9 +6,12 @@ import typer
 
 from fgbench.cli.options import (
     RESULTS,
+    AsJson,
     Backbone,
     Classes,
+    DryRun,
     ExecutionOptions,
+    Gpu,
     Precision,
     Results,
     Size,
@@ -39,11 +42,20 @@ def run(
         int | None,
         typer.Option(min=1, max=95, help="Compress every image once more to this JPEG quality: a deviation."),
     ] = None,
+    dry_run: DryRun = False,
+    gpu: Gpu = None,
+    as_json: AsJson = False,
     results: Results = RESULTS,
 ) -> None:
     """Run recipes and write their records. Finished runs are kept; interrupted runs continue."""
+    from fgbench.cli.dry_run import check_dry_run, show_dry_run
     from fgbench.cli.run_requests import Request, run_recipes
     from fgbench.runs.run import Changes
 
     changes = Changes(classes, size, shuffle_labels, backbone, precision, watch_test, recompress, watch_every)
-    raise typer.Exit(run_recipes(Request.of(data, execution, tuple(recipes), changes), results))
+    request = Request.of(data, execution, tuple(recipes), changes)
+    check_dry_run(request, dry_run=dry_run, as_json=as_json, gpu=gpu)
+    if dry_run:
+        show_dry_run(request, results, gpu=gpu, as_json=as_json)
+        return
+    raise typer.Exit(run_recipes(request, results))

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +14,7 @@ from fgbench.cli.options import ExecutionOptions
 from fgbench.datasets.obtain import is_here
 from fgbench.metrics.values import headline
 from fgbench.papers.recipes import PROFILES, Recipe, load_recipes
+from fgbench.records.expectations import read_expected
 from fgbench.records.record import Record
 from fgbench.records.store import store_of
 from fgbench.runs import planning
@@ -191,7 +192,7 @@ def _run_here(request: Request, results: Path) -> tuple[Plan, runner.Result]:
     profile = choose_profile(request.profile, request.data, has_gpu)
     device_jobs = 1 if has_gpu and profile != "quick" else max(1, cores // THREADS[profile])
     jobs = request.jobs or max(1, device_jobs // processes())
-    plan = _plan(request, profile, has_gpu)
+    plan = _with_expected(plan_request(request, profile, has_gpu), results)
     with Progress(quiet=bool(rank())) as progress:
         return plan, runner.run_plan(plan, results, progress.watch(), jobs=jobs)
 
@@ -201,13 +202,25 @@ def _run_on_cluster(request: Request, results: Path) -> tuple[Plan, runner.Resul
     assert request.cluster is not None
     with ray_cluster.connected(request.cluster) as session:
         profile = choose_profile(request.profile, request.data, session.has_gpu)
-        plan = _plan(request, profile, session.has_gpu)
+        plan = _with_expected(plan_request(request, profile, session.has_gpu), results)
         with Progress() as progress:
             return plan, session.run(plan, results, progress.watch())
 
 
-def _plan(request: Request, profile: str, has_gpu: bool) -> Plan:
-    """Plan the runs of every data set of a request; prints a line for each data set and each blocked recipe."""
+def _with_expected(plan: Plan, results: Path) -> Plan:
+    """Return a plan whose runs carry the costs that an earlier `--dry-run` estimated."""
+    return replace(plan, runs=tuple(replace(run, expected=read_expected(results, run.id)) for run in plan.runs))
+
+
+def plan_request(request: Request, profile: str, has_gpu: bool, say: Callable[[str], object] = out) -> Plan:
+    """Plan the runs of every data set of a request.
+
+    Args:
+        request: the runs that the user asked for.
+        profile: name of a profile, not `auto`.
+        has_gpu: True if the runs use a GPU.
+        say: prints a line for each data set and each blocked recipe.
+    """
     device = "cuda" if has_gpu and profile != "quick" else "cpu"
     members = GROUPS.get(request.data, (request.data,))
     plans = []
@@ -219,15 +232,15 @@ def _plan(request: Request, profile: str, has_gpu: bool) -> Plan:
         splits = max((settings.ranking.splits for settings in resolved if settings.ranking), default=1)
         seeds = range(request.seeds or max(splits, DEFAULT_SEEDS[profile]))
         named_seeds = f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
-        out(f"profile {profile}: {counted(len(recipes), 'recipe')} for {data}, {named_seeds}, on {device}")
+        say(f"profile {profile}: {counted(len(recipes), 'recipe')} for {data}, {named_seeds}, on {device}")
         if profile == "quick":
             names = " and ".join(sorted({settings.data.replace("_", " ") for settings in resolved}))
-            out(f"{names} and small networks: these numbers are not comparable with printed numbers")
+            say(f"{names} and small networks: these numbers are not comparable with printed numbers")
         plans += [
             planning.plan(recipes, profile, seeds, device=device, changes=changes)
             for changes in (request.changes, *(replace(request.changes, recompress=q) for q in request.qualities))
         ]
     blocked = {recipe: obstacle for plan in plans for recipe, obstacle in plan.blocked.items()}
     for recipe, obstacle in blocked.items():
-        out(f"blocked: {recipe}: {obstacle.reason}\n  {obstacle.command}")
+        say(f"blocked: {recipe}: {obstacle.reason}\n  {obstacle.command}")
     return Plan(tuple(run for plan in plans for run in plan.runs), blocked)

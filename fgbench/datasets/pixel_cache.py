@@ -69,6 +69,11 @@ def pixel_key(index: Index, pipeline: Pipeline) -> str:
     return hash_value([index.image_hash, steps, PIL.__version__, *([boxes] if boxes else [])])
 
 
+def pixel_file(index: Index, pipeline: Pipeline) -> Path:
+    """Return the file in which `cached_pixels` keeps the images."""
+    return cache_folder() / "pixels" / f"{pixel_key(index, pipeline)}.npy"
+
+
 def cached_pixels(
     index: Index, pipeline: Pipeline, on_image: Callable[[int, int], object] = lambda done, total: None
 ) -> np.ndarray:
@@ -90,7 +95,7 @@ def cached_pixels(
         FgbenchError: an image cannot be decoded, a step does not fit an image, the disk is full, or the cache folder
             cannot be written.
     """
-    path = cache_folder() / "pixels" / f"{pixel_key(index, pipeline)}.npy"
+    path = pixel_file(index, pipeline)
     sums = path.with_suffix(".json")
     if not _is_intact(path, len(index), sums):
         hint = "set FGBENCH_CACHE to a folder that you can write, on a disk with enough space"

@@ -83,6 +83,30 @@ class Point(StrictModel):
     """Seconds of the epoch."""
 
 
+class Expected(StrictModel):
+    """Cost of a run as it was estimated before the run."""
+
+    device: str
+    """Name of the device for which it was estimated."""
+    source: str
+    """How the rates of the device were obtained."""
+    phase_s: dict[str, float]
+    """Seconds of each phase."""
+    part_s: dict[str, float]
+    """Seconds of each kind of work: `arithmetic`, `launches`, `feeding`, `writing`, `svm`."""
+    disk_mib: float
+    """Largest size of the files of the run, with its decoded images."""
+    host_mib: float
+    """Largest resident memory of the process."""
+    device_mib: float | None
+    """Largest memory of the GPU; None on a CPU."""
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds of all phases."""
+        return sum(self.phase_s.values())
+
+
 class Cost(StrictModel):
     """Time, memory and energy of a run."""
 
@@ -108,6 +132,8 @@ class Cost(StrictModel):
     """Why `energy_j` is missing or incomplete."""
     sittings: Count = 1
     """Number of sessions: how often the run was started until it was finished."""
+    expected: Expected | None = None
+    """The cost that `--dry-run` estimated before the run; None without one."""
 
 
 class Weights(StrictModel):

@@ -185,7 +185,7 @@ class Execution:
                 "split": self.trial.name,
                 "values": values,
                 "curve": [asdict(point) for point in self.curve],
-                "cost": cost(self.log, len(self.test_pixels)),
+                "cost": {**cost(self.log, len(self.test_pixels)), "expected": self.run.expected},
                 "provenance": provenance(self.run.device, self.log.started, self.engine.processes, code)
                 | noted_storage(self.work),
             },

@@ -90,7 +90,7 @@ def _resolve(
     recipe: Recipe, profile: str, changes: Changes
 ) -> tuple[Settings, Protocol, tuple[StreamWeights, ...], tuple[Deviation, ...]]:
     """Return settings, protocol, weights and deviations of a recipe under a profile."""
-    settings = _changed(recipe.resolve(profile), changes, recipe.key)
+    settings = changed_settings(recipe, profile, changes)
     options_of(recipe.method, settings.options)
     _check(recipe, settings)
     if changes.watch_test and not (settings.stages and settings.classifier in {"svm", "softmax"}):
@@ -159,6 +159,16 @@ def _check(recipe: Recipe, settings: Settings) -> None:
                 raise FgbenchError(
                     f"{recipe.key}: stage {stage_name!r}: {key} has no {unknown[0]!r}; {nearest(unknown[0], known)}"
                 )
+
+
+def changed_settings(recipe: Recipe, profile: str, changes: Changes) -> Settings:
+    """Return the settings of a recipe under a profile, with the changes of the user.
+
+    Raises:
+        MissingError: the recipe does not define the profile.
+        FgbenchError: the changes do not fit.
+    """
+    return _changed(recipe.resolve(profile), changes, recipe.key)
 
 
 def _changed(settings: Settings, changes: Changes, recipe: str = "the recipe") -> Settings:

@@ -10,7 +10,7 @@ from fgbench.datasets import find
 from fgbench.methods import methods, options_of
 from fgbench.papers.recipes import Recipe
 from fgbench.papers.settings import Settings
-from fgbench.records.record import Deviation
+from fgbench.records.record import Deviation, Expected
 from fgbench.runs.protocol import Protocol
 from fgbench.runs.streams import StreamWeights
 from fgbench.runs.training.distributed import processes
@@ -65,6 +65,8 @@ class Run:
     """Fields in which the run differs from its recipe or from the official data."""
     changes: Changes = Changes()
     """Changes of the user."""
+    expected: Expected | None = field(default=None, repr=False, compare=False)
+    """Cost that was estimated before; not part of the id."""
 
     @cached_property
     def id(self) -> str:

@@ -101,28 +101,34 @@ def bound(need: Need, rates: Rates, batch: int, dtype: Dtype) -> Bound:
     return Bound(min(by_operations, by_bytes), "operations" if by_operations <= by_bytes else "bytes")
 
 
-def measure_rates(device: str, dtype: Dtype) -> Rates:
+def measure_rates(device: str, dtype: Dtype, clock: Callable[[], float] | None = None) -> Rates:
     """Measure the rates of a device in a precision.
 
     Other load on the machine lowers them; measure several times and take the best.
+
+    Args:
+        device: `cpu` or `cuda`.
+        dtype: precision of the products.
+        clock: Returns the time in seconds; None for the time that passes.
     """
     side, torch_device = SIDES[device], torch.device(device)
     a, b = (torch.rand(side, side, device=torch_device).to(TYPES[dtype]) for _ in range(2))
     source = torch.zeros(COPIED_BYTES[device] // 4, device=torch_device)
     target = torch.empty_like(source)
     with torch.inference_mode(), precision(dtype):
-        product_s = _shortest_s(lambda: product(a, b), torch_device)
-        copy_s = _shortest_s(lambda: target.copy_(source), torch_device)
+        product_s = shortest_s(lambda: product(a, b), torch_device, clock)
+        copy_s = shortest_s(lambda: target.copy_(source), torch_device, clock)
     return Rates(2 * side**3 / product_s, 2 * source.numel() * source.element_size() / copy_s)
 
 
-def _shortest_s(work: Callable[[], object], device: torch.device) -> float:
+def shortest_s(work: Callable[[], object], device: torch.device, clock: Callable[[], float] | None = None) -> float:
     """Return the shortest time of a few calls in seconds; the first call is not counted."""
+    clock = clock or time.perf_counter
     times_s = []
     for _ in range(REPEATS + 1):
-        start = time.perf_counter()
+        start = clock()
         work()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        times_s.append(time.perf_counter() - start)
+        times_s.append(clock() - start)
     return min(times_s[1:])

@@ -83,7 +83,7 @@ def build(
     method = methods[recipe.method](backbones, task, all_options, generator(0, "initial weights"))
     method = method.to(device).eval()
     if isinstance(method, FisherMethod):
-        _set_random_mixture(method, torch.device(device))
+        set_random_mixture(method, torch.device(device))
     return Recogniser(method, classes)
 
 
@@ -97,7 +97,7 @@ def size_px(settings: Settings) -> int:
     return Pipeline.parse(settings.test_pipeline).output_size
 
 
-def _set_random_mixture(method: FisherMethod, device: torch.device) -> None:
+def set_random_mixture(method: FisherMethod, device: torch.device) -> None:
     """Give the method a random mixture, and a random projection, in place of fitted ones."""
     draw, words = generator(0, "mixture"), method.options.words
     if isinstance(method, FvSift):

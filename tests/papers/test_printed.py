@@ -23,6 +23,7 @@ RECIPES = (
                 "bcnn_spp_dm",
             ),
             *("bcnn_mm_box", "bcnn_dm_box", "bcnn_dd_box"),
+            *("bcnn_dd_pytorch", "bcnn_dd_haomood_best_on_test"),
         )
     }
     | {
@@ -107,6 +108,7 @@ def test_cells_of_each_table(papers):
         "bcnn/speed": 1,
         "bcnn/v1": 2,
         "bcnn/updated": 5,
+        "bcnn/pytorch": 4,
         "where_to_focus/t2": 33,
         "where_to_focus/t3": 55,
         "keypoint_fcn/t1": 17,

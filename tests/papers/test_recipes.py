@@ -64,6 +64,63 @@ def test_values_and_origins_agree_with_the_papers():
     assert bcnn.mirror
 
 
+def finetuning(name: str) -> tuple[int, float, str, str]:
+    """Return batch and momentum of step 2 of a B-CNN recipe, and their origins."""
+    recipe = load_recipes()[f"bcnn/{name}@cub"]
+    stage, origins = recipe.settings.stages["finetune"], recipe.origins
+    return (
+        stage.batch_size, stage.momentum, origins["stages.finetune.batch_size"], origins["stages.finetune.momentum"]
+    )  # fmt: skip
+
+
+def test_batch_1_is_the_stated_batch_of_d_m_and_a_variant_of_the_others():
+    for name in ("bcnn_dm", "bcnn_dm_box"):
+        assert finetuning(name) == (1, 0.3, "code", "code")
+    for name in ("bcnn_mm", "bcnn_mm_box"):
+        assert finetuning(name) == (64, 0.9, "code", "code")
+    for name in ("bcnn_dd", "bcnn_dd_box", "bcnn_spp_dm", "cbp_ts_dd", "cbp_rm_dd"):
+        assert finetuning(name) == (64, 0.9, "ours", "ours")
+    recipes = load_recipes()
+    for name in ("bcnn_dd", "bcnn_spp_dm", "cbp_ts_dd"):
+        assert finetuning(f"{name}_batch_1") == (1, 0.3, "ours", "ours")
+        main, variant = recipes[f"bcnn/{name}@cub"], recipes[f"bcnn/{name}_batch_1@cub"]
+        assert variant.variant
+        assert not main.variant
+        differences = flatten(main.settings.model_dump()).items() ^ flatten(variant.settings.model_dump()).items()
+        assert {name for name, _ in differences} == {"stages.finetune.batch_size", "stages.finetune.momentum"}
+
+
+def test_the_two_trainings_in_pytorch_have_the_published_values_and_cells_of_their_own():
+    recipes = load_recipes()
+    authors, haomood = (
+        recipes[f"bcnn/{name}@cub"] for name in ("bcnn_dd_pytorch", "bcnn_dd_haomood_best_on_test")
+    )  # fmt: skip
+    first, second = authors.settings.stages.values()
+    assert (first.optimizer, first.lr * first.classifier_lr_scale, first.weight_decay) == ("sgd", 1.0, 1e-8)
+    assert (first.epochs, first.batch_size) == (25, 256)
+    assert (second.optimizer, second.lr, second.momentum, second.weight_decay) == ("adam", 1e-4, 0.99, 1e-5)
+    assert (second.epochs, second.batch_size, second.lr_drops) == (45, 128, (26,))
+    assert second.classifier_lr_scale == second.classifier_decay_scale == 1
+    first, second = haomood.settings.stages.values()
+    assert (first.lr * first.classifier_lr_scale, first.batch_size, first.epochs) == (1.0, 64, 55)
+    assert (first.weight_decay, first.momentum) == (1e-8, 0.9)
+    assert (second.optimizer, second.lr, second.batch_size, second.epochs) == ("sgd", 0.01, 64, 25)
+    assert (second.weight_decay, second.momentum) == (1e-5, 0.9)
+    assert "best epoch on test" in haomood.title
+    for recipe in (authors, haomood):
+        assert recipe.settings.classifier == "softmax"
+        assert recipe.settings.weights[0] == "vgg16.torchvision"
+        assert not recipe.settings.mirror
+        assert list(recipe.resolve("frozen").stages) == ["classifier"]
+    cells = {(c.recipe, c.data): c.value for c in load_papers()["bcnn"].cells() if c.id.startswith("pytorch/")}
+    assert cells == {
+        ("bcnn/bcnn_dd_pytorch", "cub"): 84.1,
+        ("bcnn/bcnn_dd_pytorch", "aircraft"): 87.5,
+        ("bcnn/bcnn_dd_pytorch", "cars"): 90.5,
+        ("bcnn/bcnn_dd_haomood_best_on_test", "cub"): 84.17,
+    }
+
+
 def test_every_cell_that_names_a_recipe_has_it():
     recipes = load_recipes()
     cells = [c for p in load_papers().values() for c in p.cells() if c.recipe and c.data in {"cub", "aircraft", "cars"}]
