@@ -17,6 +17,7 @@ from fgbench.layers.spatial_lstm import SpatialLstm
 from fgbench.layers.spatial_scan import reading_columns
 from fgbench.util.errors import ArgumentError
 from fgbench.util.numeric.matmul import add_product, linear, product
+from fgbench.util.numeric.precision import without_autocast
 
 aten = torch.ops.aten
 
@@ -57,7 +58,7 @@ def glimpse_lstm(
     batch, _, height, width = x.shape
     # Under autocast x and the states can have half precision; a long recurrence needs the precision of its weights.
     x, h0, c0 = (tensor.to(lstm.weight_x.dtype) for tensor in (x, h0, c0))
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x.device.type):
         h, attention = _Scan.apply(  # type: ignore[no-untyped-call]
             x.flatten(2).transpose(1, 2).contiguous(),  # (B, H * W, D)
             lstm.weight_x,

@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from fgbench.layers.diagonals import by_diagonal, by_row, diagonals, split, stored_cells
 from fgbench.util.numeric.matmul import linear, product
+from fgbench.util.numeric.precision import without_autocast
 
 
 def spatial_scan(
@@ -54,7 +55,7 @@ def spatial_scan(
     height, width = x.shape[:2]
     # Under autocast x and the states can have half precision; a long recurrence needs the precision of its weights.
     x, h0, c0 = (tensor.to(weight_x.dtype) for tensor in (x, h0, c0))
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x.device.type):
         h: Tensor = _Scan.apply(  # type: ignore[no-untyped-call]
             x.flatten(0, 1), weight_x, weight_up, weight_left, bias, h0, c0, (height, width), tanh_last
         )

@@ -1,7 +1,7 @@
 """Counting of kernels: operations and bytes of each call of an operator, also on meta tensors without values."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,24 +61,9 @@ class KernelCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def count_kernels(work: Callable[[], object]) -> list[Kernel]:
     """Return the kernels that a function runs."""
     counter = KernelCounter()
-    with counter, _no_autocast_on_meta():
+    with counter:
         work()
     return counter.kernels
-
-
-@contextmanager
-def _no_autocast_on_meta() -> Iterator[None]:
-    """Let a method ask for `torch.autocast` on the meta device, for which torch has none."""
-    original = torch.autocast
-
-    def autocast(device_type: str, *args: Any, **kwargs: Any) -> Any:
-        return nullcontext() if device_type == "meta" else original(device_type, *args, **kwargs)
-
-    torch.autocast = autocast  # type: ignore[assignment,misc]
-    try:
-        yield
-    finally:
-        torch.autocast = original  # type: ignore[misc]
 
 
 def _kernel(func: Any, name: str, args: Any, kwargs: Any, result: Any) -> Kernel:

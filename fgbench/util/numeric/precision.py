@@ -1,6 +1,7 @@
 """Single precision for operations that would lose too much in half precision."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -20,6 +21,11 @@ def at_least_float32(x: Tensor) -> Tensor:
         torch.float32
     """
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def without_autocast(device: str) -> AbstractContextManager[object]:
+    """Return a context without autocast on a type of device; the device `meta` has no autocast."""
+    return nullcontext() if device == "meta" else torch.autocast(device, enabled=False)
 
 
 def full_precision(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
@@ -42,10 +48,10 @@ def full_precision(function: Callable[Arguments, Result]) -> Callable[Arguments,
     @wraps(function)
     def call(*args: Arguments.args, **options: Arguments.kwargs) -> Result:
         device = next(value.device.type for value in args if isinstance(value, Tensor))
-        if not torch.is_autocast_enabled(device):
+        if device == "meta" or not torch.is_autocast_enabled(device):
             return function(*args, **options)
         exact = [at_least_float32(v) if isinstance(v, Tensor) and v.is_floating_point() else v for v in args]
-        with torch.autocast(device, enabled=False):
+        with without_autocast(device):
             return function(*exact, **options)  # type: ignore[arg-type]
 
     return call
