@@ -17,11 +17,14 @@ def _to(gpu, func, args: tuple, kwargs: dict) -> Tensor:
     tensor, *rest = args
     if rest and isinstance(rest[0], Tensor):
         rest[:1] = [rest[0].device, rest[0].dtype]
-    copy = {"copy": kwargs.pop("copy", False)}
-    device, dtype, non_blocking, memory_format = torch._C._nn._parse_to(*rest, **kwargs)
+    copy = {"copy": kwargs.get("copy", False)}
+    placed = {name: value for name, value in kwargs.items() if name != "copy"}
+    device, dtype, non_blocking, memory_format = torch._C._nn._parse_to(*rest, **placed)
     layout = {} if memory_format is None else {"memory_format": memory_format}
     here = isinstance(tensor, SimulatedTensor)
     there = here if device is None else is_cuda(device)
+    if not here and not there:
+        return func(*args, **kwargs)
     if there and not here:
         tensor = gpu.put(tensor, waits=not (non_blocking and gpu.is_pinned(tensor)))
     elif here and not there:
@@ -49,6 +52,8 @@ def _backward(gpu, func, args: tuple, kwargs: dict) -> None:
 
 
 def _pin(gpu, func, args: tuple, kwargs: dict) -> Tensor:
+    if isinstance(args[0], SimulatedTensor):
+        raise RuntimeError("cannot pin 'torch.cuda.FloatTensor' only dense CPU tensors can be pinned")
     pinned = args[0].clone()
     gpu.pin(pinned)
     return pinned

@@ -166,6 +166,8 @@ class _Dispatch(TorchDispatchMode):
         packet = func.overloadpacket
         if packet is aten.copy_ and len(on_gpu) == 1:
             return self._copy(*args[:2], non_blocking=len(args) > 2 and args[2])
+        if packet is aten._has_compatible_shallow_copy_type:
+            return len(on_gpu) == len(tensors)
         self._refuse_mix(func, tensors)
         self._refuse_generator(func, kwargs)
         self._count(func, packet, args)
@@ -177,7 +179,7 @@ class _Dispatch(TorchDispatchMode):
         if not _is_view(func):
             touched = {id(t): t for t in (*tensors, *tree_leaves(result)) if isinstance(t, Tensor)}
             self._gpu.bytes_moved += sum(tensor.nbytes for tensor in touched.values())
-        return _wrapped(result, on_gpu)
+        return _wrapped(self._gpu, result, on_gpu)
 
     def _copy(self, target: Tensor, source: Tensor, *, non_blocking: bool) -> Tensor:
         """Copy values from one device to the other."""
@@ -230,12 +232,12 @@ def _host(values):
     return tree_map_only(SimulatedTensor, lambda tensor: tensor.host, values)
 
 
-def _wrapped(result, on_gpu):
+def _wrapped(gpu, result, on_gpu):
     """Return a result as tensors of the simulated GPU; what is written in place keeps its object."""
     wrappers = {id(tensor.host): tensor for tensor in on_gpu}
 
     def wrapped(tensor: Tensor) -> Tensor:
         known = wrappers.get(id(tensor))
-        return SimulatedTensor(tensor) if known is None else known
+        return gpu.wrap(tensor) if known is None else known
 
     return tree_map_only(Tensor, wrapped, result)

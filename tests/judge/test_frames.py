@@ -115,7 +115,7 @@ def test_outputs_are_those_written_with_the_record(folder):
 def test_cells_are_the_printed_numbers_of_the_papers():
     frame = fgbench.cells()
     assert [str(kind) for kind in frame.dtypes] == list(CELLS.values())
-    assert len(frame) == 208
+    assert len(frame) == 212
     dd = frame[(frame.paper == "bcnn") & (frame.cell == "t1/bcnn_dd/birds")].iloc[0]
     assert (dd.printed, dd.margin, dd.margin_from, dd.recipe) == (84.0, 0.77, "bcnn/accuracy", "bcnn/bcnn_dd")
     assert "alpha = 0.02, part = back" in set(frame[frame.metric == "pck"].params.str.lower())

@@ -15,7 +15,7 @@ from fgbench.methods.base import Method, Target
 from fgbench.papers.settings import Stage
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.head_features import HeadFeatures, note_storage
-from fgbench.runs.training.row_reader import on_gpu_if_it_fits, read_rows, to_device
+from fgbench.runs.training.row_reader import array_to_device, on_gpu_if_it_fits, read_rows
 from fgbench.util.numeric.seeding import generator
 
 
@@ -97,9 +97,9 @@ class BatchSource:
         self.data, self.stage, self.engine = data if stage.augment else middle(data), stage, engine
         self.seed, self.name, self.path = seed, name, path
         device, points = engine.device, self.data.keypoints
-        self.labels = to_device(data.labels, device)
-        self.points = None if points is None else to_device(points.astype(np.float32), device)
-        self.order = to_device(mirror_order(data.part_names).numpy(), device) if data.part_names else None
+        self.labels = array_to_device(data.labels, device)
+        self.points = None if points is None else array_to_device(points.astype(np.float32), device)
+        self.order = array_to_device(mirror_order(data.part_names).numpy(), device) if data.part_names else None
         self.features: HeadFeatures | None = None
         if set(stage.train) <= set(method.HEAD) and not stage.augment:
             method.eval()
@@ -117,7 +117,7 @@ class BatchSource:
         order, size = torch.randperm(len(self.labels), generator=draw).numpy(), self.stage.batch_size
         parts = [self._part(np.sort(order[start : start + size])) for start in range(0, len(order), size)]
         plan = [part.rows for part in parts]
-        numbers = torch.split(to_device(np.concatenate(plan), self.engine.device), [len(rows) for rows in plan])
+        numbers = torch.split(array_to_device(np.concatenate(plan), self.engine.device), [len(rows) for rows in plan])
         read = self.features.read if self.features else self._read_images
         for part, rows, values in zip(parts, numbers, read(plan, numbers), strict=True):
             labels = self.labels.index_select(0, rows)

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from fgbench.datasets.pixel_cache import Pixels
 from fgbench.runs.row_files import map_images
 from fgbench.runs.training.distributed import Engine
-from fgbench.runs.training.row_reader import Rows, in_order, on_gpu_if_it_fits, read_rows, to_device
+from fgbench.runs.training.row_reader import Rows, array_to_device, in_order, on_gpu_if_it_fits, read_rows
 from fgbench.util.damaged import read_checked_json, write_checked_json
 from fgbench.util.device_memory import free_bytes
 
@@ -97,7 +97,7 @@ class HeadFeatures:
         self.rows: Rows | None = None
         self.storage = Storage.FILE
         if engine.device.type != "cpu":
-            example = to_device(np.array(pixels[:1]), engine.device).permute(0, 3, 1, 2)
+            example = array_to_device(np.array(pixels[:1]), engine.device).permute(0, 3, 1, 2)
             self._shape = self._compute(example).shape[1:]
             free = engine.smallest(free_bytes(engine.device))
             self.storage = choose_storage(

@@ -16,6 +16,7 @@ from torch import Tensor
 from fgbench.datasets.pixel_cache import Pixels
 from fgbench.util.device_memory import free_bytes
 from fgbench.util.memory import unmap_pages
+from fgbench.util.numeric.devices import to_device
 
 Rows = Tensor | Pixels | np.ndarray
 """(N, ...): a tensor in the memory of the GPU, or an array in memory or in a file."""
@@ -29,10 +30,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def to_device(values: np.ndarray, device: torch.device) -> Tensor:
+def array_to_device(values: np.ndarray, device: torch.device) -> Tensor:
     """Copy an array to a device without waiting for it."""
-    tensor = torch.from_numpy(np.array(values))
-    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+    return to_device(torch.from_numpy(np.array(values)), device)
 
 
 def read_rows(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return a tensor of the CPU on a device; the CPU does not wait until a GPU has received it.
+    """Return a tensor on a device; the CPU does not wait until a GPU has received it.
 
     A copy to a GPU goes through pinned memory. From other memory, the CPU waits until the GPU has finished its work.
 
@@ -16,7 +16,7 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
         >>> to_device(torch.tensor([1, 2]), torch.device("cpu"))
         tensor([1, 2])
     """
-    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+    return tensor if tensor.device.type == device.type else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def check_values(condition: Tensor, message: str, error: Callable[[], Exception]) -> None:

@@ -8,7 +8,7 @@ from simulated_tensor import SimulatedTensor
 
 from fgbench.datasets.pixel_cache import Rows
 from fgbench.runs.training import row_reader
-from fgbench.runs.training.row_reader import AHEAD, on_gpu_if_it_fits, read_ahead, read_rows, to_device
+from fgbench.runs.training.row_reader import AHEAD, array_to_device, on_gpu_if_it_fits, read_ahead, read_rows
 
 PATIENCE_S = 60
 """Seconds after which a test fails that waits for the thread."""
@@ -70,8 +70,8 @@ def test_batches_from_the_host_have_the_values_of_the_array_and_no_waits(kind, t
 
 def test_batches_of_an_array_on_the_gpu_copy_only_the_numbers_of_the_rows():
     with gpu_with() as (gpu, _):
-        rows = to_device(PIXELS, CUDA)
-        numbers = torch.split(to_device(np.concatenate(PLAN), CUDA), [3, 2, 1])
+        rows = array_to_device(PIXELS, CUDA)
+        numbers = torch.split(array_to_device(np.concatenate(PLAN), CUDA), [3, 2, 1])
         gpu.clear()
         batches = list(read_rows(rows, PLAN, numbers, CUDA))
         assert (gpu.waits, gpu.copied) == ([], 0)
