@@ -12,7 +12,12 @@ from torch import Tensor
 
 
 def stored_cells(size: tuple[int, int]) -> int:
-    """Count the cells of a grid with the row above it and the column to the left of it, without the corner."""
+    """Count the cells of a grid with the row above it and the column to the left of it, without the corner.
+
+    Example:
+        >>> stored_cells((2, 3))
+        11
+    """
     height, width = size
     return (height + 1) * (width + 1) - 1
 
@@ -23,6 +28,11 @@ def diagonals(states: Tensor, size: tuple[int, int]) -> list[tuple[Tensor, Tenso
     Returns:
         For each diagonal of n cells: the neighbours above, the neighbours to the left and the diagonal itself,
         (n * B, hidden) each.
+
+    Example:
+        >>> import torch
+        >>> [len(here) for _, _, here in diagonals(torch.zeros(11, 1), (2, 3))]
+        [1, 2, 2, 1]
     """
     height, width = size
     batch = len(states) // stored_cells(size)
@@ -37,7 +47,13 @@ def diagonals(states: Tensor, size: tuple[int, int]) -> list[tuple[Tensor, Tenso
 
 
 def outside_cells(states: Tensor, size: tuple[int, int]) -> list[Tensor]:
-    """Return views of the stored states (cells * B, hidden) of the H + W cells outside the grid, each (B, hidden)."""
+    """Return views of the stored states (cells * B, hidden) of the H + W cells outside the grid, each (B, hidden).
+
+    Example:
+        >>> import torch
+        >>> len(outside_cells(torch.zeros(11, 1), (2, 3)))
+        5
+    """
     height, width = size
     batch = len(states) // stored_cells(size)
     first = diagonals(states, size)[0]
@@ -49,7 +65,14 @@ def outside_cells(states: Tensor, size: tuple[int, int]) -> list[Tensor]:
 
 
 def split(cells: Tensor, views: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, ...]:
-    """Split rows (H * W * B, D), diagonal by diagonal; `views` are from `diagonals`."""
+    """Split rows (H * W * B, D), diagonal by diagonal; `views` are from `diagonals`.
+
+    Example:
+        >>> import torch
+        >>> views = diagonals(torch.zeros(11, 1), (2, 3))
+        >>> [part.flatten().tolist() for part in split(torch.arange(6)[:, None], views)]
+        [[0], [1, 2], [3, 4], [5]]
+    """
     return torch.split(cells, [len(here) for _, _, here in views])
 
 
@@ -61,12 +84,24 @@ def _order(size: tuple[int, int], device: torch.device) -> Tensor:
 
 
 def by_diagonal(cells: Tensor, size: tuple[int, int]) -> Tensor:
-    """Reorder (H * W, B, D), row by row, to (H * W * B, D), diagonal by diagonal."""
+    """Reorder (H * W, B, D), row by row, to (H * W * B, D), diagonal by diagonal.
+
+    Example:
+        >>> import torch
+        >>> by_diagonal(torch.arange(6).view(6, 1, 1), (2, 3)).flatten().tolist()
+        [0, 1, 3, 2, 4, 5]
+    """
     return cells.index_select(0, _order(size, cells.device)).flatten(0, 1)
 
 
 def by_row(cells: Tensor, size: tuple[int, int]) -> Tensor:
-    """Invert `by_diagonal`."""
+    """Invert `by_diagonal`.
+
+    Example:
+        >>> import torch
+        >>> by_row(torch.tensor([[0], [1], [3], [2], [4], [5]]), (2, 3)).flatten().tolist()
+        [0, 1, 2, 3, 4, 5]
+    """
     height, width = size
     cells = cells.view(height * width, -1, cells.shape[1])
     return cells.index_select(0, _order(size, cells.device).argsort())

@@ -159,6 +159,15 @@ class _Scan(torch.autograd.Function):
 
 
 def reading_columns(weight: Tensor) -> tuple[slice, slice]:
-    """Return the columns of the gates that read the cell above, and of those that read the cell to the left."""
+    """Return the columns of the gates that read the cell above, and of those that read the cell to the left.
+
+    Args:
+        weight: (reading, hidden), of `hidden` channels read by 5 * hidden gates.
+
+    Example:
+        >>> import torch
+        >>> reading_columns(torch.zeros(15, 3))
+        (slice(0, 15, None), slice(0, 15, None))
+    """
     reading, hidden = weight.shape
     return slice(0, reading), slice(5 * hidden - reading, 5 * hidden)

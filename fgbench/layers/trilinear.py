@@ -115,7 +115,8 @@ def random_channels(attention: Tensor, generator: torch.Generator, *, unique: bo
     _check_maps(attention)
     # The largest of independent exponential rates is a draw from the weights: torch.multinomial on a CPU does the same
     # with the same numbers. The weights stay on their device.
-    waiting = to_device(torch.empty(attention.shape[:2]).exponential_(generator=generator), attention.device)  # (B, C)
+    waiting = torch.empty(attention.shape[:2], device="cpu").exponential_(generator=generator)  # (B, C)
+    waiting = to_device(waiting, attention.device)
     rates = _unsort(*_first_of_mass(attention)) / waiting if unique else 1 / waiting
     return rates.argmax(dim=1)
 

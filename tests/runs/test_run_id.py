@@ -15,7 +15,7 @@ from fgbench.runs.planning import Plan
 from fgbench.runs.run import Changes, Run
 
 IN_ID = {"recipe", "profile", "seed", "settings", "protocol", "streams", "device", "changes"}
-NOT_IN_ID = {"deviations": "computed from settings and recipe"}
+NOT_IN_ID = {"deviations": "computed from settings and recipe", "expected": "an estimate of the cost"}
 """Field -> why it is not in the id."""
 ENTRIES = {
     "recipe", "method", "profile", "seed", "settings", "protocol", "streams", "device", "processes", "code",
@@ -66,6 +66,7 @@ def changed_runs(run):
         "deviations": replace(
             run, deviations=(Deviation(field="x", recipe=1, run=2, origin="ours", changes_experiment=True),)
         ),
+        "expected": replace(run, expected=Mock()),
     }
 
 

@@ -41,12 +41,8 @@ def test_checks_of_values_pass_on_meta_tensors_and_copies_to_the_cpu_stay_there(
     def work() -> None:
         assert torch.isfinite(meta(3)).all()
         assert meta(3).cpu().is_meta
-        with torch.autocast(meta(1).device.type, enabled=False):
-            pass
 
-    original = torch.autocast
     assert count_kernels(work)
-    assert torch.autocast is original
 
 
 def test_what_the_backward_pass_keeps_counts_once_and_without_weights():

@@ -115,7 +115,7 @@ def test_images_and_features_of_a_training_release_their_pages(tmp_path):
     assert resident_mib() < before + 50
     np.save(tmp_path / "wide.npy", np.ones((100, 1 << 18)))
     made = source(tmp_path, stage(train=("classifier",), augment=False, batch_size=4), numbered_data(100))
-    made.features = np.load(tmp_path / "wide.npy", mmap_mode="r")
+    made.features.rows = np.load(tmp_path / "wide.npy", mmap_mode="r")
     before = resident_mib()
     assert sum(len(batch.features) for batch in made.batches(1)) == 100
     assert resident_mib() < before + 50

@@ -16,7 +16,9 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
         >>> to_device(torch.tensor([1, 2]), torch.device("cpu"))
         tensor([1, 2])
     """
-    return tensor if tensor.device.type == device.type else tensor.pin_memory().to(device, non_blocking=True)
+    if device.type != "cuda" or tensor.device.type == "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def check_values(condition: Tensor, message: str, error: Callable[[], Exception]) -> None:
