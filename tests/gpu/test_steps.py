@@ -13,9 +13,15 @@ from fgbench.papers.recipes import load_recipes
 ALLOWED: dict[str, tuple[int, str]] = {}
 """Waits in a step that are allowed, by method, with the reason."""
 RECIPES = {recipe.key: (recipe, settings) for recipe, settings in paper_recipes()}
-ONE_OF_EACH = {
-    (recipe.method, settings.backbones, str(settings.options)): key for key, (recipe, settings) in RECIPES.items()
-}
+
+
+def kind_of(recipe, settings):
+    """Return what decides which operations a recipe runs."""
+    choices = [item for item in settings.options.items() if isinstance(item[1], bool | str) or item[0] == "pyramid"]
+    return recipe.method, settings.backbones, tuple(sorted(choices))
+
+
+ONE_OF_EACH = {kind_of(*pair): key for key, pair in RECIPES.items()}
 STAGES = [(key, name) for key in ONE_OF_EACH.values() for name, _ in RECIPES[key][1].ordered_stages]
 
 
