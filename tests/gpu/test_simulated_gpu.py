@@ -221,3 +221,20 @@ def test_a_cpu_tensor_that_a_backward_pass_makes_is_refused(gpu):
 
     with pytest.raises(RuntimeError, match="same device"):
         Planted.apply(torch.ones(3, device="cuda", requires_grad=True)).sum().backward()
+
+
+@pytest.mark.parametrize(
+    "resize",
+    [
+        lambda x: nn.functional.pad(x, (1, 1, 1, 1), mode="replicate"),
+        lambda x: nn.functional.interpolate(x, (5, 5), mode="bilinear", align_corners=True),
+    ],
+)
+def test_functions_that_torch_replaces_if_it_is_deterministic_run_too(gpu, resize):
+    torch.use_deterministic_algorithms(True)
+    try:
+        x = torch.rand(1, 2, 4, 4)
+        assert torch.equal(resize(x.to(CUDA)).cpu(), resize(x))
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)

@@ -70,6 +70,16 @@ def _empty(gpu, func, args: tuple, kwargs: dict) -> Tensor:
     return made
 
 
+def _with_kernel(gpu, func, args: tuple, kwargs: dict) -> Tensor:
+    """Call a function that replaces its kernel if torch is deterministic, by index tensors that it makes on the GPU."""
+    modes = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(False)
+    try:
+        return func(*args, **kwargs)
+    finally:
+        torch.use_deterministic_algorithms(modes[0], warn_only=modes[1])
+
+
 def _refuse_numpy(gpu, func, args: tuple, kwargs: dict):
     if isinstance(args[0], SimulatedTensor):
         raise TypeError(f"can't convert cuda:0 device type tensor to numpy, at {place_of_call()}")
@@ -77,8 +87,8 @@ def _refuse_numpy(gpu, func, args: tuple, kwargs: dict):
 
 
 HANDLERS = {
-    # The Python function makes index tensors on the GPU, in place of a kernel with another result in each run.
-    nn.functional.pad: lambda gpu, func, args, kwargs: torch._C._nn.pad(*args, **kwargs),
+    nn.functional.pad: _with_kernel,
+    nn.functional.interpolate: _with_kernel,
     Tensor.to: _to,
     Tensor.cuda: lambda gpu, func, args, kwargs: _to(gpu, Tensor.to, (args[0], CUDA), kwargs),
     Tensor.cpu: lambda gpu, func, args, kwargs: _to(gpu, Tensor.to, (args[0], "cpu"), kwargs),
