@@ -3,20 +3,19 @@
 Each step saves its results in the run's work folder, so that an interrupted run continues where it stopped.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from fgbench.datasets.geometry import input_geometry, to_input
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import Pixels
 from fgbench.methods import methods, options_of
-from fgbench.methods.base import FitContext, Method, Task
+from fgbench.methods.base import Method, Task
 from fgbench.metrics.person_search import searched_rows
 from fgbench.metrics.values import measure
 from fgbench.papers.settings import Settings
@@ -26,10 +25,11 @@ from fgbench.records.provenance import cost, provenance
 from fgbench.records.record import Record
 from fgbench.records.store import Store
 from fgbench.runs.experiment import PersonSearch, experiment
+from fgbench.runs.fitting import fit_method
 from fgbench.runs.planning import planned_index
 from fgbench.runs.prediction import output_names, predictor
 from fgbench.runs.protocol import Split
-from fgbench.runs.row_files import batches, inference_batch, map_images, map_outputs, to_images
+from fgbench.runs.row_files import inference_batch, map_images, map_outputs, to_images
 from fgbench.runs.run import Run, code_of
 from fgbench.runs.streams import load_stream, maps_folder
 from fgbench.runs.training.batches import TrainData, middle
@@ -37,13 +37,12 @@ from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.epoch_watch import Watch
 from fgbench.runs.training.head_features import noted_storage
 from fgbench.runs.training.linear_svm import LinearSvm, train_svm
-from fgbench.runs.training.loop import remove_files, train
-from fgbench.util.damaged import make_work_folder, set_aside
+from fgbench.runs.training.loop import train
+from fgbench.util.damaged import make_work_folder
 from fgbench.util.errors import FgbenchError
 from fgbench.util.gpu_board import Meter
 from fgbench.util.memory import freed_memory_kept
 from fgbench.util.numeric.seeding import fixed_threads, generator, refuse_tf32, use_deterministic
-from fgbench.util.torch_files import load_torch, same_form, save_torch
 
 PHASES = {"pixels": 0.05, "training": 0.5, "fit": 0.1, "descriptors": 0.2, "svm": 0.05, "test": 0.1}
 """Phases of a run with their approximate share of its time, for the progress bar."""
@@ -140,7 +139,15 @@ class Execution:
     def fit(self) -> None:
         """Fit the parts that need no labels, and train the SVM."""
         with self.log.phase("fit"):
-            self._fit()
+            fit_method(
+                self.method,
+                self.train_pixels,
+                batch_size=self.batch_size,
+                device=self.engine.device,
+                draw=generator(self.run.seed, "fit"),
+                work=self.work,
+                progress=partial(self._progress, "fit"),
+            )
         self.svm = self._train_svm() if self.settings.classifier == "svm" else None
 
     def predict(self) -> dict[str, np.ndarray]:
@@ -215,35 +222,6 @@ class Execution:
         options = options_of(run.recipe.method, run.settings.options)
         backbones = [networks[stream.stream] for stream in run.streams]
         return methods[run.recipe.method](backbones, task, options, generator(run.seed, "initial weights"))
-
-    def _fit(self) -> None:
-        """Fit the parts of the method that need no labels, such as a vocabulary. A file keeps the result."""
-        method, pixels = self.method, self.train_pixels
-        if type(method).fit is Method.fit:
-            return
-        method.eval()
-        fitted = self.work / "fitted.pt"
-        if state := load_torch(fitted, self.engine.device):
-            if same_form(state["method"], method.state_dict()):
-                method.load_state_dict(state["method"])
-                return
-            set_aside(fitted, "it is the state of another network")
-        remove_files(self.work, "descriptors.*", "test-*")  # on a GPU, fitting again gives other values
-        # Half of the progress of this phase is for the images, half for the fit itself.
-        context = FitContext(
-            len(pixels), generator(self.run.seed, "fit"), lambda what: self._progress("fit", what, 1, 2)
-        )
-
-        def images() -> Iterator[Tensor]:
-            done = 0
-            for batch in batches(pixels, self.batch_size, self.engine.device):
-                yield batch
-                self._progress("fit", "local descriptors", done, 2 * len(pixels))
-                done += len(batch)
-
-        with torch.inference_mode():
-            method.fit(images, context)
-        save_torch(fitted, {"method": method.state_dict()})
 
     def _train_svm(self) -> LinearSvm:
         """Compute the descriptors of the training images and their mirror images, and train the SVM on them."""

@@ -17,6 +17,7 @@ from fgbench.methods import Method, Target, Task, methods, options_of
 from fgbench.methods.base import parameters_of
 from fgbench.methods.fv_cnn import FisherMethod
 from fgbench.papers.settings import Settings, Stage
+from fgbench.runs.row_files import inference_batch
 from fgbench.speed.kernels import Kernel, count_kernels, saved_bytes
 from fgbench.speed.workloads import set_random_mixture
 from fgbench.util.errors import FgbenchError
@@ -74,11 +75,6 @@ class RunKernels:
     """True if the method fits a part, such as a vocabulary, to the training images."""
     mixture: tuple[int, int, int] = (0, 0, 0)
     """Points, dimensions and components of the Gaussian mixture that it fits; zeros if there is none."""
-
-
-def inference_batch(side: int) -> int:
-    """Return the number of images in a batch of inference, by their side in pixels."""
-    return 16 if side > 128 else 128
 
 
 def run_kernels(method: str, settings: Settings, sizes: Sizes) -> RunKernels:

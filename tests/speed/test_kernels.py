@@ -73,10 +73,8 @@ def test_the_operations_of_b_cnn_are_those_of_its_layers():
     assert classifier.gradient_bytes == 4 * (262144 * 200 + 200)
 
 
-@pytest.mark.parametrize(
-    "key", ["tasn/tasn_r50@cub", "where_to_focus/spatial_lstm_dm@cub", "keypoint_fcn/localizer@cub"]
-)
-def test_methods_that_ask_for_values_are_counted(key):
+@pytest.mark.parametrize("key", {recipe.method: key for key, recipe in RECIPES.items()}.values())
+def test_every_method_is_counted(key):
     recipe = RECIPES[key]
     parts = ("beak", "tail") if "parts" in recipe.train else ()
     kernels = run_kernels(recipe.method, recipe.resolve("quick"), Sizes(100, 50, 10, parts))
