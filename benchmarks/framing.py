@@ -152,11 +152,11 @@ def device_name(device: str) -> str:
 
 @cache
 def printed_fps() -> dict[str, tuple[float, str]]:
-    """Return the printed frames per second by recipe, and their source with the device."""
+    """Return the first printed frames per second of each recipe, and their source with the device."""
     cells = [cell for paper in load_papers().values() for cell in paper.cells()]
     return {
         cell.recipe: (cell.value, f"{cell.column}; {cell.source}")
-        for cell in cells
+        for cell in reversed(cells)
         if cell.metric == "fps" and cell.recipe
     }
 

@@ -62,6 +62,7 @@ SUBJECTS = (
     Subject("B-CNN [M,M]", "bcnn/bcnn_mm"),
     Subject("B-CNN [D,M]", "bcnn/bcnn_dm"),
     Subject("B-CNN [D,D]", "bcnn/bcnn_dd"),
+    Subject("B-CNN, version 1", "bcnn/bcnn_v1"),
     Subject("Compact B-CNN [D,D], TS 8,192", "bcnn/cbp_ts_dd"),
     Subject("Compact B-CNN [D,D], RM 5,000", "bcnn/cbp_rm_dd", {"dims": 5000}),
     Subject("B-CNN + SPP [D,M]", "bcnn/bcnn_spp_dm"),

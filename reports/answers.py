@@ -3,6 +3,7 @@
     python reports/answers.py reports/cub-200-2011
 
 Each printed number that has a measured value is one row. A number that one paper cites from another one appears once.
+Frames per second are left out: the pages show them with their devices.
 """
 
 import sys
@@ -24,7 +25,7 @@ HEAD = (
 def answers(folder: str) -> str:
     """Return the table of a results folder."""
     verdicts = fgbench.verdicts(folder)
-    answered = verdicts[verdicts.measured.notna() & (verdicts.cites == "")]
+    answered = verdicts[verdicts.measured.notna() & (verdicts.cites == "") & (verdicts.metric != "fps")]
     return "\n".join([*HEAD, *(_row(row) for _, row in answered.sort_values("printed").iterrows())]) + "\n"
 
 

@@ -5,7 +5,8 @@ A table stands between two comments. The first one is the command:
     <!-- fgbench export runs --results reports/cub-200-2011 --format markdown -->
     <!-- end -->
 
-The command is `fgbench export …`, `python reports/answers.py …` or `python -m tests.simulate …`.
+The command is `fgbench export …`, `python reports/answers.py …`, `python reports/shared_trainings.py`,
+`python -m tests.simulate …` or `python -m tests.gpu …`.
 `python reports/tables.py` writes all tables again. A test checks that each table is what its command prints.
 """
 
@@ -23,10 +24,16 @@ FILES = (
     ROOT / "docs/guides/nightly.md",
     ROOT / "docs/guides/sensitivity.md",
 )
+ESTIMATED = ROOT / "docs/guides/trained_networks.md"
+"""A file whose table takes half a minute. `tests/test_shared_trainings.py` checks its counts."""
+COUNTED = ROOT / "docs/guides/gpu.md"
+"""A file whose table takes a minute. `tests/gpu/test_steps.py` checks its rows."""
 COMMAND = r"<!-- (?:fgbench|python) "
-PROGRAM = r"fgbench export|python reports/answers\.py|python -m tests\.simulate"
+PROGRAM = (
+    r"fgbench export|python reports/answers\.py|python reports/shared_trainings\.py|python -m tests\.(?:simulate|gpu)"
+)
 TABLE = re.compile(
-    rf"(<!-- ({PROGRAM})( [^\n]*?) -->\n)((?:(?!{COMMAND}).)*?)(<!-- end -->)",
+    rf"(<!-- ({PROGRAM})((?: [^\n]*?)?) -->\n)((?:(?!{COMMAND}).)*?)(<!-- end -->)",
     re.DOTALL,
 )
 
@@ -48,5 +55,5 @@ def _output(line: str) -> str:
 
 
 if __name__ == "__main__":
-    for file in FILES:
+    for file in (*FILES, ESTIMATED, COUNTED):
         file.write_text(filled(file.read_text(encoding="utf-8")), encoding="utf-8")

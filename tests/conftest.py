@@ -15,6 +15,7 @@ from fgbench.datasets.synthetic.birds import SyntheticBirds, generate
 # Networks of a few channels lose more by waiting for threads than they gain, on a busy machine many times over.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # for programs that tests start
+os.environ["COLUMNS"] = "140"  # lines and tables have one width, whatever starts the tests
 SMALL = SyntheticBirds(classes=3, train_per_class=6, test_per_class=4, size=64)
 
 

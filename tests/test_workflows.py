@@ -12,8 +12,9 @@ import yaml
 from typer.testing import CliRunner
 
 from fgbench.cli import app
-from fgbench.cli.run_requests import choose_recipes
-from fgbench.runs.planning import plan
+from fgbench.cli.run_requests import Ended, choose_recipes
+from fgbench.runs.executors.runner import Result
+from fgbench.runs.planning import Plan, plan
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -37,6 +38,7 @@ def test_a_job_ends_and_runs_environments_that_there_are(file, name, job):
             assert set(environments.split(",")) <= known
 
 
+ENDED = Ended(Plan((), {}), Result(0, 0, ()), prints=False)
 TOX = (ROOT / "tox.ini").read_text()
 RUNS = re.findall(r"^    fgbench run (.+)$", TOX, re.MULTILINE)
 
@@ -44,7 +46,7 @@ RUNS = re.findall(r"^    fgbench run (.+)$", TOX, re.MULTILINE)
 @pytest.mark.parametrize("line", RUNS)
 def test_what_tox_runs_is_known_and_can_be_planned(line, monkeypatch):
     asked = []
-    monkeypatch.setattr("fgbench.cli.run_requests.run_recipes", lambda request, results: asked.append(request) or 0)
+    monkeypatch.setattr("fgbench.cli.run_requests.run_recipes", lambda request, results: asked.append(request) or ENDED)
     typed = re.sub(r"\{env:(\w+)\}", lambda name: re.search(rf"^    {name[1]} = (.+)$", TOX, re.MULTILINE)[1], line)
     typed = typed.replace("{posargs}", "--seeds 2")
     assert CliRunner().invoke(app, ["run", *shlex.split(typed)], catch_exceptions=False).exit_code == 0

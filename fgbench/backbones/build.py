@@ -61,6 +61,7 @@ class Backbone(nn.Module):
         self.register_buffer("_offset", offset, persistent=False)
         self._cells: dict[int, tuple[int, int]] = {}
         self._cache: MapCache | None = None
+        self._compiled: Callable[[nn.Module, Tensor], Tensor] | None = None
         self.channels = self._count_channels() if channels is None else channels
 
     def forward(self, images: Tensor) -> Tensor:
@@ -88,9 +89,28 @@ class Backbone(nn.Module):
             return torch.cat([self._run_layers(part) for part in torch.split(images, chunk)])
 
     def _run_layers(self, images: Tensor) -> Tensor:
-        pixels = self.input.apply(images, self._factor, self._offset).contiguous(memory_format=torch.channels_last)
-        out: Tensor = self.layers(pixels).float()
+        x = self._normalise(images)
+        for part in self._parts:
+            x = self._call(part, x)
+        out = x.float()
         return out.flatten(1) if self.tap in VECTOR_TAPS else out
+
+    @property
+    def _parts(self) -> tuple[nn.Module, ...]:
+        """The layers in one part, or those of a dense tap up to its map and after it."""
+        return (self.layers.maps, self.layers.top) if isinstance(self.layers, DenseVgg) else (self.layers,)
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        return self.input.apply(images, self._factor, self._offset).contiguous(memory_format=torch.channels_last)
+
+    def _call(self, part: nn.Module, x: Tensor) -> Tensor:
+        """Run a part of the layers; its compiled form only with gradients."""
+        run = self._compiled if self._compiled and torch.is_grad_enabled() else run_part
+        return run(part, x)
+
+    def compile_layers(self, backend: str) -> None:
+        """Compile the layers by torch.compile for passes with gradients. The names of the parameters do not change."""
+        self._compiled = torch.compile(run_part, backend=backend)
 
     def cache_outputs(self, folder: Path, on_recall: Callable[[int], object]) -> None:
         """Make `forward` compute each image only once and store its output in a folder; for a frozen network.
@@ -109,9 +129,8 @@ class Backbone(nn.Module):
         if not isinstance(self.layers, DenseVgg):
             out = self(images)
             return out, out
-        pixels = self.input.apply(images, self._factor, self._offset).contiguous(memory_format=torch.channels_last)
-        maps: Tensor = self.layers.maps(pixels)
-        return maps.float(), self.layers.top(maps).float()
+        maps = self._call(self.layers.maps, self._normalise(images))
+        return maps.float(), self._call(self.layers.top, maps).float()
 
     @property
     def map_channels(self) -> int:
@@ -157,6 +176,12 @@ class Backbone(nn.Module):
             count = int(self(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1])
         self.layers.train(training)
         return count
+
+
+def run_part(part: nn.Module, x: Tensor) -> Tensor:
+    """Run layers: torch.compile compiles a function, but not an `nn.Sequential`."""
+    output: Tensor = part(x)
+    return output
 
 
 def load_backbone(

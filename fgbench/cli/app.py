@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -12,19 +13,27 @@ from fgbench.cli import (
     compare,
     data,
     doctor,
+    evaluate,
     export,
     faults,
+    help_pages,
+    judge,
     list_,
+    log,
     nightly,
+    predict,
     report,
     reproduce,
+    rm,
     run,
     sensitivity,
+    show,
     verify,
     weights,
 )
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import machine_error
+from fgbench.util.gpu_errors import gpu_error
 
 QUESTION = "Does every number printed in a fine-grained recognition paper hold, here, today, and at what cost?"
 """First line of the help text."""
@@ -34,21 +43,28 @@ INTERRUPTED = 130
 app = typer.Typer(
     name="fgbench",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings=help_pages.HELP_OPTIONS,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help=QUESTION,
 )
-app.command("list")(list_.list_)
-app.command()(doctor.doctor)
-app.command()(run.run)
-app.command()(reproduce.reproduce)
-app.command()(sensitivity.sensitivity)
-app.command()(report.report)
-app.command()(export.export)
-app.command()(verify.verify)
-app.command()(compare.compare)
-app.command()(nightly.nightly)
+_verb = partial(app.command, cls=help_pages.Verb)
+_verb("list")(list_.list_)
+_verb()(show.show)
+_verb()(doctor.doctor)
+_verb()(run.run)
+_verb()(reproduce.reproduce)
+_verb()(sensitivity.sensitivity)
+_verb()(log.log)
+_verb()(rm.rm)
+_verb()(judge.judge)
+_verb()(evaluate.evaluate)
+_verb()(predict.predict)
+_verb()(report.report)
+_verb()(export.export)
+_verb()(verify.verify)
+_verb()(compare.compare)
+_verb()(nightly.nightly)
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
 
@@ -69,6 +85,10 @@ def main() -> None:
         code = faults.print_mistake(error)
     except (OSError, MemoryError) as error:
         code = faults.print_mistake(machine_error(error))
+    except RuntimeError as error:
+        if (known := gpu_error(error)) is None:
+            raise
+        code = faults.print_mistake(known)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if code == INTERRUPTED:

@@ -2,32 +2,48 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from fgbench import datasets
+from fgbench.cli.catalogue_tables import CITED, RUNS
+from fgbench.cli.found_runs import run_ids
+from fgbench.cli.options import existing
 from fgbench.datasets.obtain import is_here
+from fgbench.metrics.values import headline
 from fgbench.papers.printed import Paper, load_papers
 from fgbench.papers.recipes import load_recipes
+from fgbench.records.store import store_of
 from fgbench.util.errors import FgbenchError, nearest
 
-KINDS = ("papers", "rows", "cells", "recipes", "methods", "data")
+KINDS = ("papers", "rows", "cells", "recipes", "methods", "data", "runs")
 """Names of the tables."""
 
 
-def catalogue(kind: str) -> dict[str, list[dict[str, Any]]]:
+OWN_IMAGES = {
+    "data": "imagefolder:PATH",
+    "title": "images of your own",
+    "here": True,
+    "get it by": "fgbench data check imagefolder:PATH",
+}
+"""Row of the images of the user."""
+
+
+def catalogue(kind: str, results: Path) -> dict[str, list[dict[str, Any]]]:
     """Return tables of plain values.
 
     Args:
-        kind: one of `KINDS`, or `all` for all except `cells`.
+        kind: one of `KINDS`, or `all` for all except `cells` and `runs`.
+        results: results folder, for `runs`.
 
     Returns:
         Kind -> rows.
 
     Raises:
-        FgbenchError: an unknown kind.
+        FgbenchError: an unknown kind, or no results folder.
     """
     if kind != "all" and kind not in KINDS:
-        raise FgbenchError(f"no kind named {kind!r}; {nearest(kind, [*KINDS, 'all'])}")
+        raise FgbenchError(f"no kind named {kind!r}; {nearest(kind, [*KINDS, 'all'])}", "fgbench list")
     papers = load_papers()
     tables: dict[str, list[dict[str, Any]]] = {}
     if kind in {"papers", "all"}:
@@ -49,10 +65,55 @@ def catalogue(kind: str) -> dict[str, list[dict[str, Any]]]:
 
         tables["methods"] = [{"method": name, "what": _first_line(methods[name].__doc__)} for name in methods]
     if kind in {"data", "all"}:
-        tables["data"] = [
-            {"data": name, "title": datasets.find(name).title, "here": is_here(name)} for name in datasets.names()
-        ]
+        tables["data"] = [*map(_data_set, datasets.names()), OWN_IMAGES]
+    if kind == "runs":
+        tables["runs"] = _runs(results)
     return tables
+
+
+def _data_set(name: str) -> dict[str, Any]:
+    """Return a data set, whether it is here, and the command that gets it."""
+    dataset = datasets.find(name)
+    here = is_here(name)
+    command = "" if here else f"fgbench data get {name}"
+    by_hand = command and dataset.archive and not dataset.archive.url
+    return {
+        "data": name,
+        "title": dataset.title,
+        "here": here,
+        "get it by": f"by hand: {command}" if by_hand else command,
+    }
+
+
+def _runs(results: Path) -> list[dict[str, Any]]:
+    """Return every run of a results folder, finished or not."""
+    store = store_of(results)
+    rows = []
+    for run_id in run_ids(existing(results)):
+        row: dict[str, Any] = {
+            "run": run_id,
+            "title": "not finished",
+            "profile": "",
+            "seed": "",
+            "measured": "",
+            "finished": "",
+        }
+        if store.has(run_id):
+            try:
+                record = store.read(run_id)
+            except FgbenchError as error:
+                row["title"] = str(error.args[0])
+            else:
+                name = headline(record.values)
+                row |= {
+                    "title": record.title,
+                    "profile": record.profile,
+                    "seed": record.seed,
+                    "measured": f"{name} {record.values[name].value:.2f} {record.values[name].unit}",
+                    "finished": record.provenance.get("finished", ""),
+                }
+        rows.append(row)
+    return rows
 
 
 def _rows(papers: Mapping[str, Paper]) -> list[dict[str, Any]]:
@@ -67,8 +128,8 @@ def _rows(papers: Mapping[str, Paper]) -> list[dict[str, Any]]:
         for cell in paper.cells():
             verdict = judge(cell, [], missing, recipes)
             reason = verdict.reason.partition(" (")[0]  # the rest lists the folders that were searched
-            runs = "runs here" if verdict.command.startswith("fgbench run") else reason
-            runs = f"judged as {cell.cites}" if cell.cites else runs
+            runs = RUNS if verdict.command.startswith("fgbench run") else reason
+            runs = f"{CITED}{cell.cites}" if cell.cites else runs
             row = {"paper": paper.id, "table": cell.table, "row": cell.row, "data": cell.data, "recipe": cell.recipe}
             rows.setdefault((*row.values(), runs), row | {"runs": runs, "get it by": verdict.command})
     return list(rows.values())

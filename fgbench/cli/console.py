@@ -1,15 +1,13 @@
-"""Output on the terminal: lines, tables, progress bars with the time left."""
+"""Output of a verb: lines and tables for readers, or JSON for programs."""
 
 import errno
 import json
 import os
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +17,6 @@ from fgbench.util.plain_text import one_line, plain, plain_json
 if TYPE_CHECKING:
     from fgbench.judge.anomaly import Anomalies
     from fgbench.records.record import Record
-    from fgbench.runs.executors.pool import Failure
 
 
 class _Console(Console):
@@ -30,14 +27,89 @@ class _Console(Console):
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
-_console = _Console(highlight=False, soft_wrap=True)
-if not _console.is_terminal:
-    _console.width = 140  # a log file has no width
+def _console(*, stderr: bool = False) -> Console:
+    console = _Console(highlight=False, soft_wrap=True, stderr=stderr)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 140  # a log file has no width
+    return console
+
+
+WIDE = 110
+"""Number of columns of a wide terminal."""
+_stdout = _console()
+_stderr = _console(stderr=True)
+_answers: list["Answer"] = []
+"""The answers whose `with` blocks are entered; the last one decides where lines go."""
+
+
+class Answer:
+    """What a verb answers: facts as one JSON value, or the same facts as lines and tables.
+
+    In the `with` block of an answer in JSON, lines go to standard error, and tables are left out. The JSON value is
+    printed at the end of the block, unless an error ends it.
+
+    Args:
+        as_json: print JSON.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._facts: Any = None
+
+    def __enter__(self) -> Self:
+        _answers.append(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _answers.remove(self)
+        if self.as_json and error is None and self._facts is not None:
+            print_json(self._facts)
+
+    def give(self, facts: Any, show: Callable[[], object]) -> None:
+        """Answer with facts. Further mappings are added to the first one.
+
+        Args:
+            facts: plain values.
+            show: prints the same facts as lines and tables.
+        """
+        if not self.as_json:
+            show()
+        elif isinstance(self._facts, dict):
+            self._facts |= facts
+        else:
+            self._facts = facts
+
+    def give_tables(self, tables: Mapping[str, list[dict[str, Any]]]) -> None:
+        """Answer with tables: title -> rows with the same keys."""
+
+        def show() -> None:
+            for title, rows in tables.items():
+                table(title, rows)
+
+        self.give(dict(tables), show)
+
+
+def line_console() -> Console:
+    """Return the console to which lines go: standard error while a verb answers in JSON, else standard output."""
+    return _stderr if _answers and _answers[-1].as_json else _stdout
+
+
+def is_wide() -> bool:
+    """Return True if a table may have columns that are left out on a narrow terminal."""
+    return _stdout.width >= WIDE
 
 
 def out(text: str) -> None:
     """Print a line without markup and control characters."""
-    _console.print(Text(plain(text)))
+    line_console().print(Text(plain(text)))
+
+
+def print_lines(texts: Iterable[str]) -> None:
+    """Print several lines."""
+    for text in texts:
+        out(text)
 
 
 def print_json(value: Any) -> None:
@@ -47,8 +119,8 @@ def print_json(value: Any) -> None:
 
 
 def table(title: str, rows: list[dict[str, Any]]) -> None:
-    """Print rows with the same keys as a table."""
-    if not rows:
+    """Print rows with the same keys as a table, except while a verb answers in JSON."""
+    if not rows or line_console() is _stderr:
         return
     grid = Table(
         title=Text(plain(title), style="bold"), title_justify="left", box=None, pad_edge=False, header_style="dim"
@@ -57,8 +129,8 @@ def table(title: str, rows: list[dict[str, Any]]) -> None:
         grid.add_column(Text(plain(name)), overflow="fold")
     for row in rows:
         grid.add_row(*(Text(_word(value)) for value in row.values()))
-    _console.print(grid)
-    _console.print()
+    _stdout.print(grid)
+    _stdout.print()
 
 
 def _word(value: Any) -> str:
@@ -72,102 +144,3 @@ def print_anomalies(records: Sequence["Record"], anomalies: "Anomalies") -> None
         for anomaly in anomalies.get(record.run_id, ()):
             text = f"anomaly: {record.run_id} ({record.title}, seed {record.seed}): {anomaly.kind}: {anomaly.text}"
             out(one_line(text))
-
-
-class Progress:
-    """Context manager that shows progress bars on a terminal, else one line for each finished run.
-
-    Args:
-        quiet: show no progress bars.
-    """
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._bars = bars.Progress(
-            bars.TextColumn("{task.description}", markup=False),
-            bars.BarColumn(bar_width=24),
-            bars.TaskProgressColumn(),
-            bars.TimeElapsedColumn(),
-            bars.TextColumn("{task.fields[left]}", markup=False),
-            console=_console,
-            disable=quiet or not _console.is_terminal,
-            transient=True,
-        )
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
-
-    def add(self, what: str, total: float) -> bars.TaskID:
-        """Add a progress bar; return its id for `advance`."""
-        return self._bars.add_task(plain(what), total=total, left="")
-
-    def advance(self, task: bars.TaskID) -> None:
-        """Advance a bar by one."""
-        self._bars.advance(task)
-
-    def watch(self) -> "PlanWatcher":
-        """Return a watcher that shows each running task and the whole plan."""
-        return PlanWatcher(self._bars)
-
-
-class PlanWatcher:
-    """A watcher that shows the progress of a plan and estimates the time left from the speed so far.
-
-    Args:
-        progress: the progress bars.
-    """
-
-    def __init__(self, progress: bars.Progress) -> None:
-        self._bars, self._plain = progress, progress.disable
-        self._tasks: dict[str, bars.TaskID] = {}
-        self._shares: dict[str, float] = {}
-        self._ended = 0
-        self._expected = 1
-        self._started = time.monotonic()
-        self._whole = self._bars.add_task("plan", total=1.0, left="")
-
-    def expect(self, tasks: int) -> None:
-        """Set the number of tasks."""
-        self._expected = tasks
-
-    def progress(self, name: str, what: str, share: float) -> None:
-        """Update the bar of a task."""
-        if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(plain(name), total=1.0, left="")
-        self._shares[name] = share
-        self._bars.update(self._tasks[name], completed=share, description=plain(f"{name}: {what}"))
-        self._update()
-
-    def note(self, text: str) -> None:
-        """Print a line above the bars."""
-        out(text)
-
-    def finished(self, name: str, failure: "Failure | None", wall_s: float) -> None:
-        """Remove the bar of a task and print how the task ended."""
-        if name in self._tasks:
-            self._bars.remove_task(self._tasks.pop(name))
-        self._shares.pop(name, None)
-        self._ended += 1
-        self._update()
-        state = "failed" if failure else "done"
-        out(f"{state} in {wall_s:.0f} s: {name}{self._left() if self._plain else ''}")
-
-    def _done(self) -> float:
-        """Return the finished share of the plan."""
-        return min(1.0, (self._ended + sum(self._shares.values())) / max(1, self._expected))
-
-    def _left(self) -> str:
-        """Return the estimated time left in words."""
-        done = self._done()
-        if not 0 < done < 1:
-            return ""
-        seconds = (time.monotonic() - self._started) * (1 - done) / done
-        return f" (about {seconds / 60:.0f} min left)" if seconds >= 90 else f" (about {seconds:.0f} s left)"
-
-    def _update(self) -> None:
-        self._bars.update(self._whole, completed=self._done(), left=self._left())

@@ -7,21 +7,31 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fgbench._version import __version__
-from fgbench.cli.options import AsJson
+from fgbench.cli.options import AsJson, Every
 from fgbench.util.counted import counted
 
 
-def doctor(as_json: AsJson = False) -> None:
-    """Print what can run on this machine, what is missing, and the command that gets it."""
-    from fgbench.cli.console import out, print_json, table
+def doctor(every: Every = False, as_json: AsJson = False) -> None:
+    """Show what can run on this machine, and how to get the rest."""
+    from fgbench.cli.console import Answer
 
-    report = examine()
-    if as_json:
-        print_json(report)
-        return
+    with Answer(as_json=as_json) as answer:
+        report = examine()
+        answer.give(report, lambda: _show(report, every=every))
+
+
+def _show(report: dict[str, Any], *, every: bool) -> None:
+    """Print what can run here, and what is missing: a line for each obstacle, or for each recipe."""
+    from fgbench.cli.catalogue_tables import show_missing
+    from fgbench.cli.console import out, table
+
     for part in ("machine", "packages", "data"):
         table(part, [{"what": key, "value": value} for key, value in report[part].items()])
-    table("recipes", report["recipes"])
+    if every:
+        table("recipes", report["recipes"])
+    else:
+        missing = [row for row in report["recipes"] if row["get it by"]]
+        show_missing([(row["paper"].partition(" (")[0], row["get it by"]) for row in missing], "recipe")
     runnable = sum(1 for row in report["recipes"] if not row["get it by"])
     out(f"{counted(len(report['recipes']), 'recipe')}: all run under the profile quick, {runnable} under paper")
 

@@ -1,23 +1,21 @@
 """`--dry-run` of `fgbench run` and `fgbench reproduce`: what would run, in order, and its estimated cost."""
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from fgbench.cli.console import out, print_json, table
-from fgbench.cli.run_requests import Request, choose_profile, plan_request
+from fgbench.cli.console import Answer, is_wide, out, table
+from fgbench.cli.estimates import Rates, estimated
+from fgbench.cli.run_requests import Request, choose_profile, whole_plan
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import Recipe, load_recipes
 from fgbench.records.expectations import keep_expected
 from fgbench.records.record import Expected
 from fgbench.records.store import store_of
-from fgbench.runs.planning import changed_settings
-from fgbench.runs.run import THREADS, Run
-from fgbench.speed.machine_rates import ASSUMED_HOST, DeviceRates, HostRates, gpu_rates, measure_device, measure_host
+from fgbench.runs.changed_settings import changed_settings
+from fgbench.runs.plan_graph import is_finished, users_of
+from fgbench.runs.run import Run
 from fgbench.speed.planned_costs import expected_cost, official_cost
 from fgbench.speed.verdict_order import decided_cells
 from fgbench.util.counted import counted
@@ -27,51 +25,48 @@ GIB = 1024
 """MiB in a GiB."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Rates:
-    """Rates of the machine for which costs are estimated."""
-
-    device: DeviceRates
-    host: HostRates
-
-
-def check_dry_run(request: Request, *, dry_run: bool, as_json: bool, gpu: str | None) -> None:
+def check_dry_run(request: Request, *, dry_run: bool, gpu: str | None) -> None:
     """Check that the options of a dry run are used with it.
 
     Raises:
-        FgbenchError: `--gpu` or `--json` without `--dry-run`, or a dry run for a cluster.
+        FgbenchError: `--gpu` without `--dry-run`, or a dry run for a cluster.
     """
     if not dry_run:
-        for name, is_set in (("--json", as_json), ("--gpu", gpu is not None)):
-            if is_set:
-                raise FgbenchError(f"{name} is for an estimate", "add --dry-run")
+        if gpu is not None:
+            raise FgbenchError("--gpu is for an estimate", "add --dry-run")
     elif request.cluster:
         raise FgbenchError("--dry-run estimates for one machine, not for a cluster", "leave out --executor ray")
 
 
-def show_dry_run(request: Request, results: Path, *, gpu: str | None = None, as_json: bool = False) -> None:
-    """Plan a request, estimate the cost of every run, keep the estimates, and print them. Nothing is run.
+def give_dry_run(answer: Answer, request: Request, results: Path, *, gpu: str | None = None) -> None:
+    """Plan a request, estimate the cost of every run, keep the estimates, and answer with them. Nothing is run.
 
     Args:
+        answer: receives the estimates.
         request: the runs that the user asked for.
         results: results folder; the estimates are kept in it for the records of the runs.
         gpu: name of published rates for a GPU that is not here; None to measure this machine.
-        as_json: print JSON.
     """
-    has_gpu = gpu is not None or torch.cuda.is_available()
+    has_gpu = gpu is not None or request.uses_gpu
     profile = choose_profile(request.profile, request.data, has_gpu)
-    plan = plan_request(request, profile, has_gpu, (lambda text: None) if as_json else out)
-    rates = _rates(gpu, "cuda" if has_gpu and profile != "quick" else "cpu", THREADS[profile], results)
+    plan = whole_plan(request, profile, has_gpu, results)
+    rates = Rates.of(profile, results, has_gpu=has_gpu, gpu=gpu)
     papers, store = load_papers().values(), store_of(results)
     rows: list[dict[str, Any]] = []
     for run in plan.runs:
-        expected, note = _estimated(lambda run=run: expected_cost(run, rates.device, rates.host))  # type: ignore[misc]
-        kept = store.has(run.id)
+        expected, note = estimated(partial(expected_cost, run, rates.device, rates.host))
+        kept = is_finished(results, run)
         if expected and not kept:
             keep_expected(results, run.id, expected)
-        rows.append(_row(run, expected, note, kept=kept, cells=decided_cells(run, papers)))
+        users = [user.title for user in users_of(plan.runs, run) if not store.has(user.id)]
+        rows.append(_row(run, expected, note, kept=kept, cells=decided_cells(run, papers)) | {"network_for": users})
     recipes = load_recipes()
-    blocked = [_blocked_row(recipes[key], obstacle, request, profile, rates) for key, obstacle in plan.blocked.items()]
+    blocked = [
+        _blocked_row(recipe, obstacle, request, profile, rates)
+        for recipe, obstacle in _with_starts(
+            {key: (recipes[key], obstacle) for key, obstacle in plan.blocked.items()}
+        ).values()
+    ]
     summary = {
         "profile": profile,
         "device": rates.device.name,
@@ -80,25 +75,19 @@ def show_dry_run(request: Request, results: Path, *, gpu: str | None = None, as_
         "runs": rows,
         "blocked": blocked,
     }
-    if as_json:
-        print_json(summary)
-    else:
-        _show(summary, rates, results)
+    answer.give(summary, lambda: _show(summary, rates, results))
 
 
-def _rates(gpu: str | None, device: str, threads: int, results: Path) -> _Rates:
-    if gpu is not None:
-        return _Rates(gpu_rates(gpu), ASSUMED_HOST)
-    return _Rates(measure_device(device, threads), measure_host(results))
-
-
-def _estimated(compute: Callable[[], Expected | None]) -> tuple[Expected | None, str]:
-    """Return an estimate, or why there is none."""
-    try:
-        expected = compute()
-    except FgbenchError as error:
-        return None, str(error.args[0])
-    return expected, "" if expected else "the number of images is not known"
+def _with_starts(blocked: dict[str, tuple[Recipe, Obstacle]]) -> dict[str, tuple[Recipe, Obstacle]]:
+    """Return blocked recipes by key, each after the recipe from whose network it starts, which is blocked with it."""
+    ordered: dict[str, tuple[Recipe, Obstacle]] = {}
+    for recipe, obstacle in blocked.values():
+        chain = [recipe]
+        while chain[-1].start:
+            chain.append(chain[-1].start)
+        for needed in reversed(chain):
+            ordered.setdefault(needed.key, blocked.get(needed.key, (needed, obstacle)))
+    return ordered
 
 
 def _row(run: Run, expected: Expected | None, note: str, *, kept: bool, cells: int) -> dict[str, Any]:
@@ -112,12 +101,12 @@ def _row(run: Run, expected: Expected | None, note: str, *, kept: bool, cells: i
     }
 
 
-def _blocked_row(recipe: Recipe, obstacle: Obstacle, request: Request, profile: str, rates: _Rates) -> dict[str, Any]:
+def _blocked_row(recipe: Recipe, obstacle: Obstacle, request: Request, profile: str, rates: Rates) -> dict[str, Any]:
     def compute() -> Expected | None:
-        settings = changed_settings(recipe, profile, request.changes)
+        settings = recipe.own_settings(changed_settings(recipe, profile, request.changes), profile)
         return official_cost(recipe, settings, rates.device, rates.host)
 
-    expected, note = _estimated(compute)
+    expected, note = estimated(compute)
     return {
         "recipe": recipe.key,
         "title": recipe.title,
@@ -132,7 +121,7 @@ def _content(expected: Expected | None) -> dict[str, Any] | None:
     return None if expected is None else {"wall_s": expected.wall_s, **expected.model_dump(mode="json")}
 
 
-def _show(summary: dict[str, Any], rates: _Rates, results: Path) -> None:
+def _show(summary: dict[str, Any], rates: Rates, results: Path) -> None:
     """Print the estimates as tables, with a warning for each run that does not fit."""
     out(f"estimated for {rates.device.name}: {rates.device.source}")
     runs, blocked = summary["runs"], summary["blocked"]
@@ -158,9 +147,10 @@ def _cost_row(title: str, row: dict[str, Any], state: str | None = None) -> dict
     """Return the row of a table."""
     cost = row["expected"]
     columns = {"run": title} | ({} if state is None else {"state": state})
+    shown_parts = _PARTS if is_wide() else ()
     if cost is None:
-        return columns | dict.fromkeys(("min", *(f"{part}, s" for part in _PARTS), *_SIZES), "?")
-    parts = {f"{part}, s": f"{cost['part_s'].get(part, 0.0):.0f}" for part in _PARTS}
+        return columns | dict.fromkeys(("min", *(f"{part}, s" for part in shown_parts), *_SIZES), "?")
+    parts = {f"{part}, s": f"{cost['part_s'].get(part, 0.0):.0f}" for part in shown_parts}
     sizes = {name: "none" if cost[field] is None else f"{cost[field] / GIB:.1f}" for name, field in _SIZES.items()}
     return columns | {"min": f"{cost['wall_s'] / 60:.1f}"} | parts | sizes
 

@@ -5,29 +5,66 @@ from typing import Annotated
 
 import typer
 
+from fgbench.cli import completion
+from fgbench.cli.next_steps import next_command
 from fgbench.cli.options import RESULTS, Results, expanded
+from fgbench.util.errors import FgbenchError
 
 
 def export(
     table: Annotated[
         str,
         typer.Argument(
-            help="values, runs, phases, differences, verdicts or cells; or printed tables: bcnn (a paper), bcnn/t1."
+            metavar="TABLE",
+            autocompletion=completion.tables,
+            help="values, runs, curves, phases, differences, verdicts or cells; printed tables: bcnn (a paper), "
+            "bcnn/t1; or predictions or keypoints of a run, as fgbench judge reads them.",
         ),
     ],
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            autocompletion=completion.runs,
+            help="Id of a run or its beginning, for predictions and keypoints.",
+        ),
+    ] = "",
     style: Annotated[
         str | None,
         typer.Option(
             "--format",
-            help="csv, parquet or json for programs; latex or markdown for readers. [default: by --out, or csv]",
+            metavar="TEXT",
+            help="csv, parquet or json for programs; latex or markdown for readers; of predictions csv, "
+            "parquet or npz. [default: by --out, or csv]",
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(callback=expanded, help="File to write. [default: standard output]")
+        Path | None, typer.Option(metavar="FILE", callback=expanded, help="File to write. [default: standard output]")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     results: Results = RESULTS,
 ) -> None:
-    """Write measured values, verdicts, or a printed table beside the measured values."""
-    from fgbench.report.tables import export as tables
+    """Write values, curves, verdicts, tables, or predictions.
 
+    A printed table is written beside the measured values.
+    """
+    from fgbench.cli.found_runs import find_run
+    from fgbench.judge.frames import open_store
+    from fgbench.report.tables import export as tables
+    from fgbench.report.tables.predictions import PREDICTIONS, export_predictions
+
+    if as_json:
+        if style not in {None, "json"}:
+            raise FgbenchError(f"--json and --format {style} are given together", "leave one out")
+        style = "json"
+    if (table in PREDICTIONS) != bool(run):
+        if table in PREDICTIONS:
+            raise FgbenchError(
+                f"{table} are those of one run, which is missing", next_command("list", "runs", results=results)
+            )
+        raise FgbenchError(f"{table} is not a table of one run", next_command("export", table, results=results))
+    if run:
+        run_id = find_run(results, run, open_store(results).run_ids())
+        export_predictions(table, run_id, results, style, out)
+        return
     tables.export(table, results, style, out)

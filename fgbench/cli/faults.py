@@ -60,7 +60,11 @@ def flush_output(code: int) -> int:
         except OSError as error:
             _discard(stream)
             if code != MISTAKE:  # else the error has been printed
-                code = print_mistake(FgbenchError(f"the output cannot be written: {error.strerror or error}"))
+                code = print_mistake(
+                    FgbenchError(
+                        f"the output cannot be written: {error.strerror or error}", "write it to a file elsewhere"
+                    )
+                )
     return code
 
 

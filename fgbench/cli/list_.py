@@ -4,20 +4,31 @@ from typing import Annotated
 
 import typer
 
-from fgbench.cli.options import AsJson
+from fgbench.cli import completion
+from fgbench.cli.options import RESULTS, AsJson, Every, Results
 
 
 def list_(
-    kind: Annotated[str, typer.Argument(help="papers, rows, cells, recipes, methods, data, or all.")] = "all",
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            autocompletion=completion.kinds,
+            help="papers, rows, cells, recipes, methods, data, runs, or all.",
+        ),
+    ] = "all",
+    every: Every = False,
     as_json: AsJson = False,
+    results: Results = RESULTS,
 ) -> None:
-    """Print papers, the rows and cells of their tables, recipes, methods and data sets."""
-    from fgbench.cli.catalogue import catalogue
-    from fgbench.cli.console import print_json, table
+    """List papers, rows, cells, recipes, methods, data, or runs.
 
-    tables = catalogue(kind)
-    if as_json:
-        print_json(tables)
-        return
-    for name, rows in tables.items():
-        table(name, rows)
+    Rows and cells are those of the printed tables. Runs are those of a results folder, finished or not.
+    """
+    from fgbench.cli.catalogue import catalogue
+    from fgbench.cli.catalogue_tables import show_catalogue
+    from fgbench.cli.console import Answer
+
+    with Answer(as_json=as_json) as answer:
+        tables = catalogue(kind, results)
+        answer.give(tables, lambda: show_catalogue(tables, every=every))

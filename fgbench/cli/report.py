@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fgbench.cli.options import RESULTS, Results, existing, expanded
-from fgbench.util.errors import FgbenchError
 
 if TYPE_CHECKING:
     from fgbench.report.build import BuiltReport
@@ -18,25 +17,45 @@ if TYPE_CHECKING:
 def report(
     results: Results = RESULTS,
     out: Annotated[
-        Path | None, typer.Option(callback=expanded, help="Folder for the pages. [default: <results>/report]")
+        Path | None,
+        typer.Option(metavar="FOLDER", callback=expanded, help="Folder for the pages. [default: <results>/report]"),
     ] = None,
     benchmarks: Annotated[
         list[Path] | None,
-        typer.Option(callback=expanded, help="JSON file of `pytest benchmarks`; adds a page on speed. Repeatable."),
+        typer.Option(
+            metavar="FILE",
+            callback=expanded,
+            help="JSON file of `pytest benchmarks`; adds a page on speed. Repeatable.",
+        ),
     ] = None,
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures/--no-pictures",
+            help="Show pictures of the runs, and photographs of mistakes from the data sets on this machine.",
+        ),
+    ] = True,
 ) -> None:
-    """Render the report from the existing records; exit code 1 if a record is damaged or was changed."""
+    """Render the report from the existing records.
+
+    The exit code is 1 if a record is damaged or was changed.
+    """
     from fgbench.cli.console import out as print_line
 
     if results != RESULTS or not benchmarks:  # a report on speed alone needs no records
         existing(results)
-    built = write_report(results, out or results / "report", benchmarks or ())
+    built = write_report(results, out or results / "report", benchmarks or (), pictures=pictures)
     print_line(f"report: {built.first_page}")
     raise typer.Exit(1 if built.left_out else 0)
 
 
 def write_report(
-    results: Path, folder: Path, benchmarks: Sequence[Path] = (), extra_pages: Sequence["Page"] = ()
+    results: Path,
+    folder: Path,
+    benchmarks: Sequence[Path] = (),
+    extra_pages: Sequence["Page"] = (),
+    *,
+    pictures: bool = True,
 ) -> "BuiltReport":
     """Build the report of a results folder and print a summary.
 
@@ -45,19 +64,16 @@ def write_report(
         folder: folder for the pages.
         benchmarks: JSON files of `pytest benchmarks`; they add a page on speed.
         extra_pages: further pages.
+        pictures: False to leave out all pictures of images.
 
     Returns:
         The pages and what they contain.
     """
     from fgbench.cli.console import out, print_anomalies
-    from fgbench.report.build import build_report
+    from fgbench.report.build import write_pages
     from fgbench.util.counted import counted
-    from fgbench.util.files import make_folder, remove_leftovers
 
-    make_folder(folder)
-    _refuse_other_pages(folder / "index.html")
-    remove_leftovers(folder)
-    built = build_report(results, folder, benchmarks, extra_pages)
+    built = write_pages(results, folder, benchmarks, extra_pages, pictures=pictures)
     out(f"cells: {_counts(built.outcomes)}")
     out(f"claims: {_counts(built.claim_states)}")
     print_anomalies(built.records, built.anomalies)
@@ -66,14 +82,6 @@ def write_report(
     for text in built.left_out:
         out(f"left out: {text}")
     return built
-
-
-def _refuse_other_pages(page: Path) -> None:
-    """Raise an error if a folder has a first page that fgbench did not write, so that it is not replaced."""
-    if page.is_file() and b"fgbench" not in page.read_bytes()[:10_000]:
-        raise FgbenchError(
-            f"{page} is not a page of fgbench and is not replaced", "move it elsewhere, or name another folder"
-        )
 
 
 def _counts(words: Iterable[str]) -> str:

@@ -1,37 +1,43 @@
-"""Requests of `fgbench run` and `fgbench reproduce`: choice of recipes, planning, execution, printed results."""
+"""Requests of `fgbench run` and `fgbench reproduce`: choice of recipes, planning, execution."""
 
+import math
 import os
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 
-from fgbench.cli.console import Progress, out, table
+from fgbench.cli.chosen_cluster import choose_cluster
+from fgbench.cli.chosen_recipes import choose_recipes
+from fgbench.cli.console import out
 from fgbench.cli.options import ExecutionOptions
+from fgbench.cli.own_images import lines_about
+from fgbench.cli.parent_lines import lines_about_parents
+from fgbench.cli.plan_lines import lines_about_blocked, lines_about_drawing, lines_about_networks
+from fgbench.cli.progress import Progress
+from fgbench.cli.seed_numbers import parse_seeds
+from fgbench.cli.time_limit import TimeLimit, ordered_by_verdicts
+from fgbench.datasets import find
+from fgbench.datasets.image_folder import PREFIX
 from fgbench.datasets.obtain import is_here
-from fgbench.metrics.values import headline
-from fgbench.papers.recipes import PROFILES, Recipe, load_recipes
+from fgbench.papers.recipes import PROFILES, Recipe
 from fgbench.records.expectations import read_expected
-from fgbench.records.record import Record
-from fgbench.records.store import store_of
 from fgbench.runs import planning
 from fgbench.runs.executors import ray_cluster, runner
-from fgbench.runs.executors.pool import Failure
+from fgbench.runs.plan_graph import with_parents
 from fgbench.runs.planning import NO_CHANGES, Plan
 from fgbench.runs.run import THREADS, Changes, Run
 from fgbench.runs.training.distributed import processes, rank
+from fgbench.runs.training.loggers import known_loggers
 from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError, nearest
-from fgbench.util.files import make_folder, write_text
-from fgbench.util.hashing import hash_value
+from fgbench.util.files import make_folder
 
 DEFAULT_SEEDS = {"quick": 1, "frozen": 1, "paper": 3}
 """Number of seeds of each profile; a data set with more splits gets one seed for each split."""
-FAILURES = "failures"
-"""Name of the folder of tracebacks in a results folder."""
+DEVICES = ("cpu", "cuda")
 GROUPS = {"reid": ("market1501", "viper", "cuhk03")}
 """Name of a group -> its data sets."""
 
@@ -46,8 +52,8 @@ class Request:
     """Names of recipes; empty for every recipe of the data set."""
     profile: str
     """Name of a profile, or `auto`."""
-    seeds: int | None
-    """Number of seeds; None for the default."""
+    seeds: int | tuple[int, ...] | None
+    """Number of seeds from 0 on, or the seeds; None for the default."""
     jobs: int | None
     """Number of runs at the same time; None for the default."""
     changes: Changes = NO_CHANGES
@@ -56,6 +62,16 @@ class Request:
     """Cluster that executes the runs; None for this machine."""
     qualities: tuple[int, ...] = ()
     """JPEG qualities: each recipe is also run on images that are compressed once more to each of them."""
+    limit: TimeLimit | None = None
+    """Time in which the runs end."""
+    device: str | None = None
+    """`cpu` or `cuda`; None for a GPU if there is one."""
+    keep_network: bool | None = None
+    """Whether trained networks are kept; None for those that are trained under `paper`."""
+    loggers: tuple[str, ...] = ()
+    """Names of the loggers of trainings."""
+    log_every: int = 50
+    """Number of steps between two points of the loggers."""
 
     @classmethod
     def of(
@@ -69,8 +85,17 @@ class Request:
         """Build a request from the options of the command line.
 
         Raises:
-            FgbenchError: an unknown executor, or an option of the other executor.
+            FgbenchError: an unknown executor, an option of the other executor, or a time limit for runs that cannot
+                be stopped.
         """
+        if data.startswith(PREFIX):
+            data = find(data).name
+            changes = replace(changes, data=data)
+        limit = TimeLimit.starting_now(execution.within) if execution.within else None
+        if limit and (execution.executor == "ray" or processes() > 1):
+            raise FgbenchError(
+                "--within is for runs on this machine that torchrun does not start", "leave out --within"
+            )
         cluster = choose_cluster(
             execution.executor,
             execution.jobs,
@@ -79,7 +104,43 @@ class Request:
             gpus=execution.gpus,
             retries=execution.retries,
         )
-        return cls(data, recipes, execution.profile, execution.seeds, execution.jobs, changes, cluster, qualities)
+        if execution.log and cluster:
+            raise FgbenchError("--log writes on this machine, not from the nodes of a cluster", "leave out --log")
+        if execution.device and cluster:
+            raise FgbenchError("--device is for this machine", "--gpus 0 for runs on CPUs")
+        return cls(
+            data=data,
+            recipes=recipes,
+            profile=execution.profile,
+            seeds=parse_seeds(execution.seeds, execution.seed),
+            jobs=execution.jobs,
+            changes=changes,
+            cluster=cluster,
+            qualities=qualities,
+            limit=limit,
+            device=checked_device(execution.device),
+            keep_network=execution.keep_network,
+            loggers=known_loggers(execution.log or ()),
+            log_every=execution.log_every,
+        )
+
+    @property
+    def uses_gpu(self) -> bool:
+        """True if runs of this machine use its GPU, except under `quick`."""
+        return torch.cuda.is_available() and self.device != "cpu"
+
+
+def checked_device(name: str | None) -> str | None:
+    """Return the name of a device that is here.
+
+    Raises:
+        FgbenchError: an unknown device, or `cuda` without a GPU.
+    """
+    if name is not None and name not in DEVICES:
+        raise FgbenchError(f"no device named {name!r}; known: {', '.join(DEVICES)}", "--device cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise FgbenchError("torch sees no GPU", "fgbench doctor shows the machine; --device cpu runs without one")
+    return name
 
 
 def choose_profile(profile: str, data: str, has_gpu: bool) -> str:
@@ -90,111 +151,64 @@ def choose_profile(profile: str, data: str, has_gpu: bool) -> str:
     """
     if profile != "auto":
         if profile not in PROFILES:
-            raise FgbenchError(f"no profile named {profile!r}; {nearest(profile, [*PROFILES, 'auto'])}")
+            raise FgbenchError(
+                f"no profile named {profile!r}; {nearest(profile, [*PROFILES, 'auto'])}", "--profile quick"
+            )
         return profile
     return "paper" if has_gpu and any(map(is_here, GROUPS.get(data, (data,)))) else "quick"
 
 
-def choose_recipes(data: str, names: Sequence[str]) -> list[Recipe]:
-    """Return the named recipes of a data set; without names, all recipes except variants.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An executed request."""
 
-    Raises:
-        FgbenchError: an unknown recipe, or a data set without recipes.
-    """
-    recipes = {recipe.name: recipe for recipe in load_recipes().values() if recipe.settings.data == data}
-    if not recipes:
-        known = sorted({recipe.settings.data for recipe in load_recipes().values()})
-        raise FgbenchError(
-            f"no recipe for the data set {data!r}: no reproductions/*/{data}.toml, only for {', '.join(known)}",
-            f"fgbench reproduce {known[0]}" if known else "",
-        )
-    for name in names:
-        if name not in recipes:
-            raise FgbenchError(f"no recipe {name!r} for {data}; {nearest(name, recipes)}", "fgbench list recipes")
-    return [recipes[name] for name in names or recipes if names or not recipes[name].variant]
+    plan: Plan
+    """The runs."""
+    result: runner.Result
+    """What came of them."""
+    prints: bool = True
+    """False in all processes of a run except the first, which prints the results."""
 
-
-def choose_cluster(executor: str, jobs: int | None, **options: Any) -> ray_cluster.Cluster | None:
-    """Return the cluster that the options of the command line describe, or None for this machine.
-
-    Raises:
-        FgbenchError: an unknown executor, or an option of the other executor.
-    """
-    set_options = {name: value for name, value in options.items() if value is not None}
-    if executor == "local":
-        if set_options:
-            raise FgbenchError(f"--{next(iter(set_options))} is for runs on a cluster", "--executor ray")
-        return None
-    if executor != "ray":
-        raise FgbenchError(f"no executor named {executor!r}; {nearest(executor, ['local', 'ray'])}")
-    if jobs:
-        raise FgbenchError("--jobs is for this machine: a cluster runs as many recipes at a time as it has room for")
-    return ray_cluster.Cluster(**set_options)
+    @property
+    def exit_code(self) -> int:
+        """1 if a run failed or nothing could be run, else 0."""
+        nothing = self.prints and not self.plan.runs
+        return 1 if self.result.failures or nothing else 0
 
 
-def run_recipes(request: Request, results: Path) -> int:
-    """Execute a request and print the results.
-
-    Returns:
-        The exit code: 1 if a run failed or nothing could be run, else 0.
-    """
-    return run_plan_of(request, results)[1]
-
-
-def run_plan_of(request: Request, results: Path) -> tuple[Plan, int]:
-    """Execute a request and print the results; return the plan and the exit code of `run_recipes`."""
+def run_recipes(request: Request, results: Path) -> Ended:
+    """Plan and execute a request."""
     make_folder(results)
     plan, result = (_run_on_cluster if request.cluster else _run_here)(request, results)
-    if rank():
-        return plan, 1 if result.failures else 0  # only the first of several processes prints
-    store = store_of(results)
-    table("results", [_result_row(run, store.read(run.id)) for run in plan.runs if store.has(run.id)])
-    out(
-        f"{counted(result.done, 'run')} done, {result.kept} kept from before, {len(result.failures)} failed, "
-        f"{counted(len(plan.blocked), 'recipe')} blocked"
-    )
-    for failure in result.failures:
-        out(f"failed: {failure.name}: {failure.message}")
-        if failure.detail:
-            out(f"  {_keep_traceback(failure, results / FAILURES)}")
-    return plan, 1 if result.failures or not plan.runs else 0
-
-
-def _keep_traceback(failure: Failure, folder: Path) -> str:
-    """Write the traceback of a failed run into a file; return where it is, or the traceback if that is not possible."""
-    name = re.sub(r"[^A-Za-z0-9]+", "-", failure.name).strip("-")[:80]
-    path = folder / f"{name}-{hash_value(failure.name)[:6]}.txt"
-    try:
-        write_text(path, f"{failure.name}: {failure.message}\n\n{failure.detail}")
-    except FgbenchError:
-        return failure.detail
-    return f"the traceback is in {path}"
-
-
-def _result_row(run: Run, record: Record) -> dict[str, str]:
-    """Return the row of a finished run in the table of results."""
-    name = headline(record.values)
-    value, cost = record.values[name], record.cost
-    return {
-        "run": run.title,
-        "measured": name,
-        value.unit: f"{value.value:.2f}",
-        "time, s": f"{cost.wall_s:.0f}",
-        "peak, MiB": f"{cost.peak_mib:.0f}",
-        "images/s": "–" if cost.test_fps is None else f"{cost.test_fps:.1f}",  # noqa: RUF001
-        "record": run.id,
-    }
+    return Ended(plan, result, prints=not rank())
 
 
 def _run_here(request: Request, results: Path) -> tuple[Plan, runner.Result]:
     """Plan and execute a request on this machine."""
-    has_gpu, cores = torch.cuda.is_available(), os.cpu_count() or 1
+    has_gpu, cores = request.uses_gpu, os.cpu_count() or 1
     profile = choose_profile(request.profile, request.data, has_gpu)
     device_jobs = 1 if has_gpu and profile != "quick" else max(1, cores // THREADS[profile])
     jobs = request.jobs or max(1, device_jobs // processes())
-    plan = _with_expected(plan_request(request, profile, has_gpu), results)
+    plan = whole_plan(request, profile, has_gpu, results)
+    if request.limit:
+        plan = ordered_by_verdicts(plan, request.limit, results, profile=profile, has_gpu=has_gpu, jobs=jobs)
+    else:
+        plan = _with_expected(plan, results)
+    deadline = request.limit.deadline if request.limit else math.inf
     with Progress(quiet=bool(rank())) as progress:
-        return plan, runner.run_plan(plan, results, progress.watch(), jobs=jobs)
+        return plan, runner.run_plan(plan, results, progress.watch(), jobs=jobs, deadline=deadline)
+
+
+def plan_here(request: Request, results: Path, say: Callable[[str], object]) -> Plan:
+    """Plan a request without a time limit for this machine, with estimated costs and networks to keep.
+
+    Args:
+        request: the runs that the user asked for.
+        results: results folder.
+        say: called with lines about the plan.
+    """
+    profile = choose_profile(request.profile, request.data, request.uses_gpu)
+    return _with_expected(whole_plan(request, profile, request.uses_gpu, results, say), results)
 
 
 def _run_on_cluster(request: Request, results: Path) -> tuple[Plan, runner.Result]:
@@ -202,14 +216,41 @@ def _run_on_cluster(request: Request, results: Path) -> tuple[Plan, runner.Resul
     assert request.cluster is not None
     with ray_cluster.connected(request.cluster) as session:
         profile = choose_profile(request.profile, request.data, session.has_gpu)
-        plan = _with_expected(plan_request(request, profile, session.has_gpu), results)
+        plan = _with_expected(whole_plan(request, profile, session.has_gpu, results), results)
         with Progress() as progress:
             return plan, session.run(plan, results, progress.watch())
+
+
+def whole_plan(
+    request: Request, profile: str, has_gpu: bool, results: Path, say: Callable[[str], object] = out
+) -> Plan:
+    """Plan a request as `plan_request` does, with the runs that others start from, and say which networks are kept."""
+    plan = plan_request(request, profile, has_gpu, say)
+    whole = _with_choices(with_parents(plan, results), request)
+    for line in lines_about_parents(whole, plan, results):
+        say(line)
+    if request.keep_network:
+        for line in lines_about_networks(whole, results):
+            say(line)
+    return whole
 
 
 def _with_expected(plan: Plan, results: Path) -> Plan:
     """Return a plan whose runs carry the costs that an earlier `--dry-run` estimated."""
     return replace(plan, runs=tuple(replace(run, expected=read_expected(results, run.id)) for run in plan.runs))
+
+
+def _with_choices(plan: Plan, request: Request) -> Plan:
+    """Return a plan whose runs have the chosen loggers and keep networks: by default those trained under `paper`."""
+
+    def chosen(run: Run) -> Run:
+        keep = request.keep_network
+        if keep is None:
+            keep = run.profile == "paper" and bool(run.settings.stages)
+        keep |= run.network_needed
+        return replace(run, keep_network=keep, loggers=request.loggers, log_every=request.log_every)
+
+    return replace(plan, runs=tuple(map(chosen, plan.runs)))
 
 
 def plan_request(request: Request, profile: str, has_gpu: bool, say: Callable[[str], object] = out) -> Plan:
@@ -219,7 +260,7 @@ def plan_request(request: Request, profile: str, has_gpu: bool, say: Callable[[s
         request: the runs that the user asked for.
         profile: name of a profile, not `auto`.
         has_gpu: True if the runs use a GPU.
-        say: prints a line for each data set and each blocked recipe.
+        say: called with a line for each data set and each blocked recipe.
     """
     device = "cuda" if has_gpu and profile != "quick" else "cpu"
     members = GROUPS.get(request.data, (request.data,))
@@ -230,17 +271,29 @@ def plan_request(request: Request, profile: str, has_gpu: bool, say: Callable[[s
         # A recipe without the profile is blocked by `plan`; the other recipes still run.
         resolved = [recipe.resolve(profile) for recipe in recipes if profile == "paper" or recipe.profiles.get(profile)]
         splits = max((settings.ranking.splits for settings in resolved if settings.ranking), default=1)
-        seeds = range(request.seeds or max(splits, DEFAULT_SEEDS[profile]))
+        seeds = request.seeds
+        if not isinstance(seeds, tuple):
+            seeds = tuple(range(seeds or max(splits, DEFAULT_SEEDS[profile])))
         named_seeds = f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
         say(f"profile {profile}: {counted(len(recipes), 'recipe')} for {data}, {named_seeds}, on {device}")
         if profile == "quick":
-            names = " and ".join(sorted({settings.data.replace("_", " ") for settings in resolved}))
+            drawn = sorted({settings.data.replace("_", " ") for settings in resolved})
+            names = "own images" if request.changes.data else " and ".join(drawn)
             say(f"{names} and small networks: these numbers are not comparable with printed numbers")
+            for line in lines_about_drawing(() if request.changes.data else {settings.data for settings in resolved}):
+                say(line)
         plans += [
-            planning.plan(recipes, profile, seeds, device=device, changes=changes)
+            planning.plan([recipe], profile, seeds, device=device, changes=_with_effect(changes, recipe, request))
             for changes in (request.changes, *(replace(request.changes, recompress=q) for q in request.qualities))
+            for recipe in recipes
         ]
+    runs = tuple(run for plan in plans for run in plan.runs)
     blocked = {recipe: obstacle for plan in plans for recipe, obstacle in plan.blocked.items()}
-    for recipe, obstacle in blocked.items():
-        say(f"blocked: {recipe}: {obstacle.reason}\n  {obstacle.command}")
-    return Plan(tuple(run for plan in plans for run in plan.runs), blocked)
+    for line in (*lines_about(runs), *lines_about_blocked(blocked)):
+        say(line)
+    return Plan(runs, blocked)
+
+
+def _with_effect(changes: Changes, recipe: Recipe, request: Request) -> Changes:
+    """Return the changes without the precision for a recipe that trains no network, unless the user named it."""
+    return changes if request.recipes or recipe.settings.stages else replace(changes, precision=None)

@@ -4,8 +4,10 @@ from typing import Annotated
 
 import typer
 
+from fgbench.cli import completion
 from fgbench.cli.options import (
     RESULTS,
+    AsJson,
     Backbone,
     Classes,
     ExecutionOptions,
@@ -18,23 +20,40 @@ from fgbench.cli.options import (
 
 @with_execution
 def sensitivity(
-    recipe: Annotated[str, typer.Argument(help="A recipe, such as bcnn/fv_sift; see `fgbench list recipes`.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            autocompletion=completion.recipes,
+            help="A recipe, such as bcnn/fv_sift; see `fgbench list recipes`.",
+        ),
+    ],
     execution: ExecutionOptions,
     recompress: Annotated[
-        str, typer.Option(help="JPEG qualities from 1 to 95: at least two, one of them at most 50.")
+        str, typer.Option(metavar="TEXT", help="JPEG qualities from 1 to 95: at least two, one of them at most 50.")
     ] = "75,50,30",
-    data: Annotated[str, typer.Option(help="Data set of the recipe.")] = "cub",
+    data: Annotated[
+        str, typer.Option(metavar="TEXT", autocompletion=completion.data_sets, help="Data set of the recipe.")
+    ] = "cub",
     classes: Classes = None,
     size: Size = None,
     backbone: Backbone = None,
     precision: Precision = None,
+    as_json: AsJson = False,
     results: Results = RESULTS,
 ) -> None:
-    """Bound the effect of recompressed images: run a recipe as it is, and on images that are compressed once more."""
+    """Bound the effect of recompressed images on a recipe.
+
+    The recipe runs on the images as they are, and on images that are compressed once more.
+    """
+    from fgbench.cli.console import Answer
     from fgbench.cli.run_requests import Request
-    from fgbench.cli.sensitivity_output import parse_qualities, run_and_show
+    from fgbench.cli.sensitivity_output import parse_qualities, run_and_measure
     from fgbench.runs.run import Changes
 
     qualities = parse_qualities(recompress)
     changes = Changes(classes=classes, size=size, backbone=backbone, precision=precision)
-    raise typer.Exit(run_and_show(Request.of(data, execution, (recipe,), changes, qualities), results))
+    request = Request.of(data, execution, (recipe,), changes, qualities)
+    with Answer(as_json=as_json) as answer:
+        code = run_and_measure(request, results, answer)
+    raise typer.Exit(code)

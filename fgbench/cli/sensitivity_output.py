@@ -1,10 +1,13 @@
 """Runs and output of `fgbench sensitivity`: effects of each quality, bound, and the verdicts that it belongs to."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from fgbench.cli.console import out, table
-from fgbench.cli.run_requests import Request, run_plan_of
+from fgbench.cli.console import Answer, out, print_lines, table
+from fgbench.cli.run_requests import Request, run_recipes
+from fgbench.cli.run_results import give_next, give_results
 from fgbench.judge.anomalies import find_anomalies
 from fgbench.judge.anomaly import Anomalies
 from fgbench.judge.citations import own_cells
@@ -26,7 +29,6 @@ from fgbench.papers.recipes import load_recipes
 from fgbench.records.record import Record
 from fgbench.records.store import store_of
 from fgbench.runs.planning import obstacles
-from fgbench.runs.training.distributed import rank
 from fgbench.util.errors import FgbenchError
 
 HIGHEST = 95
@@ -56,37 +58,43 @@ def parse_qualities(text: str) -> tuple[int, ...]:
     return tuple(qualities)
 
 
-def run_and_show(request: Request, results: Path) -> int:
-    """Run a recipe plain and at every quality, and print effects, bound and verdicts.
+def run_and_measure(request: Request, results: Path, answer: Answer) -> int:
+    """Run a recipe plain and at every quality, and answer with effects, bound and verdicts.
 
     Returns:
         The exit code: 1 if a run failed, nothing was measured, or a record is damaged or was changed, else 0.
     """
-    plan, code = run_plan_of(request, results)
-    if rank():
-        return code  # only the first of several processes prints
+    ended = run_recipes(request, results)
+    if not ended.prints:
+        return ended.exit_code
+    plan = ended.plan
+    give_results(answer, plan, ended.result, results)
     planned, recipes = {run.id for run in plan.runs}, {run.recipe.key for run in plan.runs}
     store = store_of(results)
     usable, left_out = store.usable_records()
-    for text in left_out:
-        out(f"left out: {text}")
+    answer.give({"left_out": left_out}, lambda: print_lines(f"left out: {text}" for text in left_out))
     records = [record for record in usable if record.recipe in recipes]
     measured = [measurement for measurement in measure(records, store.outputs) if measurement.first.run_id in planned]
     if not measured:
-        out("nothing was measured: no plain run has a finished recompressed run with the same seed")
+        reason = "no plain run has a finished recompressed run with the same seed"
+        answer.give({"measured": []}, lambda: out(f"nothing was measured: {reason}"))
         return 1
     cells = _cells(measured[0].first)
     names = {headline(measured[0].first.values), *map(cell_value_name, cells)}
     bounds = find_bounds(records, store.outputs)
-    for measurement in measured:
-        if measurement.value in names:
-            _show(measurement, bounds)
-    _show_verdicts(cells, records, bounds, find_anomalies(records, store.outputs), planned)
-    return 1 if left_out else code
+    effects = [_facts(measurement, bounds) for measurement in measured if measurement.value in names]
+    answer.give({"measured": effects}, partial(_show_all, effects))
+    anomalies = find_anomalies(usable, store.outputs, store.unusable_ids(usable))
+    verdicts = _verdicts(cells, records, bounds, anomalies, planned)
+    answer.give({"verdicts": verdicts}, partial(_show_verdicts, verdicts))
+    give_next(answer, plan, ended.result, results)
+    return 1 if left_out else ended.exit_code
 
 
 def _cells(record: Record) -> list[Cell]:
     """Return the printed cells that the recipe of a record measures with the annotations of its protocol."""
+    if record.own_images:
+        return []
     sees, papers = (record.protocol["train_sees"], record.protocol["test_sees"]), load_papers()
     return [
         cell
@@ -96,38 +104,74 @@ def _cells(record: Record) -> list[Cell]:
     ]
 
 
-def _show(measurement: Measurement, bounds: Bounds) -> None:
+def _facts(measurement: Measurement, bounds: Bounds) -> dict[str, Any]:
+    """Return the effects, the trend and the bound of one value as plain values."""
+    missing = missing_for_bound(measurement)
+    bound = None if missing else bound_for([measurement.first], measurement.value, bounds)
+    return {
+        "value": measurement.value,
+        "title": measurement.first.title,
+        "profile": measurement.first.profile,
+        "unit": measurement.unit,
+        "plain": measurement.plain,
+        "plain_runs": list(measurement.plain_ids),
+        "effects": [
+            {
+                "quality": effect.quality,
+                "measured": effect.measured,
+                "effect": effect.value,
+                "low": effect.interval.low,
+                "high": effect.interval.high,
+                "lower": effect.lower,
+                "higher": effect.higher,
+                "runs": list(effect.run_ids),
+            }
+            for effect in measurement.effects
+        ],
+        "trend": measurement.trend,
+        "bound": bound and bound.bound,
+        "assumption": assumption(measurement.effects) if bound else "",
+        "no_bound": missing,
+    }
+
+
+def _show_all(effects: Sequence[dict[str, Any]]) -> None:
+    for facts in effects:
+        _show(facts)
+
+
+def _show(facts: dict[str, Any]) -> None:
     """Print the effects, the trend and the bound of one value."""
-    plain, unit = {"images": "as they are", measurement.unit: f"{measurement.plain:.2f}"}, points(measurement.unit)
-    rows = [{**plain, "effect": "", "interval": "", "lower": "", "higher": "", "runs": str(len(measurement.plain_ids))}]
+    unit = facts["unit"]
+    plain = {"images": "as they are", unit: f"{facts['plain']:.2f}"}
+    rows = [{**plain, "effect": "", "interval": "", "lower": "", "higher": "", "runs": str(len(facts["plain_runs"]))}]
     rows += [
         {
-            "images": f"quality {effect.quality}",
-            measurement.unit: f"{effect.measured:.2f}",
-            "effect": f"{effect.value:+.2f}",
-            "interval": f"{effect.interval.low:+.2f} to {effect.interval.high:+.2f}",
-            "lower": f"{effect.lower:,}",
-            "higher": f"{effect.higher:,}",
-            "runs": str(len(effect.run_ids)),
+            "images": f"quality {effect['quality']}",
+            unit: f"{effect['measured']:.2f}",
+            "effect": f"{effect['effect']:+.2f}",
+            "interval": f"{effect['low']:+.2f} to {effect['high']:+.2f}",
+            "lower": f"{effect['lower']:,}",
+            "higher": f"{effect['higher']:,}",
+            "runs": str(len(effect["runs"])),
         }
-        for effect in measurement.effects
+        for effect in facts["effects"]
     ]
-    table(f"{measurement.value} of {measurement.first.title} ({measurement.first.profile})", rows)
+    table(f"{facts['value']} of {facts['title']} ({facts['profile']})", rows)
     out("effect: mean over seeds, minus that of the plain runs; the 95 % intervals hold together for all qualities")
     out("lower, higher: test images with a lower or higher value than in the plain runs")
-    if measurement.trend:
-        out(f"trend: {measurement.trend}")
-    bound = bound_for([measurement.first], measurement.value, bounds)
-    if missing := missing_for_bound(measurement):
-        out(f"no bound: {missing}")
-    elif bound:
-        out(f"bound: {bound.bound:.2f} {unit}. {assumption(measurement.effects)}")
+    if facts["trend"]:
+        out(f"trend: {facts['trend']}")
+    if facts["no_bound"]:
+        out(f"no bound: {facts['no_bound']}")
+    elif facts["bound"] is not None:
+        out(f"bound: {facts['bound']:.2f} {points(unit)}. {facts['assumption']}")
 
 
-def _show_verdicts(
+def _verdicts(
     cells: Sequence[Cell], records: Sequence[Record], bounds: Bounds, anomalies: Anomalies, planned: set[str]
-) -> None:
-    """Print the verdict on each printed cell of the recipe, with the bound.
+) -> list[dict[str, Any]]:
+    """Return the verdict on each printed cell of the recipe, with the bound, as plain values.
 
     Args:
         cells: the cells.
@@ -138,8 +182,28 @@ def _show_verdicts(
     """
     recipes = load_recipes()
     blocked = obstacles([recipes[key] for key in {recipe_key(cell) for cell in cells}])
+    rows = []
     for cell in cells:
         verdict = judge(cell, records, blocked, recipes, anomalies, bounds)
         others = verdict.records and not any(record.run_id in planned for record in verdict.records)
-        note = "; the verdict is on other runs than the measured ones" if others else ""
-        out(f"{cell.row}, {cell.column}, printed {cell.value:g} {cell.unit}: {verdict.outcome}: {verdict.reason}{note}")
+        rows.append(
+            {
+                "cell": f"{cell.paper}/{cell.id}",
+                "row": cell.row,
+                "column": cell.column,
+                "printed": cell.value,
+                "unit": cell.unit,
+                "verdict": str(verdict.outcome),
+                "reason": verdict.reason,
+                "on_other_runs": bool(others),
+            }
+        )
+    return rows
+
+
+def _show_verdicts(rows: Sequence[dict[str, Any]]) -> None:
+    """Print verdicts."""
+    for row in rows:
+        note = "; the verdict is on other runs than the measured ones" if row["on_other_runs"] else ""
+        printed = f"printed {row['printed']:g} {row['unit']}"
+        out(f"{row['row']}, {row['column']}, {printed}: {row['verdict']}: {row['reason']}{note}")

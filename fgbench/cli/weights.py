@@ -1,28 +1,41 @@
 """`fgbench weights list` and `fgbench weights get`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from fgbench.cli.help_pages import Verb
 from fgbench.cli.options import AsJson
 
-app = typer.Typer(no_args_is_help=True, help="Get the weights of a network, or list the known weight files.")
+app = typer.Typer(no_args_is_help=True, help="Get or list weight files.")
 
 
-@app.command("list")
+@app.command("list", cls=Verb)
 def list_weights(as_json: AsJson = False) -> None:
-    """Print every weight file that a recipe may name, and its place on this machine."""
+    """List the weight files that recipes name, and their places."""
     from fgbench.backbones import known_weights
-    from fgbench.cli.console import print_json, table
+    from fgbench.cli.console import Answer, is_wide, table
 
     rows = known_weights()
-    print_json(rows) if as_json else table("weights", rows)
+    with Answer(as_json=as_json) as answer:
+        answer.give(rows, lambda: table("weights", rows if is_wide() else [_without_file(row) for row in rows]))
 
 
-@app.command("get")
-def get(name: Annotated[str, typer.Argument(help="Weight file, such as vgg16.matconvnet.")]) -> None:
-    """Download the weights of a network from their official address and verify their checksum."""
+def _without_file(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "file"}
+
+
+@app.command("get", cls=Verb)
+def get(name: Annotated[str, typer.Argument(metavar="NAME", help="Weight file, such as vgg16.matconvnet.")]) -> None:
+    """Download a weight file.
+
+    It comes from its official address, and its checksum is verified.
+    """
     from fgbench.backbones import get_weights
     from fgbench.cli.console import out
+    from fgbench.cli.next_steps import next_command, print_next
+    from fgbench.cli.other_names import check_weights_name
 
+    check_weights_name(name)
     out(f"{name} is at {get_weights(name)}")
+    print_next([next_command("doctor")])

@@ -1,9 +1,12 @@
 """Registry of data sets: location, reader, official hashes and counts of each.
 
-`datasets` holds the data sets for classification, `reid_datasets` those for re-identification. `find` searches both.
+`datasets` holds the data sets for classification, `reid_datasets` those for re-identification. `find` searches both,
+and makes a data set of a folder with images of the user.
 """
 
-from fgbench.datasets import aircraft, cars, cub, cuhk03, cuhk03_mat, market1501, viper
+from pathlib import Path
+
+from fgbench.datasets import aircraft, cars, cub, cuhk03, cuhk03_mat, image_folder, market1501, nabirds, viper
 from fgbench.datasets.dataset_base import Archive, DatasetBase
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import ReidIndex
@@ -16,6 +19,20 @@ class Dataset(DatasetBase[Index]):
     """A data set for classification."""
 
     __slots__ = ()
+
+
+class OwnImages(Dataset):
+    """A folder with images of the user; `folder` is its whole path."""
+
+    __slots__ = ()
+
+    def find(self) -> Path:
+        """Return the folder.
+
+        Raises:
+            FgbenchError: it does not exist, or is a file.
+        """
+        return image_folder.existing_folder(Path(self.folder))
 
 
 class ReidDataset(DatasetBase[ReidIndex]):
@@ -38,16 +55,20 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Dataset | ReidDataset:
-    """Return the data set called `name`, of either kind.
+    """Return the data set called `name`, of either kind. `imagefolder:PATH` is a folder with images of the user.
 
     Raises:
         FgbenchError: there is no such data set. The message suggests the most similar name.
     """
+    if name.startswith(image_folder.PREFIX):
+        folder = image_folder.folder_of(name)
+        title = image_folder.title_of(folder)
+        return OwnImages(f"{image_folder.PREFIX}{folder}", title, str(folder), image_folder.load)
     if name in reid_datasets:
         return reid_datasets[name]
     if name in datasets:
         return datasets[name]
-    raise FgbenchError(f"no dataset named {name!r}; {nearest(name, names())}")
+    raise FgbenchError(f"no dataset named {name!r}; {nearest(name, names())}", image_folder.folder_hint(name))
 
 
 datasets("cub")(
@@ -88,6 +109,19 @@ datasets("cars")(
         tables=cars.TABLES,
         counts=cars.COUNTS,
         archive=Archive("", "", cars.PAGE, cars.NO_URL_REASON, cars.FILES),
+    )
+)
+
+datasets("nabirds")(
+    Dataset(
+        name="nabirds",
+        title="NABirds",
+        folder=nabirds.FOLDER,
+        load=nabirds.load,
+        needed=("images.txt", "images"),
+        tables=nabirds.TABLES,
+        counts=nabirds.COUNTS,
+        archive=Archive("", "", nabirds.PAGE, nabirds.NO_URL_REASON, nabirds.FILES),
     )
 )
 

@@ -9,6 +9,8 @@ from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_text
 
 T = TypeVar("T")
+Key = TypeVar("Key", int, str)
+"""Type of the ids in a file."""
 
 INCOMPLETE_HINT = "the data set is incomplete: download it again"
 
@@ -52,10 +54,35 @@ def read_rows(path: Path, columns: int, *, at_least: bool = False) -> list[tuple
     return rows
 
 
+def integer(text: str) -> int:
+    """Return an integer of at most 64 bits.
+
+    Raises:
+        ValueError: the text is not an integer, or is too large.
+    """
+    number = int(text)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError("a number has more than 64 bits")
+    return number
+
+
 def read_table(path: Path, columns: int, parse: Callable[[list[str]], T], *, at_least: bool = False) -> dict[int, T]:
+    """Return a file with lines `id value...`, whose ids are integers, as a dictionary; see `read_table_by`."""
+    return read_table_by(integer, path, columns, parse, at_least=at_least)
+
+
+def read_table_by(
+    parse_id: Callable[[str], Key],
+    path: Path,
+    columns: int,
+    parse: Callable[[list[str]], T],
+    *,
+    at_least: bool = False,
+) -> dict[Key, T]:
     """Return a file with lines `id value...` as a dictionary in the order of the file.
 
     Args:
+        parse_id: function from the first field of a line to the id. It raises ValueError for a malformed id.
         path: text file with fields separated by white space.
         columns: expected number of fields in a line.
         parse: function from the fields of a line to the value. It raises ValueError for a malformed field.
@@ -64,23 +91,16 @@ def read_table(path: Path, columns: int, parse: Callable[[list[str]], T], *, at_
     Raises:
         FgbenchError: the file cannot be read or is malformed, or an id occurs twice.
     """
-    table: dict[int, T] = {}
+    table: dict[Key, T] = {}
     for number, row in read_rows(path, columns, at_least=at_least):
         try:
-            key, value = _integer(row[0]), parse(row)
+            key, value = parse_id(row[0]), parse(row)
         except ValueError as error:
             raise FgbenchError(f"{path}, line {number}: {error}") from error
         if key in table:
             raise FgbenchError(f"{path}, line {number}: id {key} occurs twice")
         table[key] = value
     return table
-
-
-def _integer(text: str) -> int:
-    number = int(text)
-    if not -(1 << 63) <= number < 1 << 63:
-        raise ValueError("a number has more than 64 bits")
-    return number
 
 
 def finite_number(text: str) -> float:

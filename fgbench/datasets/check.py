@@ -1,5 +1,6 @@
 """Check of a data set: decode every image and compare every annotation with the official one."""
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from fgbench.datasets.image_folder import PREFIX
+from fgbench.datasets.image_folder_check import own_findings, reading_note
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import IMAGE_SUFFIXES, ReidIndex
 from fgbench.util.hashing import hash_file
@@ -34,10 +37,11 @@ class FileProblem:
     """A problem or a note about one file."""
 
     kind: str
-    """`missing`, `corrupt`, `extra` or `annotation` for a problem; `grey`, `format`, `duplicate`, `outside` or
-    `unmatched` for a note."""
+    """`missing`, `corrupt`, `extra` or `annotation` for a problem; `grey`, `format`, `duplicate`, `outside`,
+    `unmatched` or `unverified` for a note. Images of the user also have the problems `leak` and `label`, and the notes
+    `unused`, `class` and `reading`."""
     file: str
-    """Path of the file relative to the data set's folder."""
+    """Path of the file relative to the data set's folder; for `unverified`, the word annotations."""
     what: str
     """The problem in a few words."""
 
@@ -83,22 +87,36 @@ def check(
             what = f"{index.counts[kind]} {COUNT_NAMES[kind]}, but the official data have {number}"
             result.problems.append(FileProblem("annotation", tables.get(kind, kind), what))
 
+    if counts and not official:
+        what = "not verified: no hash of the official files is known, only the counts were compared"
+        result.notes.append(FileProblem("unverified", "annotations", what))
+
     # Files that exist on one side only.
     present = [file for file in index.files if (index.root / file).is_file()]
     missing = sorted(set(index.files) - set(present))
-    result.problems += [FileProblem("missing", file, "in the annotations, but not on disk") for file in missing]
-    result.problems += [FileProblem("extra", file, "on disk, but not in the annotations") for file in _extra(index)]
+    for file in missing:
+        is_there = os.path.lexists(index.root / file)
+        what = "not a regular file, or a link to nothing" if is_there else "in the annotations, but not on disk"
+        result.problems.append(FileProblem("missing", file, what))
+    is_own = index.name.startswith(PREFIX)
+    if isinstance(index, Index) and is_own:
+        findings = own_findings(index, present)
+        problems, notes = ([FileProblem(*finding) for finding in of_kind] for of_kind in findings)
+    else:
+        problems = [FileProblem("extra", file, "on disk, but not in the annotations") for file in _extra(index)]
+        notes = _duplicates(index.root, present)
+    result.problems += problems
 
     # Content of the images.
     sizes: dict[str, tuple[int, int]] = {}
     with ThreadPoolExecutor() as pool:
         for file, (size, problem) in zip(
-            present, pool.map(lambda file: _decode(index.root, file, on_image), present), strict=True
+            present, pool.map(lambda file: _decode(index.root, file, on_image, is_own=is_own), present), strict=True
         ):
             sizes[file] = size
             if problem:
                 (result.problems if problem.kind == "corrupt" else result.notes).append(problem)
-    result.notes += _duplicates(index.root, present)
+    result.notes += notes
     result.notes += _unmatched(index) if isinstance(index, ReidIndex) else _outside(index, sizes)
     return result
 
@@ -116,8 +134,16 @@ def _extra(index: Index | ReidIndex) -> list[str]:
     return sorted(name for path in images if (name := path.relative_to(index.root).as_posix()) not in known)
 
 
-def _decode(root: Path, file: str, on_image: Callable[[], object]) -> tuple[tuple[int, int], FileProblem | None]:
+def _decode(
+    root: Path, file: str, on_image: Callable[[], object], *, is_own: bool
+) -> tuple[tuple[int, int], FileProblem | None]:
     """Decode an image.
+
+    Args:
+        root: folder of the data set.
+        file: path of the image relative to it.
+        on_image: function called after the image, for a progress bar.
+        is_own: True for images of the user.
 
     Returns:
         Width and height in pixels, 0 x 0 if the image cannot be decoded; and a problem or note about the image.
@@ -126,15 +152,18 @@ def _decode(root: Path, file: str, on_image: Callable[[], object]) -> tuple[tupl
         with Image.open(root / file) as image:
             image.load()
             mode, kind, size = image.mode, image.format, image.size
+            note = reading_note(image) if is_own else ""
     except UnidentifiedImageError:
         return (0, 0), FileProblem("corrupt", file, "not an image that Pillow can read")
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return (0, 0), FileProblem("corrupt", file, f"cannot be decoded: {error}")
     finally:
         on_image()
+    if note:
+        return size, FileProblem("reading", file, note)
     if mode in {"L", "1", "LA"}:
         return size, FileProblem("grey", file, "grey image; read as three equal channels")
-    if kind != "JPEG" and file.lower().endswith((".jpg", ".jpeg")):
+    if kind != "JPEG" and not is_own and file.lower().endswith((".jpg", ".jpeg")):
         return size, FileProblem("format", file, f"named .jpg, but the format is {kind}: not the official file")
     return size, None
 

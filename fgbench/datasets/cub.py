@@ -1,12 +1,11 @@
 """Caltech-UCSD Birds-200-2011 in the official layout (Wah et al., CNS-TR-2011-001)."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from fgbench.datasets.annotation_files import finite_number, read_lines, read_rows, read_table
+from fgbench.datasets import cub_layout
+from fgbench.datasets.annotation_files import finite_number, integer, read_lines, read_table
 from fgbench.datasets.index import Index
 from fgbench.util.errors import FgbenchError
 
@@ -28,19 +27,8 @@ OFFICIAL = {
 }
 """Hashes of the official annotations as parsed (see `Index.annotation_hashes`)."""
 
-TABLES = {
-    "train": "train_test_split.txt",
-    "test": "train_test_split.txt",
-    "images": "images.txt",
-    "classes": "classes.txt",
-    "labels": "image_class_labels.txt",
-    "split": "train_test_split.txt",
-    "boxes": "bounding_boxes.txt",
-    "parts": "parts/part_locs.txt",
-}
+TABLES = cub_layout.TABLES
 """Kind of annotation or count -> file that it is read from."""
-
-T = TypeVar("T")
 
 
 def load(root: Path, name: str = "cub") -> Index:
@@ -53,26 +41,7 @@ def load(root: Path, name: str = "cub") -> Index:
     Raises:
         FgbenchError: a file is missing or malformed, or contradicts another file.
     """
-    images = read_table(root / TABLES["images"], 2, lambda row: row[1])
-    ids = np.array(list(images), dtype=np.int64)
-    classes = read_table(root / TABLES["classes"], 2, lambda row: row[1])
-    labels = _for_images(root / TABLES["labels"], images, 2, lambda row: int(row[1]))
-    if unmatched := sorted(set(labels) ^ set(classes)):
-        raise FgbenchError(f"{root / TABLES['labels']}: classes {unmatched[:5]} do not agree with {TABLES['classes']}")
-    position = {number: index for index, number in enumerate(classes)}
-    part_names = read_table(root / "parts/parts.txt", 2, lambda row: " ".join(row[1:]), at_least=True)
-    return Index(
-        name=name,
-        root=root,
-        ids=ids,
-        files=tuple(f"images/{file}" for file in images.values()),
-        labels=np.array([position[label] for label in labels], dtype=np.int64),
-        train=np.array(_for_images(root / TABLES["split"], images, 2, _split_flag), dtype=bool),
-        classes=tuple(classes.values()),
-        boxes=np.array(_for_images(root / TABLES["boxes"], images, 5, lambda row: [finite_number(v) for v in row[1:]])),
-        parts=_parts(root / TABLES["parts"], ids, list(part_names)),
-        part_names=tuple(part_names.values()),
-    )
+    return cub_layout.read_layout(root, name, integer)
 
 
 def attributes(root: Path) -> tuple[tuple[str, ...], np.ndarray]:
@@ -96,37 +65,3 @@ def attributes(root: Path) -> tuple[tuple[str, ...], np.ndarray]:
     if {len(row) for row in rows} != {len(names)}:
         raise FgbenchError(f"{path}: every row must have {len(names)} values, as in attributes.txt")
     return tuple(names.values()), np.array(rows)
-
-
-def _split_flag(row: list[str]) -> bool:
-    if row[1] not in {"0", "1"}:
-        raise ValueError(f"{row[1]!r} is neither 1 (training) nor 0 (test)")
-    return row[1] == "1"
-
-
-def _for_images(path: Path, images: dict[int, str], columns: int, parse: Callable[[list[str]], T]) -> list[T]:
-    """Read a file with one line for each image; return the values in the order of `images`."""
-    table = read_table(path, columns, parse)
-    if unmatched := sorted(set(table) ^ set(images)):
-        problem = "no line for" if unmatched[0] in images else "a line for the unknown"
-        raise FgbenchError(f"{path}: {problem} image {unmatched[0]} ({len(unmatched)} ids differ from images.txt)")
-    return [table[number] for number in images]
-
-
-def _parts(path: Path, ids: np.ndarray, part_ids: list[int]) -> np.ndarray:
-    """Return keypoints (N, P, 3) from lines `image part x y visible`."""
-    rows = read_rows(path, 5)
-    try:
-        values = np.array([[finite_number(value) for value in row] for _, row in rows])
-    except ValueError as error:
-        raise FgbenchError(f"{path}: {error}") from error
-    pairs = [(image, part) for image in ids.tolist() for part in part_ids]
-    order = {pair: position for position, pair in enumerate(pairs)}
-    positions = np.array([order.get((int(image), int(part)), -1) for image, part in values[:, :2]])
-    if (positions < 0).any():
-        raise FgbenchError(f"{path}, line {rows[int((positions < 0).argmax())][0]}: unknown image or part")
-    if len(rows) != len(pairs) or len(np.unique(positions)) != len(pairs):
-        raise FgbenchError(f"{path}: {len(rows)} keypoints instead of {len(pairs)} (images x parts), each once")
-    parts = np.empty((len(pairs), 3))
-    parts[positions] = values[:, 2:]
-    return parts.reshape(len(ids), len(part_ids), 3)

@@ -1,6 +1,7 @@
 """Hash and file type of the images of a data set."""
 
 import hashlib
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -33,7 +34,7 @@ def hash_images(name: str, root: Path, files: tuple[str, ...]) -> str:
     if missing:
         raise FgbenchError(
             f"{len(missing)} of {len(files)} images of {name} are missing in {root}; the first is {missing[0]}",
-            f"fgbench data check {name}",
+            f"fgbench data check {shlex.quote(name)}",
         )
     digests = hash_files(root, files)
     return hash_value([[file, digests[file]] for file in files])

@@ -63,6 +63,27 @@ class Index:
             )
         return replace(self.select(self.labels < count), classes=self.classes[:count])
 
+    def limited(self, count: int) -> "Index":
+        """Return at most `count` training and `count` test images: the first of each class, then the second, and so on.
+
+        Raises:
+            ArgumentError: `count` is less than the number of classes, so that a class would have no training image.
+        """
+        if count < len(self.classes):
+            raise ArgumentError(
+                f"{count} images are fewer than the {len(self.classes)} classes of {self.name}",
+                f"choose at least {len(self.classes)}, or fewer classes with --classes",
+            )
+        kept = np.zeros(len(self), dtype=bool)
+        for part in (self.train, ~self.train):
+            rows = np.flatnonzero(part)
+            place = np.empty(len(rows), dtype=np.int64)
+            for label in range(len(self.classes)):
+                own = self.labels[rows] == label
+                place[own] = np.arange(own.sum())
+            kept[rows[np.lexsort((self.labels[rows], place))[:count]]] = True
+        return self.select(kept)
+
     @property
     def counts(self) -> dict[str, int]:
         """Numbers of training images, test images and classes."""

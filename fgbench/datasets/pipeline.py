@@ -6,6 +6,7 @@ follow. `fgbench.datasets.augment` applies them to every training batch, and its
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -53,23 +54,7 @@ class Pipeline:
             FgbenchError: a step is unknown, an argument is wrong, a deterministic step follows a random one, or the
                 size of the result depends on the image.
         """
-        steps = tuple(parse_step(part.strip(), text) for part in text.split("|"))
-        fixed = [step.name in FIXED for step in steps]
-        if fixed != sorted(fixed, reverse=True):
-            raise FgbenchError(f"in {text!r}: the random steps ({', '.join(RANDOM)}) must follow the others")
-        if any(step.name == "recompress" for step in steps[1:]):
-            raise FgbenchError(f"in {text!r}: recompress must be the first step")
-        if any(step.name == "crop_box" and before.name != "recompress" for before, step in pairwise(steps)):
-            raise FgbenchError(f"in {text!r}: crop_box must be the first step")
-        pipeline = cls(steps)
-        if not pipeline.fixed or pipeline.fixed[-1].name not in {"resize", "center_crop"}:
-            raise FgbenchError(
-                f"in {text!r}: the last deterministic step must be resize or center_crop",
-                "add resize(n) or center_crop(n)",
-            )
-        if pipeline.output_size < 1:
-            raise FgbenchError(f"in {text!r}: nothing remains of the image after shift", "use smaller lengths")
-        return pipeline
+        return _parse(text)
 
     def __str__(self) -> str:
         return " | ".join(map(str, self.steps))
@@ -167,3 +152,27 @@ class Pipeline:
             factor = np.array(size) / (right - left, bottom - top)
             scale, offset = scale * factor, (offset - (left, top)) * factor
         return Affine((float(scale[0]), float(scale[1])), (float(offset[0]), float(offset[1])))
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Pipeline:
+    """Parse a line; thousands of records have few different ones."""
+    steps = tuple(parse_step(part.strip(), text) for part in text.split("|"))
+    fixed = [step.name in FIXED for step in steps]
+    if fixed != sorted(fixed, reverse=True):
+        raise FgbenchError(
+            f"in {text!r}: the random steps ({', '.join(RANDOM)}) must follow the others", "write them last"
+        )
+    if any(step.name == "recompress" for step in steps[1:]):
+        raise FgbenchError(f"in {text!r}: recompress must be the first step", "write it first")
+    if any(step.name == "crop_box" and before.name != "recompress" for before, step in pairwise(steps)):
+        raise FgbenchError(f"in {text!r}: crop_box must be the first step", "write it first")
+    pipeline = Pipeline(steps)
+    if not pipeline.fixed or pipeline.fixed[-1].name not in {"resize", "center_crop"}:
+        raise FgbenchError(
+            f"in {text!r}: the last deterministic step must be resize or center_crop",
+            "add resize(n) or center_crop(n)",
+        )
+    if pipeline.output_size < 1:
+        raise FgbenchError(f"in {text!r}: nothing remains of the image after shift", "use smaller lengths")
+    return pipeline

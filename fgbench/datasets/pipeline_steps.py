@@ -145,10 +145,16 @@ def parse_step(part: str, text: str) -> PipelineStep:
     """
     match = _STEP_PATTERN.fullmatch(part)
     if not match:
-        raise FgbenchError(f"in {text!r}: {part!r} is not a step such as center_crop(448)")
+        raise FgbenchError(
+            f"in {text!r}: {part!r} is not a step such as center_crop(448)",
+            "write steps as in 'resize_short(448, bilinear) | center_crop(448)'",
+        )
     name, arguments = match[1], [value.strip() for value in (match[2] or "").split(",") if value.strip()]
     if name not in STEPS:
-        raise FgbenchError(f"in {text!r}: no step {name!r}; {nearest(name, STEPS)}")
+        raise FgbenchError(
+            f"in {text!r}: no step {name!r}; {nearest(name, STEPS)}",
+            "write steps as in 'resize_short(448, bilinear) | center_crop(448)'",
+        )
     syntax = STEPS[name]
     usage_error = FgbenchError(f"in {text!r}: {name} takes {syntax.usage}")
 
@@ -164,7 +170,10 @@ def parse_step(part: str, text: str) -> PipelineStep:
     if syntax.has_filter:
         filter_name = arguments.pop() if len(arguments) == 2 else DEFAULT_FILTER
         if filter_name not in FILTERS:
-            raise FgbenchError(f"in {text!r}: no filter {filter_name!r}; {nearest(filter_name, FILTERS)}")
+            raise FgbenchError(
+                f"in {text!r}: no filter {filter_name!r}; {nearest(filter_name, FILTERS)}",
+                "write steps as in 'resize_short(448, bilinear) | center_crop(448)'",
+            )
     if len(arguments) != syntax.lengths or not all(value.isdecimal() for value in arguments):
         raise usage_error
     numbers = tuple(map(int, arguments))

@@ -1,6 +1,7 @@
 """Cache of preprocessed images: computed once, memory-mapped afterwards."""
 
 import os
+import shlex
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -166,5 +167,6 @@ def _decode(index: Index, row: int, pipeline: Pipeline) -> np.ndarray:
             return pipeline.decode(image, None if index.boxes is None else index.boxes[row])
     except FgbenchError as error:
         raise FgbenchError(f"{file}: {error.args[0]}", error.hint) from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise FgbenchError(f"{file} cannot be decoded: {error}", f"fgbench data check {index.name}") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        hint = f"fgbench data check {shlex.quote(index.name)}"
+        raise FgbenchError(f"{file} cannot be decoded: {error}", hint) from error

@@ -1,9 +1,10 @@
 """Anomalies of records: impossible values, outputs of another run, chance level, leaking labels, missing seeds."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import isfinite
+from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -13,6 +14,7 @@ from fgbench.judge.copied_seeds import copied_seeds
 from fgbench.judge.recompression import plain_settings
 from fgbench.judge.recomputed import depends_on_seed
 from fgbench.judge.seed_checks import seed_anomalies
+from fgbench.judge.start_anomalies import start_anomalies
 from fgbench.metrics.values import AP_RULE, RANKS
 from fgbench.papers.printed import Cell
 from fgbench.records.record import Record
@@ -31,13 +33,16 @@ PERMUTATIONS = 9999
 """Number of random permutations of the classes in the test of a control run."""
 
 
-def find_anomalies(records: Sequence[Record], outputs: ReadOutputs) -> dict[str, list[Anomaly]]:
+def find_anomalies(
+    records: Sequence[Record], outputs: ReadOutputs, unusable: Collection[str] = ()
+) -> dict[str, list[Anomaly]]:
     """Return the anomalies of records by run id; a record without anomalies has no entry.
 
     Args:
         records: all available records.
         outputs: returns the per-sample arrays of a record; called for runs with several seeds, for records with equal
             values, and for control runs.
+        unusable: ids of runs whose records are in the same folder, but cannot be used (`Store.unusable_ids`).
     """
     anomalies: dict[str, list[Anomaly]] = {}
     for record in records:
@@ -49,6 +54,8 @@ def find_anomalies(records: Sequence[Record], outputs: ReadOutputs) -> dict[str,
         *_leaks(records, outputs),
         *seed_anomalies(records),
     ):
+        anomalies.setdefault(run_id, []).append(anomaly)
+    for run_id, anomaly in [*start_anomalies(records, unusable, anomalies)]:
         anomalies.setdefault(run_id, []).append(anomaly)
     return anomalies
 
@@ -118,7 +125,10 @@ def _perfect(record: Record) -> list[Anomaly]:
 
 
 def _identical(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tuple[str, Anomaly]]:
-    """Yield an anomaly for each of several different computations with the same output for every test sample."""
+    """Yield an anomaly for each of several different computations with the same output for every test sample.
+
+    Predictions from outside that equal those of a run of fgbench say nothing against the run. They are named as a copy.
+    """
     # Only records with equal values can have equal outputs, so that few arrays are read.
     equal_values: dict[object, list[Record]] = {}
     for record in records:
@@ -132,10 +142,12 @@ def _identical(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tupl
             if fingerprint := _fingerprint(outputs(record), record):
                 equal_outputs.setdefault(fingerprint, []).append(record)
         for alike in equal_outputs.values():
+            runs = [record for record in alike if record.external is None]
             for record in alike:
-                if others := [other for other in alike if _may_differ(record, other)]:
+                kind: Literal["identical", "copy"] = "copy" if record.external else "identical"
+                if others := [other for other in runs if record.external or _may_differ(record, other)]:
                     names = ", ".join(sorted({f"{other.title}, seed {other.seed}" for other in others}))
-                    yield record.run_id, Anomaly("identical", f"every test sample has the same output as in {names}")
+                    yield record.run_id, Anomaly(kind, f"every test sample has the same output as in {names}")
 
 
 def _may_differ(a: Record, b: Record) -> bool:

@@ -22,6 +22,8 @@ def own_cells(paper: Paper, papers: Mapping[str, Paper]) -> list[Cell]:
 def with_citations(papers: Mapping[str, Paper], verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, list[Verdict]]:
     """Return the verdicts on all cells, in the order of the papers; a cited cell has the verdict of its source.
 
+    Results from outside are shown with the source alone.
+
     Args:
         papers: by id.
         verdicts: on `own_cells`, by paper.
@@ -38,7 +40,7 @@ def _of_paper(paper: Paper, by_cell: Mapping[str, Verdict]) -> list[Verdict]:
     }
     verdicts = []
     for cell in paper.cells():
-        verdict = own.get(cell.id) or replace(by_cell[cell.cites], cell=cell)
+        verdict = own.get(cell.id) or replace(by_cell[cell.cites], cell=cell, external=())
         if verdict.mean is not None:
             leader = leaders.setdefault(_column(cell.id), verdict.records[0])
             if cell.id not in own and not may_share_column(leader, verdict.records[0]):

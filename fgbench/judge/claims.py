@@ -20,7 +20,7 @@ from fgbench.papers.printed import Claim, Paper
 from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Deviation, Record
 from fgbench.statistics import holm
-from fgbench.util.errors import FgbenchError
+from fgbench.util.errors import FgbenchError, Obstacle
 
 PROFILES = ("quick", "frozen", "paper")
 """Profiles in increasing order of preference for the test of a claim."""
@@ -40,6 +40,11 @@ class ClaimResult:
     """The tested runs."""
 
     @property
+    def measured(self) -> bool:
+        """True if there are runs of all methods of the claim."""
+        return self.state not in {ClaimState.NOT_RUN, ClaimState.BLOCKED}
+
+    @property
     def order(self) -> ClaimState:
         """The outcome of the tests alone, even if the runs are not comparable with the paper."""
         states = [pair.state for pair in self.pairs]
@@ -56,6 +61,7 @@ def check_claims(
     outputs: ReadOutputs,
     recipes: Mapping[str, Recipe],
     anomalies: Anomalies | None = None,
+    obstacles: Mapping[str, Obstacle] | None = None,
 ) -> list[ClaimResult]:
     """Return the results of all claims of all papers; the p-values are adjusted for all of them together.
 
@@ -65,8 +71,9 @@ def check_claims(
         outputs: returns the per-sample arrays of a record.
         recipes: by key; runs are compared with them.
         anomalies: run id -> result of `fgbench.judge.anomalies.find_anomalies`.
+        obstacles: recipe key -> why the `paper` profile of the recipe cannot run here.
     """
-    results = [_check(claim, records, outputs) for paper in papers.values() for claim in paper.claims]
+    results = [_check(claim, records, outputs, obstacles or {}) for paper in papers.values() for claim in paper.claims]
     # A pair that occurs in two claims is one test.
     tested = {_test_key(pair): pair.p for result in results for pair in result.pairs if not pair.too_few}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
@@ -78,15 +85,19 @@ def _test_key(pair: RunPair) -> tuple[object, ...]:
     return pair.better, pair.worse, pair.difference
 
 
-def _check(claim: Claim, records: Sequence[Record], outputs: ReadOutputs) -> ClaimResult:
+def _check(
+    claim: Claim, records: Sequence[Record], outputs: ReadOutputs, obstacles: Mapping[str, Obstacle]
+) -> ClaimResult:
     """Return the pairs of a claim with unadjusted p-values, or the reason why there are none."""
     # The records of each method of the order.
     name = value_name(claim.metric, dict(claim.params))
     keys = [f"{recipe}@{claim.data}" for recipe in claim.order]
-    plain = [record for record in records if not record.control and quality_of(record) is None]
+    plain = [r for r in records if not (r.control or r.own_images or r.external) and quality_of(r) is None]
     sides = [[record for record in plain if record.recipe == key and name in record.values] for key in keys]
-    if missing := [recipe for recipe, side in zip(claim.order, sides, strict=True) if not side]:
-        return ClaimResult(claim, ClaimState.NOT_RUN, f"there is no record of {', '.join(missing)}")
+    if missing := [key for key, side in zip(keys, sides, strict=True) if not side]:
+        blocked = [f"{key}: {obstacles[key].reason}" for key in missing if key in obstacles]
+        text = f"there is no record of {', '.join(missing)}"
+        return ClaimResult(claim, ClaimState.BLOCKED if blocked else ClaimState.NOT_RUN, "; ".join([text, *blocked]))
     # Profiles and protocols under which all methods were run.
     shared = set.intersection(*({_conditions(r, claim) for r in side} for side in sides))
     if not shared:

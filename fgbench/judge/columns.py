@@ -1,11 +1,12 @@
 """Judge cells together: all numbers in one column of a table have one protocol."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from fgbench.judge.adjustment import adjust_for_all
 from fgbench.judge.anomaly import Anomalies
 from fgbench.judge.citations import own_cells, with_citations
+from fgbench.judge.external_verdicts import external_verdicts
 from fgbench.judge.protocol_diff import may_share_column, protocol_difference
 from fgbench.judge.run_choice import closeness
 from fgbench.judge.sensitivity import Bounds
@@ -26,7 +27,8 @@ def judge_papers(
 ) -> dict[str, list[Verdict]]:
     """Return the verdicts on all cells by paper; all numbers of one column have one protocol.
 
-    A number that one of the papers cites from another one is judged once, as a number of the other paper.
+    A number that one of the papers cites from another one is judged once, as a number of the other paper. Results from
+    outside fgbench are judged by themselves and change no verdict on runs.
 
     Args:
         papers: by id.
@@ -42,7 +44,7 @@ def judge_papers(
     verdicts = {
         name: one_protocol_per_column(
             [
-                judge(cell, by_recipe.get(recipe_key(cell), []), obstacles, recipes, anomalies, bounds)
+                _judged(cell, by_recipe.get(recipe_key(cell), []), obstacles, recipes, anomalies, bounds)
                 for cell in own_cells(paper, papers)
             ]
         )
@@ -51,22 +53,60 @@ def judge_papers(
     return with_citations(papers, adjust_for_all(verdicts))
 
 
+def _judged(
+    cell: Cell,
+    records: Sequence[Record],
+    obstacles: Mapping[str, Obstacle],
+    recipes: Mapping[str, Recipe],
+    anomalies: Anomalies | None,
+    bounds: Bounds | None,
+) -> Verdict:
+    """Return the verdict on a cell by its runs, with the verdicts by results from outside."""
+    runs = [record for record in records if record.external is None]
+    verdict = judge(cell, runs, obstacles, recipes, anomalies, bounds)
+    return replace(verdict, external=tuple(external_verdicts(cell, records, recipes, anomalies)))
+
+
 def one_protocol_per_column(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Return the verdicts without the numbers that have another protocol than their column.
 
     The protocol of a column is that of the runs closest to the printed conditions; of equally close ones that of the
     most cells, then of the most runs. If two protocols are equal in all this, the column has no protocol and no number.
     A cell that loses its number shows the difference of the protocols.
+
+    Results from outside fgbench have the protocol of the runs on the whole real data. Without such runs, they are
+    compared among themselves.
     """
-    columns: dict[tuple[str, str], list[Verdict]] = {}
+    by_column: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
-        if verdict.mean is not None:
-            columns.setdefault(_column(verdict.cell), []).append(verdict)
-    leaders = {column: _leaders(in_column) for column, in_column in columns.items()}
+        by_column.setdefault(_column(verdict.cell), []).append(verdict)
+    leaders = {column: _leaders(_with_number(same)) for column, same in by_column.items()}
+    external_leaders = {
+        column: _leaders(
+            [verdict for verdict in _with_number(same) if _on_whole_data(verdict.records[0])]
+            or _with_number(result for verdict in same for result in verdict.external)
+        )
+        for column, same in by_column.items()
+    }
     return [
-        verdict if verdict.mean is None else _within_column(verdict, leaders[_column(verdict.cell)])
+        replace(
+            _within_column(verdict, leaders[column]),
+            external=tuple(_within_column(result, external_leaders[column]) for result in verdict.external),
+        )
         for verdict in verdicts
+        if (column := _column(verdict.cell))
     ]
+
+
+def _with_number(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    return [verdict for verdict in verdicts if verdict.mean is not None]
+
+
+def _on_whole_data(record: Record) -> bool:
+    changed = [
+        d for d in record.deviations if d.changes_experiment and d.field.partition(".")[0] in {"data", "control"}
+    ]
+    return not (record.synthetic or changed)
 
 
 def _column(cell: Cell) -> tuple[str, str]:
@@ -90,6 +130,8 @@ def _leaders(verdicts: Sequence[Verdict]) -> list[Record]:
 
 def _within_column(verdict: Verdict, leaders: Sequence[Record]) -> Verdict:
     """Return the verdict, without its number if its protocol is not that of the column."""
+    if verdict.mean is None:
+        return verdict
     first = verdict.records[0]
     if len(leaders) == 1 and may_share_column(first, leaders[0]):
         return verdict

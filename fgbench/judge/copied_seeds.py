@@ -24,6 +24,8 @@ def copied_seeds(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tu
     The order of the samples, the scale and precision of scores, further arrays and a minority of changed samples do not
     hide a copy.
 
+    Two files of labels alone are copies only if all labels are equal: good methods agree on most images.
+
     Args:
         records: all available records.
         outputs: is called for each record of a run with several seeds.
@@ -33,8 +35,10 @@ def copied_seeds(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tu
             continue
         arrays = {record.run_id: _comparable(outputs(record)) for record in group}
         copies: dict[str, set[int]] = {}
+        labels_alone = group[0].external is not None and group[0].external.answers == "labels"
+        share = 1.0 if labels_alone else SHARE
         for a, b in combinations(group, 2):
-            if a.split == b.split and _are_equal(arrays[a.run_id], arrays[b.run_id]):
+            if a.split == b.split and _are_equal(arrays[a.run_id], arrays[b.run_id], share):
                 copies.setdefault(a.run_id, set()).add(b.seed)
                 copies.setdefault(b.run_id, set()).add(a.seed)
         for run_id, seeds in copies.items():
@@ -56,8 +60,8 @@ def _comparable(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {"ranks": arrays["ap_step"][order]} if "ap_step" in arrays else {}
 
 
-def _are_equal(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> bool:
-    """Return True if two runs have equal outputs for most samples."""
+def _are_equal(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], share: float) -> bool:
+    """Return True if two runs have equal outputs for at least a share of the samples."""
     for name in a.keys() & b.keys():
         if a[name].shape != b[name].shape:
             return False
@@ -65,5 +69,5 @@ def _are_equal(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> bool
         if name == "ranks":
             with_mistake = np.nan_to_num(a[name], nan=1.0).min(axis=1) < 1
             return with_mistake.sum() >= MIN_RANKS and bool(equal[with_mistake].mean() >= RANK_SHARE)
-        return bool(equal.mean() >= SHARE)
+        return bool(equal.mean() >= share)
     return False

@@ -16,8 +16,11 @@ import pandas as pd
 
 from fgbench.papers.printed import Cell, Paper, load_papers
 from fgbench.papers.recipes import load_recipes
+from fgbench.records.gpu_fields import gpu_fields, head_features_text
 from fgbench.records.record import Deviation, Record
 from fgbench.records.store import Store
+from fgbench.speed.bench_rows import frames_of, read_speed
+from fgbench.speed.speed_source import SPEED_COLUMNS
 from fgbench.util.errors import FgbenchError, nearest
 
 TIME = "datetime64[us, UTC]"
@@ -36,18 +39,28 @@ TRUST = {
     "sealed": "bool",
 }  # fmt: skip
 """Columns that say whether a value is comparable with a printed one."""
+EXTERNAL = {"external": "string", "external_file": "string", "external_sha256": "string"}
+"""Columns of what was made outside fgbench: `predictions` or `network`, and its file; empty for a run of fgbench."""
+START = {"starts_from": "string", "starts_from_run": "string", "starts_from_network": "string"}
+"""Columns of the run from whose network a run started: recipe, run id, SHA-256 of the network; empty if from none."""
 COST = {
     "wall_s": "float64", "peak_mib": "float64", "test_fps": "float64", "energy_j": "float64", "energy_note": "string",
-    "sittings": "int64", "recalled": "int64",
+    "sittings": "int64", "recalled": "int64", "device_peak_mib": "float64",
 }  # fmt: skip
 """Columns of `fgbench.records.record.Cost`."""
+EXPECTED = {"expected_s": "float64", "expected_for": "string"}
+"""Time that `--dry-run` estimated before the run, and the device for which it was estimated."""
 PROVENANCE = {
     "command": "string", "fgbench": "string", "source": "string", "commit": "string", "dirty": "boolean",
     "python": "string", "platform": "string", "cpu": "string", "device": "string", "cores": "Int64",
     "threads": "Int64", "processes": "Int64", "started": TIME, "finished": TIME,
 }  # fmt: skip
-"""Columns of the provenance of a record, besides `packages` (names and versions) and `weights` (names and hashes)."""
-VALUES = RUN | VALUE | TRUST | COST | PROVENANCE | {"packages": "string", "weights": "string"}
+"""Columns of the provenance of a record."""
+GPU = {"driver": "string", "cuda": "string", "cudnn": "Int64", "tf32": "boolean"}
+"""Columns of `fgbench.records.gpu_fields.GpuFields`."""
+TEXTS = {"head_features": "string", "packages": "string", "weights": "string"}
+"""Columns of several parts: storage of features for each stage on a GPU, versions of packages, hashes of weights."""
+VALUES = RUN | VALUE | TRUST | EXTERNAL | START | COST | EXPECTED | PROVENANCE | GPU | TEXTS
 """Columns of `load` and their types."""
 CELLS = {
     "paper": "string", "version": "string", "cell": "string", "table": "string", "row": "string", "column": "string",
@@ -65,11 +78,14 @@ VERDICTS = CELLS | {
     "verdict": "string", "reason": "string", "command": "string", "measured": "float64", "sampling_low": "float64",
     "sampling_high": "float64", "seeds_low": "float64", "seeds_high": "float64", "interval": "string", "seeds": "int64",
     "protocol_hash": "string", "profile": "string", "synthetic": "boolean", "deviations": "string", "runs": "string",
+    "external": "string", "result": "string", **SPEED_COLUMNS,
 }  # fmt: skip
 """Columns of `verdicts` and their types.
 
 `seeds_low` and `seeds_high` are the 95 % interval of the mean over seeds, and `interval` says over how many, or why
-there is none. `sampling_low` and `sampling_high` are the 95 % interval for other test images.
+there is none. `sampling_low` and `sampling_high` are the 95 % interval for other test images. `external` is empty for a
+verdict on runs of fgbench. A result from outside has a row of its own below that of its cell: `external` is
+`predictions` or `network`, and `result` its name. `SPEED_COLUMNS` have the origin of measured frames per second.
 """
 
 _TYPES: dict[str, type] = {"string": str, "boolean": bool, "Int64": int, TIME: str}
@@ -121,6 +137,8 @@ def cells() -> pd.DataFrame:
 def verdicts(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Return all printed numbers with the measured means over seeds and the verdicts, one row each.
 
+    Results from outside fgbench follow their cell as further rows, in which the column `external` is not empty.
+
     Args:
         path: as for `load`.
 
@@ -136,12 +154,17 @@ def judge_store(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any
     """Return the verdicts (`fgbench.judge.verdict.Verdict`) on all cells from the records of a store, by paper."""
     from fgbench.judge.anomalies import find_anomalies
     from fgbench.judge.columns import judge_papers
+    from fgbench.judge.frame_verdicts import with_frames
     from fgbench.judge.sensitivity import find_bounds
     from fgbench.runs.planning import obstacles
 
     recipes, records = load_recipes(), store.records()
     anomalies, bounds = find_anomalies(records, store.outputs), find_bounds(records, store.outputs)
-    return judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies, bounds)
+    verdicts = judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies, bounds)
+    sessions, damaged = read_speed(store.folder.parent)
+    for text in damaged:
+        warnings.warn(f"skipped: {text}", stacklevel=3)
+    return with_frames(verdicts, frames_of(sessions))
 
 
 def open_store(path: str | os.PathLike[str]) -> Store:
@@ -158,8 +181,10 @@ def open_store(path: str | os.PathLike[str]) -> Store:
 
 
 def verdict_frame(verdicts: Sequence[Any]) -> pd.DataFrame:
-    """Return verdicts as a table with the columns `VERDICTS`."""
-    return typed_frame([_verdict_row(verdict) for verdict in verdicts], VERDICTS)
+    """Return verdicts, each followed by those on results from outside, as a table with the columns `VERDICTS`."""
+    from fgbench.judge.external_verdicts import with_external
+
+    return typed_frame([_verdict_row(verdict) for verdict in with_external(verdicts)], VERDICTS)
 
 
 def deviation_text(deviation: Deviation) -> str:
@@ -205,16 +230,30 @@ def _run_row(record: Record) -> dict[str, Any]:
     # A record of another version of fgbench may lack a field of its provenance, or have another type in it.
     provenance = {name: record.provenance.get(name) for name in PROVENANCE}
     packages = record.provenance.get("packages") or {}
+    gpu, expected = gpu_fields(record), record.cost.expected
     return {
         **{name: getattr(record, name) for name in (*RUN, *TRUST) if name not in {"paper", "control", "deviations"}},
+        "external": record.external.what if record.external else "",
+        "external_file": record.external.file if record.external else "",
+        "external_sha256": record.external.sha256 if record.external else "",
+        **_start_row(record),
         **{name: getattr(record.cost, name) for name in COST},
         **{name: value if isinstance(value, _TYPES[PROVENANCE[name]]) else None for name, value in provenance.items()},
+        **{name: getattr(gpu, name, None) for name in GPU},
+        "head_features": head_features_text(record) or None,
+        "expected_s": expected and expected.wall_s,
+        "expected_for": expected and expected.device,
         "paper": record.recipe_paper,
         "control": record.protocol.get("control", "none"),
         "deviations": deviations_text(record.deviations),
         "packages": "; ".join(f"{name} {version}" for name, version in packages.items()),
         "weights": "; ".join(f"{weights.stream}: {weights.name} {weights.sha256}" for weights in record.weights),
     }
+
+
+def _start_row(record: Record) -> dict[str, str]:
+    start = record.starts_from
+    return dict(zip(START, (start.recipe, start.run_id, start.network_sha256) if start else ("", "", ""), strict=True))
 
 
 def _cell_row(cell: Cell) -> dict[str, Any]:
@@ -237,8 +276,8 @@ def _verdict_row(verdict: Any) -> dict[str, Any]:
     from fgbench.judge.verdict import cell_value_name
 
     first = verdict.records[0] if verdict.records else None
-    has_mean = verdict.mean is not None
-    shown = seed_interval(verdict.records, cell_value_name(verdict.cell)) if has_mean else None
+    has_mean, source = verdict.mean is not None, verdict.frames and verdict.frames.source
+    shown = seed_interval(verdict.records, cell_value_name(verdict.cell)) if has_mean and verdict.records else None
     return {
         **_cell_row(verdict.cell),
         "verdict": str(verdict.outcome),
@@ -254,4 +293,7 @@ def _verdict_row(verdict: Any) -> dict[str, Any]:
         "synthetic": first and first.synthetic,
         "deviations": deviations_text(verdict.deviations),
         "runs": ", ".join(record.run_id for record in verdict.records),
+        "external": first.external.what if first and first.external else "",
+        "result": first.external.name if first and first.external else "",
+        **(source.columns() if source else dict.fromkeys(SPEED_COLUMNS, "")),
     }

@@ -38,7 +38,7 @@ def at_other_margins(
 
 def _outcome(verdict: Verdict, factor: float, bound: DataBound | None) -> Outcome:
     # A deviation of the data with an unknown effect leaves the cell open at every margin.
-    if bound is None and any(deviation.origin == "data" for deviation in verdict.deviations):
+    if bound is None and any(deviation.changes_data for deviation in verdict.deviations):
         return verdict.outcome
     cell = replace(verdict.cell, margin=factor * verdict.cell.margin)
     return OUTCOME_AT[decide_runs(cell, verdict.records, bound).position]

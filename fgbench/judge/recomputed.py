@@ -4,20 +4,22 @@ A record that says otherwise was edited, its recipe was changed after the run, o
 record is not evidence for its recipe.
 """
 
+import json
 from collections.abc import Iterator
+from functools import lru_cache
 
 from fgbench.backbones import weight_specs
 from fgbench.datasets import Dataset, find
 from fgbench.papers.recipes import Recipe
 from fgbench.papers.settings import Settings
 from fgbench.records.deviations import setting_deviations
-from fgbench.records.record import Deviation, Record
+from fgbench.records.record import UNVERIFIED, Deviation, Record
 from fgbench.runs.protocol import METRICS
 from fgbench.runs.run import is_seeded
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_value
 
-REMARKS = {"data.images"}
+REMARKS = {"data.images", UNVERIFIED}
 """Deviations of the data that do not change the experiment."""
 
 
@@ -25,23 +27,25 @@ def hidden_deviations(record: Record, recipe: Recipe) -> list[Deviation]:
     """Return deviations that change the experiment and that the record does not list as such.
 
     Compared are: method, settings, data set, annotations, numbers of images, protocol, control, weights, and whether
-    the run depends on its seed.
+    the run depends on its seed. Method, settings and weights of outside predictions are not known.
 
     Args:
         record: the record.
         recipe: its recipe.
     """
-    settings = _settings(record)
+    known = record.computed_here
+    settings = _settings(record) if known else recipe.settings
     if settings is None:
         return [_deviation("settings", "as the recipe says", "not settings of this version of fgbench")]
-    listed = {deviation.field for deviation in record.deviations if deviation.changes_experiment}
     deviations = [
         *(d for d in setting_deviations(recipe, settings) if d.changes_experiment),
-        *_of_method_and_data(record, recipe, settings),
+        *(_of_method(record, recipe) if known else ()),
+        *_of_data(record, recipe, settings),
         *_of_protocol(record, recipe, settings),
-        *_of_weights(record, settings),
+        *(_of_weights(record, settings) if known else ()),
         *_listed_as_remarks(record),
     ]
+    listed = {deviation.field for deviation in record.deviations if deviation.changes_experiment}
     hidden = {d.field: d for d in deviations if d.field not in listed and not _covered(d.field, listed)}
     if depends_on_seed(record) and not record.seeded:
         hidden["seeded"] = _deviation("seeded", "values depend on the seed", "values do not depend on the seed")
@@ -51,11 +55,13 @@ def hidden_deviations(record: Record, recipe: Recipe) -> list[Deviation]:
 def depends_on_seed(record: Record) -> bool:
     """Return True if another seed may give other values, by the settings of a run.
 
+    Whether predictions from outside depend on a seed is not known, so the answer is True.
+
     If the method is of a package that is not installed here, the record is believed; a method that is not that of the
     recipe is a hidden deviation. If the settings are not those of this version of fgbench, the answer is True.
     """
     settings = _settings(record)
-    if settings is None:
+    if settings is None or not record.computed_here:
         return True
     try:
         return is_seeded(record.method, settings, shuffled=record.control)
@@ -65,16 +71,26 @@ def depends_on_seed(record: Record) -> bool:
 
 def _settings(record: Record) -> Settings | None:
     """Return the settings of a record; None if they are not settings of this version of fgbench."""
+    return _parsed_settings(record.settings_text)
+
+
+@lru_cache(maxsize=4096)
+def _parsed_settings(text: str) -> Settings | None:
+    """Return the settings that JSON contains. Thousands of records have few different ones."""
     try:
-        return Settings.model_validate(record.settings)
+        return Settings.model_validate(json.loads(text))
     except (ValueError, FgbenchError):
         return None
 
 
-def _of_method_and_data(record: Record, recipe: Recipe, settings: Settings) -> Iterator[Deviation]:
-    """Yield the deviations of method, data set, annotations and control."""
+def _of_method(record: Record, recipe: Recipe) -> Iterator[Deviation]:
+    """Yield the deviation of the method."""
     if record.method != recipe.method:
         yield _deviation("method", recipe.method, record.method)
+
+
+def _of_data(record: Record, recipe: Recipe, settings: Settings) -> Iterator[Deviation]:
+    """Yield the deviations of data set, annotations and control."""
     if record.data != recipe.settings.data:
         yield _deviation("data", recipe.settings.data, record.data)
     names = {record.data, settings.data, str(record.protocol.get("data", record.data))}

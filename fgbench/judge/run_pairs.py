@@ -23,6 +23,7 @@ class ClaimState(StrEnum):
     UNDECIDED = "undecided"
     NOT_COMPARABLE = "not comparable"
     NOT_RUN = "not run"
+    BLOCKED = "blocked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def unused_runs(chosen: Sequence[Record], candidates: Iterable[Record]) -> list[
         f"{len(others)} {'run' if len(others) == 1 else 'runs'} with other {', '.join(differing)} "
         f"({'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}{later}) {_is(others)} not in this mean"
     )
-    return [Anomaly("other runs", text)]
+    return [Anomaly("unused runs", text)]
 
 
 def _part(record: Record, name: str) -> object:

@@ -16,7 +16,7 @@ class SeedInterval:
     ends: Interval | None
     """95 % t interval of the mean, a percentage within 0 to 100; None for one seed and without random numbers."""
     about: str
-    """What the interval is of, such as `95 % over 3 seeds`; else `one seed` or `no random numbers`."""
+    """What the interval is of, such as `95 % over 3 seeds`; else `one seed` or `same for all seeds`."""
 
 
 def seed_interval(records: Sequence[Record], name: str) -> SeedInterval:
@@ -32,7 +32,7 @@ def seed_interval(records: Sequence[Record], name: str) -> SeedInterval:
     if any(name not in record.values for record in records):
         return SeedInterval(None, "a run lacks the value")
     if not depends_on_seed(records[0]):
-        return SeedInterval(None, "no random numbers")
+        return SeedInterval(None, "same for all seeds")
     values = split_means(records, name)
     if len(values) < 2:
         return SeedInterval(None, "one seed")

@@ -8,6 +8,7 @@ import numpy as np
 
 from fgbench.judge.anomalies import impossible_values, too_good
 from fgbench.judge.anomaly import Anomalies, Anomaly
+from fgbench.judge.change_words import changes_in_words
 from fgbench.judge.margin_test import Decision, by_split, decide, points
 from fgbench.judge.protocol_diff import ProtocolDifference, protocol_difference
 from fgbench.judge.recomputed import depends_on_seed, hidden_deviations
@@ -18,6 +19,7 @@ from fgbench.metrics.values import value_name
 from fgbench.papers.printed import Cell
 from fgbench.papers.recipes import Recipe
 from fgbench.records.record import Deviation, Record
+from fgbench.speed.bench_rows import FramesRow
 from fgbench.statistics import ALPHA, MIN_SEEDS, Interval, mean_interval
 from fgbench.util.errors import Obstacle
 
@@ -76,6 +78,15 @@ class Verdict:
     """Anomalies of the runs and of the mean."""
     adjusted_p: float | None = None
     """p-value of the test, adjusted for all tested cells together (`fgbench.judge.adjustment`); None without a test."""
+    frames: FramesRow | None = None
+    """The measurement behind a number of frames per second."""
+    external: tuple["Verdict", ...] = ()
+    """Verdicts on results from outside fgbench for the same cell, which are shown beside that of its own runs."""
+
+    @property
+    def is_measured(self) -> bool:
+        """True if there are runs of the cell, or a measurement of its speed."""
+        return bool(self.records or self.frames)
 
     @property
     def adjusted(self) -> Outcome:
@@ -122,7 +133,8 @@ def judge(
         return Verdict(cell, Outcome.NOT_RUN, f"this version of fgbench does not measure {cell.metric}")
     # Records of this cell.
     protocol, name = (tuple(cell.train), tuple(cell.test)), cell_value_name(cell)
-    fitting = [r for r in records if r.recipe == key and name in r.values and _sees(r) == protocol]
+    official = [r for r in records if r.recipe == key and not r.own_images]
+    fitting = [r for r in official if name in r.values and _sees(r) == protocol]
     obstacle = obstacles.get(key)
     command = f"fgbench run {cell.recipe} --data {cell.data} --profile paper"
     if not fitting:
@@ -199,13 +211,13 @@ def _with_outcome(verdict: Verdict, recipe: Recipe, obstacle: Obstacle | None, b
             reason += f"; a run on the real data is blocked: {obstacle.reason}"
         return replace(verdict, reason=reason)
     if not first.comparable:
-        fields = ", ".join(d.field for d in verdict.deviations if d.changes_experiment)
-        return replace(verdict, reason=f"the run is another experiment: it differs from the recipe in {fields}")
+        changes = "; ".join(changes_in_words(verdict.deviations, recipe))
+        return replace(verdict, reason=f"the run is another experiment than the recipe: {changes}")
     if hidden := {d.field: d for record in verdict.records for d in hidden_deviations(record, recipe)}:
         fields = "; ".join(f"{d.field}: {d.recipe} in the recipe, {d.run} in the run" for d in hidden.values())
         return replace(verdict, reason=f"the run differs from the recipe, and its record does not list it: {fields}")
     # The test against the margin.
-    changed_data = [f"{d.field} is {d.run} instead of {d.recipe}" for d in verdict.deviations if d.origin == "data"]
+    changed_data = [f"{d.field} is {d.run} instead of {d.recipe}" for d in verdict.deviations if d.changes_data]
     bound = bound_for(verdict.records, cell_value_name(cell), bounds) if changed_data else None
     decision = decide_runs(cell, verdict.records, bound)
     outcome, command = OUTCOME_AT[decision.position], ""

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fgbench.util.errors import ArgumentError
+from fgbench.util.numeric.precision import full_precision
 
 BINS = 4
 """Spatial bins along a side of a descriptor."""
@@ -50,6 +51,7 @@ def dense_sift_grid(height: int, width: int, *, bin_size: int = 8, step: int = 4
     return rows, columns
 
 
+@full_precision
 def dense_sift(images: Tensor, *, bin_size: int = 8, step: int = 4) -> Tensor:
     """Compute SIFT descriptors on a regular grid.
 

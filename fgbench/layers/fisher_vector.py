@@ -5,8 +5,10 @@ from torch import Tensor
 
 from fgbench.layers.gmm import Gmm
 from fgbench.util.errors import ArgumentError
+from fgbench.util.numeric.precision import full_precision
 
 
+@full_precision
 def fisher_vector(x: Tensor, gmm: Gmm, *, improved: bool = True) -> Tensor:
     """Compute the Fisher vector of local descriptors: gradients of their log-likelihood under a mixture.
 

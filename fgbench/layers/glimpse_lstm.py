@@ -16,7 +16,7 @@ from fgbench.layers.location_attention import LocationSoftmax
 from fgbench.layers.spatial_lstm import SpatialLstm
 from fgbench.layers.spatial_scan import reading_columns
 from fgbench.util.errors import ArgumentError
-from fgbench.util.numeric.matmul import add_product, linear, product
+from fgbench.util.numeric.matmul import add_product, linear, product, write
 from fgbench.util.numeric.precision import without_autocast
 
 aten = torch.ops.aten
@@ -123,7 +123,7 @@ class _Scan(torch.autograd.Function):
         ):
             # Equation 3: where each cell looks. Equation 4: what it reads there.
             torch.softmax(linear(h_up + h_left, half_look), dim=1, out=look_here)
-            torch.bmm(_by_image(look_here, batch), items, out=_by_image(glimpse_here, batch))
+            write(_by_image(glimpse_here, batch), torch.bmm, _by_image(look_here, batch), items)
             # Equation 2: the gates before their non-linearities, then after them.
             add_product(gate, glimpse_here, weight_x)
             add_product(gate[:, up], h_up, weight_up)
@@ -164,15 +164,15 @@ class _Scan(torch.autograd.Function):
             dh_here += outer_dh
             if ctx.tanh_last:
                 inner = aten.tanh_backward(dh_here, h_here)
-                torch.mul(inner, c_here, out=do)
+                write(do, torch.mul, inner, c_here)
                 dc_here.addcmul_(inner, o)
             else:
                 squashed = c_here.tanh()
-                torch.mul(dh_here, squashed, out=do)
+                write(do, torch.mul, dh_here, squashed)
                 dc_here += aten.tanh_backward(dh_here * o, squashed)
             # Gradients of the gates after their non-linearities, and of the neighbours' c.
             for factor, into in ((c_up, df_l), (g, di), (i, dg), (c_left, df_r)):
-                torch.mul(dc_here, factor, out=into)
+                write(into, torch.mul, dc_here, factor)
             dc_up.addcmul_(dc_here, f_l)
             dc_left.addcmul_(dc_here, f_r)
             # Gradients of the gates before their non-linearities, and of the neighbours' h.
@@ -184,9 +184,8 @@ class _Scan(torch.autograd.Function):
             # Gradients of the glimpse, of the softmax (N values for each cell), of its logits, and of the mean h.
             add_product(dglimpse_here, dgate, weight_x.T)
             dlook = torch.empty_like(look_here)
-            torch.baddbmm(
-                dlook_outside, _by_image(dglimpse_here, batch), read_back, out=_by_image(dlook, batch)
-            )  # (B, n, N)
+            products = _by_image(dglimpse_here, batch), read_back
+            write(_by_image(dlook, batch), torch.baddbmm, dlook_outside, *products)  # (B, n, N)
             aten._softmax_backward_data.out(dlook, look_here, 1, dlook.dtype, grad_input=dlogits_here)
             add_product(dh_up, dlogits_here, half_look.T)
             add_product(dh_left, dlogits_here, half_look.T)

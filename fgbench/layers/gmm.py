@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from fgbench.util.errors import ArgumentError
 from fgbench.util.numeric.deterministic import running_sum
+from fgbench.util.numeric.devices import to_device
 from fgbench.util.numeric.matmul import linear, product
 
 BLOCK = 1 << 13
@@ -63,7 +64,7 @@ class Gmm:
             x.new_zeros(batch, len(constant)),
             x.new_zeros(batch, len(constant), 2 * dims),
         )  # (B, K), (B, K, 2 D)
-        log_likelihood = 0.0 if likelihood else math.nan
+        log_likelihood = x.new_full((), 0.0 if likelihood else math.nan, dtype=torch.float64)
         rows = max(1, _block_values(x) // (batch * max(len(constant), 2 * dims)))
         for block in torch.split(x, rows, dim=1):
             lifted = _lift(block, centre)  # (B, n, 2 D)
@@ -71,7 +72,7 @@ class Gmm:
             share = joint.softmax(dim=2)  # (B, n, K), the posteriors
             if likelihood:
                 top = joint.max(dim=2, keepdim=True)
-                log_likelihood += float((top.values - share.gather(2, top.indices).log()).double().sum())
+                log_likelihood += (top.values - share.gather(2, top.indices).log()).double().sum()
             mass += share.sum(dim=1)
             powers += _weighted_sums(share, lifted)
         return Moments(centre, mass, powers[:, :, :dims], powers[:, :, dims:], log_likelihood)
@@ -108,8 +109,8 @@ class Moments:
     """(B, K, D), sums of the points."""
     second: Tensor
     """(B, K, D), sums of their squares."""
-    log_likelihood: float
-    """Log-likelihood of all points together; NaN if not computed."""
+    log_likelihood: Tensor
+    """(), log-likelihood of all points together; NaN if not computed."""
 
 
 def _lift(x: Tensor, centre: Tensor) -> Tensor:
@@ -191,10 +192,11 @@ def fit_gmm(
     # Initialise by k-means++ and k-means.
     centres = start - shift if start is not None else _first_centres(x, components, generator)
     gmm = _from_clusters(x, _kmeans(x, centres, kmeans_iterations), components, floor)
-    # Iterate EM until the likelihood stops rising.
+    # Iterate EM until the likelihood stops rising. On a GPU, the host waits once in each iteration.
     last = -math.inf
     for _ in range(iterations):
-        gmm, likelihood = _em_step(x, gmm, floor)
+        gmm, mean_likelihood = _em_step(x, gmm, floor)
+        likelihood = float(mean_likelihood)
         if likelihood - last < tolerance:
             break
         last = likelihood
@@ -209,16 +211,16 @@ def _blocks(x: Tensor) -> Iterator[Tensor]:
 
 def _first_centres(x: Tensor, components: int, generator: torch.Generator) -> Tensor:
     """Draw centres (K, D) by k-means++ on at most 100 points per component."""
-    rows = torch.randperm(len(x), generator=generator)[: 100 * components].to(x.device)
-    sample = x[rows]
+    rows = torch.randperm(len(x), generator=generator)[: 100 * components]
+    draws = torch.rand(components - 1, generator=generator, dtype=torch.float64)
+    sample = x[to_device(rows, x.device)]
     centres = [sample[0]]
     distance = (sample - centres[0]).square().sum(1)
-    for _ in range(1, components):
+    for draw in to_device(draws, x.device):
         total = running_sum(distance[None].double())[0]
-        draw = torch.rand(1, generator=generator, dtype=torch.float64).to(x.device) * total[-1]
-        row = int(torch.searchsorted(total, draw).clamp(max=len(sample) - 1))
-        centres.append(sample[row])
-        distance = torch.minimum(distance, (sample - sample[row]).square().sum(1))
+        row = torch.searchsorted(total, draw[None] * total[-1]).clamp(max=len(sample) - 1)
+        centres.append(sample.index_select(0, row)[0])
+        distance = torch.minimum(distance, (sample - centres[-1]).square().sum(1))
     return torch.stack(centres)
 
 
@@ -256,7 +258,7 @@ def _from_clusters(x: Tensor, labels: Tensor, components: int, floor: float) -> 
     return Gmm(weights / weights.sum(), means, variances)
 
 
-def _em_step(x: Tensor, gmm: Gmm, floor: float) -> tuple[Gmm, float]:
+def _em_step(x: Tensor, gmm: Gmm, floor: float) -> tuple[Gmm, Tensor]:
     """Run one EM iteration; return the new mixture and the mean log-likelihood of the old one."""
     # E step: moments of each block, added in float64.
     block_moments = [gmm.moments(block[None], likelihood=True) for block in _blocks(x)]
@@ -265,7 +267,7 @@ def _em_step(x: Tensor, gmm: Gmm, floor: float) -> tuple[Gmm, float]:
         for name in ("mass", "first", "second")
     )
     centre = block_moments[0].centre.double()
-    likelihood = sum(moments.log_likelihood for moments in block_moments)
+    likelihood: Tensor = sum(moments.log_likelihood for moments in block_moments)  # type: ignore[assignment]
     # M step.
     safe = count.clamp(min=1e-10)[:, None]
     means = sums / safe

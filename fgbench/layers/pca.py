@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from fgbench.util.errors import ArgumentError
+from fgbench.util.numeric.precision import full_precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Pca:
     components: Tensor
     """(d, D), orthonormal rows in order of decreasing variance."""
 
+    @full_precision
     def project(self, x: Tensor) -> Tensor:
         """Project points (..., D) to (..., d)."""
         return (x - self.mean) @ self.components.T

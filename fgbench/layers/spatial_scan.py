@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from fgbench.layers.diagonals import by_diagonal, by_row, diagonals, split, stored_cells
-from fgbench.util.numeric.matmul import linear, product
+from fgbench.util.numeric.matmul import linear, product, write
 from fgbench.util.numeric.precision import without_autocast
 
 
@@ -125,15 +125,15 @@ class _Scan(torch.autograd.Function):
             dh_here += outer_dhs[step]
             if ctx.tanh_last:
                 inner = dh_here * (1 - h_here.square())
-                torch.mul(inner, c_here, out=do)
+                write(do, torch.mul, inner, c_here)
                 dc_here.addcmul_(inner, o)
             else:
                 squashed = c_here.tanh()
-                torch.mul(dh_here, squashed, out=do)
+                write(do, torch.mul, dh_here, squashed)
                 dc_here.addcmul_(dh_here * o, 1 - squashed.square())
             # Gradients of the gates after their non-linearities, and of the neighbours' c.
             for factor, into in ((c_up, df_l), (g, di), (i, dg), (c_left, df_r)):
-                torch.mul(dc_here, factor, out=into)
+                write(into, torch.mul, dc_here, factor)
             dc_up.addcmul_(dc_here, f_l)
             dc_left.addcmul_(dc_here, f_r)
             # Gradients of the gates before their non-linearities, and of the neighbours' h.

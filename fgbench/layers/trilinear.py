@@ -92,12 +92,12 @@ def structure_map(attention: Tensor, *, reduction: Reduction = "mean") -> Tensor
     return torch.einsum("bc,bchw->bhw", kept.to(attention.dtype), attention)
 
 
-def random_channels(attention: Tensor, generator: torch.Generator, *, unique: bool = False) -> Tensor:
+def random_channels(attention: Tensor, generator: torch.Generator | None, *, unique: bool = False) -> Tensor:
     """Draw one channel per image with equal probabilities: the choice in R(M) of the paper.
 
     Args:
         attention: (B, C, H, W).
-        generator: a CPU generator, so that a run draws the same channels on every device.
+        generator: a CPU generator, so that a run draws the same channels on every device; None for the global one.
         unique: exclude all but the first of the channels with equal total mass, as the official code does. Otherwise
             channels that are zero everywhere would often be drawn.
 

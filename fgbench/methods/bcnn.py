@@ -23,9 +23,10 @@ from fgbench.layers.bilinear import (
     symmetric_half,
 )
 from fgbench.layers.compact_bilinear import build_projection
-from fgbench.methods.base import Method, Options, Outputs, Task, linear_head, methods
+from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
 from fgbench.util.errors import ArgumentError
 
+Normalization = Literal["sqrt_l2", "sqrt"]
 Pooling = Literal["full", "tensor_sketch", "random_maclaurin"]
 
 
@@ -58,6 +59,9 @@ class BcnnOptions(Options):
     """Dimensions of the random projection."""
     pyramid: int = Field(default=1, ge=1, le=4)
     """Levels of the spatial pyramid: level k divides the map into k x k cells that are pooled separately."""
+    normalization: Normalization = "sqrt_l2"
+    """Normalisation of the descriptors that `embed` returns: signed square root and l2 norm, or the signed square root
+    alone, as in an early version of the official code. The softmax layer gets the l2 norm in both cases."""
 
 
 @methods("bcnn")
@@ -84,12 +88,19 @@ class Bcnn(Method):
         self.classifier = linear_head(features, task.classes, generator, options.classifier_std)
 
     def trunk(self, images: Tensor) -> Tensor:
-        """Compute the normalised bilinear descriptors (B, E) of images (B, 3, H, W) uint8 RGB."""
+        """Compute the bilinear descriptors (B, E), with their normalisation, of images (B, 3, H, W) uint8 RGB."""
         first = self.streams[0](images)  # (B, C, h, w)
         second = first if self.symmetric else self.streams[1](images)  # (B, D, h', w')
         first, second = align_maps(first, second, self.options.dropped)  # both the smaller h and w
         pooled = bilinear_pyramid(first, second, self.pool, self.levels)  # (B, E), E = C * D * cells or dims * cells
-        return l2_normalize(signed_sqrt(pooled, self.options.epsilon), self.options.epsilon)
+        rooted = signed_sqrt(pooled, self.options.epsilon)
+        return rooted if self.options.normalization == "sqrt" else l2_normalize(rooted, self.options.epsilon)
+
+    def head(self, features: Tensor, target: Target | None = None) -> Outputs:
+        """Compute the logits from descriptors (B, E) of length 1; the descriptors of `trunk` are the embedding."""
+        if self.options.normalization == "sqrt_l2":
+            return super().head(features, target)
+        return super().head(l2_normalize(features, self.options.epsilon), target)._replace(embedding=features)
 
     def embed(self, images: Tensor) -> Tensor:
         """Compute descriptors (B, E); those of two equal streams without the duplicates of symmetric matrices."""

@@ -43,6 +43,15 @@ class KeypointFcnOptions(KeypointOptions):
     """Dimensions of the random projection."""
 
 
+def localizes_only(method: Method) -> bool:
+    """Return True in a training stage of `score` and `localizer`, on which the classification does not depend."""
+
+    def trained(*groups: str) -> bool:
+        return any(parameter.requires_grad for group in groups for parameter in parameters_of(method, group))
+
+    return torch.is_grad_enabled() and trained("score", "localizer") and not trained("classifier", "backbone")
+
+
 @methods("keypoint_fcn")
 class KeypointFcn(Method):
     """A localisation network, and a classification network whose features are pooled at the keypoints.
@@ -101,20 +110,12 @@ class KeypointFcn(Method):
         A training stage that trains only the localisation does not run a separate classification network. Its logits
         are then zero, and its embedding is empty.
         """
-        if target is None or self.own is None or not self._localizes_only():
+        if target is None or self.own is None or not localizes_only(self):
             return super().forward(images, target)
         scores = self.localizer.score(self.localizer.backbone(images))  # (B, P, h, w)
         logits = scores.new_zeros(len(images), self.classifier.out_features)
         keypoints = self.localizer.find_keypoints(scores)  # (B, P, 3)
         return Outputs(logits, logits[:, :0], keypoints=keypoints, extra={"scores": scores})
-
-    def _localizes_only(self) -> bool:
-        """Return True in a training stage of groups on which the classification does not depend."""
-
-        def trained(*groups: str) -> bool:
-            return any(parameter.requires_grad for group in groups for parameter in parameters_of(self, group))
-
-        return torch.is_grad_enabled() and trained("score", "localizer") and not trained("classifier", "backbone")
 
     def head(self, features: Tensor, target: Target | None = None) -> Outputs:
         """Compute the keypoints, pool features at them, and classify.

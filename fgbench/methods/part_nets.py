@@ -15,7 +15,7 @@ from fgbench.layers.bilinear import l2_normalize, signed_sqrt
 from fgbench.layers.boxes import crop_boxes, keypoint_boxes
 from fgbench.methods.base import Method, Options, Outputs, Target, Task, cross_entropy, linear_head, methods
 from fgbench.methods.bcnn import Pooling, build_pooling
-from fgbench.methods.keypoint_fcn import KeypointOptions
+from fgbench.methods.keypoint_fcn import KeypointOptions, localizes_only
 from fgbench.methods.localizer import Localizer
 from fgbench.util.errors import ArgumentError
 
@@ -84,6 +84,9 @@ class PartNets(Method):
     def forward(self, images: Tensor, target: Target | None = None) -> Outputs:
         """Compute keypoints, crops, the descriptor of each crop, and the class scores.
 
+        A training stage that trains only the localisation does not run the other networks. All logits are then zero,
+        and the embedding is empty.
+
         Args:
             images: (B, 3, H, W) uint8 RGB.
             target: the true keypoints in training.
@@ -91,6 +94,10 @@ class PartNets(Method):
         # Localisation.
         scores = self.localizer.score(self.localizer.backbone(images))  # (B, P, h, w)
         predicted = self.localizer.find_keypoints(scores)  # (B, P, 3)
+        if target is not None and localizes_only(self):
+            logits = scores.new_zeros(len(images), self.classifier.out_features)
+            extra = {"scores": scores, **dict.fromkeys(self.nets, logits)}
+            return Outputs(logits, logits[:, :0], keypoints=predicted, extra=extra)
         true = None if target is None else target.keypoints
         points = predicted if true is None else true
         # Bilinear features (B, E) of each view; zero where the part has no box.

@@ -168,7 +168,7 @@ class Tasn(Method):
             extra["shared"] = self.heads["shared"](features)
         # Part net: the detail-preserved image of one random channel.
         if target is not None:
-            channels = random_channels(attention, torch.default_generator, unique=self.options.unique)  # (B,)
+            channels = random_channels(attention, None, unique=self.options.unique)  # (B,)
             part_features = self.backbone(self.sample(images, detail_map(attention, channels)))  # (B, D)
             extra["part"] = self.heads["part"](part_features)
             extra["attention"] = self.heads["attention"](attention_features.mean(dim=(2, 3)))

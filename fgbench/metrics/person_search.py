@@ -1,5 +1,7 @@
 """Person search: per-query arrays of a record from descriptors."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fgbench.datasets.reid import ReidIndex, ReidSplit
@@ -106,6 +108,44 @@ def search_arrays(
         ([1], [[2.0, 2.0]], [3, 2, -1])
     """
     rows = searched_rows(splits)
+
+    def of_split(split: ReidSplit) -> np.ndarray:
+        return distances(descriptors, rows.searchsorted(split.query), rows.searchsorted(split.gallery), rules.metric)
+
+    return ranked_arrays(of_split, index, splits, rules, seed=seed, shuffle=shuffle)
+
+
+def ranked_arrays(
+    distances_of: Callable[[ReidSplit], np.ndarray],
+    index: ReidIndex,
+    splits: tuple[ReidSplit, ...],
+    rules: SearchRules,
+    *,
+    seed: int,
+    shuffle: bool = False,
+) -> dict[str, np.ndarray]:
+    """Return the arrays of `search_arrays` from distances.
+
+    Args:
+        distances_of: returns the distances (Q, G) of a split between its query and gallery images; smaller is nearer.
+        index: index of the data set.
+        splits: splits with queries and galleries.
+        rules: rules of the evaluation.
+        seed: seed of the random galleries and of the control.
+        shuffle: run the control experiment with permuted identities.
+
+    Example:
+        >>> from pathlib import Path
+        >>> split = ReidSplit("1", 1, np.array([0]), np.array([1]), np.array([2, 3]))
+        >>> index = ReidIndex(
+        ...     "four", Path(), tuple("abcd"), np.array([5, 6, 6, 7]), np.array([1, 1, 2, 2]), (split,)
+        ... )
+        >>> arrays = ranked_arrays(
+        ...     lambda split: np.array([[0.1, 0.2]]), index, (split,), SearchRules(metric="cosine"), seed=0
+        ... )
+        >>> arrays["first_rank"].tolist()
+        [[1.0, 1.0]]
+    """
     columns: dict[str, list[np.ndarray]] = {}
     shown: dict[str, np.ndarray] = {}
     for number, split in enumerate(splits):
@@ -119,9 +159,7 @@ def search_arrays(
             index.cameras[split.gallery],
             same_camera=rules.same_camera,
         )
-        query_distances = distances(
-            descriptors, rows.searchsorted(split.query), rows.searchsorted(split.gallery), rules.metric
-        )
+        query_distances = distances_of(split)
         ranked = rank(query_distances, search)
         arrays = {
             "ids": split.query,

@@ -67,6 +67,12 @@ class Cell:
     """Largest difference, in `unit`, at which a measured value counts as equal to the printed one."""
     margin_from: str
     """`<paper>/<name>` of the margin in `Paper.margins` from which `margin` is derived; empty if it was chosen."""
+    device: str
+    """For frames per second: the device, as the paper names it; empty for other numbers, and without a name."""
+    devices: tuple[str, ...]
+    """Names by which this device calls itself, without `NVIDIA`."""
+    device_tflop_per_s: float | None
+    """Peak of the device in single precision; None if it is not known."""
     draws: int
     """Number of random splits of the authors over which the value is averaged; 0 for the official split."""
     train: tuple[str, ...]
@@ -150,6 +156,9 @@ class Paper(StrictModel):
             unit=column.unit,
             margin=self._margins[margin].at(value) if isinstance(margin, str) else margin,
             margin_from=(margin if "/" in margin else f"{self.id}/{margin}") if isinstance(margin, str) else "",
+            device=column.device,
+            devices=column.devices,
+            device_tflop_per_s=column.device_tflop_per_s,
             draws=column.draws,
             train=tuple(row.train),
             test=tuple(row.test),

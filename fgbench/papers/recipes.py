@@ -1,73 +1,22 @@
 """Recipes: how a paper says to reproduce its numbers, with the origin of every value.
 
-`reproductions/<paper>/<data>.toml` holds one table for each recipe. A recipe has up to three tables of values, one for
-each origin: `paper` for values that the paper prints, `code` for values of the official code where the paper does not
-give them, and `ours` for values chosen here. Together they give every required field of `Settings`.
-
-`[defaults]` has the same three tables, for values that all recipes of the file share. `[profiles]` holds the changes
-that smaller profiles make. A file with `like` takes over the recipes of another file; its `[changes]` replace values in
-all of them.
+The tables of a recipe together give every required field of `Settings`; see `fgbench.papers.recipe_files`.
 """
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from fgbench.papers.printed import reproductions_root
+from fgbench.papers.recipe_files import ORIGINS, Profile, RecipeFile, ancestry, read_recipe_file
 from fgbench.papers.settings import Settings
+from fgbench.papers.starts import starting_recipe
 from fgbench.util.errors import FgbenchError, MissingError, nearest
-from fgbench.util.json_toml import read_toml
 from fgbench.util.validation import StrictModel, explain
 
-ORIGINS = ("paper", "code", "ours")
 PROFILES = ("quick", "frozen", "paper")
-
-
-class Profile(StrictModel):
-    """Changes that a profile makes to a recipe."""
-
-    set: dict[str, Any] = {}
-    """New values of fields of `Settings`. Tables are merged, except `stages`, which is replaced."""
-    streams: dict[str, str] = {}
-    """Replacement of each stream."""
-
-
-class RecipeTable(StrictModel):
-    """One recipe as it is written in its file."""
-
-    title: str = ""
-    method: str = ""
-    like: str = ""
-    """Another recipe of the file. It gives the method and the values that this recipe does not give."""
-    variant: bool = False
-    """True for an alternative to the recipe that reproduces the printed row; it runs only if asked for by name."""
-    train: tuple[Literal["boxes", "parts"], ...] = ()
-    """Annotations beyond class labels that training uses."""
-    test: tuple[Literal["boxes", "parts"], ...] = ()
-    """Annotations beyond class labels that testing uses."""
-    paper: dict[str, Any] = {}
-    """Values that the paper prints."""
-    code: dict[str, Any] = {}
-    """Values of the official code."""
-    ours: dict[str, Any] = {}
-    """Values chosen here."""
-    profiles: dict[Literal["quick", "frozen"], Profile] = {}
-
-
-class RecipeFile(StrictModel):
-    """The content of `reproductions/<paper>/<data>.toml`."""
-
-    data: str
-    """Name of the data set."""
-    like: str = ""
-    """Name, without `.toml`, of another file in the folder, whose recipes are taken over for this data set."""
-    changes: RecipeTable = RecipeTable()
-    """Values that replace those of all recipes; only for a file with `like`."""
-    defaults: RecipeTable = RecipeTable()
-    recipes: dict[str, RecipeTable] = {}
-    profiles: dict[Literal["quick", "frozen"], Profile] = {}
 
 
 class Recipe(StrictModel):
@@ -89,6 +38,8 @@ class Recipe(StrictModel):
     """`paper`, `code` or `ours` by dotted field name."""
     profiles: dict[str, tuple[Profile, ...]]
     """Changes of the smaller profiles; those of the file come before those of the recipe."""
+    start: "Recipe | None" = None
+    """The recipe from whose trained network this one starts; None if it trains all of its stages itself."""
 
     @property
     def key(self) -> str:
@@ -119,7 +70,19 @@ class Recipe(StrictModel):
             for field, value in change.set.items():
                 merges = isinstance(value, dict) and isinstance(values.get(field), dict) and field != "stages"
                 values[field] = {**values[field], **value} if merges else value
-        return _validated_settings(values, f"profile {profile} of {self.key}")
+        settings = _validated_settings(values, f"profile {profile} of {self.key}")
+        if settings.starts_from not in {"", self.settings.starts_from}:
+            raise FgbenchError(
+                f"profile {profile} of {self.key} starts from another recipe",
+                f'set starts_from to "{self.settings.starts_from}" or "" in the profile',
+            )
+        return settings
+
+    def own_settings(self, settings: Settings, profile: str) -> Settings:
+        """Return settings of this recipe with only the stages that it trains itself."""
+        shared = self.start.resolve(profile).stages if self.start and settings.starts_from else {}
+        own = {name: stage for name, stage in settings.stages.items() if name not in shared}
+        return settings.model_copy(update={"stages": own})
 
 
 def _replace_stream(stream: str, replacements: dict[str, str]) -> str:
@@ -152,49 +115,16 @@ def load_recipes(root: Path | None = None) -> dict[str, Recipe]:
     recipes: dict[str, Recipe] = {}
     for path in sorted((root or reproductions_root()).glob("*/*.toml")):
         if path.name != "paper.toml":
-            recipes |= {recipe.key: recipe for recipe in _load(path)}
-    return recipes
-
-
-def _load(path: Path) -> list[Recipe]:
-    file = _read(path)
-    if file.like:
-        file = _take_over(path, file)
-    return [_complete(path, name, file) for name in file.recipes]
-
-
-def _take_over(path: Path, file: RecipeFile) -> RecipeFile:
-    """Return the file with the recipes, defaults and profiles of the file it is like."""
-    others = {other.stem for other in path.parent.glob("*.toml")} - {path.stem, "paper"}
-    if file.like not in others:
-        raise FgbenchError(f"{path}: it cannot be like {file.like!r}; {nearest(file.like, others)}")
-    base = _read(path.with_name(f"{file.like}.toml"))
-    if base.like:
-        raise FgbenchError(f"{path}: {file.like} is itself like {base.like}", f'write like = "{base.like}"')
-    if file.model_fields_set & {"defaults", "profiles"}:
-        raise FgbenchError(
-            f"{path}: a file with 'like' has no [defaults] and no [profiles] of its own",
-            "write the values into [changes] or into the recipes",
-        )
-    if extra := sorted(file.changes.model_fields_set - set(ORIGINS)):
-        raise FgbenchError(f"{path}: [changes] has no {extra[0]!r}, only values by origin: {', '.join(ORIGINS)}")
-    return base.model_copy(
-        update={"data": file.data, "changes": file.changes, "recipes": {**base.recipes, **file.recipes}}
-    )
-
-
-def _read(path: Path) -> RecipeFile:
-    content = read_toml(path)
-    try:
-        return RecipeFile.model_validate(content)
-    except ValidationError as error:
-        raise FgbenchError(f"{path}: {explain(error, RecipeFile)}") from error
+            file, names = read_recipe_file(path)
+            completed = (_complete(path, name, file) for name in names)
+            recipes |= {recipe.key: recipe for recipe in completed}
+    return with_starts(recipes)
 
 
 def _complete(path: Path, name: str, file: RecipeFile) -> Recipe:
     """Return a recipe of a file with the values that it takes from other tables."""
     where = f"{path}: recipe {name!r}"
-    tables = _ancestry(where, name, file)
+    tables = ancestry(where, name, file)
     values: dict[str, Any] = {"data": file.data}
     origins: dict[str, str] = {}
     # Later tables replace values of earlier ones; within a table each value has one origin.
@@ -230,17 +160,6 @@ def _complete(path: Path, name: str, file: RecipeFile) -> Recipe:
     )
 
 
-def _ancestry(where: str, name: str, file: RecipeFile) -> list[RecipeTable]:
-    """Return the tables of the recipes that a recipe is like, farthest first, and its own table."""
-    names = [name]
-    while parent := file.recipes[names[-1]].like:
-        if parent in names or parent not in file.recipes:
-            others = [other for other in file.recipes if other not in names]
-            raise FgbenchError(f"{where}: it cannot be like {parent!r}; {nearest(parent, others)}")
-        names.append(parent)
-    return [file.recipes[ancestor] for ancestor in reversed(names)]
-
-
 def _set_nested(values: dict[str, Any], key: str, value: Any) -> None:
     *parents, last = key.split(".")
     for parent in parents:
@@ -254,4 +173,29 @@ def _validated_settings(values: dict[str, Any], where: str) -> Settings:
     except ValidationError as error:
         raise FgbenchError(f"{where}: {explain(error, Settings)}") from error
     except FgbenchError as error:
-        raise FgbenchError(f"{where}: {error}") from error
+        raise FgbenchError(f"{where}: {error.args[0]}", error.hint) from error
+
+
+def with_starts(recipes: dict[str, Recipe]) -> dict[str, Recipe]:
+    """Return recipes with the recipes that they start from.
+
+    Raises:
+        FgbenchError: a recipe starts from an unknown recipe or from one without this data set, or recipes start from
+            each other in a circle.
+    """
+    complete: dict[str, Recipe] = {}
+
+    def resolved(key: str, chain: tuple[str, ...]) -> Recipe:
+        recipe = recipes[key]
+        if key not in complete:
+            start = recipe.settings.starts_from
+            if start:
+                other = starting_recipe(key, start, recipe.settings.data, recipes)
+                if other in (*chain, key):
+                    names = " -> ".join((*chain, key, other))
+                    raise FgbenchError(f"recipes start from each other: {names}", f"remove starts_from of {key}")
+                recipe = recipe.model_copy(update={"start": resolved(other, (*chain, key))})
+            complete[key] = recipe
+        return complete[key]
+
+    return {key: resolved(key, ()) for key in recipes}

@@ -76,6 +76,8 @@ class Settings(StrictModel):
     """Precision of matrix products and convolutions in training; descriptors and scores are always float32."""
     stages: dict[str, Stage] = {}
     """Stages of training by name."""
+    starts_from: str = ""
+    """Another recipe for the same data set, whose stages are the first stages of this one. They are trained once."""
     classifier: Literal["svm", "softmax", "none", "ranking"]
     """The source of the scores. `none`: the run localises keypoints only. `ranking`: the run searches a gallery by
     distances between descriptors."""

@@ -23,6 +23,12 @@ class Column(StrictModel):
     or the name of a margin that is derived."""
     params: Params = {}
     """Parameters of the metric."""
+    device: str = ""
+    """For frames per second: the device, as the paper names it; empty if it does not name one."""
+    devices: tuple[str, ...] = ()
+    """Names by which this device calls itself, without `NVIDIA`; empty if the paper does not say which card it is."""
+    device_tflop_per_s: float | None = Field(default=None, gt=0)
+    """Peak of the device in single precision, from the data sheet of its maker; None if it is not known."""
     draws: int = Field(default=0, ge=0, strict=True)
     """Number of random splits of the authors over which the numbers are averaged; 0 for the official split."""
 

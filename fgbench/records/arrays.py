@@ -1,10 +1,12 @@
 """The per-sample arrays of a record: one description of each array, and the one reader that checks files against it."""
 
 import io
+import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from fgbench.util.files import DAMAGED_ARRAYS
 
 MAX_BYTES = 1 << 33
 """Largest size of all arrays of a record in memory."""
+LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
+"""Version of an NPY file -> number of bytes that hold the length of its header."""
 KINDS = {"i": "integers", "f": "real numbers", "b": "booleans", "U": "text"}
 """Kind of a numpy type -> its name in messages."""
 
@@ -95,33 +99,77 @@ def read_arrays(content: bytes, protocol: Mapping[str, Any]) -> dict[str, np.nda
         FgbenchError: the file is damaged, or an array is not as described.
     """
     try:
-        _check_headers(content)
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = _read_members(content)
     except DAMAGED_ARRAYS as error:
         raise FgbenchError(f"the array file is damaged: {error}") from error
     check_arrays(arrays, protocol)
     return arrays
 
 
-def _check_headers(content: bytes) -> None:
-    """Raise ValueError if the arrays of a file are too large or do not have the sizes that their shapes need."""
-    total = 0
+class _Header(NamedTuple):
+    """What the header of an array says."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+    start: int
+    """Number of bytes before the values."""
+
+
+def check_headers(content: bytes) -> None:
+    """Check the headers of an NPZ file before memory is reserved for its arrays.
+
+    Raises:
+        ValueError: the arrays are too large, hold objects, or do not have the sizes that their shapes need. A file that
+            is no NPZ file raises one of `fgbench.util.files.DAMAGED_ARRAYS`.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = archive.infolist()
-        if len({member.filename for member in members}) < len(members):
-            raise ValueError("an array occurs twice")
-        for member in members:
-            with archive.open(member) as file:
-                version = np.lib.format.read_magic(file)
-                read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-                shape, _, dtype = read[version](file)
-                length = file.tell() + dtype.itemsize * int(np.prod(shape, dtype=object))
-            if dtype.hasobject or length != member.file_size:
-                raise ValueError(f"{member.filename} has {member.file_size} bytes, its shape {shape} needs {length}")
-            total += length
+        _headers(archive)
+
+
+def _headers(archive: zipfile.ZipFile) -> dict[str, _Header]:
+    """Return the headers of all arrays by the names of their members, checked as `check_headers` describes it."""
+    members = archive.infolist()
+    if len({member.filename for member in members}) < len(members):
+        raise ValueError("an array occurs twice")
+    headers, total = {}, 0
+    for member in members:
+        with archive.open(member) as file:
+            header = headers[member.filename] = _read_header(file)
+        length = header.start + header.dtype.itemsize * math.prod(header.shape)
+        if header.dtype.hasobject or length != member.file_size:
+            raise ValueError(f"{member.filename} has {member.file_size} bytes, its shape {header.shape} needs {length}")
+        total += length
     if total > MAX_BYTES:
         raise ValueError(f"its arrays need {total} bytes of memory")
+    return headers
+
+
+def _read_header(file: IO[bytes]) -> _Header:
+    """Read the header of an NPY file of version 1 or 2."""
+    version = np.lib.format.read_magic(file)
+    if version not in LENGTH_BYTES:
+        raise ValueError(f"NPY version {version[0]}.{version[1]} is not read")
+    length = file.read(LENGTH_BYTES[version])
+    return _parse_header(version, length + file.read(int.from_bytes(length, "little")))
+
+
+@lru_cache(maxsize=4096)
+def _parse_header(version: tuple[int, int], text: bytes) -> _Header:
+    """Parse the header of an array; thousands of records have few different ones."""
+    parse = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return _Header(*parse(io.BytesIO(text)), np.lib.format.MAGIC_LEN + len(text))
+
+
+def _read_members(content: bytes) -> dict[str, np.ndarray]:
+    """Return the arrays of an NPZ file after a check of their headers."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {
+            name.removesuffix(".npy"): np.frombuffer(archive.read(name), header.dtype, offset=header.start)
+            .reshape(header.shape, order="F" if header.fortran_order else "C")
+            .copy()
+            for name, header in _headers(archive).items()
+        }
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray], protocol: Mapping[str, Any]) -> None:

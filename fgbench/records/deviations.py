@@ -16,6 +16,7 @@ def setting_deviations(recipe: Recipe, settings: Settings) -> list[Deviation]:
     planned, actual = (flatten(s.model_dump(mode="json")) for s in (recipe.settings, settings))
     for fields in (planned, actual):
         fields.pop("data")
+        fields.pop("starts_from")  # shared stages are equal: only the time differs
     if not actual.get("stages") and recipe.settings.stages and not settings.stages:
         planned = {key: value for key, value in planned.items() if not key.startswith("stages.")}
         planned["stages"], actual["stages"] = ", ".join(recipe.settings.stages), "none: the network is not fine-tuned"

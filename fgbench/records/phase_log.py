@@ -16,6 +16,8 @@ from fgbench.util.gpu_board import Meter
 from fgbench.util.memory import forget_peak, peak_mib
 
 CPU = torch.device("cpu")
+LOG = "journal.json"
+"""Name of the file of the first process in the work folder."""
 SAVE_INTERVAL_S = 10.0
 """Seconds between two saves of the duration of the current phase."""
 KILLED = "incomplete: a session was killed, and the energy of its last phase is missing"
@@ -50,7 +52,7 @@ class PhaseLog:
     """
 
     def __init__(self, work: Path, rank: int, meter: Meter, device: torch.device = CPU) -> None:
-        self._path = work / (f"journal-{rank}.json" if rank else "journal.json")
+        self._path = work / (f"journal-{rank}.json" if rank else LOG)
         self._meter, self._device = meter, device
         stored: dict[str, Any] = {"phase_s": {}, "sittings": 0, "energy_j": 0.0}
         earlier = os.path.lexists(self._path)
@@ -129,3 +131,8 @@ class PhaseLog:
             if self.energy_j is not None:
                 self.energy_note = self._meter.note
             self.energy_j = None
+
+
+def logged_phases(work: Path) -> dict[str, float]:
+    """Return the seconds by phase of an unfinished run; empty for a run that has not begun."""
+    return dict((read_checked_json(work / LOG) or {}).get("phase_s", {}))

@@ -85,6 +85,39 @@ def save_strip(path: Path, images: list[np.ndarray]) -> None:
     write_atomic(path, lambda temporary: strip.save(temporary, "JPEG", quality=88))
 
 
+def draw_outputs(
+    pixels: np.ndarray,
+    outputs: Mapping[str, np.ndarray],
+    truth: np.ndarray | None,
+    drawn: Mapping[str, np.ndarray],
+) -> dict[str, list[np.ndarray]]:
+    """Draw the outputs of a method for some images.
+
+    Args:
+        pixels: (n, H, W, 3) uint8, the images.
+        outputs: as for `save_pictures`.
+        truth: as for `save_pictures`.
+        drawn: further pictures by name, (n, h, w, 3) uint8.
+
+    Returns:
+        Kind -> one picture (h, w, 3) uint8 for each image; nothing for a method that has no pictures.
+    """
+    pictures: dict[str, list[np.ndarray]] = {}
+    if "attention" in outputs:
+        pictures["attention"] = [draw_attention(p, a) for p, a in zip(pixels, outputs["attention"], strict=True)]
+    if "keypoints" in outputs:
+        predicted = outputs["keypoints"]
+        visible = predicted[..., 2] > 0 if truth is None else truth[..., 2] > 0
+        if truth is not None:
+            pictures["keypoints, true"] = [
+                draw_points(p, t[:, :2], v) for p, t, v in zip(pixels, truth, visible, strict=True)
+            ]
+        pictures["keypoints, found"] = [
+            draw_points(p, f[:, :2], v) for p, f, v in zip(pixels, predicted, visible, strict=True)
+        ]
+    return pictures | {name: list(images) for name, images in drawn.items()}
+
+
 def save_pictures(
     folder: Path,
     run_id: str,
@@ -103,20 +136,7 @@ def save_pictures(
         truth: (n, P, 3) true keypoints in pixels, with their visibility; None if the data set has none.
         drawn: further pictures by name, (n, h, w, 3) uint8.
     """
-    strips: dict[str, list[np.ndarray]] = {}
-    if "attention" in outputs:
-        strips["attention"] = [draw_attention(p, a) for p, a in zip(pixels, outputs["attention"], strict=True)]
-    if "keypoints" in outputs:
-        predicted = outputs["keypoints"]
-        visible = predicted[..., 2] > 0 if truth is None else truth[..., 2] > 0
-        if truth is not None:
-            strips["keypoints, true"] = [
-                draw_points(p, t[:, :2], v) for p, t, v in zip(pixels, truth, visible, strict=True)
-            ]
-        strips["keypoints, found"] = [
-            draw_points(p, f[:, :2], v) for p, f, v in zip(pixels, predicted, visible, strict=True)
-        ]
-    strips |= {name: list(images) for name, images in drawn.items()}
+    strips = draw_outputs(pixels, outputs, truth, drawn)
     if strips:
         strips = {"images": list(pixels), **strips}
     for number, (name, images) in enumerate(strips.items()):

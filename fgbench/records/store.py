@@ -8,12 +8,14 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
+from fgbench.records.array_files import array_path, settle, unnamed_arrays, write_pair
 from fgbench.records.arrays import check_arrays, read_arrays
 from fgbench.records.record import SCHEMA, Record
 from fgbench.records.seal import seal_of
@@ -60,7 +62,7 @@ class Store:
         """
         if not (self.folder / f"{run_id}.json").exists():
             return False
-        self.outputs(self.read(run_id))
+        self._checked(run_id, values=False)
         return True
 
     def run_ids(self) -> list[str]:
@@ -75,7 +77,7 @@ class Store:
 
     def without_record(self) -> list[str]:
         """Return the names of array files without a record, which an interrupted run or a deleted record leaves."""
-        return sorted(path.name for path in self.folder.glob("[!.]*.npz") if not path.with_suffix(".json").exists())
+        return unnamed_arrays(self.folder, lambda run_id: self.read(run_id).outputs_sha256)
 
     def write(self, record: dict[str, Any], outputs: Mapping[str, np.ndarray]) -> Record:
         """Write the array file, then the sealed record.
@@ -106,8 +108,8 @@ class Store:
         )
         fields = full.model_dump(mode="json")
         fields["seal"] = seal_of(fields)
-        write_bytes(self.folder / full.outputs, arrays)
-        write_json(self.folder / f"{run_id}.json", fields)
+        write_record = partial(write_json, self.folder / f"{run_id}.json", fields)
+        write_pair(self.folder, run_id, arrays, full.outputs_sha256, write_record)
         return full.model_copy(update={"seal": fields["seal"]})
 
     def read(self, run_id: str) -> Record:
@@ -132,7 +134,7 @@ class Store:
             FgbenchError: the array file is missing or unreadable, it is not the file that was written with the record,
                 or an array is not as `fgbench.records.arrays` describes it.
         """
-        path = self.folder / record.outputs
+        path = array_path(self.folder, record.run_id, record.outputs_sha256)
         try:
             content = read_bytes(path, MAX_ARRAY_BYTES)
         except FileNotFoundError as error:
@@ -159,6 +161,7 @@ class Store:
 
     def take(self, run_id: str) -> dict[str, bytes]:
         """Remove a finished run from the folder and return its files, name -> content, for `add` in another folder."""
+        settle(self.folder, run_id, self.read(run_id).outputs_sha256)
         # The record is deleted first: an interruption then leaves an unfinished run, not a record without arrays.
         paths = sorted(self.folder.glob(f"{run_id}[.-]*"), key=lambda path: path.suffix != ".json")
         files = {path.name: path.read_bytes() for path in paths}
@@ -166,13 +169,18 @@ class Store:
             path.unlink()
         return files
 
-    def add(self, run_id: str, files: Mapping[str, bytes]) -> None:
-        """Add a run that was executed elsewhere, byte for byte, the record last. An existing record stays as it is.
+    def add(self, run_id: str, files: Mapping[str, bytes], *, replace: bool = False) -> None:
+        """Add a run that was executed elsewhere, byte for byte, the record last.
+
+        Args:
+            run_id: id of the run.
+            files: name -> content of its record, array file and pictures.
+            replace: replace an existing record; otherwise it stays as it is.
 
         Raises:
             FgbenchError: the files do not belong to the run, or are incomplete.
         """
-        if self.has(run_id):
+        if self.has(run_id) and not replace:
             return
         name = f"{run_id}.json"
         arrays = files.get(f"{run_id}.npz", b"")
@@ -185,8 +193,10 @@ class Store:
             raise FgbenchError(
                 f"the result of run {run_id} is not a record with its array file and pictures: {error.args[0]}"
             ) from error
-        for file in sorted(files, key=lambda file: file == name):
+        for file in files.keys() - {name, record.outputs}:
             write_bytes(self.folder / file, files[file])
+        write_record = partial(write_bytes, self.folder / name, files[name])
+        write_pair(self.folder, run_id, arrays, record.outputs_sha256, write_record)
 
     def records(self, broken: Broken | None = None, *, values: bool = True) -> list[Record]:
         """Read every record that can be used, sorted by recipe, profile, data set and seed.
@@ -202,22 +212,38 @@ class Store:
         records = []
         for run_id in self.run_ids():
             try:
-                record = self.read(run_id)
-                arrays = self.outputs(record)
-                if values and (wrong := wrong_values(record, arrays)):
-                    raise FgbenchError(f"{self.folder / run_id}.json: {wrong[0]}", RERUN_HINT)
-                records.append(record)
+                records.append(self._checked(run_id, values=values))
             except FgbenchError as error:
                 if broken is None:
                     raise
                 broken(error)
         return sorted(records, key=lambda r: (r.recipe, r.profile, r.data, r.seed, r.run_id))
 
+    def _checked(self, run_id: str, *, values: bool) -> Record:
+        """Read a record and check its array file and, if asked, its values.
+
+        A record may be replaced in the meantime, or its new array file renamed, so that a failure is tried again.
+        """
+        path = self.folder / f"{run_id}.json"
+        try:
+            record = self.read(run_id)
+            arrays = self.outputs(record)
+        except FgbenchError:
+            record = self.read(run_id)
+            arrays = self.outputs(record)
+        if values and (wrong := wrong_values(record, arrays)):
+            raise FgbenchError(f"{path}: {wrong[0]}", RERUN_HINT)
+        return record
+
     def usable_records(self, *, values: bool = True) -> tuple[list[Record], list[str]]:
         """Return the records that can be used, and a sentence for each record that is left out; `values` as above."""
         errors: list[FgbenchError] = []
         records = self.records(errors.append, values=values)
         return records, [one_line(str(error.args[0])).replace(f"{self.folder}/", "") for error in errors]
+
+    def unusable_ids(self, records: Iterable[Record]) -> set[str]:
+        """Return the ids of the runs of the folder that are not among the records that can be used."""
+        return {*self.run_ids()} - {record.run_id for record in records}
 
     def verify(self, record: Record) -> list[str]:
         """Check the array file, recompute every value and compare its definition; return a sentence a problem."""

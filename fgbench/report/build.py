@@ -9,6 +9,7 @@ from fgbench.judge.anomaly import Anomalies
 from fgbench.judge.citations import counted_once
 from fgbench.judge.claims import check_claims
 from fgbench.judge.columns import judge_papers
+from fgbench.judge.frame_verdicts import with_frames
 from fgbench.judge.sensitivity import find_bounds
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import load_recipes
@@ -18,8 +19,11 @@ from fgbench.report.html.lazy_pictures import Pictures
 from fgbench.report.html.pages import Page
 from fgbench.report.html.render import render
 from fgbench.report.html.speed_page import speed_page
+from fgbench.report.photographs import Photographs
 from fgbench.runs.planning import obstacles
-from fgbench.speed.bench_rows import read_session
+from fgbench.speed.bench_rows import frames_of, read_session, read_speed, speed_files
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import make_folder, remove_leftovers
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,44 +42,77 @@ class BuiltReport:
     """Run id -> anomalies of the record."""
 
 
+def write_pages(
+    results: Path,
+    folder: Path,
+    benchmarks: Sequence[Path] = (),
+    extra_pages: Sequence[Page] = (),
+    *,
+    pictures: bool = True,
+) -> BuiltReport:
+    """Make a folder for the pages unless it exists, and build the report in it, as `build_report`.
+
+    Raises:
+        FgbenchError: the folder has pages of another program or cannot be written; or as for `build_report`.
+    """
+    make_folder(folder)
+    _refuse_other_pages(folder / "index.html")
+    remove_leftovers(folder)
+    return build_report(results, folder, benchmarks, extra_pages, pictures=pictures)
+
+
 def build_report(
-    results: Path, folder: Path, benchmarks: Sequence[Path] = (), extra_pages: Sequence[Page] = ()
+    results: Path,
+    folder: Path,
+    benchmarks: Sequence[Path] = (),
+    extra_pages: Sequence[Page] = (),
+    *,
+    pictures: bool = True,
 ) -> BuiltReport:
     """Judge every cell with the records of a results folder and render the pages.
 
     Args:
         results: folder with records.
         folder: where the pages are written.
-        benchmarks: JSON files of pytest-benchmark, for the page on speed.
+        benchmarks: JSON files of pytest-benchmark, for the page on speed and the printed frames per second. Those in
+            `speed/` of the results folder are used, too.
         extra_pages: further pages, such as the history of the nightly runs.
+        pictures: False to leave out all pictures of images: those of the runs, and photographs of mistakes.
 
     Records that are damaged or were changed after they were written are left out; the pages say so.
 
     Raises:
         FgbenchError: a file of `benchmarks` was not written by pytest-benchmark, or the disk is full.
     """
-    speed = speed_page([read_session(path) for path in benchmarks]) if benchmarks else None
+    sessions, damaged = read_speed(results)
+    inside = {path.resolve() for path in speed_files(results)}
+    sessions += [read_session(path) for path in benchmarks if path.resolve() not in inside]
+    speed = speed_page(sessions) if sessions else None
     papers, recipes = load_papers(), load_recipes()
     store = store_of(results)
     records, left_out = store.usable_records()
-    anomalies = find_anomalies(records, store.outputs)
+    left_out = [*left_out, *damaged]
+    anomalies = find_anomalies(records, store.outputs, store.unusable_ids(records))
     bounds = find_bounds(records, store.outputs)
-    verdicts = judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies, bounds)
-    claims = check_claims(papers, records, store.outputs, recipes, anomalies)
-    pictures = Pictures(store.all_pictures())
+    blocked = obstacles(list(recipes.values()))
+    verdicts = judge_papers(papers, records, blocked, recipes, anomalies, bounds)
+    verdicts = with_frames(verdicts, frames_of(sessions))
+    claims = check_claims(papers, records, store.outputs, recipes, anomalies, blocked)
+    of_runs = Pictures(store.all_pictures() if pictures else {})
     first_page = render(
         papers,
         verdicts,
         claims,
         records,
         folder,
-        pictures,
+        of_runs,
         speed,
         anomalies,
         store.outputs,
         extra_pages,
         left_out,
         bounds,
+        Photographs() if pictures else None,
     )
     return BuiltReport(
         first_page,
@@ -85,3 +122,11 @@ def build_report(
         [claim.state for claim in claims],
         anomalies,
     )
+
+
+def _refuse_other_pages(page: Path) -> None:
+    """Raise an error if a folder has a first page that fgbench did not write, so that it is not replaced."""
+    if page.is_file() and b"fgbench" not in page.read_bytes()[:10_000]:
+        raise FgbenchError(
+            f"{page} is not a page of fgbench and is not replaced", "move it elsewhere, or name another folder"
+        )

@@ -8,11 +8,14 @@ from fgbench.judge.run_pairs import ClaimState
 from fgbench.judge.seed_interval import SeedInterval, seed_interval
 from fgbench.judge.verdict import Outcome, Verdict, cell_value_name
 from fgbench.papers.printed import Cell, Paper
+from fgbench.records.gpu_fields import gpu_fields
 from fgbench.records.record import Deviation, Record
-from fgbench.statistics import LEVEL
+from fgbench.statistics import LEVEL, Interval
 
 NONE = "–"  # noqa: RUF001
 """Shown where there is no number."""
+MINUS = "−"  # noqa: RUF001
+"""Minus sign of a difference, as wide as the plus sign."""
 MEASURED_PLACES = 2
 """Decimals of a measured value and of its interval."""
 TEST_INTERVAL = f"{100 - 200 * LEVEL:g} % over seeds, with the spread of the printed value"
@@ -46,6 +49,7 @@ CLAIM_BADGES = {
     ClaimState.UNDECIDED: Badge("◆", "undecided", "open"),
     ClaimState.NOT_COMPARABLE: Badge("◇", "not comparable", "aside"),
     ClaimState.NOT_RUN: Badge("○", "not run", "idle"),
+    ClaimState.BLOCKED: Badge("■", "blocked", "block"),
 }
 """Badge of each state of a claim."""
 
@@ -77,8 +81,15 @@ def measured(value: float | None) -> str:
     return number(value, MEASURED_PLACES)
 
 
+def signed(value: float | None) -> str:
+    """Return a difference with its sign, with the decimals of a measured value."""
+    return NONE if value is None or not isfinite(value) else f"{value:+.{MEASURED_PLACES}f}".replace("-", MINUS)
+
+
 def interval(verdict: Verdict) -> SeedInterval:
-    """Return the interval of the mean of a verdict."""
+    """Return the interval of the mean of a verdict; of frames per second, the quartiles."""
+    if row := verdict.frames:
+        return SeedInterval(Interval(row.frames_per_s_low, row.frames_per_s_high), "quartiles of the windows")
     return seed_interval(verdict.records, cell_value_name(verdict.cell))
 
 
@@ -87,6 +98,16 @@ def interval_text(shown: SeedInterval) -> str:
     if shown.ends is None:
         return shown.about
     return f"{measured(shown.ends.low)} to {measured(shown.ends.high)}" if all(map(isfinite, shown.ends)) else NONE
+
+
+def gpu_text(record: Record) -> str:
+    """Return driver, libraries and TF32 of the GPU of a run; empty for a run without them, such as one on a CPU."""
+    if (gpu := gpu_fields(record)) is None:
+        return ""
+    versions = (("driver", gpu.driver), ("CUDA", gpu.cuda), ("cuDNN", gpu.cudnn))
+    parts = [f"{name} {NONE if version is None else version}" for name, version in versions]
+    tf32 = {None: NONE, True: "allowed", False: "refused"}[gpu.tf32]
+    return ", ".join([*parts, f"TF32 {tf32}"])
 
 
 def all_deviations(records: Sequence[Record]) -> list[Deviation]:

@@ -7,37 +7,42 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from fgbench.backbones.compiled import compile_networks
 from fgbench.datasets.geometry import input_geometry, to_input
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import Pixels
-from fgbench.methods import methods, options_of
-from fgbench.methods.base import Method, Task
 from fgbench.metrics.person_search import searched_rows
 from fgbench.metrics.values import measure
-from fgbench.papers.settings import Settings
+from fgbench.records.kept_networks import keep_network
 from fgbench.records.phase_log import PhaseLog
 from fgbench.records.pictures import save_pictures, save_searches, shown_rows
 from fgbench.records.provenance import cost, provenance
 from fgbench.records.record import Record
 from fgbench.records.store import Store
+from fgbench.runs.built_method import build_method
 from fgbench.runs.experiment import PersonSearch, experiment
 from fgbench.runs.fitting import fit_method
+from fgbench.runs.outside_network import OutsideNetwork
 from fgbench.runs.planning import planned_index
 from fgbench.runs.prediction import output_names, predictor
 from fgbench.runs.protocol import Split
 from fgbench.runs.row_files import inference_batch, map_images, map_outputs, to_images
 from fgbench.runs.run import Run, code_of
-from fgbench.runs.streams import load_stream, maps_folder
+from fgbench.runs.run_loggers import training_log
+from fgbench.runs.starting_network import start_from_network
+from fgbench.runs.trained_state import is_fitted, network_card, restore, tensors_of
 from fgbench.runs.training.batches import TrainData, middle
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.epoch_watch import Watch
 from fgbench.runs.training.head_features import noted_storage
 from fgbench.runs.training.linear_svm import LinearSvm, train_svm
-from fgbench.runs.training.loop import train
+from fgbench.runs.training.loop import Epoch, train
+from fgbench.runs.training.training_log import TrainingLog
 from fgbench.util.damaged import make_work_folder
 from fgbench.util.errors import FgbenchError
 from fgbench.util.gpu_board import Meter
@@ -68,15 +73,17 @@ def execute(run: Run, store: Store, work: Path, report: Report = lambda what, sh
     """
     with fixed_threads(run.threads):
         execution = Execution(run, store, work, report)
-        execution.prepare()
-        execution.learn()
-        try:
+        with execution.engine.together():
+            execution.prepare()
+        if run.network:
+            execution.load(run.network)
+        else:
+            execution.learn()
+        with execution.engine.together():  # the other processes start the next run, or leave the group, with the first
             if execution.engine.rank:
                 return None
             execution.fit()
             return execution.keep(execution.predict())
-        finally:
-            execution.engine.wait()  # the other processes start the next run, or leave the group, with the first
 
 
 class Execution:
@@ -103,6 +110,10 @@ class Execution:
         self.engine = Engine(run.device, run.settings.precision)
         self.log = PhaseLog(work, self.engine.rank, Meter.of(run.device, self.engine.processes), self.engine.device)
         self._report = report
+        self.curve: list[Epoch] = []
+        self.svm: LinearSvm | None = None
+        self.is_fitted = False
+        self.started: dict[str, Any] = {}
 
     def prepare(self) -> None:
         """Split the data, decode the images, and build the method with its networks."""
@@ -111,9 +122,15 @@ class Execution:
         with self.log.phase("pixels"):
             self.train_pixels = self._pixels(training, self.test_pipeline)
             self.test_pixels = self._pixels(test, self.test_pipeline)
-            augmented = self._pixels(training, self.train_pipeline) if self.settings.stages else self.train_pixels
+            trains = self.run.own_stages and not self.run.network
+            augmented = self._pixels(training, self.train_pipeline) if trains else self.train_pixels
             watched = self._pixels(test, self.train_pipeline) if self.run.changes.watch_test else None
-        self.method = self._build().to(self.engine.device)
+        self.method = build_method(self.run, self.trial, self.log.recall)
+        if self.run.parent:
+            self.started = start_from_network(self.run, self.method, self.store.folder.parent, self.work)
+        self.method.to(self.engine.device)
+        if self.run.changes.compile:
+            compile_networks(self.method, self.engine.device)
         self.train_data = _train_data(augmented, training, self.train_pipeline)
         self.watch: Watch | None = None
         if watched is not None:
@@ -123,32 +140,44 @@ class Execution:
 
     def learn(self) -> None:
         """Train the stages. All processes take part."""
-        with self.log.phase("training"), freed_memory_kept():
+        arguments = self.run, self.store.folder.parent, len(self.train_data.labels)
+        log = TrainingLog({}) if self.engine.rank else training_log(*arguments)
+        with log, self.log.phase("training"), freed_memory_kept():
             self.curve = train(
                 self.method,
                 self.train_data,
-                self.settings.ordered_stages,
+                self.run.own_stages,
                 seed=self.run.seed,
                 engine=self.engine,
                 work=self.work,
                 progress=lambda stage, done, total: self._progress("training", f"training, stage {stage}", done, total),
                 after_epoch=self.watch or (lambda name, stage, epoch: None),
                 is_kept=self.watch.is_kept if self.watch else (lambda name, stage, epoch: True),
+                log=log,
             )
 
+    def load(self, network: OutsideNetwork) -> None:
+        """Load a trained network, with what it was fitted to and its SVM as far as its file has them."""
+        tensors = network.tensors()
+        self.svm = restore(self.method, tensors, svm=self.settings.classifier == "svm")
+        self.method.to(self.engine.device)
+        self.is_fitted = is_fitted(tensors)
+
     def fit(self) -> None:
-        """Fit the parts that need no labels, and train the SVM."""
-        with self.log.phase("fit"):
-            fit_method(
-                self.method,
-                self.train_pixels,
-                batch_size=self.batch_size,
-                device=self.engine.device,
-                draw=generator(self.run.seed, "fit"),
-                work=self.work,
-                progress=partial(self._progress, "fit"),
-            )
-        self.svm = self._train_svm() if self.settings.classifier == "svm" else None
+        """Fit the parts that need no labels, and train the SVM, unless they were loaded."""
+        if not self.is_fitted:
+            with self.log.phase("fit"):
+                fit_method(
+                    self.method,
+                    self.train_pixels,
+                    batch_size=self.batch_size,
+                    device=self.engine.device,
+                    draw=generator(self.run.seed, "fit"),
+                    work=self.work,
+                    progress=partial(self._progress, "fit"),
+                )
+        if self.svm is None and self.settings.classifier == "svm":
+            self.svm = self._train_svm()
 
     def predict(self) -> dict[str, np.ndarray]:
         """Compute the outputs for every test image.
@@ -185,19 +214,23 @@ class Execution:
             save_searches(self.store.folder, self.run.id, self.test_pixels, rows, arrays)
         with self.log.phase("test"):
             values = measure(arrays)
-        code = code_of(self.run.recipe.method)
-        return self.store.write(
-            {
-                **self.run.record_fields(),
-                "split": self.trial.name,
-                "values": values,
-                "curve": [asdict(point) for point in self.curve],
-                "cost": {**cost(self.log, len(self.test_pixels)), "expected": self.run.expected},
-                "provenance": provenance(self.run.device, self.log.started, self.engine.processes, code)
-                | noted_storage(self.work),
-            },
-            arrays,
-        )
+        fields = {
+            **self.run.record_fields(),
+            "split": self.trial.name,
+            "values": values,
+            "curve": [asdict(point) for point in self.curve],
+            "cost": {**cost(self.log, len(self.test_pixels)), "expected": self.run.expected},
+            "provenance": provenance(
+                self.run.device, self.log.started, self.engine.processes, code_of(self.run.recipe.method)
+            )
+            | noted_storage(self.work)
+            | ({"compiled": True} if self.run.changes.compile else {}),
+            **self.started,
+        }
+        if self.run.keep_network:
+            tensors, card = tensors_of(self.method, self.svm), network_card(fields, planned_index(self.run))
+            fields["network_sha256"] = keep_network(self.store.folder.parent, tensors, card)
+        return self.store.write(fields, arrays)
 
     def _progress(self, phase: str, what: str, done: int, total: int) -> None:
         """Report the progress of a phase as a share of the whole run, and log the time of the phase."""
@@ -208,20 +241,6 @@ class Execution:
 
     def _pixels(self, part: Split, pipeline: Pipeline) -> Pixels:
         return self.trial.pixels(part, pipeline, partial(self._progress, "pixels", "decoding images"))
-
-    def _build(self) -> Method:
-        """Return the untrained method on its pretrained networks."""
-        run = self.run
-        networks = {stream.stream: load_stream(stream) for stream in run.streams}
-        if run.device == "cpu" and _networks_see_unaugmented_images(run.settings):
-            for stream in run.streams:
-                if not stream.trained_here:
-                    networks[stream.stream].cache_outputs(maps_folder(stream), self.log.recall)
-        part_names = self.trial.part_names if "parts" in run.protocol.train_sees else ()
-        task = Task(self.trial.classes, self.test_pipeline.output_size, part_names)
-        options = options_of(run.recipe.method, run.settings.options)
-        backbones = [networks[stream.stream] for stream in run.streams]
-        return methods[run.recipe.method](backbones, task, options, generator(run.seed, "initial weights"))
 
     def _train_svm(self) -> LinearSvm:
         """Compute the descriptors of the training images and their mirror images, and train the SVM on them."""
@@ -278,8 +297,3 @@ def _train_data(pixels: Pixels, training: Split, pipeline: Pipeline) -> TrainDat
     if images.parts is not None:
         keypoints = to_input(images.parts, *input_geometry(images, pipeline), pipeline.cached_size)
     return TrainData(pixels, training.labels, pipeline, keypoints, images.part_names)
-
-
-def _networks_see_unaugmented_images(settings: Settings) -> bool:
-    """Return True if the networks stay frozen and see only images and mirror images. Their maps can then be cached."""
-    return all(set(stage.train) == {"classifier"} and not stage.augment for stage in settings.stages.values())

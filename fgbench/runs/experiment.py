@@ -104,10 +104,15 @@ def protocol_of(index: Index | ReidIndex, recipe: Recipe, settings: Settings, *,
     rules = settings.ranking
     if isinstance(index, Index):
         if rules:
-            raise FgbenchError(f"{recipe.key}: {settings.data} has classes, not persons to search for")
+            raise FgbenchError(
+                f"{recipe.key}: {settings.data} has classes, not persons to search for", "leave out ranking"
+            )
         return Protocol.of(index, train=recipe.train, test=recipe.test, control=SHUFFLED if shuffle else "none")
     if rules is None:
-        raise FgbenchError(f"{recipe.key}: {settings.data} is for person search: its classifier is ranking")
+        raise FgbenchError(
+            f"{recipe.key}: {settings.data} is for person search: its classifier is ranking",
+            'set classifier = "ranking"',
+        )
     numbers = {split.number for split in index.splits}
     if missing := set(range(1, rules.splits + 1)) - numbers:
         raise FgbenchError(

@@ -1,32 +1,36 @@
 """Planning: resolve recipes under a profile and seeds to runs, and find what is missing for them on this machine."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from fgbench.backbones import split_stream
-from fgbench.backbones.networks import VECTOR_TAPS
-from fgbench.datasets import Dataset, ReidDataset, find
+from fgbench.datasets import OwnImages, find
+from fgbench.datasets.image_folder import hashed_name
 from fgbench.datasets.index import Index
-from fgbench.datasets.pipeline import Pipeline
+from fgbench.datasets.reading_errors import with_next_step
 from fgbench.datasets.reid import ReidIndex
 from fgbench.methods import methods, options_of
 from fgbench.papers.recipes import Recipe
 from fgbench.papers.settings import Settings
+from fgbench.papers.starts import check_shared_stages
 from fgbench.records.deviations import setting_deviations
 from fgbench.records.record import Deviation
+from fgbench.runs.changed_settings import changed_settings, changes_of_start
+from fgbench.runs.data_deviations import data_deviations
 from fgbench.runs.experiment import protocol_of
 from fgbench.runs.protocol import Protocol
 from fgbench.runs.run import Changes, Run
+from fgbench.runs.shared_start import start_deviations
 from fgbench.runs.streams import StreamWeights, resolve_stream
 from fgbench.util.errors import FgbenchError, MissingError, Obstacle, nearest
 
-PRECISIONS = ("32-true", "bf16-mixed")
-"""Precisions of a training, as Lightning Fabric names them."""
 NO_CHANGES = Changes()
 """The settings of the profile, unchanged."""
+
+_COMPILED = (Deviation(field="compile", recipe="eager", run="torch.compile", origin="ours", changes_experiment=False),)
+"""Deviations of a run with compiled networks: other rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +70,48 @@ def plan(
     blocked: dict[str, Obstacle] = {}
     for recipe in recipes:
         try:
-            settings, protocol, streams, deviations = _resolve(recipe, profile, changes)
-            first = Run(recipe, profile, seeds[0], settings, protocol, streams, device, deviations, changes)
-            runs += [replace(first, seed=seed) for seed in (seeds if first.seeded else seeds[:1])]
+            first = _first_run(recipe, profile, seeds[0], device, changes)
+            runs += [_with_seed(first, seed) for seed in (seeds if first.seeded else seeds[:1])]
         except MissingError as error:
             blocked[recipe.key] = Obstacle(f"{error.what}: {error.args[0]}", error.hint)
     return Plan(tuple(runs), blocked)
+
+
+def _first_run(recipe: Recipe, profile: str, seed: int, device: str, changes: Changes) -> Run:
+    """Return the run of a recipe with one seed, and with the runs that it starts from."""
+    settings, protocol, streams, deviations = _resolve(recipe, profile, changes)
+    parent = None
+    if recipe.start and settings.starts_from:
+        parent_changes = changes_of_start(recipe.start, profile, changes)
+        shared = changed_settings(recipe.start, profile, parent_changes)
+        check_shared_stages(recipe.key, settings, recipe.start.key, shared, profile)
+        if shared.stages:
+            parent = _first_run(recipe.start, profile, seed, device, parent_changes)
+            deviations = (*deviations, *start_deviations(recipe, settings, streams, parent))
+    run = Run(recipe, profile, seed, settings, protocol, streams, device, deviations, changes, parent=parent)
+    if changes.watch_test and not run.own_stages:
+        raise _nothing_to_watch(run)
+    return run
+
+
+def _nothing_to_watch(run: Run) -> FgbenchError:
+    """Return the error of `--watch-test` for a run that trains no stage itself."""
+    key, profile = run.recipe.key, run.profile
+    if run.parent is None:
+        return FgbenchError(f"{key} trains no network under {profile}, so it has no epochs", "leave out --watch-test")
+    trained = run.parent
+    while trained.parent and not trained.own_stages:
+        trained = trained.parent
+    data = shlex.quote(run.settings.data if run.changes.data else run.recipe.settings.data)
+    return FgbenchError(
+        f"{key} starts from the network of {trained.recipe.key} and trains no stage itself, so it has no epochs",
+        f"fgbench run {trained.recipe.name} --data {data} --profile {profile} --watch-test, or leave out --watch-test",
+    )
+
+
+def _with_seed(run: Run, seed: int) -> Run:
+    """Return a run with another seed; the run that it starts from has the same."""
+    return replace(run, seed=seed, parent=run.parent and _with_seed(run.parent, seed))
 
 
 def obstacles(recipes: Sequence[Recipe]) -> dict[str, Obstacle]:
@@ -81,6 +121,8 @@ def obstacles(recipes: Sequence[Recipe]) -> dict[str, Obstacle]:
         try:
             find(recipe.settings.data).find()
             _streams(recipe.settings)
+            if recipe.start:
+                _streams(recipe.start.settings)
         except MissingError as error:
             missing[recipe.key] = Obstacle(f"{error.what}: {error.args[0]}", error.hint)
     return missing
@@ -93,35 +135,71 @@ def _resolve(
     settings = changed_settings(recipe, profile, changes)
     options_of(recipe.method, settings.options)
     _check(recipe, settings)
-    if changes.watch_test and not (settings.stages and settings.classifier in {"svm", "softmax"}):
+    if changes.watch_test and settings.classifier not in {"svm", "softmax"}:
         raise FgbenchError(
             f"{recipe.key} trains no classifier, so its test accuracy cannot be recorded", "leave out --watch-test"
         )
+    if changes.compile and not any(
+        set(stage.train) & set(methods[recipe.method].TRUNK) for stage in settings.stages.values()
+    ):
+        raise FgbenchError(f"{recipe.key} trains no network under {profile}", "leave out --compile")
     if changes.watch_every > 1 and not changes.watch_test:
         raise FgbenchError("--watch-every says when the test accuracy is recorded", "add --watch-test")
     dataset = find(settings.data)
-    index = reduced(_index(settings.data, dataset.find()), changes)
+    whole = _whole(settings)
+    index = reduced(whole, changes)
     streams = _streams(settings)
-    protocol = protocol_of(index, recipe, settings, shuffle=changes.shuffle_labels)
+    protocol = _protocol(index, recipe, settings, changes)
     deviations = (
         *setting_deviations(recipe, settings),
-        *_data_deviations(dataset, index, recipe, protocol.control),
+        *data_deviations(dataset, whole, index, recipe, protocol.control),
+        *_limit_deviations(index, changes),
         *_weight_deviations(settings, streams),
+        *(_COMPILED if changes.compile else ()),
     )
     return settings, protocol, streams, deviations
 
 
 def reduced(index: Index | ReidIndex, changes: Changes) -> Index | ReidIndex:
-    """Return the data set with only the classes that the user selected.
+    """Return the data set with only the classes and images that the user selected.
 
     Raises:
-        FgbenchError: the data set has identities, not classes.
+        FgbenchError: the data set has identities, not classes, or the first classes have no test image.
     """
-    if not changes.classes:
+    if changes.classes is None and changes.limit is None:
         return index
     if isinstance(index, ReidIndex):
-        raise FgbenchError(f"{index.name} has identities to search for, not classes: leave out --classes")
-    return index.first_classes(changes.classes)
+        option = "--classes" if changes.classes is not None else "--limit"
+        raise FgbenchError(f"{index.name} has identities to search for, not classes", f"leave out {option}")
+    chosen = index if changes.classes is None else _first_classes(index, changes.classes)
+    return chosen if changes.limit is None else chosen.limited(changes.limit)
+
+
+def _first_classes(index: Index, count: int) -> Index:
+    first = index.first_classes(count)
+    if first.train.all():
+        raise FgbenchError(f"the first {count} classes of {index.name} have no test image", "choose more --classes")
+    return first
+
+
+def _protocol(index: Index | ReidIndex, recipe: Recipe, settings: Settings, changes: Changes) -> Protocol:
+    """Return the protocol of a run. That of images of the user does not contain the path of their folder."""
+    protocol = protocol_of(index, recipe, settings, shuffle=changes.shuffle_labels)
+    return replace(protocol, data=hashed_name(protocol.data))
+
+
+def known_index(settings: Settings, changes: Changes) -> Index | ReidIndex:
+    """Return the data set of settings with the classes that the user selected, as it was read first in this process.
+
+    Images of the user are listed again, because the user may change them between two plans of one process.
+    """
+    return reduced(_whole(settings), changes)
+
+
+def _whole(settings: Settings) -> Index | ReidIndex:
+    dataset = find(settings.data)
+    with with_next_step(settings.data):
+        return dataset.index() if isinstance(dataset, OwnImages) else _index(settings.data, dataset.find())
 
 
 def planned_index(run: Run) -> Index | ReidIndex:
@@ -130,10 +208,12 @@ def planned_index(run: Run) -> Index | ReidIndex:
     Raises:
         FgbenchError: the data set has changed since the run was planned.
     """
-    index = reduced(find(run.settings.data).index(), run.changes)
-    if protocol_of(index, run.recipe, run.settings, shuffle=run.changes.shuffle_labels) != run.protocol:
+    with with_next_step(run.settings.data):
+        index = reduced(find(run.settings.data).index(), run.changes)
+    if _protocol(index, run.recipe, run.settings, run.changes) != run.protocol:
         raise FgbenchError(
-            f"{run.settings.data} has changed since this run was planned", f"fgbench data check {run.settings.data}"
+            f"{run.settings.data} has changed since this run was planned",
+            f"fgbench data check {shlex.quote(run.settings.data)}",
         )
     return index
 
@@ -146,10 +226,19 @@ def _check(recipe: Recipe, settings: Settings) -> None:
             f"{recipe.key}: {recipe.method} is trained with {missing[0]}, which the recipe does not allow",
             f'add "{missing[0]}" to its train',
         )
+    if recipe.start and (unseen := [need for need in recipe.start.train if need not in recipe.train]):
+        raise FgbenchError(
+            f"{recipe.key}: {recipe.start.key}, from which it starts, is trained with {unseen[0]}, which the recipe "
+            "does not allow",
+            f'add "{unseen[0]}" to its train',
+        )
     for stage_name, stage in settings.stages.items():
         groups = (*kind.HEAD, *kind.TRUNK)
         if late := [drop for drop in stage.lr_drops if drop > stage.epochs]:
-            raise FgbenchError(f"{recipe.key}: stage {stage_name!r} ends before its lr_drop in epoch {late[0]}")
+            raise FgbenchError(
+                f"{recipe.key}: stage {stage_name!r} ends before its lr_drop in epoch {late[0]}",
+                f"set stages.{stage_name}.lr_drops to epochs up to {stage.epochs}",
+            )
         for key, names, known in (
             ("lr_scales", tuple(stage.lr_scales), tuple(group for group in groups if group != "classifier")),
             ("train", stage.train, groups),
@@ -157,65 +246,9 @@ def _check(recipe: Recipe, settings: Settings) -> None:
         ):
             if unknown := [name for name in names if name not in known]:
                 raise FgbenchError(
-                    f"{recipe.key}: stage {stage_name!r}: {key} has no {unknown[0]!r}; {nearest(unknown[0], known)}"
+                    f"{recipe.key}: stage {stage_name!r}: {key} has no {unknown[0]!r}; {nearest(unknown[0], known)}",
+                    f"correct {key} of this stage in the recipe, or with --set",
                 )
-
-
-def changed_settings(recipe: Recipe, profile: str, changes: Changes) -> Settings:
-    """Return the settings of a recipe under a profile, with the changes of the user.
-
-    Raises:
-        MissingError: the recipe does not define the profile.
-        FgbenchError: the changes do not fit.
-    """
-    return _changed(recipe.resolve(profile), changes, recipe.key)
-
-
-def _changed(settings: Settings, changes: Changes, recipe: str = "the recipe") -> Settings:
-    """Return the settings with the changes of the user.
-
-    Raises:
-        FgbenchError: an unknown precision, network or tap, a tap that does not fit, or a change without effect.
-    """
-    update: dict[str, Any] = {}
-    if changes.backbone and not settings.backbones:
-        raise FgbenchError(f"{recipe} has no network to replace", "leave out --backbone")
-    if changes.precision and not settings.stages:
-        raise FgbenchError(f"{recipe} trains no network, so it has no precision", "leave out --precision")
-    for name in ("train_pipeline", "test_pipeline"):
-        pipeline = Pipeline.parse(getattr(settings, name))
-        if changes.size:
-            pipeline = pipeline.resized(changes.size)
-        if changes.recompress:
-            pipeline = pipeline.recompressed(changes.recompress)
-        update[name] = str(pipeline)
-    if changes.backbone:
-        update["backbones"] = tuple(_replaced(stream, changes.backbone) for stream in settings.backbones)
-        if not any(weights.startswith(f"{split_stream(changes.backbone)[0]}.") for weights in settings.weights):
-            update["weights"] = ()  # the recipe names no file of this network: accept any
-    if changes.precision:
-        if changes.precision not in PRECISIONS:
-            raise FgbenchError(f"no precision {changes.precision!r}; {nearest(changes.precision, PRECISIONS)}")
-        update["precision"] = changes.precision
-    return settings.model_copy(update=update)
-
-
-def _replaced(stream: str, other: str) -> str:
-    """Return a stream of another network: at its named tap if the stream is a map, at `pool` if it is a vector.
-
-    The label after `#` stays.
-
-    Raises:
-        FgbenchError: the other network or its tap is unknown, or the tap is a vector and the stream is a map.
-    """
-    network, tap = split_stream(other)
-    if split_stream(stream)[1] in VECTOR_TAPS:
-        tap = tap if tap in VECTOR_TAPS else "pool"
-    elif tap in VECTOR_TAPS:
-        raise FgbenchError(f"{stream} is a map, {other} is a vector", f"name a map of {network}")
-    plain = f"{network}:{tap}"
-    split_stream(plain)
-    return plain + "".join(stream.partition("#")[1:])
 
 
 def _streams(settings: Settings) -> tuple[StreamWeights, ...]:
@@ -228,40 +261,12 @@ def _index(name: str, folder: Path) -> Index | ReidIndex:
     return find(name).load(folder, name)
 
 
-def _data_deviations(
-    dataset: Dataset | ReidDataset, index: Index | ReidIndex, recipe: Recipe, control: str
-) -> list[Deviation]:
-    """Return the deviations of a data set from the official one: annotations, counts, classes, images, control."""
-    deviations = []
-
-    def add(name: str, official: object, here: object, changes_experiment: bool) -> None:
-        deviations.append(
-            Deviation(field=name, recipe=official, run=here, origin="data", changes_experiment=changes_experiment)
-        )
-
-    if dataset.name != recipe.settings.data:
-        add("data", recipe.settings.data, dataset.name, True)
-    elif not dataset.synthetic:
-        whole = _index(dataset.name, dataset.find())
-        for kind, expected in dataset.official.items():
-            if whole.annotation_hashes.get(kind) != expected:
-                add(f"data.annotations.{kind}", "the official file", "another", True)
-        for kind, number in dataset.counts.items():
-            if whole.counts[kind] != number:
-                add(f"data.counts.{kind}", number, whole.counts[kind], True)
-        if isinstance(index, Index) and isinstance(whole, Index):
-            if len(index.classes) != len(whole.classes):
-                add("data.classes", len(whole.classes), f"the first {len(index.classes)}", True)
-            if recompressed := index.count_not_jpeg():
-                add(
-                    "data.images",
-                    "the official JPEG files",
-                    f"{recompressed} of {len(index)} recompressed, not JPEG",
-                    False,
-                )
-    if control != "none":
-        add("control", "none", control, True)
-    return deviations
+def _limit_deviations(index: Index | ReidIndex, changes: Changes) -> list[Deviation]:
+    """Return a deviation if only some of the images are used."""
+    if changes.limit is None:
+        return []
+    used = f"{index.counts['train']} training and {index.counts['test']} test images"
+    return [Deviation(field="data.limit", recipe="all images", run=used, origin="data", changes_experiment=True)]
 
 
 def _weight_deviations(settings: Settings, streams: Sequence[StreamWeights]) -> list[Deviation]:

@@ -20,6 +20,9 @@ FREE_SHARE = 0.5
 """Share of the free memory of a GPU that a batch may use."""
 GROWTH = 16
 """Maximum size of a batch on a GPU, relative to that on a CPU. Larger ones are not faster."""
+MAP_VALUES, MAP_CHANNELS = 2**31 - 1, 64
+"""Maximum number of values in the maps of a batch, which some operations of a GPU count in 32 bits, and the channels of
+the largest maps, which have the size of the images."""
 
 
 def inference_batch(side: int) -> int:
@@ -27,11 +30,16 @@ def inference_batch(side: int) -> int:
     return 16 if side > 128 else 128
 
 
+def _largest_batch(side: int) -> int:
+    """Return the maximum number of images in a batch of inference on a GPU, by their side in pixels."""
+    return min(GROWTH * inference_batch(side), MAP_VALUES // (MAP_CHANNELS * side**2))
+
+
 class BatchSize:
     """Number of images in a batch. On a GPU it is increased after the first batch, whose memory is measured.
 
     It is doubled while a batch needs less than `FREE_SHARE` of the free memory, at most to `GROWTH` times the size on a
-    CPU.
+    CPU, and while its maps have fewer than `MAP_VALUES` values.
 
     Args:
         size: number of images in the first batch.
@@ -43,7 +51,7 @@ class BatchSize:
     """
 
     def __init__(self, size: int, side: int, device: torch.device) -> None:
-        self.size, self._device, self._limit = size, device, GROWTH * inference_batch(side)
+        self.size, self._device, self._limit = size, device, _largest_batch(side)
         self._is_final = not has_device_memory(device)
 
     @contextmanager

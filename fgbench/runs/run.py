@@ -7,10 +7,12 @@ from importlib.metadata import version
 from typing import Any
 
 from fgbench.datasets import find
+from fgbench.datasets.image_folder import hashed_name, recorded_name
 from fgbench.methods import methods, options_of
 from fgbench.papers.recipes import Recipe
-from fgbench.papers.settings import Settings
+from fgbench.papers.settings import Settings, Stage
 from fgbench.records.record import Deviation, Expected
+from fgbench.runs.outside_network import OutsideNetwork
 from fgbench.runs.protocol import Protocol
 from fgbench.runs.streams import StreamWeights
 from fgbench.runs.training.distributed import processes
@@ -28,6 +30,8 @@ on the machine, on `--jobs`, or on the load."""
 class Changes:
     """Changes of the user to the settings of a profile."""
 
+    data: str | None = field(default=None, kw_only=True)
+    """`imagefolder:PATH` with the whole path: images of the user in place of the data set of the recipe."""
     classes: int | None = None
     """Use only the first classes of the data set."""
     size: int | None = None
@@ -44,6 +48,14 @@ class Changes:
     """Compress every image once more to JPEG of this quality, from 1 to 95."""
     watch_every: int = 1
     """With `watch_test`: record this accuracy only after every N-th epoch of a stage and after its last."""
+    compile: bool = False
+    """Compile the networks for the training by torch.compile."""
+    epochs: int | None = None
+    """Number of epochs of each stage."""
+    limit: int | None = None
+    """Use only so many training and so many test images."""
+    set_values: tuple[str, ...] = ()
+    """Values of settings, `NAME=VALUE` each."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,18 @@ class Run:
     """Changes of the user."""
     expected: Expected | None = field(default=None, repr=False, compare=False)
     """Cost that was estimated before; not part of the id."""
+    keep_network: bool = field(default=False, repr=False, compare=False)
+    """Whether the trained network is kept; not part of the id."""
+    loggers: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    """Names of the loggers of the training; not part of the id."""
+    log_every: int = field(default=50, repr=False, compare=False)
+    """Number of steps between two points of the loggers; not part of the id."""
+    network: OutsideNetwork | None = field(default=None, repr=False)
+    """A trained network that is tested instead of training one; None for a run that trains."""
+    parent: "Run | None" = field(default=None, repr=False)
+    """The run from whose trained network this one starts; None if it trains all of its stages itself."""
+    network_needed: bool = field(default=False, repr=False, compare=False)
+    """Whether another run starts from the network of this one, which must then be there; not part of the id."""
 
     @cached_property
     def id(self) -> str:
@@ -80,7 +104,7 @@ class Run:
             "method": self.recipe.method,
             "profile": self.profile,
             "seed": self.seed,
-            "settings": self.settings.model_dump(mode="json"),
+            "settings": self._settings(),
             "protocol": self.protocol.hash,
             "streams": [[stream.stream, stream.sha256] for stream in self.streams],
             "device": self.device,
@@ -88,7 +112,15 @@ class Run:
             "code": code_of(self.recipe.method),
             "libraries": _libraries(),
         }
-        return content | self._watched()
+        if self.network:
+            content["network"] = [self.network.sha256, self.network.result]
+        if self.parent:
+            content["starts_from"] = self.parent.id
+        return content | self._watched() | ({"compile": True} if self.changes.compile else {})
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the settings without the path of images of the user."""
+        return self.settings.model_dump(mode="json") | {"data": hashed_name(self.settings.data)}
 
     def _watched(self) -> dict[str, Any]:
         """Return the entries of `--watch-test` and `--watch-every` in the id; none for their defaults."""
@@ -101,6 +133,12 @@ class Run:
     def seeded(self) -> bool:
         """True if another seed may give other values."""
         return is_seeded(self.recipe.method, self.settings, shuffled=self.changes.shuffle_labels)
+
+    @property
+    def own_stages(self) -> list[tuple[str, Stage]]:
+        """The stages that this run trains itself, with their names, in order."""
+        shared = self.parent.settings.stages if self.parent else {}
+        return [(name, stage) for name, stage in self.settings.ordered_stages if name not in shared]
 
     @property
     def threads(self) -> int:
@@ -118,10 +156,14 @@ class Run:
     @property
     def title(self) -> str:
         """Recipe, profile and seed in a few words."""
-        return f"{self.what}, {self.profile}, seed {self.seed}"
+        what = f"{self.network.title} as {self.recipe.title}" if self.network else self.what
+        return f"{what}, {self.profile}, seed {self.seed}"
 
     def record_fields(self) -> dict[str, Any]:
         """Return the fields of the record that are known before the run is executed."""
+        return self._fields() | (self.network.record_fields() if self.network else {})
+
+    def _fields(self) -> dict[str, Any]:
         return {
             "run_id": self.id,
             "recipe": self.recipe.key,
@@ -130,10 +172,10 @@ class Run:
             "profile": self.profile,
             "seed": self.seed,
             "seeded": self.seeded,
-            "settings": self.settings.model_dump(mode="json"),
+            "settings": self._settings(),
             "protocol": json.loads(json.dumps(asdict(self.protocol))),
             "protocol_hash": self.protocol.hash,
-            "data": self.settings.data,
+            "data": recorded_name(self.settings.data),
             "synthetic": find(self.settings.data).synthetic,
             "deviations": [deviation.model_dump() for deviation in self.deviations],
             "weights": [

@@ -77,5 +77,5 @@ def load_stream(weights: StreamWeights) -> Backbone:
     if weights.trained_here:
         from fgbench.runs.training.tiny_weights import pretrained_tiny
 
-        return load_backbone(network, tap, weights=pretrained_tiny(network))
+        return load_backbone(network, tap, weights=pretrained_tiny(network, training=weights.sha256))
     return load_backbone(network, tap, weights=weights.path, name=weights.name)

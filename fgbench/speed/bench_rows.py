@@ -1,14 +1,19 @@
 """Rows of benchmark results: the fields that fgbench writes into `extra_info` of pytest-benchmark, and their reader."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fgbench.speed.speed_source import SpeedSource
 from fgbench.util.errors import FgbenchError
+from fgbench.util.hashing import hash_file
 from fgbench.util.json_toml import read_json
 from fgbench.util.validation import explain
 
+SPEED = "speed"
+"""Name of the folder of benchmarks in a results folder."""
 MAX_MESSAGE = 300
 """Longest quotation of a validation error, in characters."""
 BENCHMARK_COMMAND = "pytest benchmarks --benchmark-only --benchmark-json FILE"
@@ -108,6 +113,10 @@ class FramesRow(BenchRow):
     paper_source: str = ""
     difference_from_fp32: Finite | None = None
     """Norm of the difference from the scores in fp32, divided by the norm of the scores in fp32."""
+    code: str = ""
+    """Hash of the code that computes values (`fgbench.util.code_hash`) when it was measured."""
+    source: SpeedSource | None = Field(default=None, exclude=True)
+    """Origin of the row; None if it is not from a file. It is not part of the file."""
 
 
 class ScalingRow(BenchRow):
@@ -154,7 +163,10 @@ class BenchmarkSession(BaseModel):
     platform: str
     python: str
     commit: str
+    """Commit of the working tree, with a remark if files were changed."""
     finished: str
+    sha256: str = ""
+    """SHA-256 of the file."""
     rows: tuple[TimedRow, ...]
 
 
@@ -174,6 +186,38 @@ class _File(BenchRow):
     commit_info: dict[str, Any] = {}
     benchmarks: list[_Benchmark]
     datetime: str
+
+
+def speed_files(results: Path) -> list[Path]:
+    """Return the files of benchmarks in a results folder: `speed/*.json`."""
+    return sorted((results / SPEED).glob("*.json"))
+
+
+def read_speed(results: Path) -> tuple[list[BenchmarkSession], list[str]]:
+    """Return the benchmarks of a results folder, and a sentence for each damaged file, which is left out."""
+    sessions, damaged = [], []
+    for file in speed_files(results):
+        try:
+            sessions.append(read_session(file))
+        except FgbenchError as error:
+            damaged.append(f"{SPEED}/{file.name}: {error.args[0]}")
+    return sessions, damaged
+
+
+def frames_of(sessions: Sequence[BenchmarkSession]) -> list[FramesRow]:
+    """Return the rows of frames per second of some benchmarks, each with its origin."""
+    return [
+        timed.row.model_copy(update={"source": _source(session, timed.row)})
+        for session in sessions
+        for timed in session.rows
+        if isinstance(timed.row, FramesRow)
+    ]
+
+
+def _source(session: BenchmarkSession, row: FramesRow) -> SpeedSource:
+    return SpeedSource(
+        file=session.file, sha256=session.sha256, commit=session.commit, code=row.code, measured=session.finished
+    )
 
 
 def read_session(path: Path) -> BenchmarkSession:
@@ -198,7 +242,8 @@ def read_session(path: Path) -> BenchmarkSession:
         machine=_machine_name(file.machine_info),
         platform=f"{file.machine_info.get('system', '')} {file.machine_info.get('release', '')}".strip(),
         python=str(file.machine_info.get("python_version", "")),
-        commit=str(file.commit_info.get("id", "")),
+        commit=str(file.commit_info.get("id", "")) + (" with changes" if file.commit_info.get("dirty") is True else ""),
+        sha256=hash_file(path),
         finished=file.datetime,
         rows=tuple(rows),
     )
@@ -206,7 +251,7 @@ def read_session(path: Path) -> BenchmarkSession:
 
 def _timed_row(path: Path, benchmark: _Benchmark) -> TimedRow | None:
     """Return the row of a benchmark, or None if its kind is not one of fgbench's."""
-    info = benchmark.extra_info
+    info = {name: value for name, value in benchmark.extra_info.items() if name != "source"}
     kinds: dict[str, type[HotRow | FramesRow | ScalingRow]] = {"frames": FramesRow, "scaling": ScalingRow}
     kind = kinds.get(str(info.get("kind")))
     if info.get("entrant") == "fgbench":

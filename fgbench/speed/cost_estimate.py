@@ -5,12 +5,15 @@ them adds), `feeding` (decoding, and images and features on their way to the dev
 solver).
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.papers.settings import Settings
 from fgbench.records.record import Expected
+from fgbench.runs.training.head_features import Storage, choose_storage
+from fgbench.runs.training.row_reader import FREE_SHARE as IMAGES_SHARE
 from fgbench.speed.kernels import Kernel
 from fgbench.speed.machine_rates import DeviceRates, HostRates
 from fgbench.speed.run_kernels import RunKernels, Sizes, StageKernels
@@ -19,14 +22,13 @@ from fgbench.speed.throughput import Dtype
 MIB = 1 << 20
 BASE_BYTES = {False: 450 * MIB, True: 3072 * MIB}
 """Assumed memory of a process before it loads anything; True with the libraries of a GPU."""
-RESIDENT_SHARE = 0.5
-"""Assumed share of the memory of a GPU in which images and features of the training stay."""
 AUTOCAST_SHARE = 0.6
 """Assumed memory of a training in bfloat16, relative to one in float32: a part of the maps stays in float32."""
 SVM_SWEEPS = 30
 """Assumed number of passes of the SVM solver over the training images."""
 EM_STEPS = 100
 """Assumed number of steps of the fit of a Gaussian mixture: the largest that the recipes allow."""
+IN_MEMORY = (Storage.GPU, Storage.GPU_BF16)
 SAVING_SHARE = 0.2
 """Largest share of the time of a stage that is spent on checkpoints."""
 
@@ -125,26 +127,63 @@ class _Account:
         dtype: Dtype = "bf16" if self.settings.precision == "bf16-mixed" else "fp32"
         before = sum(self.seconds.values())
         self._run("training", stage.step, epochs * images / min(stage.stage.batch_size, images), dtype)
-        features = _feature_bytes(stage) * images
-        if features:
-            self._run("training", self.kernels.trunk, images / self.kernels.batch)
-            self._write("training", features)
-        self._feed("training", features or images * self.train_bytes, epochs)
-        # Checkpoints of weights and of the state of the optimizer, as many as the share of the time allows.
+        # The trunk of a stage that trains only the head.
+        storage, file = self._storage(stage), self._file_bytes(stage)
+        if storage:
+            passes = epochs if storage is Storage.RECOMPUTED else 1
+            self._run("training", self.kernels.trunk, passes * images / self.kernels.batch)
+            self._write("training", file)
+        # What the steps read: features in a file, or images, which stay in the memory of a GPU if they fit.
+        if file:
+            self._feed("training", file, epochs)
+        if not file or self.device.is_gpu:
+            once = storage in IN_MEMORY or self._images_stay() or file
+            self._feed("training", images * self.train_bytes, 1 if self.device.is_gpu and once else epochs)
+        # Checkpoints of weights and of the state of the optimizer, as many as the share of the time allows. A GPU
+        # trains meanwhile, and waits only for the last one.
         one = self._checkpoint(stage) / self.host.disk_bytes_per_s
-        most = SAVING_SHARE * (sum(self.seconds.values()) - before)
+        most = 0.0 if self.device.is_gpu else SAVING_SHARE * (sum(self.seconds.values()) - before)
         self._add("training", "writing", max(one, min(epochs * one, most)))
 
-    def _feed(self, phase: str, size_bytes: float, epochs: int) -> None:
-        """Bring images or features to the device: once if they stay there, else in every epoch."""
-        if not self.device.is_gpu:  # read and written by the gathering of a batch, and again by the augmentation
-            self._add(phase, "feeding", 4 * epochs * size_bytes / self.device.bytes_per_s)
-            return
-        times = 1 if self._stays(size_bytes) else epochs
-        self._add(phase, "feeding", times * size_bytes / self.device.transfer_bytes_per_s)
+    def _storage(self, stage: StageKernels) -> Storage | None:
+        """Return where the features of the trunk are kept; None if each step computes the trunk."""
+        if not stage.features_shape:
+            return None
+        if not self.device.is_gpu:
+            return Storage.FILE
+        values, free = math.prod(stage.features_shape), self.device.memory_bytes - self.kernels.weight_bytes
+        operations = sum(kernel.flop for kernel in self.kernels.trunk) / self.kernels.batch
+        return choose_storage(self.sizes.train_images, values, stage.stage.epochs, free, lambda: int(operations))
 
-    def _stays(self, size_bytes: float) -> bool:
-        return size_bytes <= RESIDENT_SHARE * self.device.memory_bytes
+    def _file_bytes(self, stage: StageKernels) -> float:
+        """Return the size of the file of features; 0 without one."""
+        size = 4.0 * self.sizes.train_images * math.prod(stage.features_shape)
+        storage = self._storage(stage)
+        return {Storage.FILE: size, Storage.FILE_BF16: size / 2}.get(storage, 0.0) if storage else 0.0
+
+    def _images_stay(self) -> bool:
+        """Return True if the training images stay in the memory of the GPU."""
+        free = self.device.memory_bytes - self.kernels.weight_bytes
+        return self.sizes.train_images * self.train_bytes <= IMAGES_SHARE * free
+
+    def _resident_bytes(self, stage: StageKernels) -> float:
+        """Return the size of the images or features that stay in the memory of the GPU."""
+        size = 4.0 * self.sizes.train_images * math.prod(stage.features_shape)
+        match self._storage(stage):
+            case Storage.GPU:
+                return size
+            case Storage.GPU_BF16:
+                return size / 2
+            case None | Storage.RECOMPUTED:
+                return self.sizes.train_images * self.train_bytes if self._images_stay() else 0.0
+        return 0.0
+
+    def _feed(self, phase: str, size_bytes: float, times: int) -> None:
+        """Bring images or features to the device a number of times."""
+        if self.device.is_gpu:
+            self._add(phase, "feeding", times * size_bytes / self.device.transfer_bytes_per_s)
+        else:  # read and written by the gathering of a batch, and again by the augmentation
+            self._add(phase, "feeding", 4 * times * size_bytes / self.device.bytes_per_s)
 
     def _fit(self) -> None:
         """Describe the training images, and fit a mixture to a sample of their descriptors."""
@@ -188,7 +227,7 @@ class _Account:
 
     def _disk(self) -> float:
         """Return the largest size of all files: images, a checkpoint, and the features or the descriptors."""
-        files = [_feature_bytes(stage) * self.sizes.train_images for stage in self.kernels.stages]
+        files = [self._file_bytes(stage) for stage in self.kernels.stages]
         if self.settings.classifier == "svm":
             files.append(4.0 * self.views * self.sizes.train_images * self.kernels.dims)
         checkpoints = [self._checkpoint(stage) for stage in self.kernels.stages]
@@ -200,8 +239,7 @@ class _Account:
         half = AUTOCAST_SHARE if self.settings.precision == "bf16-mixed" else 1.0
         for stage in self.kernels.stages:
             maps = stage.saved_bytes + 2 * max(kernel.size_bytes for kernel in stage.step)
-            data = _feature_bytes(stage) * self.sizes.train_images or self.sizes.train_images * self.train_bytes
-            resident = data if self.device.is_gpu and self._stays(data) else 0.0
+            resident = self._resident_bytes(stage) if self.device.is_gpu else 0.0
             needs.append(stage.gradient_bytes + stage.state_bytes + half * maps + resident)
         work = self.kernels.weight_bytes + max(needs)
         svm = 0.0
@@ -210,11 +248,3 @@ class _Account:
             svm = 8.0 * rows**2 + min(512.0 * MIB, 8.0 * rows * self.kernels.dims)
         base = BASE_BYTES[self.device.is_gpu]
         return work, base + (self.kernels.weight_bytes + svm if self.device.is_gpu else max(work, svm))
-
-
-def _feature_bytes(stage: StageKernels) -> float:
-    """Return the size of the stored features of an image; 0 if a stage computes them in every step."""
-    size = 4.0 if stage.features_shape else 0.0
-    for length in stage.features_shape:
-        size *= length
-    return size

@@ -13,8 +13,6 @@ from torch.utils.flop_counter import flop_registry
 
 from fgbench.speed.roofline import EXTRA_COUNTS
 
-Seconds = Callable[["Kernel"], float]
-"""Maps a kernel to its estimated time."""
 ALLOCATIONS = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "lift_fresh"}
 """Operators that reserve memory and launch no kernel."""
 
@@ -68,7 +66,7 @@ def count_kernels(work: Callable[[], object]) -> list[Kernel]:
 
 def _kernel(func: Any, name: str, args: Any, kwargs: Any, result: Any) -> Kernel:
     """Return the record of a call."""
-    # Each storage counts once: an operator in place reads and writes the same one, which counts twice.
+    # An operator in place reads and writes the same tensor, which counts twice.
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
     written = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
     size = float(sum(tensor.numel() * tensor.element_size() for tensor in (*tensors, *written)))

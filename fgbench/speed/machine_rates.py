@@ -17,13 +17,15 @@ from fgbench.datasets.pipeline import Pipeline
 from fgbench.speed.kernels import Kernel
 from fgbench.speed.roofline import measure_rates, shortest_s
 from fgbench.speed.throughput import Dtype
+from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.files import make_folder
+from fgbench.util.numeric.seeding import refuse_tf32
 
 SHARE_OF_PEAK = 0.5
 """Assumed share of the published peaks that a run reaches."""
 LAUNCH_S = 1e-5
-"""Assumed time in which PyTorch launches a kernel on a GPU without compilation, in seconds."""
+"""Assumed time in which PyTorch launches a kernel of a network on a GPU without compilation, in seconds."""
 DISK_BYTES = 1 << 26
 """Size of the file whose writing gives the rate of the disk."""
 PHOTO_PX = (500, 375)
@@ -132,6 +134,7 @@ def measure_device(device: str, threads: int) -> DeviceRates:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     clock = _clock(device, threads)
+    refuse_tf32()  # as runs do
     try:
         dtypes: tuple[Dtype, ...] = ("fp32", "bf16") if device == "cuda" else ("fp32",)
         rates = {dtype: measure_rates(device, dtype, clock) for dtype in dtypes}
@@ -142,21 +145,22 @@ def measure_device(device: str, threads: int) -> DeviceRates:
         launch_s = shortest_s(lambda: [tiny.add_(1) for _ in range(100)], torch.device(device), clock) / 100
     finally:
         torch.set_num_threads(before)
-    products = {dtype: rate.flop_per_s for dtype, rate in rates.items()}
+    products = {dtype: rate.product_flop_per_s for dtype, rate in rates.items()}
     if device != "cuda":  # a training in bf16 on a CPU is taken to be as fast as in fp32
         products["bf16"], forward["bf16"], backward["bf16"] = products["fp32"], forward["fp32"], backward["fp32"]
     gpu = torch.cuda.get_device_properties(0) if device == "cuda" else None
     page_bytes, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
     bytes_per_s = rates["fp32"].bytes_per_s
     return DeviceRates(
-        gpu.name if gpu else f"this CPU with {threads} threads",
+        gpu.name if gpu else f"this CPU with {counted(threads, 'thread')}",
         "measured on this machine",
         is_gpu=gpu is not None,
         product_flop_per_s=products,
         convolution_flop_per_s=forward,
         backward_flop_per_s=backward,
         bytes_per_s=bytes_per_s,
-        launch_s=launch_s,
+        # A step of a network launches each kernel through autograd and modules, which takes longer than one in a loop.
+        launch_s=max(launch_s, LAUNCH_S) if gpu else launch_s,
         memory_bytes=float(gpu.total_memory if gpu else page_bytes * pages),
         transfer_bytes_per_s=_transfer_rate() if gpu else bytes_per_s,
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from fgbench.speed.throughput import Dtype, precision
@@ -21,10 +22,14 @@ TYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "
 """Storage type of numbers by precision."""
 SIDES = {"cpu": 1536, "cuda": 8192}
 """Side of the square matrices whose product gives the rate of operations."""
+LAYERS = {"cpu": (1, 256, 56), "cuda": (64, 256, 56)}
+"""Batch, channels and side of the maps whose 3 x 3 convolution gives another rate of operations."""
 COPIED_BYTES = {"cpu": 1 << 27, "cuda": 1 << 30}
 """Size of the array whose copy gives the rate of bytes."""
 REPEATS = 4
-"""Number of timed repeats; the best counts."""
+"""Smallest number of timed repeats; the best counts."""
+PEAK_S = 0.3
+"""Time for which products and convolutions are repeated, because the clock of a processor varies."""
 
 
 def _linear_flop(x: Sequence[int], weight: Sequence[int], *_: Any, **__: Any) -> int:
@@ -38,12 +43,15 @@ EXTRA_COUNTS: dict[Any, Any] = {torch.ops.mkldnn._linear_pointwise: _linear_flop
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Measured rates of a device: the best of a few matrix products, and of a few copies."""
+    """Measured rates of a device."""
 
     flop_per_s: float
-    """Floating-point operations per second; a multiply-add is two operations."""
+    """Floating-point operations per second of the faster kind, matrix products or convolutions; a multiply-add is two
+    operations."""
     bytes_per_s: float
-    """Bytes read and written per second."""
+    """Bytes read and written per second by copies."""
+    product_flop_per_s: float = 0.0
+    """Operations per second of matrix products."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +123,33 @@ def measure_rates(device: str, dtype: Dtype, clock: Callable[[], float] | None =
     a, b = (torch.rand(side, side, device=torch_device).to(TYPES[dtype]) for _ in range(2))
     source = torch.zeros(COPIED_BYTES[device] // 4, device=torch_device)
     target = torch.empty_like(source)
+    batch, channels, cells = LAYERS[device]
+    maps, weight = (
+        torch.rand(*shape, device=torch_device).to(TYPES[dtype], memory_format=torch.channels_last)
+        for shape in ((batch, channels, cells, cells), (channels, channels, 3, 3))
+    )
     with torch.inference_mode(), precision(dtype):
-        product_s = shortest_s(lambda: product(a, b), torch_device, clock)
+        product_s = shortest_s(lambda: product(a, b), torch_device, clock, least_s=PEAK_S)
+        layer_s = shortest_s(lambda: F.conv2d(maps, weight, padding=1), torch_device, clock, least_s=PEAK_S)
         copy_s = shortest_s(lambda: target.copy_(source), torch_device, clock)
-    return Rates(2 * side**3 / product_s, 2 * source.numel() * source.element_size() / copy_s)
+    products, layers = 2 * side**3 / product_s, 2 * batch * cells**2 * channels**2 * 9 / layer_s
+    return Rates(max(products, layers), 2 * source.numel() * source.element_size() / copy_s, products)
 
 
-def shortest_s(work: Callable[[], object], device: torch.device, clock: Callable[[], float] | None = None) -> float:
-    """Return the shortest time of a few calls in seconds; the first call is not counted."""
+def shortest_s(
+    work: Callable[[], object], device: torch.device, clock: Callable[[], float] | None = None, *, least_s: float = 0.0
+) -> float:
+    """Return the shortest time of a few calls in seconds; the first call is not counted.
+
+    Args:
+        work: what is timed.
+        device: where it runs.
+        clock: returns the time in seconds; None for the time that passes.
+        least_s: the calls are repeated until they have taken this time together.
+    """
     clock = clock or time.perf_counter
-    times_s = []
-    for _ in range(REPEATS + 1):
+    times_s: list[float] = []
+    while len(times_s) <= REPEATS or sum(times_s) < least_s:
         start = clock()
         work()
         if device.type == "cuda":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +27,7 @@ from fgbench.speed.bench_rows import FramesRow
 from fgbench.speed.energy import Energy
 from fgbench.speed.roofline import Bound, Need, Rates
 from fgbench.speed.throughput import Conditions, Speed, Work
+from fgbench.util.code_hash import hash_code
 from fgbench.util.numeric.seeding import generator
 
 CLASSES = 200
@@ -199,6 +201,9 @@ def training_step_of(module: Recogniser, conditions: Conditions) -> Work:
     return work
 
 
+_code = cache(hash_code)
+
+
 def frames_row(speed: Speed, need: Need, energy: Energy | str, **fields: Any) -> FramesRow:
     """Return a row of measured values; `with_bound` adds the bound.
 
@@ -211,6 +216,7 @@ def frames_row(speed: Speed, need: Need, energy: Energy | str, **fields: Any) ->
     conditions = speed.conditions
     energy_fields = {"energy_note": energy} if isinstance(energy, str) else _energy_fields(energy)
     return FramesRow(
+        code=_code(),
         device_type=conditions.device,
         batch=conditions.batch,
         size_px=conditions.size_px,

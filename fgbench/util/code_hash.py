@@ -9,9 +9,9 @@ import ast
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import ID_LENGTH
@@ -31,8 +31,24 @@ VALUE_CODE = (
     "fgbench.util.numeric",
 )
 """Packages and modules whose code can change a measured value."""
-NOT_VALUE_CODE = ("fgbench.runs.executors", "fgbench.runs.planning", "fgbench.runs.run")
-"""Exceptions in `VALUE_CODE`: where runs are executed, and how they are planned. The run id contains the plan."""
+NOT_VALUE_CODE = (
+    "fgbench.runs.executors",
+    "fgbench.runs.planning",
+    "fgbench.runs.run",
+    "fgbench.runs.run_loggers",
+    "fgbench.runs.training.loggers",
+    "fgbench.runs.training.training_log",
+)
+"""Exceptions in `VALUE_CODE`: where runs are executed, how they are planned, and what logs them. Ids have the plan."""
+
+
+class _Source(NamedTuple):
+    """What the hash needs of a source file."""
+
+    imported: tuple[str, ...]
+    """Names of everything in fgbench that the file imports, and of the packages that contain it."""
+    normal_form: str
+    """The syntax tree as JSON, the same on every version of Python."""
 
 
 def hash_code(*modules: str, package: Path = PACKAGE) -> str:
@@ -48,10 +64,10 @@ def hash_code(*modules: str, package: Path = PACKAGE) -> str:
     """
     digest = hashlib.sha256()
     for name, path in sorted(value_modules(package).items()):
-        digest.update(f"{name}\0{_normal_form(path)}\0".encode())
+        digest.update(f"{name}\0{_read(path).normal_form}\0".encode())
     for other in sorted({module.partition(".")[0] for module in modules} - {"fgbench"}):
         for relative, path in _source_files(other):
-            digest.update(f"{other}/{relative}\0{_normal_form(path)}\0".encode())
+            digest.update(f"{other}/{relative}\0{_read(path).normal_form}\0".encode())
     return digest.hexdigest()[:ID_LENGTH]
 
 
@@ -61,11 +77,10 @@ def value_modules(package: Path = PACKAGE) -> dict[str, Path]:
     waiting = [START]
     while waiting:
         name = waiting.pop()
-        path = _file_of(name, package)
-        if name in modules or path is None or not _has_values(name):
+        if name in modules or not _has_values(name) or (path := _file_of(name, package)) is None:
             continue
         modules[name] = path
-        waiting += _imported(path)
+        waiting += _read(path).imported
     return modules
 
 
@@ -84,24 +99,30 @@ def _file_of(module: str, package: Path) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def _imported(path: Path) -> Iterator[str]:
-    """Names of everything in fgbench that a file imports, and of the packages that contain it."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+def _read(path: Path) -> _Source:
+    return _parse(path.read_bytes())
+
+
+@cache
+def _parse(content: bytes) -> _Source:
+    """Parse a source file. A plan hashes the code many times, so the results for equal contents are kept."""
+    tree = ast.parse(content)
+    return _Source(tuple(_imported(tree)), json.dumps(_plain(tree), separators=(",", ":")))
+
+
+def _imported(tree: ast.Module) -> list[str]:
+    imported: list[str] = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         else:
             continue
-        for name in names:
-            parts = name.split(".")
+        for parts in (name.split(".") for name in names):
             if parts[0] == "fgbench":
-                yield from (".".join(parts[:end]) for end in range(2, len(parts) + 1))
-
-
-def _normal_form(path: Path) -> str:
-    """The syntax tree of a source file as JSON, the same on every version of Python."""
-    return json.dumps(_plain(ast.parse(path.read_bytes())), separators=(",", ":"))
+                imported += (".".join(parts[:end]) for end in range(2, len(parts) + 1))
+    return imported
 
 
 def _plain(node: Any) -> Any:

@@ -4,6 +4,9 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+LISTED = 20
+"""Number of known names that an error lists."""
+
 
 class FgbenchError(Exception):
     """A mistake of the user, or something that is missing, in one sentence.
@@ -41,12 +44,13 @@ class ArgumentError(FgbenchError, ValueError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a clause that suggests the known name most similar to `name`, or lists all if none is similar."""
+    """Return a clause that suggests the most similar known name, or lists the first ones if none is similar."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
-    return "known: " + ", ".join(names) if names else "none is known"
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return "known: " + ", ".join(names[:LISTED]) + more if names else "none is known"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,8 @@ def test_list_and_doctor_contain_all_data_sets():
     listed = {row["data"]: row["here"] for row in json.loads(text)["data"]}
     assert listed == {
         "aircraft": False, "cars": False, "cub": False, "cuhk03": False, "cuhk03_detected": False,
-        "market1501": False, "synthetic_birds": True, "synthetic_pedestrians": True, "viper": False,
+        "market1501": False, "nabirds": False, "synthetic_birds": True, "synthetic_pedestrians": True, "viper": False,
+        "imagefolder:PATH": True,
     } | {name: True for name in listed if name.startswith("mini")}  # fmt: skip
     places = json.loads(run("doctor", "--json")[1])["data"]
     assert places["viper"] == "missing: fgbench data get viper"
@@ -70,18 +71,19 @@ def test_doctor_names_missing_data_and_the_next_command():
     [
         (("run", "bcnn/bcnn_d"), "did you mean 'bcnn/bcnn_"),
         (("run", "bcnn/bcnn_dd", "--profile", "quik"), "did you mean 'quick'"),
-        (("reproduce", "nabirds"), "no recipe for the data set 'nabirds'"),
+        (("reproduce", "dogs"), "no recipe for the data set 'dogs'"),
         (("list", "cels"), "did you mean 'cells'"),
         (("data", "check", "cup"), "did you mean 'cub'"),
         (("data", "check", "cub"), "fgbench data get cub"),
         (("data", "check", "aircraft"), "fgbench data get aircraft"),
         (("data", "get", "cars"), "cars_test_annos_withlabels.mat"),
+        (("data", "get", "nabirds"), "https://dl.allaboutbirds.org/nabirds"),
         (("data", "get", "market1501"), "bounding_box_train/"),
         (("data", "get", "cuhk03"), "cuhk03_new_protocol_config_labeled.mat"),
         (("data", "check", "viper"), "fgbench data get viper"),
         (("data", "check", "marke1501"), "did you mean 'market1501'"),
         (("weights", "get", "vgg16.mat"), "did you mean 'vgg16.matconvnet'"),
-        (("verify", "nowhere"), "there is no folder nowhere"),
+        (("verify", "--results", "nowhere"), "there is no folder nowhere"),
         (("report", "--benchmarks", "none.json"), "none.json cannot be read: No such file or directory"),
         (("report", "--benchmarks", "README.md"), "pytest benchmarks --benchmark-only --benchmark-json FILE"),
     ],
@@ -180,7 +182,8 @@ def test_blocked_person_searches_name_the_command_and_plan_every_split():
     code, text = run("reproduce", "reid", "--profile", "paper")
     assert code == 1
     for name in ("market1501", "viper", "cuhk03"):
-        assert f"blocked: where_to_focus/spatial_lstm_dm@{name}: data:" in text
+        recipes = ", ".join(f"where_to_focus/{recipe}@{name}" for recipe in ("spatial_lstm_dm", "bcnn_dm"))
+        assert f"blocked: {recipes}: data:" in text
         assert f"fgbench data get {name}" in text
     assert "2 recipes for viper, seeds 0, 1, 2, 3, 4, 5, 6, 7, 8, 9," in text
     assert "2 recipes for market1501, seeds 0, 1, 2," in text

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import mini
 import pytest
-from command_line import run
+from command_line import answer_of, run
 
-from fgbench.cli import dry_run
+from fgbench.cli import estimates
 from fgbench.datasets import datasets
 from fgbench.records.expectations import EXPECTED, keep_expected, read_expected
 from fgbench.records.record import Expected
@@ -23,8 +23,10 @@ MADE = Expected(
 
 @pytest.fixture(autouse=True)
 def quick_rates(monkeypatch, no_weights):
-    monkeypatch.setattr(dry_run, "measure_device", lambda *_: replace(gpu_rates("h100"), is_gpu=False, name="this CPU"))
-    monkeypatch.setattr(dry_run, "measure_host", lambda *_: ASSUMED_HOST)
+    monkeypatch.setattr(
+        estimates, "measure_device", lambda *_: replace(gpu_rates("h100"), is_gpu=False, name="this CPU")
+    )
+    monkeypatch.setattr(estimates, "measure_host", lambda *_: ASSUMED_HOST)
 
 
 @pytest.fixture
@@ -33,9 +35,9 @@ def no_weights(monkeypatch, tmp_path):
 
 
 def dry(results, *arguments):
-    code, text = run("run", *arguments, "--dry-run", "--json", "--results", str(results))
-    assert code == 0, text
-    return json.loads(text)
+    code, answer = answer_of("run", *arguments, "--dry-run", "--json", "--results", str(results))
+    assert code == 0
+    return answer
 
 
 def test_a_dry_run_runs_nothing_and_keeps_the_estimate_for_the_record(tmp_path, birds_folder, monkeypatch):
@@ -51,6 +53,15 @@ def test_a_dry_run_runs_nothing_and_keeps_the_estimate_for_the_record(tmp_path, 
     kept = read_expected(tmp_path / "r", row["run_id"])
     assert kept is not None
     assert kept.part_s == row["expected"]["part_s"]
+
+
+def test_recipes_of_nabirds_are_blocked_without_it_and_estimated_on_its_official_counts(tmp_path):
+    content = dry(tmp_path, "bcnn/bcnn_dm", "--data", "nabirds", "--profile", "paper", "--gpu", "h100")
+    (row,) = content["blocked"]
+    assert "fgbench data get nabirds" in json.dumps(row)
+    (of_cub,) = dry(tmp_path, "bcnn/bcnn_dm", "--profile", "paper", "--gpu", "h100")["blocked"]
+    # NABirds has 23,929 training images, CUB-200-2011 has 5,994.
+    assert 3.5 < row["expected"]["phase_s"]["training"] / of_cub["expected"]["phase_s"]["training"] < 5.5
 
 
 def test_a_recipe_without_its_weights_is_blocked_and_estimated_on_the_official_data(tmp_path):
@@ -74,7 +85,6 @@ def test_a_recipe_without_its_weights_is_blocked_and_estimated_on_the_official_d
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--json",), "--json is for an estimate"),
         (("--gpu", "h100"), "--gpu is for an estimate"),
         (("--dry-run", "--gpu", "h10"), "no rates of a GPU named 'h10'; did you mean 'h100'"),
         (("--dry-run", "--executor", "ray"), "--dry-run estimates for one machine"),
@@ -99,3 +109,31 @@ def test_the_estimate_stands_beside_the_cost_and_is_not_in_the_id(tmp_path):
     assert MADE.wall_s == 3.0
     (tmp_path / EXPECTED / f"{planned.id}.json").write_text("{")
     assert read_expected(tmp_path, planned.id) is None
+
+
+@pytest.fixture
+def few_birds(tmp_path, birds_folder, monkeypatch):
+    """Fewer birds than the profile `quick` generates, in their place."""
+    shutil.copytree(birds_folder, tmp_path / "cache/data" / datasets["synthetic_birds"].folder)
+    monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_run_that_others_start_from_is_listed_first_with_those_that_share_it(tmp_path, few_birds):
+    arguments = ("bcnn/fv_cnn_m", "--profile", "quick", "--epochs", "1")
+    first, second = dry(tmp_path / "r", *arguments)["runs"]
+    assert (first["title"], second["title"]) == ("FC-CNN [M], quick, seed 0", "FV-CNN [M], quick, seed 0")
+    assert (first["network_for"], second["network_for"]) == ([second["title"]], [])
+    assert "training" in first["expected"]["phase_s"]
+    assert second["expected"]["phase_s"].get("training", 0.0) == 0.0
+    _, text = run("run", *arguments, "--dry-run", "--results", str(tmp_path / "r"))
+    assert "also needed: FC-CNN [M], quick, seed 0: FV-CNN [M] starts from its network" in " ".join(text.split())
+    requested = dry(tmp_path / "r", "bcnn/fc_cnn_m", *arguments)["runs"]
+    assert [row["run_id"] for row in requested] == [first["run_id"], second["run_id"]]
+
+
+def test_a_blocked_recipe_stands_after_the_one_that_it_starts_from(tmp_path):
+    content = dry(tmp_path, "bcnn/fv_cnn_d", "--profile", "paper", "--gpu", "h100")
+    first, second = content["blocked"]
+    assert [row["recipe"] for row in (first, second)] == ["bcnn/fc_cnn_d@cub", "bcnn/fv_cnn_d@cub"]
+    assert first["expected"]["phase_s"]["training"] > 100
+    assert second["expected"]["phase_s"].get("training", 0.0) == 0.0

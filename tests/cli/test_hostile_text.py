@@ -12,6 +12,7 @@ from command_line import run
 from stored_records import record
 
 from fgbench.cli import console, faults
+from fgbench.cli.progress import Progress
 from fgbench.judge.nightly.findings import Check, Finding, build_comparison
 from fgbench.judge.nightly.summary import junit, markdown
 from fgbench.records.store import Store
@@ -37,9 +38,10 @@ def results(tmp_path):
 @pytest.mark.parametrize(
     "verb",
     [
-        ("verify", "{}"), ("report", "--results", "{}"), ("compare", "{}", "{}"), ("compare", "{}", "{}", "--json"),
+        ("verify", "--results", "{}"), ("report", "--results", "{}"), ("compare", "{}", "--results", "{}"),
+        ("compare", "{}", "{}", "--json"),
         *(("export", table, "--results", "{}", "--format", style)
-          for table in ("values", "runs", "phases", "differences", "verdicts", "bcnn/t1")
+          for table in ("values", "runs", "curves", "phases", "differences", "verdicts", "bcnn/t1")
           for style in ("csv", "json", "latex", "markdown")),
     ],
 )  # fmt: skip
@@ -63,7 +65,7 @@ def test_no_cell_of_csv_starts_a_formula(results, table):
 
 def test_a_damaged_record_with_a_hostile_name_is_named_without_control_characters(results):
     (results / "records" / "a\x1b[2J.json").write_text("{")
-    code, text = run("verify", str(results))
+    code, text = run("verify", "--results", str(results))
     assert code == 1
     assert "a\\x1b[2J.json" in text
     assert controls(text) == []
@@ -78,7 +80,7 @@ def test_an_error_message_has_no_control_characters(capsys):
 
 def test_tables_and_progress_have_no_control_characters(capsys):
     console.table(HOSTILE, [{HOSTILE: HOSTILE}])
-    with console.Progress() as progress:
+    with Progress() as progress:
         watcher = progress.watch()
         watcher.progress(HOSTILE, HOSTILE, 0.5)
         watcher.note(HOSTILE)

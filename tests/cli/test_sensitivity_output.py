@@ -8,6 +8,7 @@ from made_records import RECIPES, Kept, deviation
 from recompressed_runs import FIXED, RIGHT, interval, run_at, series
 
 from fgbench.cli import run_requests, sensitivity_output
+from fgbench.cli.console import Answer
 from fgbench.cli.sensitivity_output import parse_qualities
 from fgbench.records.store import store_of
 from fgbench.util.errors import FgbenchError
@@ -71,14 +72,29 @@ def test_a_recipe_is_run_plain_and_at_every_quality(mini_recipes, tmp_path):
     assert "0 runs done, 3 kept" in text
 
 
+def measured():
+    with Answer(as_json=False) as answer:
+        return sensitivity_output.run_and_measure(None, None, answer)
+
+
+def use_store(monkeypatch, kept, records, left_out):
+    """Let the command read these records."""
+    store = SimpleNamespace(
+        usable_records=lambda: (records, left_out), outputs=kept, unusable_ids=lambda records: set()
+    )
+    monkeypatch.setattr(sensitivity_output, "store_of", lambda results: store)
+
+
 def shown(monkeypatch, capsys, *pairs, code=0, left_out=()):
     """Return the exit code and the output for these runs instead of new ones."""
     kept = Kept(*pairs)
     plan = SimpleNamespace(runs=[SimpleNamespace(id=r.run_id, recipe=RECIPES[r.recipe]) for r in kept.records])
-    monkeypatch.setattr(sensitivity_output, "run_plan_of", lambda request, results: (plan, code))
-    store = SimpleNamespace(usable_records=lambda: (kept.records, list(left_out)), outputs=kept)
-    monkeypatch.setattr(sensitivity_output, "store_of", lambda results: store)
-    code = sensitivity_output.run_and_show(None, None)
+    ended = SimpleNamespace(plan=plan, result=None, exit_code=code, prints=True)
+    monkeypatch.setattr(sensitivity_output, "run_recipes", lambda request, results: ended)
+    for name in ("give_results", "give_next"):
+        monkeypatch.setattr(sensitivity_output, name, lambda *_: None)
+    use_store(monkeypatch, kept, kept.records, list(left_out))
+    code = measured()
     return code, capsys.readouterr().out
 
 
@@ -103,11 +119,8 @@ def test_a_verdict_on_other_runs_is_marked(monkeypatch, capsys):
     assert "the run is another experiment" in text
     assert "other runs than the measured ones" not in text
     kept = Kept(*pairs)
-    monkeypatch.setattr(
-        sensitivity_output, "store_of",
-        lambda results: SimpleNamespace(usable_records=lambda: ([*kept.records, better], []), outputs=kept),
-    )  # fmt: skip
-    assert sensitivity_output.run_and_show(None, None) == 0
+    use_store(monkeypatch, kept, [*kept.records, better], [])
+    assert measured() == 0
     assert "the verdict is on other runs than the measured ones" in capsys.readouterr().out
 
 

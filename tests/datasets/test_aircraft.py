@@ -12,7 +12,7 @@ from fgbench.cli import data
 from fgbench.datasets import aircraft, datasets, obtain
 from fgbench.datasets.check import check
 from fgbench.papers.recipes import load_recipes
-from fgbench.runs.planning import _data_deviations
+from fgbench.runs.data_deviations import data_deviations
 from fgbench.util.errors import FgbenchError, MissingError
 
 VARIANTS = ("737-200", "BAE 146-200", "F-16A/B", "Gulfstream IV", "DHC-8-100")
@@ -192,17 +192,17 @@ def test_check_reports_a_truncated_split_file(copy, monkeypatch, capsys):
     assert official_dataset.counts == {"train": 6667, "test": 3333, "classes": 100}
 
 
-def test_a_subset_and_other_counts_are_deviations(copy, monkeypatch):
-    monkeypatch.setenv("FGBENCH_DATA", str(copy.parent))
+def test_a_subset_and_other_counts_are_deviations(copy):
     recipe = load_recipes()["bcnn/bcnn_dm@cub"]
     recipe = recipe.model_copy(update={"settings": recipe.settings.model_copy(update={"data": "aircraft"})})
     index = aircraft.load(copy)
 
-    def deviations(dataset, index):
-        return {d.field: (d.recipe, d.run) for d in _data_deviations(dataset, index, recipe, "none")}
+    def deviations(dataset, part):
+        found = data_deviations(dataset, index, part, recipe, "none")
+        assert [d.changes_experiment for d in found if d.field == "data.annotations"] == [False]
+        return {d.field: (d.recipe, d.run) for d in found if d.field != "data.annotations"}
 
     small = replace(datasets["aircraft"], counts=index.counts)
-    monkeypatch.setitem(datasets._objects, "aircraft", small)
     assert deviations(small, index) == {}
     assert deviations(small, index.first_classes(3)) == {"data.classes": (5, "the first 3")}
     assert deviations(replace(small, counts=aircraft.COUNTS), index) == {

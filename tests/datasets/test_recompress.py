@@ -6,7 +6,7 @@ from PIL import Image
 from small_recipes import small_recipe
 
 from fgbench.datasets.pipeline import Pipeline
-from fgbench.runs import planning
+from fgbench.runs.changed_settings import with_changes
 from fgbench.runs.run import Changes
 from fgbench.util.errors import FgbenchError
 
@@ -58,11 +58,11 @@ def test_a_grey_image_is_compressed_in_colour(picture):
 
 def test_both_pipelines_of_a_run_are_changed():
     settings = small_recipe().resolve("quick")
-    changed = planning._changed(settings, Changes(recompress=50))
+    changed = with_changes(settings, Changes(recompress=50))
     assert changed.train_pipeline == f"recompress(50) | {settings.train_pipeline}"
     assert changed.test_pipeline == f"recompress(50) | {settings.test_pipeline}"
-    smaller = planning._changed(settings, Changes(size=32, recompress=50))
+    smaller = with_changes(settings, Changes(size=32, recompress=50))
     assert smaller.test_pipeline.startswith("recompress(50) | ")
     assert Pipeline.parse(smaller.test_pipeline).output_size == 32
     with pytest.raises(FgbenchError, match="JPEG quality"):
-        planning._changed(settings, Changes(recompress=96))
+        with_changes(settings, Changes(recompress=96))

@@ -1,10 +1,13 @@
 """The code of the guide on analysis is run from its text."""
 
+import json
+
 from documents import Shell, blocks, lines, page
 from stored_records import record
 
 from fgbench.records.store import Store
 
+TABLES = ("runs", "phases", "differences")
 ANALYSE = page("docs/guides/analyse.md")
 
 
@@ -21,9 +24,11 @@ def test_analyse(tmp_path, monkeypatch, capsys):
     assert set(names["arrays"]) == {"ids", "labels", "scores"}
     assert "(40, 4)" in capsys.readouterr().out
     shell = Shell(tmp_path)
-    outputs = [shell(line) for line in lines(ANALYSE)]
-    assert {"values.csv", "verdicts.csv", "table.tex"} <= {path.name for path in tmp_path.iterdir()}
-    *_, runs, phases, differences = outputs
+    outputs = {line: shell(line) for line in lines(ANALYSE)}
+    assert {"values.csv", "verdicts.csv", "curves.csv", "table.tex"} <= {path.name for path in tmp_path.iterdir()}
+    runs, phases, differences = (outputs[f"fgbench export {name} --format markdown"] for name in TABLES)
+    assert [row["seed"] for row in json.loads(outputs["fgbench list runs --json"])["runs"]] == [0, 1]
+    assert json.loads(outputs["fgbench doctor --json"])["recipes"]
     assert "FV-SIFT" in runs
     assert "FV-SIFT" in phases
     assert "| Run | minus |" in differences  # a run is not compared with itself on other data

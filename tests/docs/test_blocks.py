@@ -10,11 +10,22 @@ import typer
 from documents import PAGES, ROOT, blocks, lines, page
 
 from fgbench.cli.app import app
+from fgbench.cli.chosen_recipes import choose_recipes
 from fgbench.datasets import names
+from fgbench.datasets.image_folder import PREFIX
+from fgbench.judge.outside.cells import asked_cell
 from fgbench.papers.recipes import load_recipes
+from fgbench.util.errors import FgbenchError
 
-RUN_ELSEWHERE = {page(f"docs/guides/{name}.md") for name in ("add_a_paper", "add_a_dataset", "add_a_method", "analyse")}
+RUN_ELSEWHERE = {
+    page(f"docs/guides/{name}.md")
+    for name in (
+        "add_a_paper", "add_a_dataset", "add_a_method", "analyse", "judge", "loggers", "own_images", "trained_networks",
+    )
+}  # fmt: skip
 """Pages whose blocks are run by tests of their own."""
+ADDED = {"demo/sift"}
+"""Recipes that a page adds."""
 COMMANDS = [(path, line) for path in PAGES for line in lines(path)]
 TOX = configparser.ConfigParser()
 TOX.read(ROOT / "tox.ini")
@@ -33,20 +44,24 @@ def environments() -> set[str]:
 def check_fgbench(arguments: list[str]) -> None:
     """Parse the arguments of fgbench without running the verb, and look up its recipes and data sets."""
     command, context = typer.main.get_command(app), None
+    if arguments[0].startswith("--"):
+        assert arguments[0] in {option for parameter in command.params for option in parameter.opts}
+        return
     while hasattr(command, "commands"):
         name, *arguments = arguments
         context = command.make_context(command.name, [name], parent=context)
         assert name in command.commands, name
         command = command.commands[name]
     options = command.make_context(name, list(arguments), parent=context).params
-    recipes = load_recipes().values()
-    if "recipes" in options and options["data"] != "leaves":
-        known = {recipe.name for recipe in recipes if recipe.settings.data == options["data"]} | {"demo/sift"}
-        assert set(options["recipes"]) <= known
+    chosen = [*options.get("recipes", ()), *([options["recipe"]] if "recipe" in options else [])]
+    if chosen and options["data"] != "leaves":
+        choose_recipes(options["data"], [recipe for recipe in chosen if recipe not in ADDED])
     elif name == "reproduce":
-        assert options["data"] in {"reid", *(recipe.settings.data for recipe in recipes)}
-    elif context.info_name == "data":
-        assert options["name"] in {*names(), "leaves"}
+        assert options["data"] in {"reid", *(recipe.settings.data for recipe in load_recipes().values())}
+    elif name == "judge":
+        asked_cell(options["cell"])
+    elif context.info_name == "data" and "name" in options:
+        assert options["name"].startswith(PREFIX) or options["name"] in {*names(), "leaves"}
 
 
 def check_tox(arguments: list[str]) -> None:
@@ -75,7 +90,7 @@ def check_python(arguments: list[str]) -> None:
     elif arguments[0] == "-m":
         assert arguments[1] in {"venv", "pip", "zipfile"}
     else:
-        assert (ROOT / arguments[0]).is_file()
+        assert arguments[0].startswith("my_") or (ROOT / arguments[0]).is_file()
 
 
 def check_torchrun(arguments: list[str]) -> None:
@@ -110,13 +125,24 @@ def test_a_line_is_understood(path, line):
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_block_is_run_or_checked(path):
     for block in blocks(path):
+        if block.language == "toml":
+            tomllib.loads(block.text)
         run = path in RUN_ELSEWHERE or (path == page("README.md") and block.language in {"python", "text"})
         assert run or block.language == "bash", block.text
 
 
 @pytest.mark.parametrize(
-    "line", ["fgbench run bcnn/bcnn_dd --sede 3", "fgbench run bcnn/bcnn_d", "fgbench data get cup"]
+    "line",
+    [
+        "fgbench run bcnn/bcnn_dd --sede 3",
+        "fgbench run bcnn/bcnn_d",
+        "fgbench run bcnn/cbq*",
+        "fgbench run bcnn/t1/bcnn_dd/bird",
+        "fgbench evaluate x.pth --recipe bcnn/bcnn_d",
+        "fgbench judge x.csv --cell bcnn/t1/bcnn_dd/bird",
+        "fgbench data get cup",
+    ],
 )
 def test_a_mistake_in_a_line_is_found(line):
-    with pytest.raises((AssertionError, USAGE_ERROR)):
+    with pytest.raises((AssertionError, FgbenchError, USAGE_ERROR)):
         check_fgbench(shlex.split(line)[1:])

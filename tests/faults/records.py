@@ -28,8 +28,12 @@ from fgbench.util.errors import FgbenchError
 
 IDS = {"classified": "a" * 16, "located": "b" * 16, "searched": "c" * 16}
 VERBS = (
-    ("verify", "{}"), ("report", "--results", "{}"), ("compare", "{base}", "{}"), ("compare", "{}", "{base}"),
-    *(("export", table, "--results", "{}") for table in ("values", "runs", "phases", "differences", "verdicts")),
+    ("verify", "--results", "{}"), ("report", "--results", "{}"),
+    ("compare", "{base}", "{}"), ("compare", "{}", "{base}"),
+    *(
+        ("export", table, "--results", "{}")
+        for table in ("values", "runs", "curves", "phases", "differences", "verdicts")
+    ),
     ("export", "bcnn", "--format", "markdown", "--results", "{}"),
 )  # fmt: skip
 """Every verb that reads records."""

@@ -1,4 +1,7 @@
-"""Print the counts of one training step of each recipe of CUB-200-2011 as a table in Markdown."""
+"""Print the counts of one training step of each recipe of CUB-200-2011 as a table in Markdown.
+
+Words of the command line choose recipes whose keys contain one of them. Below the table are the places of the waits.
+"""
 
 import sys
 from collections import Counter
@@ -6,10 +9,10 @@ from pathlib import Path
 
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "helpers")]
 
-from steps import count_step, paper_recipes
+from steps import HEADS, count_step, paper_recipes
 
 if __name__ == "__main__":
-    print("| Recipe | Stage | Images | Waits | Kernels | Moved, GB | Copied, MB |\n|:--|:--|--:|--:|--:|--:|--:|")
+    print(HEADS)
     places = Counter()
     for recipe, settings in paper_recipes():
         if sys.argv[1:] and not any(word in recipe.key for word in sys.argv[1:]):
@@ -17,9 +20,6 @@ if __name__ == "__main__":
         for name, stage in settings.ordered_stages:
             step = count_step(recipe, settings, name, stage)
             places.update(step.waits)
-            print(
-                f"| {step.recipe} | {step.stage} | {stage.batch_size} | {len(step.waits)} | {step.kernels} | "
-                f"{step.moved_gb:.1f} | {step.copied_mb:.1f} |",
-                flush=True,
-            )
-    print("\nwaits:", *(f"{count} {place}" for place, count in places.most_common()), sep="\n")
+            print(step.row, flush=True)
+    if places:
+        print("\nwaits:", *(f"{count} {place}" for place, count in places.most_common()), sep="\n")

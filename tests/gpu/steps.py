@@ -28,12 +28,14 @@ from fgbench.papers.settings import Settings, Stage
 from fgbench.runs.training import loop
 from fgbench.runs.training.batches import BatchSource, TrainData
 from fgbench.runs.training.distributed import Engine
+from fgbench.runs.training.training_log import TrainingLog
 from fgbench.util.numeric.seeding import generator
 
 CLASSES = 200
 PARTS = tuple(sorted(HEAD | BODY))
 STEPS = 2
 """Steps whose difference from one step is counted."""
+HEADS = "| Recipe | Stage | Images | Waits | Kernels | Moved, GB | Copied, MB |\n|:--|:--|--:|--:|--:|--:|--:|"
 
 
 class OneGpu(Engine):
@@ -62,6 +64,8 @@ class StepCounts:
 
     recipe: str
     stage: str
+    images: int
+    """Number of images in the batch."""
     waits: tuple[str, ...]
     """What the host waits for, with the line of the package."""
     kernels: int
@@ -71,11 +75,18 @@ class StepCounts:
     copied_mb: float
     """Megabytes that are copied to and from the GPU."""
 
+    @property
+    def row(self) -> str:
+        """The counts as a row of a table in Markdown, in the order of `HEADS`."""
+        waits, moved, copied = len(self.waits), f"{self.moved_gb:.1f}", f"{self.copied_mb:.1f}"
+        cells = (self.recipe, self.stage, self.images, waits, self.kernels, moved, copied)
+        return f"| {' | '.join(map(str, cells))} |"
+
 
 def paper_recipes() -> list[tuple[Recipe, Settings]]:
-    """Return the recipes of CUB-200-2011 that train, with their settings under the profile `paper`."""
-    resolved = [(recipe, recipe.resolve("paper")) for recipe in load_recipes().values()]
-    pairs = [(recipe, settings[0] if isinstance(settings, tuple) else settings) for recipe, settings in resolved]
+    """Return the recipes of CUB-200-2011 that train, with their settings and own stages under the profile `paper`."""
+    recipes = load_recipes().values()
+    pairs = [(recipe, recipe.own_settings(recipe.resolve("paper"), "paper")) for recipe in recipes]
     return [(recipe, settings) for recipe, settings in pairs if settings.data == "cub" and settings.stages]
 
 
@@ -129,7 +140,7 @@ def count_step(recipe: Recipe, settings: Settings, name: str, stage: Stage, batc
             source = BatchSource(method, data, stage, 0, name, OneGpu(), Path(folder) / "features.npy")
             gpu.clear()
             with uncounted(gpu, optimizer):
-                loop._train_epoch(method, stage, optimizer, source.batches(1), OneGpu())
+                loop._train_epoch(method, stage, optimizer, source.batches(1), OneGpu(), TrainingLog({}))
         counts.append((gpu.waits, sum(gpu.kernels.values()), gpu.bytes_moved, gpu.copied))
     (waits, *first), (all_waits, *last) = counts
     places = Counter(all_waits) - Counter(waits)
@@ -137,6 +148,7 @@ def count_step(recipe: Recipe, settings: Settings, name: str, stage: Stage, batc
     return StepCounts(
         recipe=recipe.key,
         stage=name,
+        images=stage.batch_size,
         waits=tuple(place for place, count in places.items() for _ in range(-(-count // STEPS))),
         kernels=round(kernels),
         moved_gb=moved / 1e9,

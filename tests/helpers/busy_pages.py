@@ -36,11 +36,24 @@ HOSTILE = " ".join(KINDS) + "]]>-->" + "w" * 90
 """Attempts to inject a script, and a word that is wider than the screen of a phone."""
 
 
-def picture():
-    """Return a small JPEG."""
+def picture(kind="JPEG", size=(640, 160)):
+    """Return a small picture."""
     kept = io.BytesIO()
-    Image.new("RGB", (640, 160), (90, 120, 60)).save(kept, "JPEG")
+    Image.new("RGB", size, (90, 120, 60)).save(kept, kind)
     return kept.getvalue()
+
+
+class SamePhotograph:
+    """Photographs of every data set: the same one for every image; the images of even ids cannot be read."""
+
+    def missing(self, record):
+        return ""
+
+    def of_image(self, record, image_id, class_name):
+        return picture("WEBP", (144, 144)) if image_id % 2 else None
+
+    def of_class(self, record, class_name):
+        return picture("WEBP", (144, 144))
 
 
 def searches(seed):
@@ -118,6 +131,7 @@ def report(
     pictures=None,
     benchmarks=None,
     named="v",
+    photographs=None,
 ):
     """Write all pages; return their folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +140,8 @@ def report(
     claims = check_claims(papers, records, outputs, RECIPES, anomalies)
     out = folder / "pages"
     more = [history_page([night(k, named) for k in range(20)])]
-    render(papers, verdicts, claims, records, out, pictures, speed_page([session]), anomalies, outputs, more)
+    speed = speed_page([session])
+    render(papers, verdicts, claims, records, out, pictures, speed, anomalies, outputs, more, photographs=photographs)
     return out
 
 
@@ -137,7 +152,15 @@ def busy_report(folder):
     anomalies = {records[5].run_id: [Anomaly("too good", "87.3 is far above")]}
     blocked = Obstacle("weights: vggm needs imagenet-vgg-m.mat (looked for /a)", "fgbench weights get vggm.matconvnet")
     obstacles = {key: blocked for key in RECIPES if "fc_cnn_m" in key or "fv_cnn_m" in key}
-    return report(folder, records, outputs, obstacles=obstacles, anomalies=anomalies, pictures=pictures)
+    return report(
+        folder,
+        records,
+        outputs,
+        obstacles=obstacles,
+        anomalies=anomalies,
+        pictures=pictures,
+        photographs=SamePhotograph(),
+    )
 
 
 def hostile_report(folder):

@@ -1,5 +1,6 @@
 """The command line of fgbench, in this process or in one of its own."""
 
+import json
 import subprocess
 import sys
 
@@ -17,6 +18,13 @@ def run(*arguments, monkeypatch=None):
     if result.exception and not isinstance(result.exception, SystemExit):
         text += str(result.exception)
     return result.exit_code, text
+
+
+def answer_of(*arguments):
+    """Run the command line in this process; return the exit code and standard output, which is one JSON value."""
+    result = CALL.invoke(cli.app, arguments)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, json.loads(result.stdout)
 
 
 def program(*arguments):

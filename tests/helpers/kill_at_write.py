@@ -64,19 +64,19 @@ class WarmProgram:
         self._command = [sys.executable, __file__, program, *preload]
 
     def __enter__(self) -> Self:
-        path = os.pathsep.join([str(SITE), str(SITE.parent), *sys.path[1:]])
         self._server = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": path},
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._environment()
         )
         return self
 
     def __exit__(self, *error: object) -> None:
         self._server.stdin.close()
         self._server.wait()
+
+    @staticmethod
+    def _environment() -> dict[str, str]:
+        """Return the environment of the test as it is now: a test may have changed it since the server was started."""
+        return {**os.environ, "PYTHONPATH": os.pathsep.join([str(SITE), str(SITE.parent), *sys.path[1:]])}
 
     def run(
         self, arguments: Sequence[str], folder: Path | None = None, *, at: int = 0, how: str = "kill",
@@ -89,8 +89,9 @@ class WarmProgram:
         assert how in HOW
         with tempfile.TemporaryDirectory() as place:
             settings = {"folder": str(folder.resolve()) if folder else "", "at": at, "how": how, "log": place}
+            environment = {**self._environment(), **(env or {}), SETTINGS: json.dumps(settings)}
             call = {"arguments": list(arguments), "cwd": str(Path.cwd()), "output": f"{place}/output", "stdout": stdout,
-                    "env": {**(env or {}), SETTINGS: json.dumps(settings)}, "limit_s": limit_s}  # fmt: skip
+                    "env": environment, "limit_s": limit_s}  # fmt: skip
             self._server.stdin.write(json.dumps(call) + "\n")
             self._server.stdin.flush()
             code = int(self._server.stdout.readline())
@@ -200,6 +201,7 @@ def _serve(program: str, preload: Sequence[str]) -> None:
         os.dup2(os.open(call["stdout"], os.O_WRONLY) if call["stdout"] else output, 1)
         os.dup2(output, 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.environ.clear()
         os.environ.update(call["env"])
         os.chdir(call["cwd"])
         sys.argv = ["fgbench", *call["arguments"]]

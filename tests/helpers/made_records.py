@@ -65,6 +65,28 @@ def of_accuracy(percent, seed=0, *, half=0.94, n=5794, **fields):
     return made(seed=seed, values={"accuracy": value}, **fields)
 
 
+GPU = {
+    "device": "NVIDIA H200", "cpu": "EPYC",
+    "gpu": {"driver": "570.86", "cuda": "12.8", "cudnn": 91002, "tf32": {"cudnn": False, "matmul": False}},
+    "head_features": {"classifier": ["float32 in the memory of the GPU"]},
+}  # fmt: skip
+"""Provenance that only runs on a GPU have."""
+ESTIMATE = {
+    "device": "NVIDIA H100 SXM, 80 GB", "source": "50 % of the published peaks",
+    "phase_s": {"training": 700.0, "test": 50.0}, "part_s": {"feeding": 150.0, "arithmetic": 600.0},
+    "disk_mib": 4096.0, "host_mib": 3000.0, "device_mib": 30000.0,
+}  # fmt: skip
+
+
+def on_gpu(percent, seed=0, **fields):
+    """Return a record of a run on a GPU whose cost was estimated before."""
+    cost = {
+        "wall_s": 1000.0, "phase_s": {"training": 900.0, "test": 100.0}, "peak_mib": 5000.0,
+        "device_peak_mib": 31234.0 + seed, "expected": ESTIMATE,
+    }  # fmt: skip
+    return of_accuracy(percent, seed, **{"cost": cost, "provenance": GPU, **fields})
+
+
 def scores_of(right, labels, classes):
     """Return scores whose maximum is the label where `right` is true, and else the next class."""
     scores = np.zeros((len(labels), classes), np.float32)

@@ -1,7 +1,9 @@
 """Small runs on few synthetic birds. As a program: `mini.py RECIPE FOLDER` executes one run."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fgbench.datasets import Dataset, cub, datasets
 from fgbench.datasets.synthetic.birds import SyntheticBirds, generate, settings_hash
@@ -9,6 +11,7 @@ from fgbench.papers.recipes import Recipe, load_recipes
 from fgbench.papers.settings import Stage
 from fgbench.records.record import Record
 from fgbench.records.store import store_of
+from fgbench.runs.executors.pool import Report
 from fgbench.runs.executors.runner import do_run
 from fgbench.runs.planning import plan
 from fgbench.runs.run import Changes, Run
@@ -35,9 +38,20 @@ DATASET = datasets("mini_birds")(
 )
 
 
-def recipe(name: str) -> Recipe:
-    """Return a recipe of the repository whose profile `quick` uses the mini birds."""
+def recipe(name: str, *, starts: bool = False) -> Recipe:
+    """Return a recipe of the repository whose profile `quick` uses the mini birds.
+
+    Args:
+        name: of the recipe.
+        starts: if it starts from the network of another recipe: take that, instead of training all stages.
+    """
     found = load_recipes()[f"bcnn/{name}@cub"]
+    start = found.start
+    if start:
+        kept = {} if starts else {"starts_from": "", "backbones": (*found.settings.backbones, "vgg16:relu7")}
+        settings = found.settings.model_copy(update=kept)
+        parent = recipe(start.name.partition("/")[2]) if starts else None
+        found = found.model_copy(update={"settings": settings, "start": parent})
     first = STAGE.model_copy(update={"train": ("classifier",), "augment": False, "lr": 1.0})
     stages = {"fv_sift": {}, "bcnn_dm": {"classifier": first, "finetune": STAGE.model_copy(update={"step": 2})}}
     changes = {
@@ -51,16 +65,46 @@ def recipe(name: str) -> Recipe:
     return found.model_copy(update={"profiles": {**found.profiles, "quick": (*found.profiles["quick"], last)}})
 
 
-def run_of(name: str, *, seed: int = 0, changes: Changes | None = None, device: str = "cpu") -> Run:
+def run_of(
+    name: str, *, seed: int = 0, changes: Changes | None = None, device: str = "cpu", starts: bool = False
+) -> Run:
     """Return one run of a recipe under its mini profile."""
-    (run,) = plan([recipe(name)], "quick", [seed], device=device, changes=changes or Changes()).runs
+    chosen = recipe(name, starts=starts)
+    (run,) = plan([chosen], "quick", [seed], device=device, changes=changes or Changes()).runs
     return run
 
 
+def quick_run(key: str, **changes: Any) -> Run:
+    """Return one run of any recipe under its own profile `quick`, on the mini birds with one epoch and 16 images."""
+    recipe = _on_mini_birds(load_recipes()[key])
+    (run,) = plan([recipe], "quick", [0], changes=Changes(**{"epochs": 1, "limit": 16, **changes})).runs
+    return run
+
+
+def _on_mini_birds(found: Recipe) -> Recipe:
+    """Return a recipe whose profile `quick` uses the mini birds, and so does the recipe from which it starts."""
+    first, *others = found.profiles["quick"]
+    first = first.model_copy(update={"set": {**first.set, "data": "mini_birds"}})
+    start = found.start and _on_mini_birds(found.start)
+    return found.model_copy(update={"profiles": {**found.profiles, "quick": (first, *others)}, "start": start})
+
+
 def do(run: Run, folder: Path) -> Record:
-    """Execute a run; its record is in `folder`/records."""
+    """Execute a run, after the run from whose network it starts; its record is in `folder`/records."""
+    if run.parent:
+        do(replace(run.parent, keep_network=True, network_needed=True), folder)
     do_run(run, folder, lambda what, share: None)
     return store_of(folder).read(run.id)
+
+
+def do_task(run: Run, folder: Path, report: Report) -> None:
+    """Execute a run in a process of a pool, which imports this file for it."""
+    do_run(run, folder, report)
+
+
+def pretrain_task(network: str, report: Report) -> None:
+    """Train a small network in a process of a pool."""
+    pretrain.pretrained_tiny(network, report)
 
 
 if __name__ == "__main__":

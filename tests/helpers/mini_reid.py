@@ -14,7 +14,8 @@ from fgbench.datasets.synthetic.pedestrians import SyntheticPedestrians
 from fgbench.metrics.person_search import chosen_splits, search_arrays, searched_rows
 from fgbench.metrics.search_rules import SearchRules
 from fgbench.metrics.values import measure
-from fgbench.papers.recipes import Profile, Recipe, load_recipes
+from fgbench.papers.recipe_files import Profile
+from fgbench.papers.recipes import Recipe, load_recipes
 from fgbench.runs.planning import plan
 from fgbench.runs.run import Changes, Run
 

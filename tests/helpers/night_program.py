@@ -9,7 +9,7 @@ from fgbench.report import build
 from fgbench.util.files import write_text
 
 
-def _build_report(results, folder, *rest):
+def _build_report(results, folder, *rest, **more):
     write_text(folder / "index.html", "a page of fgbench")
     return build.BuiltReport(folder / "index.html", [], [], [], [], {})
 

@@ -17,6 +17,9 @@ class Notes:
     def progress(self, name, what, share):
         self.steps.append((name, what, share))
 
+    def note(self, text):
+        pass
+
     def finished(self, name, failure, wall_s):
         self.ends.append((name, failure))
 
@@ -25,3 +28,9 @@ def forever(path, report):
     """Write the process id and wait."""
     Path(path).write_text(str(os.getpid()))
     time.sleep(600)
+
+
+def wait_at(path, report):
+    """Report, and wait until something is written to a FIFO."""
+    report("waiting", 0.5)
+    Path(path).read_text()

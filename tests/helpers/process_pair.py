@@ -1,13 +1,16 @@
 """A training that several processes share.
 
 As a program, under torchrun or alone: `process_pair.py train FOLDER`, `process_pair.py leave FOLDER` to note when the
-group is left, or `process_pair.py run ...` for fgbench's command line, which knows the mini birds.
+group is left, `process_pair.py full FOLDER` for a disk that is full for the first process, `process_pair.py crash
+FOLDER` for a step that fails in the second process, or `process_pair.py run ...` for fgbench's command line, which
+knows the mini birds.
 """
 
 import atexit
 import os
 import sys
 from pathlib import Path
+from unittest import mock
 
 import mini  # noqa: F401 - the data set is known once it is imported
 import numpy as np
@@ -19,10 +22,11 @@ from fgbench.datasets.pipeline import Pipeline
 from fgbench.methods import Task, methods
 from fgbench.methods.bcnn import Bcnn
 from fgbench.papers.settings import Stage
-from fgbench.runs.training import distributed
+from fgbench.runs.training import checkpoint, distributed
 from fgbench.runs.training.batches import TrainData
-from fgbench.runs.training.distributed import Engine
+from fgbench.runs.training.distributed import Engine, SharedError
 from fgbench.runs.training.loop import Epoch, train
+from fgbench.util.errors import FgbenchError
 from fgbench.util.numeric.seeding import generator
 
 PIPELINE = Pipeline.parse(
@@ -97,6 +101,14 @@ def trained(stream: str, count: int, work: Path) -> tuple[dict[str, torch.Tensor
     return method.state_dict(), curve
 
 
+def full_disk(path: Path, state: object) -> None:
+    raise FgbenchError(f"the disk of {path.parent} is full")
+
+
+def crash(*_: object) -> None:
+    raise RuntimeError("planted")
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "train":
         folder = Path(sys.argv[2])
@@ -105,6 +117,17 @@ if __name__ == "__main__":
             state, curve = trained(*arguments, folder / case)
             points = [(point.loss, point.accuracy) for point in curve]
             torch.save({"state": state, "curve": points}, folder / f"{case}-{Engine().rank}.pt")
+    elif sys.argv[1] == "full":
+        folder = Path(sys.argv[2])
+        with mock.patch.object(checkpoint, "save_torch", checkpoint.save_torch if Engine().rank else full_disk):
+            try:
+                trained(*CASES["uneven"], folder / "full")
+            except SharedError as error:
+                (folder / f"{Engine().rank}.txt").write_text(str(error))
+        trained(*CASES["uneven"], folder / "again")  # the processes are still in step
+    elif sys.argv[1] == "crash":
+        with mock.patch.object(Engine, "start_sum", crash if Engine().rank else Engine.start_sum):
+            trained(*CASES["uneven"], Path(sys.argv[2]))
     elif sys.argv[1] == "leave":
         noted = Path(sys.argv[2]) / os.environ["RANK"]
         atexit.register(lambda: noted.with_suffix(".end").write_text(str(torch.distributed.is_initialized())))

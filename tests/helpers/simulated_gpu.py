@@ -4,6 +4,9 @@ Inside `SimulatedGpu`, `tensor.to("cuda")` and `torch.zeros(3, device="cuda")` r
 of them and on a CPU tensor of more than one element raises an error, as CUDA does. Each operation is counted: kernels,
 bytes, copies, and synchronisations, which are the places where the host waits for the GPU.
 
+A copy from or to pinned memory that does not wait ends at the next synchronisation. Until then its source must not
+change, which is checked, and its target on the host has no values.
+
 With `values=False` the tensors have shapes and no values, so that networks and batches of any size take no time. A
 value that the host asks for is then 1.
 
@@ -45,13 +48,15 @@ class SimulatedGpu(TorchFunctionMode):
         self.values, self.free_bytes = values, 80 << 30
         self._patches = mock.patch("torch.load", self._loaded), mock.patch.multiple(torch.cuda, **self._functions())
         self._pinned: set[int] = set()
+        self._unfinished: list[Callable[[], None]] = []
         self.calls = 0
         """Number of functions of torch that Python code has called and that have not returned."""
         self._dispatch = _Dispatch(self)
         self.clear()
 
     def clear(self) -> None:
-        """Set all counts to zero."""
+        """Set all counts to zero. Copies end."""
+        self._finish_copies()
         self.waits: list[str] = []
         self.kernels: Counter[str] = Counter()
         self.bytes_moved = 0
@@ -68,19 +73,44 @@ class SimulatedGpu(TorchFunctionMode):
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
         self._dispatch.__exit__(*error)
+        self._finish_copies()
         for patch in self._patches:
             patch.stop()
         torch.__future__.set_swap_module_params_on_conversion(self._swapped)
 
     def wait(self, what: str) -> None:
-        """Count a synchronisation."""
+        """Count a synchronisation. Copies end."""
         self.waits.append(f"{what} at {place_of_call()}")
+        self._finish_copies()
+
+    def _finish_copies(self) -> None:
+        unfinished, self._unfinished = self._unfinished, []
+        for finish in unfinished:
+            finish()
+
+    def sends(self, source: Tensor) -> None:
+        """Note a copy from pinned memory that has begun."""
+        place, values = place_of_call(), source.detach().clone()
+
+        def finish() -> None:
+            if not torch.equal(source, values):
+                raise RuntimeError(f"pinned memory was changed before it was copied to the GPU at {place}")
+
+        if self.values:
+            self._unfinished.append(finish)
+
+    def receives(self, target: Tensor, values: Tensor) -> None:
+        """Note a copy to pinned memory that has begun."""
+        values = values.detach().clone()
+        self._unfinished.append(lambda: target.copy_(values))
 
     def put(self, values: Tensor, *, waits: bool) -> Tensor:
         """Return a copy of a CPU tensor on the simulated GPU."""
         self.copied += values.nbytes
         if waits and values.numel():
             self.wait("blocking copy to the GPU")
+        elif values.numel():
+            self.sends(values)
         return self.wrap(values.detach().clone())
 
     def wrap(self, values: Tensor) -> Tensor:
@@ -186,13 +216,18 @@ class _Dispatch(TorchDispatchMode):
         gpu = self._gpu
         gpu.copied += source.nbytes
         if isinstance(target, SimulatedTensor):
-            if source.dim() and not (non_blocking and gpu.is_pinned(source)):
+            if non_blocking and gpu.is_pinned(source):
+                gpu.sends(source)
+            elif source.dim():
                 gpu.wait("blocking copy to the GPU")
             target.host.copy_(source)
+            return target
+        values = source.host if gpu.values else torch.ones(source.shape)
+        if non_blocking and gpu.is_pinned(target):
+            gpu.receives(target, values)
         else:
-            if not (non_blocking and gpu.is_pinned(target)):
-                gpu.wait("copy to the CPU")
-            target.copy_(source.host if gpu.values else torch.ones(source.shape))
+            gpu.wait("copy to the CPU")
+            target.copy_(values)
         return target
 
     def _refuse_mix(self, func, tensors: list[Tensor]) -> None:

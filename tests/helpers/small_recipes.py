@@ -1,6 +1,7 @@
 """A recipe on small networks, with settings to choose."""
 
-from fgbench.papers.recipes import Profile, load_recipes
+from fgbench.papers.recipe_files import Profile
+from fgbench.papers.recipes import load_recipes
 
 
 def small_recipe(streams=("vgg16:relu5_3", "vgg16:relu5_3#head"), method="bcnn", train=(), changes=None, replaced=None):

@@ -7,6 +7,7 @@ from fgbench.judge.claims import check_claims
 from fgbench.judge.run_pairs import ClaimState
 from fgbench.papers.printed import Claim, load_papers
 from fgbench.statistics import holm, mcnemar
+from fgbench.util.errors import Obstacle
 
 PAPER = load_papers()["bcnn"]
 N = 800
@@ -116,9 +117,27 @@ def test_a_side_without_random_numbers_has_no_spread_over_seeds():
 
 def test_without_a_side_it_is_not_run_and_controls_are_no_side():
     found = one(side(A, 0.8), side(B, 0.7))
-    assert (found.state, found.text) == (ClaimState.NOT_RUN, "there is no record of bcnn/fc_cnn_d")
+    assert (found.state, found.text) == (ClaimState.NOT_RUN, "there is no record of bcnn/fc_cnn_d@cub")
     control = side(C, 0.6, protocol={"control": "shuffled training labels"})
     assert one(side(A, 0.8), side(B, 0.7), control).state == ClaimState.NOT_RUN
+
+
+def test_a_side_that_cannot_run_here_blocks_the_claim_and_is_named_with_its_data():
+    obstacles = {f"{name}@cub": Obstacle(f"weights: {name} needs a file", "fgbench weights get it") for name in (B, C)}
+    kept = Kept(side(A, 0.8), side(B, 0.7))
+
+    def states(*claims):
+        found = check_claims(paper(*claims), kept.records, kept, {**RECIPES, **FIXED}, obstacles=obstacles)
+        return [(result.state, result.text, result.measured) for result in found]
+
+    missing = f"there is no record of {C}@cub"
+    reason = f"{C}@cub: weights: {C} needs a file"
+    assert states(claim(A, B, C)) == [(ClaimState.BLOCKED, f"{missing}; {reason}", False)]
+    # An obstacle of a recipe that has records does not matter, nor that of another data set.
+    assert states(claim(A, B))[0][0] == ClaimState.HOLDS
+    assert states(claim(A, B))[0][2]
+    elsewhere = f"there is no record of {A}@cars, {C}@cars"
+    assert states(claim(A, C, data="cars")) == [(ClaimState.NOT_RUN, elsewhere, False)]
 
 
 def test_sides_of_two_protocols_are_not_compared_and_the_difference_is_reported():

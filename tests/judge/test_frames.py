@@ -5,10 +5,12 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from made_records import ESTIMATE, GPU
 from stored_records import DEVIATIONS, ODD, record, write_record
 
 import fgbench
 from fgbench.judge.frames import CELLS, VALUES, VERDICTS
+from fgbench.judge.frames import GPU as GPU_COLUMNS
 from fgbench.metrics.values import Value
 from fgbench.records.store import Store
 from fgbench.util.errors import FgbenchError
@@ -58,6 +60,20 @@ def test_a_row_contains_the_run_and_its_provenance(folder):
     seeds = frame[frame.recipe == "bcnn/fv_sift@cub"]
     assert seeds.identity.nunique() == 1
     assert frame.identity.nunique() == 2
+
+
+def test_a_run_on_a_gpu_has_the_versions_of_its_gpu_and_its_estimate(tmp_path):
+    cost = {"wall_s": 9.0, "phase_s": {}, "peak_mib": 2.0, "device_peak_mib": 700.5, "expected": ESTIMATE}
+    write_record(tmp_path, cost=cost, provenance=GPU)
+    row = fgbench.load(tmp_path).iloc[0]
+    assert (row.device, row.driver, row.cuda, row.cudnn, row.tf32) == ("NVIDIA H200", "570.86", "12.8", 91002, False)
+    assert row.head_features == "classifier: float32 in the memory of the GPU"
+    assert (row.device_peak_mib, row.expected_s, row.expected_for) == (700.5, 750.0, "NVIDIA H100 SXM, 80 GB")
+
+
+def test_a_run_on_a_cpu_has_no_values_of_a_gpu(folder):
+    frame = fgbench.load(folder)
+    assert frame[[*GPU_COLUMNS, "head_features", "device_peak_mib", "expected_s"]].isna().to_numpy().all()
 
 
 def test_an_empty_folder_gives_the_same_columns_of_the_same_types(folder, tmp_path):
@@ -164,4 +180,6 @@ def test_importing_fgbench_imports_nothing_else_and_load_no_torch(tmp_path):
 def test_no_other_names():
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         fgbench.lod  # noqa: B018
-    assert set(fgbench.__all__) == {"__version__", "load", "outputs", "cells", "verdicts"}
+    assert set(fgbench.__all__) == {
+        "__version__", "cells", "evaluate", "judge", "load", "outputs", "predict", "report", "run", "verdicts",
+    }  # fmt: skip

@@ -12,7 +12,7 @@ from fgbench.judge.verdict import judge
 from fgbench.papers.printed import Claim, load_papers
 from fgbench.records.deviations import setting_deviations
 from fgbench.records.record import by_identity
-from fgbench.runs import planning
+from fgbench.runs.changed_settings import with_changes
 from fgbench.runs.run import Changes
 
 CELL = next(cell for cell in load_papers()["bcnn"].cells() if cell.id == "t1/bcnn_dd/birds")
@@ -35,7 +35,7 @@ def test_one_recompressed_split_is_not_a_recompressed_run(name):
 
 def test_a_recompressed_run_of_every_recipe_is_another_experiment():
     for key, recipe in RECIPES.items():
-        settings = planning._changed(recipe.settings, Changes(recompress=95), key)
+        settings = with_changes(recipe.settings, Changes(recompress=95), key)
         deviations = {d.field for d in setting_deviations(recipe, settings) if d.changes_experiment}
         assert deviations == {"train_pipeline", "test_pipeline"}, key
 
@@ -53,7 +53,7 @@ def test_the_plain_run_is_closest_even_if_it_differs_in_as_many_fields_and_has_f
     assert best_runs([*others, plain]) == (plain,)
     verdict = judge(CELL, [*others, plain], {}, RECIPES)
     assert verdict.records == (plain,)
-    assert not [anomaly for anomaly in verdict.anomalies if anomaly.kind == "other runs"]
+    assert not [anomaly for anomaly in verdict.anomalies if anomaly.kind == "unused runs"]
 
 
 def test_a_claim_is_not_tested_with_recompressed_runs():

@@ -55,6 +55,10 @@ def test_a_deviation_listed_as_a_remark_is_computed_again_and_not_believed(field
 def test_a_deviation_of_the_data_listed_as_a_remark_is_hidden(field):
     assert set(hidden(deviations=[deviation(field, changes=False)])) == {field}
     assert hidden(deviations=[deviation("data.images", changes=False)]) == {}
+    unverified = [deviation("data.annotations", changes=False)]
+    assert hidden(deviations=unverified) == {}
+    # CUB-200-2011 has official hashes.
+    assert set(hidden(deviations=unverified, protocol={"annotations": "others"})) == {"data.annotations"}
 
 
 def test_weights_of_other_authors_listed_as_a_remark_are_hidden():

@@ -70,7 +70,7 @@ def test_three_seeds_of_older_code_do_not_outvote_one_of_newer_code_in_silence()
     found = verdict([*old, *new])
     assert list(found.records) == old
     (anomaly,) = found.anomalies
-    assert anomaly.kind == "other runs"
+    assert anomaly.kind == "unused runs"
     assert anomaly.text == "1 run with other code (seed 0, finished later) is not in this mean"
 
 

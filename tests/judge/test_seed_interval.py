@@ -42,7 +42,7 @@ def test_one_seed_and_a_run_without_random_numbers_have_none():
     # Neither the number of records nor what they say of themselves decides.
     for records in (fixed, fixed[:1]):
         shown = seed_interval(records, "accuracy")
-        assert (shown.ends, shown.about) == (None, "no random numbers")
+        assert (shown.ends, shown.about) == (None, "same for all seeds")
 
 
 def test_a_value_that_a_run_lacks_has_none():

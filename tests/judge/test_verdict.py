@@ -59,6 +59,14 @@ def test_data_of_unknown_effect_leave_a_verdict_open_until_the_effect_is_measure
     assert doubt not in of_one_run(81.0).reason
 
 
+def test_annotations_that_are_not_verified_are_listed_and_do_not_leave_a_verdict_open():
+    remark = deviation("data.annotations", changes=False, run="not verified").model_copy(update={"origin": "data"})
+    found = of_one_run(81.0, deviations=[remark])
+    assert found.outcome == Outcome.NOT_REPRODUCED
+    assert found.deviations == (remark,)
+    assert "unknown effect" not in found.reason
+
+
 def test_synthetic_data_is_not_comparable_even_with_an_equal_value():
     found = verdict(over_seeds([84.0, 84.1, 84.0], synthetic=True))
     assert found.outcome == Outcome.NOT_COMPARABLE

@@ -1,8 +1,10 @@
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from simulated_gpu import SimulatedGpu
 from sklearn.mixture import GaussianMixture
 
 from fgbench.layers import gmm as module
@@ -79,3 +81,15 @@ def test_means_survive_a_checkpoint(tmp_path):
     torch.save({"means": fitted.means}, tmp_path / "x.pt")
     assert torch.equal(torch.load(tmp_path / "x.pt", weights_only=True)["means"], fitted.means)
     assert isinstance(fitted, Gmm)
+
+
+def test_a_fit_on_a_gpu_waits_only_to_decide_whether_to_go_on(monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 100)
+    expected = fit_gmm(blobs(), 3, generator=rng(), iterations=4, tolerance=-1, kmeans_iterations=2)
+    with SimulatedGpu() as gpu:
+        x = blobs().to("cuda")
+        gpu.clear()
+        found = fit_gmm(x, 3, generator=rng(), iterations=4, tolerance=-1, kmeans_iterations=2)
+        waits = Counter(wait.partition(" at ")[0] for wait in gpu.waits)
+        torch.testing.assert_close(found.means.cpu(), expected.means)
+    assert waits == {"item": 2 + 4, "equal": 2, "bincount": 2 + 1}

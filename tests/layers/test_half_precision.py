@@ -1,10 +1,7 @@
 """Operations that keep single precision under autocast: the values are those without autocast."""
 
-from contextlib import contextmanager
-
 import pytest
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from fgbench.layers.bilinear import bilinear_pool, l2_normalize, signed_sqrt
 from fgbench.layers.compact_bilinear import RandomMaclaurin, TensorSketch
@@ -80,29 +77,6 @@ def test_values_are_those_without_autocast(case, dtype):
     assert torch.equal(found, expected)
     if dtype == torch.float32:
         assert torch.equal(gradient, exact_gradient)
-
-
-@contextmanager
-def cuda_autocast():
-    """The rules of CUDA's autocast; torch.autocast refuses them on a machine without CUDA."""
-    torch.set_autocast_dtype("cuda", torch.bfloat16)
-    torch.set_autocast_enabled("cuda", True)
-    try:
-        yield
-    finally:
-        torch.set_autocast_enabled("cuda", False)
-
-
-# Others need operations that cannot be faked without CUDA.
-@pytest.mark.parametrize(
-    "compute",
-    [MAPS[name] for name in ("bilinear pooling", "two maps", "signed square root", "l2 norm", "trilinear attention")],
-)
-def test_the_type_is_single_precision_under_the_rules_of_cuda(compute):
-    with FakeTensorMode(), cuda_autocast():
-        x = torch.empty(2, CHANNELS, *SIZE, device="cuda")
-        assert (x.flatten(2) @ x.flatten(2).transpose(1, 2)).dtype == torch.bfloat16
-        assert compute(x).dtype == torch.float32
 
 
 LOSSES = {

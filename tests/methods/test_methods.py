@@ -45,7 +45,25 @@ def test_bcnn_descriptor_is_pooled_and_normalised():
         assert torch.allclose(out.logits, method.classifier(expected), atol=1e-6)
 
 
-@pytest.mark.parametrize("options", [{}, {"pyramid": 2}])
+def test_bcnn_descriptors_of_the_square_root_alone_are_those_of_a_naive_computation():
+    streams = ["tiny_d:conv", "tiny_m:conv"]
+    method, other = build("bcnn", streams, normalization="sqrt"), build("bcnn", streams)
+    with torch.inference_mode():
+        a, b = align_maps(*(stream(images()) for stream in method.streams))
+        cells = a.shape[2] * a.shape[3]
+        for image, (descriptor, logits) in enumerate(zip(method.embed(images()), method(images()).logits, strict=True)):
+            products = sum(torch.outer(a[image, :, y, x], b[image, :, y, x]) for y in range(a.shape[2])
+                           for x in range(a.shape[3])) / cells  # fmt: skip
+            naive = (products.sign() * products.abs() ** 0.5).flatten()
+            torch.testing.assert_close(descriptor, naive)
+            torch.testing.assert_close(logits, method.classifier(naive / naive.norm()), atol=1e-5, rtol=1e-4)
+        assert (method.embed(images()).norm(dim=1) - 1).abs().min() > 0.1
+        # The softmax layer learns the same with both normalisations.
+        torch.testing.assert_close(method(images()).logits, other(images()).logits)
+        torch.testing.assert_close(l2_normalize(method.embed(images())), other.embed(images()))
+
+
+@pytest.mark.parametrize("options", [{}, {"pyramid": 2}, {"normalization": "sqrt"}])
 def test_bcnn_descriptors_without_duplicates_keep_inner_products(options):
     method = build("bcnn", ["tiny_d:conv"] * 2, **options)
     with torch.inference_mode():

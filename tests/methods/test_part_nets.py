@@ -163,3 +163,26 @@ def test_misuse_raises():
         build("part_nets", [small()] * 3)
     with pytest.raises(ArgumentError, match="images with keypoints"):
         build("part_nets", [small()] * 4, names=())
+
+
+@pytest.mark.parametrize(
+    ("groups", "runs"),
+    [(("score",), 0), (("score", "localizer"), 0), (("classifier", "score"), 3), (("backbone",), 3), ((), 3)],
+)
+def test_part_nets_run_only_in_stages_that_use_them(groups, runs):
+    method, calls = build_small(), []
+    for net in method.nets.values():
+        net.register_forward_hook(lambda *_: calls.append(1))
+    expected = method(images(), target())
+    calls.clear()
+    method.requires_grad_(False)
+    for group in groups:
+        for module in method.modules_of(group):
+            module.requires_grad_()
+    out = method(images(), target())
+    assert len(calls) == runs
+    assert torch.equal(out.extra["scores"], expected.extra["scores"])
+    assert torch.equal(out.keypoints, expected.keypoints)
+    losses = [method.losses(outputs, target()) for outputs in (out, expected)]
+    assert losses[0].keys() == losses[1].keys()
+    assert torch.equal(losses[0]["keypoints"], losses[1]["keypoints"])

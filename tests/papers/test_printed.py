@@ -23,7 +23,7 @@ RECIPES = (
                 "bcnn_spp_dm",
             ),
             *("bcnn_mm_box", "bcnn_dm_box", "bcnn_dd_box"),
-            *("bcnn_dd_pytorch", "bcnn_dd_haomood_best_on_test"),
+            *("bcnn_dd_pytorch", "bcnn_dd_haomood_best_on_test", "bcnn_v1"),
         )
     }
     | {

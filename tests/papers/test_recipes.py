@@ -1,23 +1,13 @@
-import shutil
 from pathlib import Path
 
 import pytest
 from small_recipes import one_stage, small_recipe
 
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.methods import methods
-from fgbench.papers.printed import load_papers, reproductions_root
+from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import PROFILES, flatten, load_recipes
 from fgbench.util.errors import FgbenchError, MissingError
-
-
-@pytest.fixture
-def root(tmp_path):
-    """The repository's papers, with recipes for CUB-200-2011 alone."""
-    root = shutil.copytree(reproductions_root(), tmp_path / "reproductions")
-    for path in root.glob("*/*.toml"):
-        if path.stem not in {"paper", "cub"}:
-            path.unlink()
-    return root
 
 
 def replace_text(root: Path, old: str, new: str) -> None:
@@ -121,9 +111,34 @@ def test_the_two_trainings_in_pytorch_have_the_published_values_and_cells_of_the
     }
 
 
+def test_version_1_is_a_reading_whose_values_are_all_ours():
+    recipe = load_recipes()["bcnn/bcnn_v1@cub"]
+    assert set(recipe.origins.values()) == {"ours"}
+    settings = recipe.resolve("paper")
+    assert settings.options["normalization"] == "sqrt"
+    assert Pipeline.parse(settings.test_pipeline).output_size == 448
+    assert (list(settings.stages), settings.mirror) == (["finetune"], False)
+    row = {c.id: c.recipe for c in load_papers()["bcnn"].cells() if c.id.startswith("v1/")}
+    assert row == {"v1/bcnn/birds": recipe.name, "v1/bcnn/fps": recipe.name}
+    others = [key for key, other in load_recipes().items() if other.settings.options.get("normalization") == "sqrt"]
+    assert all(key.startswith("bcnn/bcnn_v1@") for key in others)
+
+
+def test_nabirds_has_the_recipes_of_its_printed_number_and_of_the_other_best_pair():
+    recipes = load_recipes()
+    assert [key for key in recipes if key.endswith("@nabirds")] == ["bcnn/bcnn_dd@nabirds", "bcnn/bcnn_dm@nabirds"]
+    (cell,) = [c for p in load_papers().values() for c in p.cells() if c.data == "nabirds"]
+    assert (cell.id, cell.value, f"{cell.recipe}@nabirds") == ("updated/best/nabirds", 79.4, "bcnn/bcnn_dm@nabirds")
+    for name in ("bcnn_dd", "bcnn_dm"):
+        model = recipes[f"bcnn/{name}@cub"]
+        assert recipes[f"bcnn/{name}@nabirds"].settings == model.settings.model_copy(update={"data": "nabirds"})
+        assert recipes[f"bcnn/{name}@nabirds"].resolve("quick") == model.resolve("quick")
+
+
 def test_every_cell_that_names_a_recipe_has_it():
     recipes = load_recipes()
-    cells = [c for p in load_papers().values() for c in p.cells() if c.recipe and c.data in {"cub", "aircraft", "cars"}]
+    with_recipes = {"cub", "aircraft", "cars", "nabirds"}
+    cells = [c for p in load_papers().values() for c in p.cells() if c.recipe and c.data in with_recipes]
     assert len(cells) > 80
     assert [c.id for c in cells if f"{c.recipe}@{c.data}" not in recipes] == []
     assert not any(recipes[f"{c.recipe}@{c.data}"].variant for c in cells)
@@ -157,86 +172,6 @@ def test_unknown_profile():
         load_recipes()["bcnn/fv_sift@cub"].resolve("quik")
 
 
-def write_recipes(root: Path, text: str, name: str = "aircraft") -> None:
-    (root / f"bcnn/{name}.toml").write_text(text)
-
-
-def test_a_file_takes_over_the_recipes_of_the_file_that_it_is_like(root):
-    write_recipes(root, 'data = "aircraft"\nlike = "cub"\n')
-    recipes = load_recipes(root)
-    base = {name: recipe for name, recipe in recipes.items() if name.startswith("bcnn/") and name.endswith("@cub")}
-    taken_over = {name: recipe for name, recipe in recipes.items() if name.endswith("@aircraft")}
-    assert {name.replace("@cub", "@aircraft") for name in base} == set(taken_over)
-    assert len(taken_over) > 3
-    for key, recipe in taken_over.items():
-        model = base[key.replace("@aircraft", "@cub")]
-        assert recipe.settings == model.settings.model_copy(update={"data": "aircraft"})
-        assert (recipe.method, recipe.origins, recipe.profiles, recipe.title) == (
-            model.method, model.origins, model.profiles, model.title
-        )  # fmt: skip
-        assert recipe.resolve("paper").data == "aircraft"
-        assert recipe.resolve("quick").data == "synthetic_birds"
-
-
-def test_a_file_with_like_adds_and_replaces_recipes(root):
-    text = """
-    data = "aircraft"
-    like = "cub"
-    [recipes.own]
-    title = "Ours"
-    like = "bcnn_dm"
-    [recipes.own.paper]
-    options.pyramid = 2
-    [recipes.fv_sift]
-    method = "fv_sift"
-    like = "fc_cnn_d"
-    """
-    before = load_recipes(root)
-    write_recipes(root, text)
-    recipes = load_recipes(root)
-    added, model = recipes["bcnn/own@aircraft"], recipes["bcnn/bcnn_dm@cub"]
-    assert added.title == "Ours"
-    assert added.method == "bcnn"
-    assert added.settings.options == {**model.settings.options, "pyramid": 2}
-    assert added.settings.stages == model.settings.stages
-    assert recipes["bcnn/fv_sift@aircraft"].settings.backbones == recipes["bcnn/fc_cnn_d@cub"].settings.backbones
-    assert "bcnn/own@cub" not in recipes
-    assert {name: recipes[name] for name in before} == before
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('like = "cubs"', r"aircraft.toml: it cannot be like 'cubs'; did you mean 'cub'"),
-        ('like = "aircraft"', r"aircraft.toml: it cannot be like 'aircraft'"),
-        ('like = "paper"', r"aircraft.toml: it cannot be like 'paper'"),
-        ('like = "../bcnn/cub"', r"cannot be like '../bcnn/cub'"),
-        ('like = "cub"\n[defaults.ours]\nmirror = false', r"a file with 'like' has no \[defaults\]"),
-        ('like = "cub"\n[profiles.quick]\nset.mirror = false', r"a file with 'like' has no \[defaults\]"),
-        ('like = "cub"\n[recipes.own]\nlike = "bcnn_d"', "cannot be like 'bcnn_d'; did you mean 'bcnn_d"),
-    ],
-)
-def test_a_mistake_in_a_file_with_like_names_the_file(root, text, message):
-    write_recipes(root, f'data = "aircraft"\n{text}\n')
-    with pytest.raises(FgbenchError, match=message):
-        load_recipes(root)
-
-
-def test_changes_of_a_file_with_like_apply_to_all_recipes(root):
-    model = load_recipes(root)
-    write_recipes(root, 'data = "aircraft"\nlike = "cub"\n[changes.ours]\nsvm.c = 7.0\n')
-    for name, recipe in load_recipes(root).items():
-        if name.endswith("@aircraft"):
-            same = model[name.replace("aircraft", "cub")]
-            assert recipe.settings.svm == same.settings.svm.model_copy(update={"c": 7.0})
-            assert recipe.origins["svm.c"] == "ours"
-            assert recipe.settings.options == same.settings.options
-            assert recipe.profiles == same.profiles
-    write_recipes(root, 'data = "aircraft"\nlike = "cub"\n[changes]\nmethod = "bcnn"\n')
-    with pytest.raises(FgbenchError, match=r"aircraft.toml: \[changes\] has no 'method', only values by origin"):
-        load_recipes(root)
-
-
 def test_recipes_of_person_data_sets_differ_only_in_splits_and_galleries():
     recipes = load_recipes()
     by_data = {data: recipes[f"where_to_focus/spatial_lstm_dm@{data}"] for data in ("market1501", "viper", "cuhk03")}
@@ -248,13 +183,6 @@ def test_recipes_of_person_data_sets_differ_only_in_splits_and_galleries():
                 for recipe in by_data.values()}) == 1  # fmt: skip
     assert len({recipe.resolve("quick").model_dump_json() for recipe in by_data.values()}) == 1
     assert not any(recipe.resolve("frozen").stages for recipe in by_data.values())
-
-
-def test_a_file_cannot_be_like_a_file_with_like(root):
-    write_recipes(root, 'data = "aircraft"\nlike = "cub"\n')
-    write_recipes(root, 'data = "cars"\nlike = "aircraft"\n', "cars")
-    with pytest.raises(FgbenchError, match=r"cars.toml: aircraft is itself like cub"):
-        load_recipes(root)
 
 
 @pytest.mark.parametrize(

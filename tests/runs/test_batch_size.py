@@ -52,6 +52,12 @@ def test_batches_on_a_gpu_use_at_most_half_of_the_free_memory(tmp_path, memory, 
     assert sum(lengths) == 70
 
 
+@pytest.mark.parametrize(("side", "largest"), [(64, 128 * 16), (224, 256), (448, 167), (896, 41)])
+def test_maps_of_a_batch_on_a_gpu_have_fewer_values_than_its_operations_count(side, largest):
+    assert row_files._largest_batch(side) == largest
+    assert largest * 64 * side**2 < 2**31
+
+
 def test_only_the_first_batch_is_measured(memory):
     memory[0][0], memory[1][:] = 1 << 40, [4]
     batch = BatchSize(4, 8, CPU)

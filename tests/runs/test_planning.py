@@ -6,6 +6,7 @@ from fgbench.methods import methods
 from fgbench.papers.recipes import PROFILES, load_recipes
 from fgbench.records.deviations import setting_deviations
 from fgbench.runs import planning
+from fgbench.runs.changed_settings import with_changes
 from fgbench.runs.run import Changes
 from fgbench.runs.streams import resolve_stream
 from fgbench.util.errors import FgbenchError
@@ -15,14 +16,14 @@ def test_stream_labels_do_not_change_weights_and_stay_with_another_network():
     assert split_stream("tiny_d:conv#head") == ("tiny_d", "conv")
     one, other = (resolve_stream(f"tiny_d:conv{label}", ()) for label in ("", "#head"))
     assert (one.sha256, one.network) == (other.sha256, "tiny_d")
-    changed = planning._changed(small_recipe().resolve("quick"), Changes(backbone="tiny_m:conv"))
+    changed = with_changes(small_recipe().resolve("quick"), Changes(backbone="tiny_m:conv"))
     assert changed.backbones == ("tiny_m:conv", "tiny_m:conv#head")
 
 
 def test_weight_files_of_a_recipe_stay_only_if_they_fit_the_network():
     settings = load_recipes()["bcnn/bcnn_spp_dm@cub"].settings
     same, other = (
-        planning._changed(settings, Changes(backbone=stream)) for stream in ("vgg16:relu5_3", "squeezenet1_1:features")
+        with_changes(settings, Changes(backbone=stream)) for stream in ("vgg16:relu5_3", "squeezenet1_1:features")
     )
     assert same.weights == settings.weights != ()
     assert other.weights == ()
@@ -63,7 +64,7 @@ def test_every_recipe_passes_the_checks_of_planning():
 
 def test_another_precision_is_a_deviation_that_does_not_change_the_experiment():
     recipe = small_recipe(changes=one_stage())
-    settings = planning._changed(recipe.resolve("quick"), Changes(precision="bf16-mixed"))
+    settings = with_changes(recipe.resolve("quick"), Changes(precision="bf16-mixed"))
     assert settings.precision == "bf16-mixed"
     changes_experiment = {d.field: d.changes_experiment for d in setting_deviations(recipe, settings)}
     assert changes_experiment["precision"] is False
@@ -71,6 +72,14 @@ def test_another_precision_is_a_deviation_that_does_not_change_the_experiment():
     assert "precision" not in {d.field for d in setting_deviations(recipe, recipe.resolve("quick"))}
     with pytest.raises(FgbenchError, match="precision"):
         small_recipe(changes={"precision": "16-true"}).resolve("quick")
+
+
+def test_another_number_of_epochs_is_a_deviation_that_changes_the_experiment():
+    recipe = small_recipe(changes=one_stage(epochs=9, lr_drops=[2, 4]))
+    settings = with_changes(recipe.resolve("quick"), Changes(epochs=3))
+    assert (settings.stages["only"].epochs, settings.stages["only"].lr_drops) == (3, (2,))
+    changes_experiment = {d.field: d.changes_experiment for d in setting_deviations(recipe, settings)}
+    assert changes_experiment["stages.only.epochs"] is True
 
 
 def test_a_recipe_that_does_not_define_the_profile_is_blocked():
@@ -84,13 +93,20 @@ def test_a_recipe_that_does_not_define_the_profile_is_blocked():
     [
         (Changes(backbone="vgg16:relu5_3"), "bcnn/fv_sift@cub has no network to replace"),
         (Changes(precision="bf16-mixed"), "bcnn/fv_sift@cub trains no network, so it has no precision"),
-        (Changes(watch_test=True), "bcnn/fv_sift@cub trains no classifier"),
+        (Changes(epochs=1), "bcnn/fv_sift@cub trains no network, so it has no epochs"),
+        (Changes(watch_test=True), "bcnn/fv_sift@cub trains no network"),
+        (Changes(compile=True), "bcnn/fv_sift@cub trains no network"),
         (Changes(watch_every=2), "--watch-every says when the test accuracy is recorded"),
     ],
 )
 def test_a_change_without_effect_is_refused(changes, message):
     with pytest.raises(FgbenchError, match=message):
         planning.plan([load_recipes()["bcnn/fv_sift@cub"]], "quick", [0], changes=changes)
+
+
+def test_compiling_is_refused_if_no_stage_trains_a_network():
+    with pytest.raises(FgbenchError, match="bcnn/bcnn_dm@cub trains no network under frozen"):
+        planning.plan([load_recipes()["bcnn/bcnn_dm@cub"]], "frozen", [0], changes=Changes(compile=True))
 
 
 def test_classes_of_a_person_search_are_refused():

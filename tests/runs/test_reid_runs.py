@@ -166,7 +166,7 @@ def test_classification_and_person_search_do_not_mix():
     last = changed.profiles["quick"][-1].model_copy(update={"set": {"data": "mini_persons"}})
     with pytest.raises(FgbenchError, match="its classifier is ranking"):
         runs_of(changed.model_copy(update={"profiles": {"quick": (*changed.profiles["quick"], last)}}))
-    with pytest.raises(FgbenchError, match="not classes: leave out --classes"):
+    with pytest.raises(FgbenchError, match=r"not classes\n  leave out --classes"):
         runs_of(recipe(), classes=3)
 
 

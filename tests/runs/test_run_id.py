@@ -1,6 +1,7 @@
 """Content of the run id. Values do not depend on anything that the id does not contain."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 from unittest.mock import Mock
 
 import mini
@@ -11,11 +12,15 @@ import torch
 from fgbench.records.record import Deviation
 from fgbench.records.store import Store
 from fgbench.runs.executors.runner import run_plan
+from fgbench.runs.outside_network import OutsideNetwork
 from fgbench.runs.planning import Plan
 from fgbench.runs.run import Changes, Run
 
-IN_ID = {"recipe", "profile", "seed", "settings", "protocol", "streams", "device", "changes"}
-NOT_IN_ID = {"deviations": "computed from settings and recipe", "expected": "an estimate of the cost"}
+IN_ID = {"recipe", "profile", "seed", "settings", "protocol", "streams", "device", "changes", "network",
+         "parent"}  # fmt: skip
+NOT_IN_ID = {"deviations": "computed from settings and recipe", "expected": "an estimate of the cost",
+             "keep_network": "a file beside the record", "network_needed": "a condition of other runs",
+             "loggers": "copies of the learning curve", "log_every": "copies of the learning curve"}  # fmt: skip
 """Field -> why it is not in the id."""
 ENTRIES = {
     "recipe", "method", "profile", "seed", "settings", "protocol", "streams", "device", "processes", "code",
@@ -34,19 +39,25 @@ def test_every_field_of_a_run_is_in_the_id_or_excluded_with_a_reason():
 
 def test_every_change_of_the_user_is_in_the_id():
     resolved = {
+        "data": "protocol",
         "classes": "protocol",
         "size": "settings",
         "shuffle_labels": "protocol",
         "backbone": "settings",
         "precision": "settings",
         "recompress": "settings",
+        "epochs": "settings",
+        "set_values": "settings",
+        "limit": "protocol",
     }
-    assert {field.name for field in fields(Changes)} == {*resolved, "watch_test", "watch_every"}
+    assert {field.name for field in fields(Changes)} == {*resolved, "watch_test", "watch_every", "compile"}
 
 
 def test_entries_of_the_id(run):
     assert set(run.id_content()) == ENTRIES
     assert set(replace(run, changes=Changes(watch_test=True)).id_content()) == ENTRIES | {"watch_test"}
+    compiled = replace(run, changes=Changes(compile=True)).id_content()
+    assert compiled == run.id_content() | {"compile": True}
     every_other = replace(run, changes=Changes(watch_test=True, watch_every=2)).id_content()
     assert every_other == run.id_content() | {"watch_test": True, "watch_every": 2}
 
@@ -67,6 +78,12 @@ def changed_runs(run):
             run, deviations=(Deviation(field="x", recipe=1, run=2, origin="ours", changes_experiment=True),)
         ),
         "expected": replace(run, expected=Mock()),
+        "keep_network": replace(run, keep_network=True),
+        "network_needed": replace(run, network_needed=True),
+        "loggers": replace(run, loggers=("csv",)),
+        "log_every": replace(run, log_every=3),
+        "parent": replace(run, parent=replace(run, seed=1)),
+        "network": replace(run, network=OutsideNetwork(Path("x.pth"), "0" * 64, "x", "y")),
     }
 
 
@@ -96,7 +113,7 @@ def test_jobs_change_neither_the_id_nor_the_threads(jobs, run, monkeypatch, tmp_
     )
     monkeypatch.setattr("fgbench.runs.executors.runner.pretraining_birds", lambda: None)
     run_plan(Plan((run,), {}), tmp_path, Mock(), jobs=jobs)
-    (task,) = plans[-1]
+    *_, task = plans[-1]
     assert task.threads == run.threads == 1
 
 

@@ -22,8 +22,8 @@ PATIENCE_S = 240
 """Maximum seconds of a program; processes in a deadlock never end."""
 
 
-def start(*arguments: object, processes: int) -> str:
-    """Run `process_pair.py` under torchrun until it ends; return its output."""
+def start(*arguments: object, processes: int, fails: bool = False) -> str:
+    """Run `process_pair.py` under torchrun until it ends, as expected with success or not; return its output."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -41,7 +41,7 @@ def start(*arguments: object, processes: int) -> str:
     except subprocess.TimeoutExpired:
         os.killpg(program.pid, signal.SIGKILL)
         pytest.fail(f"still running: {program.communicate()[0]}")
-    assert program.returncode == 0, output
+    assert bool(program.returncode) == fails, output
     return output
 
 
@@ -87,6 +87,16 @@ def test_every_process_leaves_the_process_group_before_exit(tmp_path: Path) -> N
     start("leave", tmp_path, processes=2)
     noted = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert noted == {"0.work": "True", "1.work": "True", "0.end": "False", "1.end": "False"}
+
+
+def test_a_full_disk_of_the_first_process_ends_the_training_of_all_and_the_next_one_works(tmp_path: Path) -> None:
+    start("full", tmp_path, processes=2)
+    assert [(tmp_path / f"{rank}.txt").read_text() for rank in range(2)] == [f"the disk of {tmp_path}/full is full"] * 2
+    assert (tmp_path / "again" / "checkpoint.pt").is_file()
+
+
+def test_a_failed_step_of_one_process_ends_the_program(tmp_path: Path) -> None:
+    assert "planted" in start("crash", tmp_path, processes=2, fails=True)
 
 
 def test_a_run_in_two_processes_has_the_scores_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,29 @@ def test_features_of_a_trunk_are_computed_and_written_once():
     assert once.disk_mib > 4e4 * 100 / MIB
 
 
+@pytest.mark.parametrize(("memory", "epochs", "storage"), [
+    (1e12, 3, "GPU"), (40e9, 3, "GPU_BF16"), (20e9, 3, "FILE_BF16"), (20e9, 1, "RECOMPUTED"),
+])  # fmt: skip
+def test_features_are_where_the_training_keeps_them(memory, epochs, storage):
+    """Features of 40 GB: only those in a file need a disk, and only those on the GPU need its memory."""
+    kernels = made([NOTHING], trunk=[Kernel("convolution", 10 * 2.2e13, 0.0)], features=(int(1e8),))
+    stage = replace(kernels.stages[0], stage=STAGE.model_copy(update={"epochs": epochs}))
+    expected = seconds(replace(kernels, stages=(stage,)), replace(GPU, memory_bytes=memory))
+    plain = seconds(made([NOTHING]), replace(GPU, memory_bytes=memory))
+    passes = {"RECOMPUTED": epochs}.get(storage, 1)
+    assert expected.part_s["arithmetic"] == pytest.approx(passes * 100 * 2.2e13 / 100)
+    assert (expected.disk_mib - plain.disk_mib) * MIB == pytest.approx(20e9 if storage == "FILE_BF16" else 0)
+    resident = {"GPU": 40e9, "GPU_BF16": 20e9}.get(storage, 0)
+    images = plain.device_mib * MIB
+    assert expected.device_mib * MIB == pytest.approx(resident or (0 if storage == "FILE_BF16" else images), abs=1e6)
+
+
+def test_a_gpu_trains_while_checkpoints_are_written():
+    kernels = replace(made([Kernel("product", 1e6, 0.0)]), weight_bytes=1e6)
+    on_gpu, on_cpu = (seconds(kernels, device).part_s["writing"] for device in (GPU, CPU))
+    assert on_cpu - on_gpu == pytest.approx(2 * 1e6 / HOST.disk_bytes_per_s)  # three epochs, and the last one
+
+
 def test_images_that_are_decoded_already_are_only_read():
     all_of_them = seconds(made(), to_decode=None)
     assert all_of_them.phase_s["pixels"] == pytest.approx(150 / 10 + 150 * 3 * 448**2 / 1e6)
@@ -80,7 +103,7 @@ def test_images_that_are_decoded_already_are_only_read():
 def test_images_stay_on_a_gpu_that_holds_them_and_else_come_in_every_epoch():
     step = [NOTHING]
     size = 100 * 3 * 448**2
-    large, small = (replace(GPU, memory_bytes=m, transfer_bytes_per_s=1e3) for m in (2 * size, 2 * size - 1))
+    large, small = (replace(GPU, memory_bytes=m, transfer_bytes_per_s=1e3) for m in (4 * size, 4 * size - 1))
     more = seconds(made(step), small).part_s["feeding"] - seconds(made(step), large).part_s["feeding"]
     assert more == pytest.approx(2 * size / 1e3)
 

@@ -77,9 +77,10 @@ def test_the_operations_of_b_cnn_are_those_of_its_layers():
 def test_every_method_is_counted(key):
     recipe = RECIPES[key]
     parts = ("beak", "tail") if "parts" in recipe.train else ()
-    kernels = run_kernels(recipe.method, recipe.resolve("quick"), Sizes(100, 50, 10, parts))
+    settings = recipe.own_settings(recipe.resolve("quick"), "quick")
+    kernels = run_kernels(recipe.method, settings, Sizes(100, 50, 10, parts))
     assert all(sum(kernel.flop for kernel in stage.step) > 0 for stage in kernels.stages)
-    assert len(kernels.stages) == len(recipe.resolve("quick").stages)
+    assert len(kernels.stages) == len(settings.stages)
 
 
 def test_a_mixture_is_fitted_to_as_many_points_as_the_recipe_says():

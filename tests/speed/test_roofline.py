@@ -61,14 +61,21 @@ def test_the_bound_is_the_slower_of_operations_and_bytes():
     assert bound(Need(1.0, 10**8, 1000), rates, 4, "bf16").fps == pytest.approx(1e9 / (5e7 + 1000))
 
 
-def test_rates_are_those_of_the_shortest_time(monkeypatch):
+@pytest.mark.parametrize(("layer_s", "faster"), [(0.25, "layer"), (40.0, "product")])
+def test_rates_are_those_of_the_shortest_time_and_of_the_faster_operation(layer_s, faster, monkeypatch):
     monkeypatch.setitem(roofline.SIDES, "cpu", 100)
+    monkeypatch.setitem(roofline.LAYERS, "cpu", (1, 20, 30))
     monkeypatch.setitem(roofline.COPIED_BYTES, "cpu", 4000)
-    times = iter(np.cumsum([0, 0.1, 1, 2, 1, 0.5, 0, 3, 0, 3, 0, 0.1, 0, 4, 0, 2, 0, 5, 0, 6]))
+    # The first call of each is not counted, although it takes only 0.1 s. Products are repeated for `PEAK_S`.
+    monkeypatch.setattr(roofline, "PEAK_S", 4.7)
+    product, layer, copy = [0.1, 2, 0.5, 1, 1, 0.4], [0.1, 90, layer_s, 95, 95], [0.1, 4, 2, 5, 6]
+    steps = [step for work_s in (*product, *layer, *copy) for step in (0, work_s)]
+    times = iter(np.cumsum(steps))
     monkeypatch.setattr(roofline.time, "perf_counter", lambda: float(next(times)))
     rates = measure_rates("cpu", "fp32")
-    # The first call of each is not counted, although it takes only 0.1 s.
-    assert rates.flop_per_s == pytest.approx(2 * 100**3 / 0.5)
+    assert rates.product_flop_per_s == pytest.approx(2 * 100**3 / 0.4)
+    flop_of_layer = 2 * 30**2 * 20**2 * 9
+    assert rates.flop_per_s == pytest.approx(flop_of_layer / layer_s if faster == "layer" else 2 * 100**3 / 0.4)
     assert rates.bytes_per_s == pytest.approx(2 * 4000 / 2.0)
 
 

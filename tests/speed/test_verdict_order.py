@@ -8,7 +8,7 @@ import pytest
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.record import Deviation
-from fgbench.speed.verdict_order import by_verdicts_per_min, decided_cells, within
+from fgbench.speed.verdict_order import by_verdicts_per_min, decided_cells, fitting_first
 
 PAPERS = load_papers().values()
 RECIPES = load_recipes()
@@ -55,9 +55,46 @@ def test_the_most_verdicts_a_minute_come_first_with_the_time_of_all_seeds(made):
     assert [group.runs[0] for group in by_verdicts_per_min(made, times, PAPERS)] == [first, dm, compact]
 
 
-def test_groups_that_do_not_fit_into_the_time_are_left_out(made):
+def test_groups_that_do_not_fit_into_the_time_follow_those_that_fit(made):
     first, second, dm, compact = made
     times = {first.id: 30.0, second.id: 30.0, dm.id: 500.0, compact.id: 20.0}
     groups = by_verdicts_per_min(made, times, PAPERS)
-    assert [group.runs[0] for group in within(groups, 80.0)] == [first, compact]
-    assert within(groups, 10.0) == []
+    fits, rest = fitting_first(groups, 80.0)
+    assert [group.runs[0] for group in fits] == [first]
+    assert [group.runs[0] for group in rest] == [
+        dm,
+        compact,
+    ]  # which decides no cell
+    assert fitting_first(groups, 570.0) == (fitting_first(groups, 600.0)[0][:2], [groups[-1]])
+    assert fitting_first(groups, 10.0) == ([], groups)
+    assert fitting_first(groups[-1:], 20.0) == (groups[-1:], [])
+
+
+@pytest.fixture(scope="module")
+def chain(made):
+    """Two runs that start from the network of a third, which decides fewer cells a minute than the last run."""
+    parent, other, second, first = made[0], made[2], replace(made[3], seed=1), made[3]
+    return parent, [replace(first, parent=parent), replace(second, parent=parent, profile="frozen")], other
+
+
+def test_a_run_comes_after_the_one_that_it_starts_from_and_the_two_are_rated_together(chain, monkeypatch):
+    parent, (first, second), other = chain
+    monkeypatch.setattr(
+        "fgbench.speed.verdict_order.decided_cells", lambda run, papers: {parent.id: 1, other.id: 1}.get(run.id, 4)
+    )
+    times = {parent.id: 300.0, first.id: 60.0, second.id: 120.0, other.id: 100.0}
+    groups = by_verdicts_per_min([second, first, other, parent], times, PAPERS)
+    # 5 cells in 360 s with the first child; then 4 in 120 s, although without the network this was 5 in 420 s.
+    assert [group.runs for group in groups] == [(parent, first), (second,), (other,)]
+    assert [(group.cells, group.seconds) for group in groups] == [(5, 360.0), (4, 120.0), (1, 100.0)]
+
+
+def test_a_run_does_not_fit_without_the_one_that_it_starts_from(chain, monkeypatch):
+    parent, (first, second), other = chain
+    monkeypatch.setattr("fgbench.speed.verdict_order.decided_cells", lambda run, papers: 1)
+    times = {parent.id: 300.0, first.id: 60.0, second.id: 70.0, other.id: 310.0}
+    groups = by_verdicts_per_min([parent, first, second, other], times, PAPERS)
+    assert [group.runs for group in groups] == [(parent, first), (second,), (other,)]
+    fits, rest = fitting_first(groups, 350.0)
+    assert [group.runs for group in fits] == [(other,)]
+    assert [group.runs for group in rest] == [(parent, first), (second,)]

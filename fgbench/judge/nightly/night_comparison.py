@@ -1,6 +1,7 @@
 """Compare two results folders; compare a night with the kept nights and keep it."""
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -68,9 +69,13 @@ def _read_nonempty(folder: Path, times: Sequence[BenchmarkTimes]) -> ResultsFold
     """Return the results of a folder; raise FgbenchError if it has neither readable records nor times."""
     results = read_folder(folder)
     if not results.records and results.unreadable:
-        raise FgbenchError(f"{folder} has no record that can be read: {results.unreadable[0]}", "fgbench verify FOLDER")
+        hint = f"fgbench verify --results {shlex.quote(str(folder))}"
+        raise FgbenchError(f"{folder} has no record that can be read: {results.unreadable[0]}", hint)
     if not results.records and not times:
-        raise FgbenchError(f"{folder} has no records and no benchmark times", "fgbench reproduce cub --results FOLDER")
+        raise FgbenchError(
+            f"{folder} has no records and no benchmark times",
+            f"fgbench reproduce cub --results {shlex.quote(str(folder))}",
+        )
     return results
 
 

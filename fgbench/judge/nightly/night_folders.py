@@ -26,7 +26,7 @@ DECISION = "decision.json"
 """File of the decision on a night, in its folder."""
 NIGHT_NAMES = {RECORDS, "work", "failures", "report", DECISION, MARKER}
 """Names in the folder of a night to judge, beside the files of pytest-benchmark. The folder is removed in the end."""
-_RECORD_FILE = re.compile(r"[0-9a-f]{16}(\.json|\.npz|-\d+ .+\.jpg)")
+_RECORD_FILE = re.compile(r"[0-9a-f]{16}(\.json|(-[0-9a-f]{16})?\.npz|-\d+ .+\.jpg)")
 """Name of a record, its arrays or a picture."""
 _TEMPORARY_RECORD_FILE = re.compile(rf"\.{_RECORD_FILE.pattern}{TEMPORARY_END}(\.\w+)?")
 """Name of a file of `write_atomic` that a killed program left."""

@@ -125,7 +125,7 @@ def _broken(base: ResultsFolder, head: ResultsFolder) -> Iterator[Finding]:
         if errors := base.wrong.get(record.run_id):
             text = f"its outputs no longer yield its values, since a definition or the file changed: {_some(errors)}"
             yield _about("changed", run_label(record), f"in the baseline {text}")
-    anomalies = find_anomalies(head.records, head.outputs)
+    anomalies = find_anomalies(head.records, head.outputs, head.wrong)
     before = find_anomalies(base.records, base.outputs)
     known = {(run_label(record), anomaly.text) for record in base.records for anomaly in before.get(record.run_id, ())}
     for record in head.records:

@@ -32,7 +32,7 @@ def read_folder(folder: Path) -> ResultsFolder:
         FgbenchError: there is no such folder.
     """
     if not folder.is_dir():
-        raise no_folder_error(folder, "give two folders of results: fgbench compare BASE HEAD")
+        raise no_folder_error(folder, "give two folders of results: fgbench compare BASE --results HEAD")
     store = Store(folder / RECORDS)
     records, left_out = store.usable_records(values=False)
     wrong = {record.run_id: errors for record in records if (errors := store.verify(record))}

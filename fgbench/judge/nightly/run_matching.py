@@ -8,7 +8,7 @@ from fgbench.records.record import Record
 from fgbench.util.hashing import hash_value
 
 Key = tuple[str, str, str, bool, int]
-"""Recipe, profile, data set, whether it is a control, seed."""
+"""Recipe, profile with the name of a result from outside, data set, whether it is a control, seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class MatchedRuns:
 
 def run_key(record: Record) -> Key:
     """Return a key that is equal for the same run in two nights; it does not depend on code, libraries or machine."""
-    return record.recipe, record.profile, record.data, record.control, record.seed
+    profile = f"{record.profile} {record.external.name}" if record.external else record.profile
+    return record.recipe, profile, record.data, record.control, record.seed
 
 
 def trained_here(record: Record) -> dict[str, str]:

@@ -26,8 +26,13 @@ def run_label(*seeds: Record) -> str:
     """
     record = seeds[0]
     numbers = ", ".join(str(seed) for seed in sorted({other.seed for other in seeds}))
-    data = "" if record.recipe.endswith(f"@{record.data}") else f" on {record.data.replace('_', ' ')}"
-    words = [record.profile, f"seed{'s' * (',' in numbers)} {numbers}", *_differences(record)]
+    data = "" if record.recipe.endswith(f"@{record.data}") else f" on {record.data_title}"
+    words = [
+        record.profile,
+        *([record.external.name] if record.external else []),
+        f"seed{'s' * (',' in numbers)} {numbers}",
+        *_differences(record),
+    ]
     return f"{record.recipe}{data} ({', '.join(words)})"
 
 

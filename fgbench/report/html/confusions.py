@@ -13,6 +13,7 @@ from fgbench.records.record import Record
 from fgbench.report.html.charts import Axis, Chart
 from fgbench.report.html.figures import RangePoint, dot_chart, heat_map
 from fgbench.report.html.line_charts import ChartLine, line_chart
+from fgbench.report.html.mistakes import MAX_MISTAKES, Mistake, confident_mistakes
 
 MAX_SEEDS = 3
 """Runs of a group whose arrays are read; reading those of thousands of runs would take minutes."""
@@ -50,6 +51,12 @@ class Confusions:
     """(R, C, C): runs, true classes, predicted classes."""
     seeds: tuple[int, ...]
     """Seed of each run."""
+    first: Record
+    """The first run."""
+    mistakes: tuple[Mistake, ...]
+    """The most confident mistakes of the first run."""
+    classes: Mapping[str, str]
+    """Name in `names` -> name in the data set."""
 
     @property
     def pairs(self) -> list[ConfusedClasses]:
@@ -97,7 +104,9 @@ def read_confusions(group: Sequence[Record], outputs: ReadOutputs) -> Confusions
     """
     counts: list[np.ndarray] = []
     names: tuple[str, ...] = ()
-    seeds = []
+    classes: dict[str, str] = {}
+    used: list[Record] = []
+    mistakes: tuple[Mistake, ...] = ()
     for record in group[:MAX_SEEDS]:
         arrays = outputs(record)
         if "scores" not in arrays or not np.isfinite(arrays["scores"]).all():
@@ -106,9 +115,15 @@ def read_confusions(group: Sequence[Record], outputs: ReadOutputs) -> Confusions
         if counts and counts_of_run.shape != counts[0].shape:
             return None
         names = _class_names(arrays, len(counts_of_run))
+        if not counts:
+            mistakes = confident_mistakes(record, arrays, names, MAX_MISTAKES)
+            in_data = map(str, arrays["class_names"]) if len(arrays.get("class_names", ())) == len(names) else names
+            classes = dict(zip(names, in_data, strict=True))
         counts.append(counts_of_run)
-        seeds.append(record.seed)
-    return Confusions(names, np.stack(counts), tuple(seeds)) if counts else None
+        used.append(record)
+    if not counts:
+        return None
+    return Confusions(names, np.stack(counts), tuple(r.seed for r in used), used[0], mistakes, classes)
 
 
 def confusion_charts(confusions: Confusions) -> tuple[Chart, Chart]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fgbench.datasets.image_folder import PREFIX
 from fgbench.records.record import Record
 from fgbench.report.formatting import NONE
 from fgbench.report.html.run_groups import finish_time
@@ -21,7 +22,7 @@ def data_origin(records: Sequence[Record]) -> DataOrigin:
     """Return the data behind some records."""
     if not records:
         return DataOrigin(False, "No measurements yet: every number on this page is printed in a paper.")
-    synthetic = sorted({record.data.replace("_", " ") for record in records if record.synthetic})
+    synthetic = sorted({record.data_title for record in records if record.synthetic})
     real = sorted({_real_data(record) for record in records if not record.synthetic})
     if not real:
         return DataOrigin(
@@ -39,8 +40,10 @@ def _real_data(record: Record) -> str:
     """Name of the data, number of images, and how the image files differ from the official ones."""
     protocol = record.protocol
     images = next((d.run for d in record.deviations if d.field == "data.images"), "official image files")
+    if record.own_images:
+        images = "own images"
     count = f"{protocol['train_images']:,} + {protocol['test_images']:,} images of {protocol['classes']} classes"
-    return f"{record.data} ({count}; {images})"
+    return f"{record.data.removeprefix(PREFIX)} ({count}; {images})"
 
 
 def recording_period(records: Sequence[Record]) -> str:

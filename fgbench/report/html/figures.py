@@ -1,4 +1,4 @@
-"""Scatter charts, dot charts and heat maps."""
+"""Dot charts and heat maps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from typing import Any
 
 import altair as alt
 
-from fgbench.report.formatting import NONE
 from fgbench.report.html.charts import (
     COLOURS,
     FAINT,
@@ -27,21 +26,8 @@ from fgbench.report.html.charts import (
     tooltips,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class ScatterPoint:
-    """A point of a scatter chart."""
-
-    series: str
-    name: str
-    x: float
-    y: float
-    low: float | None = None
-    """Lower end of the interval of y."""
-    high: float | None = None
-    """Upper end of the interval of y."""
-    interval: str = NONE
-    """The interval as text, or why there is none."""
+NAME_LINE = 11
+"""Height of a line of a name in px."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,39 +43,6 @@ class RangePoint:
     """Upper end of the interval; the mean if there is none."""
 
 
-def scatter_chart(title: str, label: str, x: Axis, y: Axis, points: Sequence[ScatterPoint]) -> Chart:
-    """Return a chart of numbered points with their intervals; the table has the name of each number.
-
-    Args:
-        title: text above the chart.
-        label: description for screen readers.
-        x: horizontal axis.
-        y: vertical axis.
-        points: in the order of their numbers.
-    """
-    rows = [
-        {
-            "k": str(number), "s": point.series, "name": point.name, "x": rounded(point.x), "y": rounded(point.y),
-            "low": rounded(point.y if point.low is None else point.low),
-            "high": rounded(point.y if point.high is None else point.high), "ends": point.interval,
-        }
-        for number, point in enumerate(points, 1)
-    ]  # fmt: skip
-    series = list(dict.fromkeys(point.series for point in points))
-    colour, _, shape = styles(series)
-    across, up = channel(alt.X, "x", x), channel(alt.Y, "y", y)
-    selection = legend_selection()
-    fields = tooltips(("name:N", "run"), ("s:N", "method"), ("x:Q", x.title), ("y:Q", y.title),
-                      ("ends:N", "95 % over seeds"))  # fmt: skip
-    seen = opacity(selection)
-    intervals = new_layer().mark_rule().encode(x=across, y=channel(alt.Y, "low", y), y2="high", opacity=seen)
-    marks = point_layer(70).encode(x=across, y=up, color=colour, shape=shape, opacity=seen, tooltip=fields)
-    numbers = new_layer().mark_text(dx=8, dy=-6, align="left").encode(x=across, y=up, text="k:N", opacity=seen)
-    layers: list[Layer] = [(intervals, rows), (marks.add_params(selection), rows), (numbers, rows)]
-    columns = (("No.", "k"), ("run", "name"), ("method", "s"), (x.title, "x"), (y.title, "y"))
-    return Chart(title, label, layered(layers, 220 + legend_height(series)), *chart_table(rows, columns))
-
-
 def dot_chart(
     title: str, label: str, x: Axis, points: Sequence[RangePoint], *, reference: float | None = None
 ) -> Chart:
@@ -99,7 +52,7 @@ def dot_chart(
         title: text above the chart.
         label: description for screen readers.
         x: horizontal axis.
-        points: in the order of the lines.
+        points: in the order of the lines. A name may have several lines of text.
         reference: x of a vertical dashed line.
     """
     rows = [
@@ -110,8 +63,15 @@ def dot_chart(
     series, names = (list(dict.fromkeys(getattr(point, field) for point in points)) for field in ("series", "name"))
     colour, _, shape = styles(series)
     # The series of a name are below each other.
+    text_lines = max(name.count("\n") + 1 for name in names)
+    look: dict[str, Any] = {"grid": True, **_shortened(24)}
+    if text_lines > 1:
+        count = r"length(split(datum.label, '\n'))"
+        centred = [{"test": f"{count} === {n}", "value": -NAME_LINE * (n - 1) / 2} for n in range(2, text_lines + 1)]
+        offset = {"condition": centred, "value": 0}
+        look |= {"labelExpr": r"split(datum.label, '\n')", "labelLimit": 130, "labelOffset": offset}
     down: dict[str, Any] = {
-        "y": alt.Y("name:N", title=None, sort=names, axis=alt.Axis(labelLimit=130, grid=True)),
+        "y": alt.Y("name:N", title=None, sort=names, axis=alt.Axis(**look)),
         "yOffset": alt.YOffset("s:N", sort=series),
     }
     selection = legend_selection()
@@ -124,9 +84,19 @@ def dot_chart(
     layers: list[Layer] = [(bars, rows), (marks.add_params(selection), rows)]
     if reference is not None:
         layers.append((new_layer().mark_rule(strokeDash=[3, 3]).encode(x="x:Q"), [{"x": reference}]))
-    height = 50 + (6 + 9 * len(series)) * len(names) + legend_height(series)
+    row_height = max(6 + 9 * len(series), NAME_LINE * text_lines + 2)
+    height = 50 + row_height * len(names) + legend_height(series)
     columns = (("name", "name"), ("run", "s"), (x.title, "x"), ("from", "low"), ("to", "high"))
     return Chart(title, label, layered(layers, height), *chart_table(rows, columns))
+
+
+def _shortened(letters: int) -> dict[str, Any]:
+    """Return the look of an axis whose names are cut after a number of letters.
+
+    Vega's own `labelLimit` measures each name many times, which takes most of the time of a chart.
+    """
+    cut = f"length(datum.label) > {letters} ? slice(datum.label, 0, {letters - 1}) + '\u2026' : datum.label"
+    return {"labelExpr": cut, "labelLimit": 0}
 
 
 def heat_map(title: str, label: str, x: str, y: str, names: Sequence[str], shares: Sequence[Sequence[float]]) -> Chart:
@@ -147,7 +117,7 @@ def heat_map(title: str, label: str, x: str, y: str, names: Sequence[str], share
         if shares[i][j] > 0
     ]
     order = alt.Scale(domain=list(names))
-    axis = alt.Axis(labelLimit=90, labelFontSize=9, ticks=False, domain=False)
+    axis = alt.Axis(**_shortened(18), labelFontSize=9, ticks=False, domain=False)
     colours = alt.Scale(domain=[True, False], range=list(COLOURS[:2]))
     square = new_layer().mark_rect().encode(
         x=alt.X("p:N", title=x, scale=order, axis=axis),

@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fgbench.judge.anomaly import ReadOutputs
 from fgbench.judge.verdict import Outcome, Verdict, recipe_key
 from fgbench.papers.recipes import Recipe
+from fgbench.records.external import EXTERNAL
 from fgbench.report.formatting import BADGES
 from fgbench.report.html.charts import MAX_SERIES, Axis, Chart
-from fgbench.report.html.confusions import ConfusedClasses, confusion_charts, read_confusions
+from fgbench.report.html.confusions import ConfusedClasses, Confusions, confusion_charts, read_confusions
 from fgbench.report.html.data_origin import data_origin
 from fgbench.report.html.figures import RangePoint, dot_chart
 from fgbench.report.html.learning_curves import learning_sections
+from fgbench.report.html.mistakes import MAX_MISTAKES, MistakeSection, mistake_section
 from fgbench.report.html.overview import OUTCOMES, OutcomeCount
 from fgbench.report.html.pages import Page
 from fgbench.report.html.printed_cells import DeviationEntry, method_deviations
@@ -26,6 +28,8 @@ from fgbench.report.html.run_groups import (
     table_groups,
 )
 from fgbench.report.html.run_values import mean_and_interval
+from fgbench.report.names import method_name
+from fgbench.report.photographs import Photographs
 from fgbench.util.hashing import hash_value
 
 MAX_PROTOCOLS = 3
@@ -48,6 +52,7 @@ class ConfusionSection:
     title: str
     """Name of the runs and their seeds."""
     pairs: tuple[ConfusedClasses, ...]
+    mistakes: MistakeSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,7 @@ def method_pages(
     groups: Sequence[RunGroup],
     pictures: Mapping[str, Mapping[str, bytes]],
     outputs: ReadOutputs,
+    photographs: Photographs | None = None,
 ) -> list[Page]:
     """Return a page for each method of a recipe or a record, by name.
 
@@ -115,6 +121,7 @@ def method_pages(
         groups: all records by group.
         pictures: run id -> kind -> JPEG.
         outputs: returns the per-sample arrays of a record; called for a few records.
+        photographs: the data sets on this machine; None to leave photographs of mistakes out.
     """
     names = sorted({recipe.method for recipe in recipes.values()} | {group[0].method for group in groups})
     pages = []
@@ -131,13 +138,13 @@ def method_pages(
             tables=tuple(_table(caption, same) for caption, same in by_protocol(of_method)),
             pictures=tuple(_run_pictures(of_method, pictures)),
             learning=tuple(learning_sections(of_method)),
-            confusions=tuple(_confusion_sections(of_method, behind_cells, outputs)),
+            confusions=tuple(_confusion_sections(of_method, behind_cells, outputs, photographs)),
             parts=tuple(_part_sections(of_method)),
             deviations=tuple(method_deviations(records, cells)),
         )
-        title, context = name.replace("_", " "), {"method": method}
+        title, context = method_name(name), {"method": method}
         page = Page(method_page_name(name), title, "method.html.j2", data_origin(records), "Methods", context)
-        pages.append(page)
+        pages.append(page if records else replace(page, listed=False))
     return pages
 
 
@@ -156,6 +163,8 @@ def _first_docstring_line(name: str) -> str:
     """First line of the docstring of a method; empty if the method is not installed."""
     from fgbench.methods import methods
 
+    if name == EXTERNAL:
+        return "Predictions that were made outside fgbench; their method is not known."
     text = methods[name].__doc__ if name in methods else ""
     return (text or "").strip().partition("\n")[0]
 
@@ -178,12 +187,12 @@ def _run_pictures(groups: Sequence[RunGroup], pictures: Mapping[str, Mapping[str
         of_run = {kind: image for kind, image in pictures.get(first.run_id, {}).items() if kind != "searches"}
         if of_run:
             title = f"{names[first.identity]}, seed {first.seed}"
-            shown[first.title, first.data] = RunPictures(title, first.data, of_run)
+            shown[first.title, first.data] = RunPictures(title, first.data_title, of_run)
     return list(shown.values())
 
 
 def _confusion_sections(
-    groups: Sequence[RunGroup], behind_cells: Set[str], outputs: ReadOutputs
+    groups: Sequence[RunGroup], behind_cells: Set[str], outputs: ReadOutputs, photographs: Photographs | None
 ) -> list[ConfusionSection]:
     """Confusions of one group per protocol: a group behind a printed cell if there is one, else the first.
 
@@ -191,21 +200,26 @@ def _confusion_sections(
         groups: runs of a method in the order of `sort_groups`.
         behind_cells: ids of the runs behind printed cells.
         outputs: returns the per-sample arrays of a record.
+        photographs: as for `method_pages`.
     """
-    with_accuracy = [group for group in groups if "accuracy" in group[0].values]
+    with_accuracy = [group for group in groups if "accuracy" in group[0].values and not group[0].control]
     protocols, note = protocol_sections(with_accuracy, MAX_PROTOCOLS)
-    sections = []
+    read: list[tuple[str, list[RunGroup], RunGroup, Confusions]] = []
     for caption, same in protocols:
         group = max(same, key=lambda group: group[0].run_id in behind_cells)  # `max` returns the first of equals.
-        confusions = read_confusions(group, outputs)
-        if confusions is None:
-            continue
+        if confusions := read_confusions(group, outputs):
+            read.append((caption, same, group, confusions))
+    sections = []
+    for caption, same, group, confusions in read:
         name = next(name for name, named in named_groups(same) if named is group)
         title = f"{name}, seed{'s' if len(confusions.seeds) > 1 else ''} {', '.join(map(str, confusions.seeds))}"
         if len(same) > 1:
             title += f"; {len(same) - 1} more run{'s' if len(same) > 2 else ''} of this protocol not shown"
         section = ChartSection(caption, confusion_charts(confusions), note if caption == protocols[-1][0] else "")
-        sections.append(ConfusionSection(section, title, tuple(confusions.pairs)))
+        # All sections of a page together have `MAX_MISTAKES`.
+        shown = confusions.mistakes[: MAX_MISTAKES // len(read)]
+        mistakes = mistake_section(confusions.first, shown, confusions.classes, photographs)
+        sections.append(ConfusionSection(section, title, tuple(confusions.pairs), mistakes))
     return sections
 
 

@@ -1,4 +1,4 @@
-"""The first page: outcomes by paper, next steps, claims and runs."""
+"""The first page: measured cells, papers, next steps, claims and runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,24 @@ from fgbench.papers.printed import Paper
 from fgbench.records.record import Record
 from fgbench.report.formatting import BADGES, Badge, published
 from fgbench.report.html.data_origin import data_origin, recording_period
+from fgbench.report.html.measured_rows import measured_rows
 from fgbench.report.html.pages import Page
 from fgbench.report.html.printed_cells import cell_anchor
 from fgbench.report.html.run_groups import RunGroup, anomalies_of, by_protocol, finish_time, latest_record
-from fgbench.report.html.run_values import main_value_name, mean_value, mean_wall_s, peak_mib, test_fps
+from fgbench.report.html.run_values import (
+    any_device_peak,
+    device_peak_mib,
+    main_value_name,
+    mean_value,
+    mean_wall_s,
+    peak_mib,
+    test_fps,
+)
 
 OUTCOMES = tuple(outcome for outcome in BADGES if outcome != Outcome.CONTEXT)
-"""Columns of the matrix. The numbers of other groups are not judged."""
+"""Outcomes that are counted. The numbers of other groups are not judged."""
+MEASURED = tuple(outcome for outcome in OUTCOMES if outcome not in {Outcome.BLOCKED, Outcome.NOT_RUN})
+"""Outcomes of measured cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,8 @@ class OutcomeCount:
     """Fraction of the judged cells, 0 to 1."""
     first: str
     """Anchor of the first of these cells; empty if there is none, and for all papers together."""
+    measured: bool = True
+    """True for an outcome of measured cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,16 @@ class MatrixRow:
     """Number of cells of other groups."""
     cited: int
     """Number of cells that repeat a number of another paper here; they are judged and counted there."""
+
+    @property
+    def measured(self) -> int:
+        """Number of measured cells."""
+        return sum(count.number for count in self.counts if count.measured)
+
+    @property
+    def measured_counts(self) -> list[OutcomeCount]:
+        """Counts of the outcomes of measured cells."""
+        return [count for count in self.counts if count.measured]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +107,12 @@ class RunLine:
     unit: str
     interval: SeedInterval
     """Interval of the mean over the seeds."""
-    wall_s: float
-    """Mean over the seeds."""
-    peak_mib: float
-    """Maximum over the seeds."""
+    wall_s: float | None
+    """Mean over the seeds; None for predictions from outside."""
+    peak_mib: float | None
+    """Maximum over the seeds; None for predictions from outside."""
+    device_peak_mib: float | None
+    """Memory of the GPU, maximum over the seeds; None on a CPU."""
     reused_features: bool
     """True if features of an earlier run were reused, so the time lacks their computation."""
     test_fps: float | None
@@ -118,6 +143,7 @@ def overview_page(
     records = [record for group in groups for record in group]
     context = {
         "matrix": matrix(papers, verdicts),
+        "rows": measured_rows(papers, verdicts),
         "tests": count_tests(verdict for of_paper in verdicts.values() for verdict in counted_once(of_paper)),
         "steps": next_steps(verdicts),
         "claims": claims,
@@ -125,6 +151,7 @@ def overview_page(
             (protocol, [run_line(group, addresses[group[0].run_id], anomalies) for group in same])
             for protocol, same in by_protocol(groups)
         ],
+        "any_device_peak": any_device_peak(groups),
         "latest": latest_record(records) if records else None,
         "period": recording_period(records),
     }
@@ -155,6 +182,7 @@ def _count_outcomes(verdicts: Sequence[Verdict], *, linked: bool) -> tuple[tuple
             len(by_outcome[outcome]),
             len(by_outcome[outcome]) / judged if judged else 0.0,
             cell_anchor(by_outcome[outcome][0].cell) if linked and by_outcome[outcome] else "",
+            outcome in MEASURED,
         )
         for outcome in OUTCOMES
     )
@@ -188,7 +216,7 @@ def run_line(group: Sequence[Record], address: str, anomalies: Anomalies) -> Run
         address=address,
         profile=first.profile,
         control=next((str(d.run) for d in first.deviations if d.field == "control"), ""),
-        data=first.data.replace("_", " "),
+        data=first.data_title,
         synthetic=first.synthetic,
         seeds=len(group),
         metric=metric,
@@ -197,6 +225,7 @@ def run_line(group: Sequence[Record], address: str, anomalies: Anomalies) -> Run
         interval=seed_interval(group, metric),
         wall_s=mean_wall_s(group),
         peak_mib=peak_mib(group),
+        device_peak_mib=device_peak_mib(group),
         reused_features=any(record.cost.recalled for record in group),
         test_fps=test_fps(group),
         finished=max(map(finish_time, group))[:10],

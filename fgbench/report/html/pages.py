@@ -48,6 +48,8 @@ class Page:
     """Heading in the navigation that several pages share."""
     context: Mapping[str, Any] = field(default_factory=dict)
     """Variables of the template, beside those of every page."""
+    listed: bool = True
+    """False for a page that other pages link to, but not the navigation."""
 
     @property
     def file(self) -> str:
@@ -73,7 +75,7 @@ def is_web(url: str) -> bool:
 def navigation(pages: Sequence[Page]) -> list[tuple[str, list[Page]]]:
     """Return the headings and pages of the navigation; each heading is at the place of its first page."""
     groups: list[tuple[str, list[Page]]] = []
-    for page in pages:
+    for page in (page for page in pages if page.listed):
         members = next((members for group, members in groups if group and group == page.group), None)
         if members is None:
             groups.append((page.group, [page]))

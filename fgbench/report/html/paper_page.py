@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from fgbench.judge.citations import counted_once
 from fgbench.judge.claims import ClaimResult
+from fgbench.judge.external_verdicts import with_external
 from fgbench.judge.margin_test import points
 from fgbench.judge.other_margins import at_other_margins
 from fgbench.judge.run_choice import best_runs
 from fgbench.judge.sensitivity import Bounds, DataBound, bound_for
 from fgbench.judge.verdict import Outcome, Verdict, cell_value_name
 from fgbench.papers.printed import Paper
+from fgbench.records.gpu_fields import head_features_text
 from fgbench.records.phases import phases_of
 from fgbench.records.record import Record
 from fgbench.report.html.data_origin import data_origin
@@ -28,6 +30,7 @@ from fgbench.report.html.pages import Page, address
 from fgbench.report.html.printed_cells import paper_deviations
 from fgbench.report.html.run_groups import RunGroup
 from fgbench.report.html.run_values import value_tables
+from fgbench.report.names import paper_name
 
 
 def paper_page(
@@ -76,13 +79,15 @@ def paper_page(
         "at_other_margins": at_other_margins,
         "other_margin_text": other_margin_text,
         "points": points,
+        "with_external": with_external,
         "value_tables": value_tables,
         "phases_of": phases_of,
+        "head_features_text": head_features_text,
         "learning_text": learning_text,
         "method_page_name": method_page_name,
     }
     records = [record for verdict in verdicts for record in verdict.records]
-    return Page(paper.id, paper.id.replace("_", " "), "paper.html.j2", data_origin(records), "Papers", context)
+    return Page(paper.id, paper_name(paper.id), "paper.html.j2", data_origin(records), "Papers", context)
 
 
 def _runs_of(paper: str, groups: Sequence[RunGroup]) -> int:
@@ -99,7 +104,7 @@ def shown_groups(paper: str, verdicts: Sequence[Verdict], groups: Sequence[RunGr
         verdicts: on its cells.
         groups: all records by group.
     """
-    run_ids = {record.run_id for verdict in verdicts for record in verdict.records}
+    run_ids = {record.run_id for verdict in with_external(verdicts) for record in verdict.records}
     same_conditions: dict[tuple[str, str, str], list[Record]] = {}
     for group in groups:
         first = group[0]

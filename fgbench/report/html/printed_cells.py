@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fgbench.judge.citations import counted_once
+from fgbench.judge.external_verdicts import with_external
 from fgbench.judge.verdict import Outcome, Verdict
 from fgbench.papers.printed import Cell
 from fgbench.papers.tables import PrintedRow, Table
@@ -20,6 +21,7 @@ class CellGroup:
     reason: str
     cells_by_command: tuple[tuple[str, tuple[str, ...]], ...]
     """Commands, each with the cells that it measures or unblocks."""
+    outcome: Outcome
 
     @property
     def cells(self) -> list[str]:
@@ -40,6 +42,12 @@ class DeviationEntry:
 def cell_anchor(cell: Cell) -> str:
     """Return the anchor of a cell in its table, on the page of its paper."""
     return f"at-{cell.id.replace('/', '-')}"
+
+
+def details_anchor(verdict: Verdict) -> str:
+    """Return the anchor of the details of a verdict, on the page of its paper."""
+    external = verdict.records[0].external if verdict.records else None
+    return f"cell-{verdict.cell.id.replace('/', '-')}" + (f"-{external.result}" if external else "")
 
 
 def verdict_address(cell: Cell) -> str:
@@ -65,9 +73,10 @@ def judged_verdicts(table: Table, verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [verdict for verdict in counted_once(of_table) if verdict.outcome != Outcome.CONTEXT]
 
 
-def has_numbers(table: Table, verdicts: Sequence[Verdict]) -> bool:
-    """Return True if a cell of a table has a measured number."""
-    return any(verdict.mean is not None and verdict.cell.id.startswith(f"{table.id}/") for verdict in verdicts)
+def measured_verdicts(table: Table, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return the verdicts on the measured cells of a table, with those that other papers judge and external ones."""
+    of_table = (verdict for verdict in verdicts if verdict.cell.id.startswith(f"{table.id}/"))
+    return [verdict for verdict in with_external(of_table) if verdict.is_measured]
 
 
 def cited_verdicts(table: Table, verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
@@ -83,13 +92,26 @@ def cells_without_runs(verdicts: Sequence[Verdict]) -> list[CellGroup]:
     """Group the cells without a run by outcome and reason."""
     groups: dict[tuple[Outcome, str], dict[str, list[str]]] = {}
     for verdict in verdicts:
-        if not verdict.records:
+        if not verdict.is_measured:
             cells_by_command = groups.setdefault((verdict.outcome, verdict.reason), {})
             cells_by_command.setdefault(verdict.command, []).append(cell_name(verdict.cell))
     return [
-        CellGroup(BADGES[outcome], reason, tuple((command, tuple(cells)) for command, cells in by_command.items()))
+        CellGroup(
+            BADGES[outcome],
+            reason,
+            tuple((command, tuple(cells)) for command, cells in by_command.items()),
+            outcome,
+        )
         for (outcome, reason), by_command in groups.items()
     ]
+
+
+def group_of(verdict: Verdict, groups: Sequence[CellGroup]) -> int | None:
+    """Return the place of the group of a cell without a run; None for a cell that is judged in another paper."""
+    if verdict.cell.cites:
+        return None
+    keys = [(group.outcome, group.reason) for group in groups]
+    return keys.index((verdict.outcome, verdict.reason))
 
 
 def paper_deviations(verdicts: Sequence[Verdict]) -> list[DeviationEntry]:

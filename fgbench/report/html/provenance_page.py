@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fgbench.records.record import Record, Weights
-from fgbench.report.formatting import NONE
+from fgbench.report.formatting import NONE, gpu_text
 from fgbench.report.html.data_origin import data_origin
 from fgbench.report.html.pages import Page
 from fgbench.report.html.run_groups import finish_time, method_inputs
@@ -89,7 +89,12 @@ def provenance_pages(records: Sequence[Record], left_out: Sequence[str] = ()) ->
             "Provenance",
             "provenance.html.j2",
             data_origin(records),
-            context={"rows": rows, "tables": tables, "unsealed": sum(not record.sealed for record in records)},
+            context={
+                "rows": rows,
+                "tables": tables,
+                "unsealed": sum(not record.sealed for record in records),
+                "starts": any(record.starts_from for record in records),
+            },
         )
     ]
 
@@ -98,11 +103,12 @@ def provenance_tables(records: Sequence[Record]) -> tuple[list[ProvenanceRow], l
     """Return a row per run, and the tables of the parts that runs share."""
     data, machines, packages = _PartNumbers("D"), _PartNumbers("M"), _PartNumbers("P")
     code, weights, commands = _PartNumbers("F"), _PartNumbers("W"), _PartNumbers("C")
+    any_gpu = any(map(gpu_text, records))
     rows = [
         ProvenanceRow(
             record,
             data=data.key(_data_fields(record)),
-            machine=machines.key(_machine_fields(record)),
+            machine=machines.key(_machine_fields(record, any_gpu=any_gpu)),
             packages=packages.key(_package_fields(record)),
             code=code.key(_code_fields(record)),
             # Two streams may use the same file.
@@ -128,7 +134,7 @@ def _data_fields(record: Record) -> Fields:
     protocol = record.protocol
     control = "" if protocol.get("control", "none") == "none" else f"; control: {protocol['control']}"
     return (
-        ("Data set", record.data.replace("_", " ") + (" (synthetic)" if record.synthetic else "")),
+        ("Data set", record.data_title + (" (synthetic)" if record.synthetic else "")),
         ("Images", f"{protocol['train_images']:,} + {protocol['test_images']:,} of {protocol['classes']:,} classes"),
         ("Methods see", (", ".join(method_inputs(record)) or "class labels") + control),
         ("Hash of the images", str(protocol["images"])),
@@ -141,7 +147,7 @@ def _weights_fields(weights: Weights) -> Fields:
     return (("Name", weights.name), ("SHA-256", weights.sha256))
 
 
-def _machine_fields(record: Record) -> Fields:
+def _machine_fields(record: Record, *, any_gpu: bool) -> Fields:
     provenance = record.provenance
     processes = provenance.get("processes", 1)
     return (
@@ -150,6 +156,7 @@ def _machine_fields(record: Record) -> Fields:
         ("Device", str(provenance.get("device", NONE))),
         ("Threads", f"{provenance.get('threads', NONE)} in {processes} process{'' if processes == 1 else 'es'}"),
         ("Platform", str(provenance.get("platform", NONE))),
+        *((("GPU", gpu_text(record) or NONE),) if any_gpu else ()),
     )
 
 

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fgbench.judge.anomaly import Anomalies, ReadOutputs
 from fgbench.judge.claims import ClaimResult
 from fgbench.judge.frames import setting_text
+from fgbench.judge.reason_words import short_reason
 from fgbench.judge.seed_interval import seed_interval
 from fgbench.judge.sensitivity import Bounds
 from fgbench.judge.verdict import Verdict
@@ -26,7 +27,9 @@ from fgbench.report.html.paper_page import paper_page, run_addresses, shown_grou
 from fgbench.report.html.provenance_page import provenance_pages
 from fgbench.report.html.reid_page import reid_pages
 from fgbench.report.html.speed_page import FILTERS, SpeedPage, speed_pages
-from fgbench.report.html.strip import difference_strip, strip_range
+from fgbench.report.html.strip import any_cut, axis_end, axis_ticks, difference_strip
+from fgbench.report.names import method_name, paper_name
+from fgbench.report.photographs import Photographs
 from fgbench.util.counted import counted
 from fgbench.util.files import write_text
 
@@ -44,6 +47,7 @@ def render(
     extra_pages: Sequence[Page] = (),
     left_out: Sequence[str] = (),
     bounds: Bounds | None = None,
+    photographs: Photographs | None = None,
 ) -> Path:
     """Write the pages into a folder.
 
@@ -60,6 +64,7 @@ def render(
         extra_pages: pages beside those of records and benchmarks.
         left_out: a sentence for each record that was not used.
         bounds: result of `fgbench.judge.sensitivity.find_bounds`.
+        photographs: the data sets on this machine; None to leave photographs of mistakes out.
 
     Returns:
         Path of the first page.
@@ -73,7 +78,7 @@ def render(
     pages = [overview_page(papers, verdicts, claims, groups, addresses, anomalies)]
     for row, (name, paper) in zip(matrix(papers, verdicts), papers.items(), strict=False):
         pages.append(paper_page(paper, row, verdicts[name], claims, shown[name], groups, bounds, papers))
-    pages += method_pages(all_verdicts, load_recipes(), groups, pictures, outputs)
+    pages += method_pages(all_verdicts, load_recipes(), groups, pictures, outputs, photographs)
     pages.append(cost_page(groups, speed))
     pages += reid_pages(groups, pictures)
     pages += speed_pages(speed)
@@ -106,8 +111,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": formatting.number, "printed": formatting.printed, "jpeg": _data_url, **FILTERS}
+    environment.filters |= {
+        "number": formatting.number,
+        "printed": formatting.printed,
+        "jpeg": _jpeg_url,
+        "webp": _webp_url,
+        **FILTERS,
+    }
     environment.filters |= {"address": address, "is_web": is_web, "setting": setting_text}
+    environment.filters |= {"paper_name": paper_name, "method_name": method_name}
     environment.globals |= {
         "counted": counted,
         "formatting": formatting,
@@ -115,11 +127,18 @@ def _environment() -> Environment:
         "run_groups": run_groups,
         "run_values": run_values,
         "seed_interval": seed_interval,
+        "short_reason": short_reason,
+        "any_cut": any_cut,
+        "axis_end": axis_end,
+        "axis_ticks": axis_ticks,
         "difference_strip": difference_strip,
-        "strip_range": strip_range,
     }
     return environment
 
 
-def _data_url(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+def _jpeg_url(image: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(image).decode()}"
+
+
+def _webp_url(image: bytes) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(image).decode()}"

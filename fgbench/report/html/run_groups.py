@@ -49,7 +49,7 @@ def protocol_text(record: Record) -> str:
         f"{protocol['train_images']:,} training and {protocol['test_images']:,} test images "
         f"of {protocol['classes']:,} classes"
     )
-    return f"{record.data.replace('_', ' ')}, {images}{inputs}{control}. Protocol {record.protocol_hash}."
+    return f"{record.data_title}, {images}{inputs}{control}. Protocol {record.protocol_hash}."
 
 
 def method_inputs(record: Record) -> list[str]:

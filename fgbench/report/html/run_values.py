@@ -1,6 +1,6 @@
 """Values of a group of runs: means, ranges, and tables of values by part or rank."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import isfinite
 
@@ -72,19 +72,31 @@ def test_fps(group: RunGroup) -> float | None:
     return positive_mean(group, lambda record: record.cost.test_fps)
 
 
-def mean_wall_s(group: RunGroup) -> float:
-    """Return the mean time of a run in seconds."""
-    return sum(record.cost.wall_s for record in group) / len(group)
+def mean_wall_s(group: RunGroup) -> float | None:
+    """Return the mean time of a run in seconds; None for predictions from outside."""
+    return sum(record.cost.wall_s for record in group) / len(group) if group[0].computed_here else None
 
 
-def mean_training_s(group: RunGroup) -> float:
-    """Return the mean time of the training phase in seconds."""
+def mean_training_s(group: RunGroup) -> float | None:
+    """Return the mean time of the training phase in seconds; None for results from outside."""
+    if group[0].external:
+        return None
     return sum(record.cost.phase_s.get("training", 0.0) for record in group) / len(group)
 
 
-def peak_mib(group: RunGroup) -> float:
-    """Return the largest peak memory of the runs."""
-    return max(record.cost.peak_mib for record in group)
+def peak_mib(group: RunGroup) -> float | None:
+    """Return the largest peak memory of the runs; None for predictions from outside."""
+    return max(record.cost.peak_mib for record in group) if group[0].computed_here else None
+
+
+def device_peak_mib(group: RunGroup) -> float | None:
+    """Return the largest peak memory of the runs on a GPU; None on a CPU."""
+    return max((record.cost.device_peak_mib for record in group if record.cost.device_peak_mib), default=None)
+
+
+def any_device_peak(groups: Iterable[RunGroup]) -> bool:
+    """Return True if a run used memory of a GPU."""
+    return any(device_peak_mib(group) is not None for group in groups)
 
 
 def value_tables(group: RunGroup) -> list[ValueTable]:

@@ -43,9 +43,9 @@ def difference_frame(records: Sequence[Record], outputs: ReadOutputs, recipes: M
     """Return the difference between each run and the next best run with the same protocol and main value.
 
     A run is a group of records that differ only in their seed. Runs on a network that the recipe does not name are
-    compared among themselves, one network at a time. Control experiments and runs on images that were compressed once
-    more are left out. A run that was repeated with other code or libraries counts once: the one with the most seeds,
-    then the latest.
+    compared among themselves, one network at a time. Control experiments, runs on images that were compressed once
+    more, and results from outside fgbench are left out. A run that was repeated with other code or libraries counts
+    once: the one with the most seeds, then the latest.
 
     `p` is the p-value of no difference, adjusted by Holm's method for all rows and, where a run uses random numbers,
     for a look after every seed. The 95 % interval is that of each row alone. Runs with too few seeds have a difference,
@@ -88,7 +88,7 @@ def difference_frame(records: Sequence[Record], outputs: ReadOutputs, recipes: M
 def _runs(records: Sequence[Record]) -> list[list[Record]]:
     """Return the compared runs, each with all its seeds."""
     kept: dict[str, list[Record]] = {}
-    for group in by_identity([record for record in records if not record.control and quality_of(record) is None]):
+    for group in by_identity([r for r in records if not (r.control or r.external) and quality_of(r) is None]):
         first = group[0]
         weights = [entry.model_dump() for entry in first.weights]
         key = hash_value([first.recipe, first.profile, first.protocol_hash, first.settings, weights])

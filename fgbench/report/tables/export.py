@@ -8,12 +8,15 @@ from pathlib import Path
 import pandas as pd
 
 from fgbench.judge import frames
+from fgbench.judge.external_verdicts import with_external
 from fgbench.judge.verdict import Verdict
 from fgbench.papers.printed import Paper, load_papers
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.store import Store
+from fgbench.report.tables.curve_table import curve_frame, curve_sheet
 from fgbench.report.tables.differences import difference_frame, difference_sheet
 from fgbench.report.tables.latex_markdown import latex, markdown
+from fgbench.report.tables.parquet import check_parquet
 from fgbench.report.tables.phase_table import phase_frame, phase_sheet
 from fgbench.report.tables.run_table import run_frame, run_sheet
 from fgbench.report.tables.sheet import Sheet, comparison_sheet, frame_sheet
@@ -32,8 +35,8 @@ def export(name: str, results: Path, style: str | None, out: Path | None) -> Non
     """Write a table to a file or, without one, to standard output.
 
     Args:
-        name: `values`, `runs`, `phases`, `differences`, `cells`, `verdicts`, a paper such as `bcnn`, or a table of
-            it such as `bcnn/t1`.
+        name: `values`, `runs`, `curves`, `phases`, `differences`, `cells`, `verdicts`, a paper such as `bcnn`, or
+            a table of it such as `bcnn/t1`.
         results: a results folder, or a folder of records.
         style: one of `FORMATS`; None for the format of the suffix of `out`, or CSV.
         out: the file; None for standard output.
@@ -43,12 +46,12 @@ def export(name: str, results: Path, style: str | None, out: Path | None) -> Non
     """
     style = _style(style, out)
     if style == "parquet":
-        _check_parquet(out)
+        check_parquet(out)
     papers = load_papers()
     tables = [f"{paper.id}/{table.id}" for paper in papers.values() for table in paper.tables]
     known = ["values", *RUN_TABLES, "cells", "verdicts", *papers, *tables]
     if name not in known:
-        raise FgbenchError(f"no table named {name!r}; {nearest(name, known)}", "fgbench list papers")
+        raise FgbenchError(f"no table named {name!r}; {nearest(name, known)}", "fgbench export --help")
     if style in MARKUP:
         text = "\n".join(map(MARKUP[style], _sheets(name, results, papers)))
     else:
@@ -112,11 +115,12 @@ def _sheets(name: str, results: Path, papers: Mapping[str, Paper]) -> list[Sheet
 
 def _runs(store: Store, papers: Mapping[str, Paper]) -> pd.DataFrame:
     verdicts = [verdict for of_paper in frames.judge_store(papers, store).values() for verdict in of_paper]
-    return run_frame(store.records(), verdicts)
+    return run_frame(store.records(), with_external(verdicts))
 
 
 RUN_TABLES: dict[str, tuple[Callable[[Store, Mapping[str, Paper]], pd.DataFrame], Callable[[pd.DataFrame], Sheet]]] = {
     "runs": (_runs, run_sheet),
+    "curves": (lambda store, papers: curve_frame(store.records()), curve_sheet),
     "phases": (lambda store, papers: phase_frame(store.records()), phase_sheet),
     "differences": (
         lambda store, papers: difference_frame(store.records(), store.outputs, load_recipes()),
@@ -142,12 +146,3 @@ def _json(frame: pd.DataFrame) -> str:
     plain = frame.astype(dict.fromkeys(frame.select_dtypes("datetimetz"), "string")).astype(object)
     rows = plain.where(frame.notna(), None).to_dict("records")
     return plain_json(json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
-
-
-def _check_parquet(out: Path | None) -> None:
-    if out is None:
-        raise FgbenchError("Parquet needs an output file", "--out values.parquet")
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise FgbenchError("Parquet needs pyarrow, which is not installed", "pip install 'fgbench[parquet]'") from error

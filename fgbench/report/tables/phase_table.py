@@ -13,17 +13,22 @@ from fgbench.report.tables.sheet import Sheet, SheetCell
 
 PHASES = {
     "recipe": "string", "title": "string", "profile": "string", "data": "string", "control": "string",
-    "seeds": "int64", "phase": "string", "wall_s": "float64", "peak_mib": "float64", "runs": "string",
+    "seeds": "int64", "phase": "string", "wall_s": "float64", "peak_mib": "float64",
+    "expected_s": "float64", "runs": "string",
 }  # fmt: skip
-"""Columns of `phase_frame` and their types. `wall_s` is the mean over seeds, `peak_mib` the maximum."""
+"""Columns of `phase_frame` and their types.
+
+`wall_s` is the mean over seeds, `peak_mib` the maximum. `expected_s` is the time that was estimated before the run.
+"""
 
 
 def phase_frame(records: Sequence[Record]) -> pd.DataFrame:
     """Return one row for each phase of each group of records that differ only in their seed, and one for the whole run.
 
-    `peak_mib` is NaN if the system could not measure it by phase.
+    `peak_mib` is NaN if the system could not measure it by phase. Predictions from outside have no known cost.
     """
-    return typed_frame([row for group in by_identity(records) for row in _rows(group)], PHASES)
+    measured = [record for record in records if record.computed_here]
+    return typed_frame([row for group in by_identity(measured) for row in _rows(group)], PHASES)
 
 
 def _rows(group: Sequence[Record]) -> list[dict[str, object]]:
@@ -33,7 +38,10 @@ def _rows(group: Sequence[Record]) -> list[dict[str, object]]:
         "seeds": len(group),
         "runs": ", ".join(record.run_id for record in group),
     }
-    return [common | {"phase": p.name, "wall_s": p.wall_s, "peak_mib": p.peak_mib} for p in phases_of(group)]
+    return [
+        common | {"phase": p.name, "wall_s": p.wall_s, "peak_mib": p.peak_mib, "expected_s": p.expected_s}
+        for p in phases_of(group)
+    ]
 
 
 def phase_sheet(frame: pd.DataFrame) -> Sheet:
@@ -53,4 +61,5 @@ def phase_sheet(frame: pd.DataFrame) -> Sheet:
 
 def _time_and_memory(row: Mapping[Any, Any]) -> str:
     peak = "" if pd.isna(row["peak_mib"]) else f", {row['peak_mib']:,.0f} MiB"
-    return f"{row['wall_s']:,.0f} s{peak}"
+    expected = "" if pd.isna(row["expected_s"]) else f" (estimated {row['expected_s']:,.0f} s)"
+    return f"{row['wall_s']:,.0f} s{peak}{expected}"

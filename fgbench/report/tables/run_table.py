@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fgbench.judge.frames import deviations_text, split_deviations, typed_frame
+from fgbench.judge.frames import START, deviations_text, split_deviations, typed_frame
 from fgbench.judge.seed_interval import SeedInterval, seed_interval
 from fgbench.judge.verdict import Verdict, cell_value_name, split_means
 from fgbench.metrics.values import headline
+from fgbench.records.phases import phases_of
 from fgbench.records.record import Record, by_identity
 from fgbench.report.formatting import NONE, all_deviations, interval_text, measured
 from fgbench.report.formatting import printed as as_printed
@@ -20,10 +21,19 @@ RUNS = {
     "recipe": "string", "title": "string", "profile": "string", "data": "string", "control": "string",
     "synthetic": "bool", "metric": "string", "unit": "string", "seeds": "int64", "measured": "float64",
     "low": "float64", "high": "float64", "interval": "string", "printed": "string", "verdict": "string",
-    "deviations": "string", "wall_s": "float64", "peak_mib": "float64", "recalled": "int64", "runs": "string",
+    "deviations": "string", "wall_s": "float64", "peak_mib": "float64", "recalled": "int64",
+    "device": "string", "device_peak_mib": "float64", "expected_s": "float64", "runs": "string",
+    **START,
 }  # fmt: skip
-"""Columns of `run_frame` and their types. `wall_s` is the mean over seeds, `peak_mib` the maximum."""
+"""Columns of `run_frame` and their types.
+
+`wall_s` is the mean over seeds, `peak_mib` and `device_peak_mib` are the maximum. `expected_s` is the time that was
+estimated before the first seed. Time and memory are NaN for predictions from outside, whose profile is `external`. The
+columns `START` have the run of each seed from whose network it started, separated by commas as in `runs`.
+"""
 HEADS = ("Run", "measured", "95 % over seeds", "printed", "verdict", "time, s", "peak, MiB")
+OPTIONAL = {"expected_s": "estimated, s", "device_peak_mib": "GPU peak, MiB"}
+"""Column -> head, for columns of `run_sheet` that it has only if a run has a value."""
 
 
 def run_frame(records: Sequence[Record], verdicts: Sequence[Verdict]) -> pd.DataFrame:
@@ -56,10 +66,24 @@ def _row(group: Sequence[Record], verdicts: Sequence[Verdict]) -> dict[str, obje
         "printed": ", ".join(dict.fromkeys(as_printed(verdict.cell) for verdict in cells)),
         "verdict": ", ".join(dict.fromkeys(verdict.outcome for verdict in cells)),
         "deviations": deviations_text(all_deviations(group)),
-        "wall_s": sum(record.cost.wall_s for record in group) / len(group),
-        "peak_mib": max(record.cost.peak_mib for record in group),
+        "wall_s": sum(record.cost.wall_s for record in group) / len(group) if first.computed_here else None,
+        "peak_mib": max(record.cost.peak_mib for record in group) if first.computed_here else None,
         "recalled": max(record.cost.recalled for record in group),
+        "device": str(first.provenance.get("device") or ""),
+        "device_peak_mib": max((r.cost.device_peak_mib for r in group if r.cost.device_peak_mib), default=None),
+        "expected_s": phases_of(group)[-1].expected_s,
         "runs": ", ".join(record.run_id for record in group),
+        **_starts(group),
+    }
+
+
+def _starts(group: Sequence[Record]) -> dict[str, str]:
+    """Return from which recipe, runs and networks a group started; empty if from none."""
+    starts = [record.starts_from for record in group if record.starts_from]
+    return {
+        "starts_from": ", ".join(dict.fromkeys(start.recipe for start in starts)),
+        "starts_from_run": ", ".join(start.run_id for start in starts),
+        "starts_from_network": ", ".join(start.network_sha256 for start in starts),
     }
 
 
@@ -79,6 +103,8 @@ def run_name(row: Mapping[Any, Any]) -> str:
 def run_sheet(frame: pd.DataFrame) -> Sheet:
     """Return `run_frame` as a sheet with deviations as footnotes."""
     notes = Footnotes()
+    extra = [name for name in OPTIONAL if frame[name].notna().any()]
+    heads = (*HEADS, *(OPTIONAL[name] for name in extra))
 
     def cells(row: Mapping[Any, Any]) -> tuple[SheetCell, ...]:
         remarks = split_deviations(row["deviations"])
@@ -91,8 +117,9 @@ def run_sheet(frame: pd.DataFrame) -> Sheet:
             SheetCell(row_interval_text(row)),
             SheetCell(row["printed"] or NONE),
             SheetCell(row["verdict"]),
-            SheetCell(f"{'≥ ' * bool(row['recalled'])}{row['wall_s']:,.0f}"),
-            SheetCell(f"{row['peak_mib']:,.0f}"),
+            SheetCell(NONE if pd.isna(row["wall_s"]) else f"{'≥ ' * bool(row['recalled'])}{row['wall_s']:,.0f}"),
+            SheetCell(NONE if pd.isna(row["peak_mib"]) else f"{row['peak_mib']:,.0f}"),
+            *(SheetCell(NONE if pd.isna(row[name]) else f"{row[name]:,.0f}") for name in extra),
         )
 
     data = ", ".join(dict.fromkeys(frame["data"]))
@@ -100,8 +127,8 @@ def run_sheet(frame: pd.DataFrame) -> Sheet:
     return Sheet(
         name="runs",
         caption=f"Runs on {data}: measured main value and printed value.",
-        heads=HEADS,
+        heads=heads,
         rows=rows,
-        numbers=tuple(head not in {"Run", "verdict"} for head in HEADS),
+        numbers=tuple(head not in {"Run", "verdict"} for head in heads),
         notes=notes.entries(),
     )

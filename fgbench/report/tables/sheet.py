@@ -10,6 +10,7 @@ from fgbench.judge.frames import deviation_text
 from fgbench.judge.verdict import Outcome, Verdict
 from fgbench.papers.printed import Paper
 from fgbench.papers.tables import Table
+from fgbench.records.record import Record
 from fgbench.report.formatting import NONE, decimals, interval, interval_text, measured, number, printed, published
 
 MAX_COLUMNS = 4
@@ -131,13 +132,22 @@ def comparison_sheet(paper: Paper, table: Table, verdicts: Sequence[Verdict]) ->
 
 
 def _measured_text(verdict: Verdict) -> str:
-    """The mean and its interval."""
-    return NONE if verdict.mean is None else f"{measured(verdict.mean)} ({interval_text(interval(verdict))})"
+    """The mean and its interval, then those of results from outside with their verdicts."""
+    own = NONE if verdict.mean is None else f"{measured(verdict.mean)} ({interval_text(interval(verdict))})"
+    return "; ".join([own, *(f"external: {_measured_text(e)}, {e.outcome}" for e in verdict.external)])
 
 
 def _deviations(verdict: Verdict) -> list[str]:
     synthetic = [SYNTHETIC] if any(record.synthetic for record in verdict.records) else []
-    return synthetic + [deviation_text(deviation) for deviation in verdict.deviations]
+    own = synthetic + [deviation_text(deviation) for deviation in verdict.deviations]
+    return own + [_external_text(record) for result in verdict.external for record in result.records]
+
+
+def _external_text(record: Record) -> str:
+    """The name and the file of an external result, and what nobody has checked."""
+    assert record.external is not None
+    external = record.external
+    return f"{external.name}: {external.file}, SHA-256 {external.sha256}, run {record.run_id}; {external.unchecked}"
 
 
 def frame_sheet(name: str, caption: str, frame: pd.DataFrame, columns: Sequence[str]) -> Sheet:

@@ -1,6 +1,8 @@
 """Tasks in separate processes: a crash ends one task only, and no process outlives its parent."""
 
+import math
 import multiprocessing
+import os
 import signal
 import time
 import traceback
@@ -14,6 +16,7 @@ from fgbench.runs.executors.gpus import GpuPool, use_gpu, visible_gpus
 from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import machine_error
+from fgbench.util.gpu_errors import gpu_error
 from fgbench.util.processes import die_with_parent
 
 Report = Callable[[str, float], object]
@@ -33,6 +36,10 @@ class PoolTask:
     """Number of threads that it may use."""
     gpu: bool = False
     """Whether it uses a GPU: one of those of this machine."""
+    key: str = ""
+    """Unique text by which other tasks name it."""
+    after: tuple[str, ...] = ()
+    """Keys of the tasks after which it starts; a key of no task does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,9 @@ class Watcher(Protocol):
         """Receive the end of a task: None or its failure, and its duration in seconds."""
 
 
-def run_tasks(tasks: Sequence[PoolTask], watcher: Watcher, *, jobs: int = 1) -> list[Failure]:
+def run_tasks(
+    tasks: Sequence[PoolTask], watcher: Watcher, *, jobs: int = 1, deadline: float = math.inf
+) -> list[Failure]:
     """Execute tasks in separate processes.
 
     Args:
@@ -74,6 +83,7 @@ def run_tasks(tasks: Sequence[PoolTask], watcher: Watcher, *, jobs: int = 1) -> 
         watcher: receives the progress.
         jobs: maximum number of tasks at the same time. Each task that uses a GPU gets one of its own. If there are
             fewer GPUs, they are shared, and the user is told.
+        deadline: value of `time.monotonic()` at which the running tasks are ended. They neither fail nor finish.
 
     Returns:
         The failures, in the order in which the tasks end.
@@ -81,37 +91,62 @@ def run_tasks(tasks: Sequence[PoolTask], watcher: Watcher, *, jobs: int = 1) -> 
     context: Any = multiprocessing.get_context(_METHOD)
     if _METHOD == "forkserver":
         context.set_forkserver_preload(["fgbench.runs.execute"])
-    waiting = list(reversed(tasks))
+    waiting = list(tasks)
     gpus = _gpus(tasks, jobs, watcher)
     running: dict[Connection, tuple[PoolTask, BaseProcess, float, str | None]] = {}
     failures: list[Failure] = []
     try:
-        while waiting or running:
+        while (waiting or running) and time.monotonic() < deadline:
             # Start tasks until `jobs` of them are running.
-            while waiting and len(running) < jobs:
-                task = waiting.pop()
+            while len(running) < jobs:
+                busy = {task.key for task in waiting} | {task.key for task, *_ in running.values()}
+                startable = next((task for task in waiting if busy.isdisjoint(task.after)), None)
+                if startable is None:
+                    break
+                task = startable
+                waiting.remove(task)
                 receiver, sender = context.Pipe()
                 gpu = gpus.take() if task.gpu else None
-                process = context.Process(target=_serve, args=(task, sender, gpu), daemon=True)
+                process = context.Process(target=_serve, args=(task, sender, gpu, _variables()), daemon=True)
                 process.start()
                 sender.close()
                 running[receiver] = (task, process, time.monotonic(), gpu)
+                watcher.progress(task.name, "starting", 0.0)
             # Receive one message of each task that has sent some.
-            for ready in wait(list(running)):
+            for ready in wait(list(running), None if deadline == math.inf else max(0, deadline - time.monotonic())):
                 assert isinstance(ready, Connection)
                 task, process, started, gpu = running[ready]
                 ended, failure = _receive(ready, task, process, watcher)
                 if ended:
                     del running[ready]
                     gpus.give_back(gpu)
-                    failures += [failure] if failure else []
                     watcher.finished(task.name, failure, time.monotonic() - started)
+                    if failure:
+                        failures += [failure, *_without_dependents(waiting, task, watcher)]
     finally:
-        # After an error or an interrupt, end the tasks that are still running.
+        # After an error, an interrupt or the deadline, end the tasks that are still running.
         for connection, (_, process, *_) in running.items():
             connection.close()
             process.kill()
             process.join()
+    return failures
+
+
+def not_run(name: str, failed: str) -> Failure:
+    """Return the failure of a task that was not started because the task before it failed."""
+    return Failure(name, f"not run, because {failed} failed")
+
+
+def _without_dependents(waiting: list[PoolTask], failed: PoolTask, watcher: Watcher) -> list[Failure]:
+    """Remove the tasks that wait for a failed one, directly or through others; return their failures."""
+    failures = []
+    for task in [task for task in waiting if failed.key in task.after]:
+        if task not in waiting:
+            continue  # it also waited for one of the others
+        waiting.remove(task)
+        failure = not_run(task.name, failed.name)
+        watcher.finished(task.name, failure, 0.0)
+        failures += [failure, *_without_dependents(waiting, task, watcher)]
     return failures
 
 
@@ -147,8 +182,16 @@ def _receive(
     return True, message
 
 
-def _serve(task: PoolTask, connection: Connection, gpu: str | None) -> None:
+def _variables() -> dict[str, str]:
+    """Return the environment variables of fgbench. A fork server has those of the time at which it was started."""
+    return {name: value for name, value in os.environ.items() if name.startswith("FGBENCH_")}
+
+
+def _serve(task: PoolTask, connection: Connection, gpu: str | None, variables: dict[str, str]) -> None:
     """Main function of the process of a task. Messages: (what, share) as progress; at the end None or a Failure."""
+    for name in _variables().keys() - variables.keys():
+        del os.environ[name]
+    os.environ.update(variables)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles an interrupt
     die_with_parent()
     if gpu is not None:
@@ -161,12 +204,12 @@ def _serve(task: PoolTask, connection: Connection, gpu: str | None) -> None:
     stand_alone()
     torch.set_num_threads(task.threads)
     threadpool_limits(task.threads)
-    sent = [0.0]
+    sent_at, sent = [0.0], [""]
 
     def report(what: str, share: float) -> None:
-        if time.monotonic() - sent[0] > 0.1 or share >= 1:
+        if what != sent[0] or share >= 1 or time.monotonic() - sent_at[0] > 0.1:
             connection.send((what, share))
-            sent[0] = time.monotonic()
+            sent_at[0], sent[0] = time.monotonic(), what
 
     failure = None
     try:
@@ -176,7 +219,7 @@ def _serve(task: PoolTask, connection: Connection, gpu: str | None) -> None:
     except (OSError, MemoryError) as error:
         failure = Failure(task.name, str(machine_error(error)), traceback.format_exc(), type(error).__name__)
     except BaseException as error:  # the parent must receive every error  # noqa: BLE001
-        last = traceback.format_exception_only(error)[-1].strip()
-        failure = Failure(task.name, last, traceback.format_exc(), type(error).__name__)
+        message = str(gpu_error(error) or traceback.format_exception_only(error)[-1].strip())
+        failure = Failure(task.name, message, traceback.format_exc(), type(error).__name__)
     connection.send(failure)
     connection.close()

@@ -19,6 +19,7 @@ from fgbench.records.store import store_of
 from fgbench.runs.executors.pool import Watcher
 from fgbench.runs.executors.ray_retries import Submission, alive
 from fgbench.runs.executors.runner import Result
+from fgbench.runs.plan_graph import is_finished, with_parents
 from fgbench.runs.planning import Plan
 from fgbench.runs.training.distributed import processes
 from fgbench.util.errors import FgbenchError
@@ -127,8 +128,8 @@ class ClusterSession:
         Raises:
             FgbenchError: no node has the resources of a run.
         """
-        store = store_of(folder)
-        todo = [run for run in plan.runs if not store.has_sound(run.id)]
+        store, plan = store_of(folder), with_parents(plan, folder)
+        todo = [run for run in plan.runs if not is_finished(folder, run)]
         watcher.expect(len(todo))
         failures = []
         if todo:

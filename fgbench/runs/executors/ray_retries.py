@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fgbench.records.store import Store
-from fgbench.runs.executors.pool import Failure, Watcher
+from fgbench.runs.executors.pool import Failure, Watcher, not_run
 from fgbench.runs.executors.remote import Answer, request_for, serve
+from fgbench.runs.executors.sent_files import add_files
 from fgbench.runs.run import Run
 from fgbench.util.errors import FgbenchError
 
@@ -89,6 +90,11 @@ class _Attempt:
         return Failure(self.run.title, f"run {self.run.id}: {why}")
 
 
+def _starts_from(run: Run, other: Run) -> bool:
+    """Return True if a run starts from the network of another one."""
+    return run.parent is not None and run.parent.id == other.id
+
+
 class Submission:
     """Submits runs, some of them repeatedly, until each has a record or has failed.
 
@@ -117,6 +123,7 @@ class Submission:
         self._task = self._ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, **once)(_do)
         self._progress_actor = self._ray.remote(num_cpus=0, max_restarts=-1)(_ProgressActor).remote()
         self._waiting = [_Attempt(run) for run in runs]
+        self._unfinished = {run.id for run in runs}
         self._pending: dict[Any, _Attempt] = {}
         self._failures: list[Failure] = []
         self._noted: set[tuple[str, str]] = set()
@@ -124,8 +131,7 @@ class Submission:
     def execute(self) -> list[Failure]:
         """Execute the runs; return the failures."""
         try:
-            for attempt in self._waiting:
-                self._submit(attempt)
+            self._submit_startable()
             while self._pending:
                 for ref in self._ray.wait(list(self._pending), timeout=POLL_S)[0]:
                     self._receive(self._pending.pop(ref), ref)
@@ -137,11 +143,24 @@ class Submission:
             self._ray.kill(self._progress_actor)
         return self._failures
 
+    def _submit_startable(self) -> None:
+        """Submit the waiting runs, except those that start from the network of a run that is not finished."""
+        for attempt in list(self._waiting):
+            parent = attempt.run.parent
+            if attempt in self._waiting and not (parent and parent.id in self._unfinished):
+                self._waiting.remove(attempt)
+                self._submit(attempt)
+
     def _submit(self, attempt: _Attempt) -> None:
+        try:
+            request = request_for(attempt.run, self._store.folder.parent)
+        except FgbenchError as error:
+            self._end(attempt, attempt.failure(str(error)))
+            return
         options: dict[str, Any] = {"name": attempt.run.title}
         if attempt.refused:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(attempt.refused)})"}
-        ref = self._task.options(**options).remote(self._progress_actor, attempt.run.title, request_for(attempt.run))
+        ref = self._task.options(**options).remote(self._progress_actor, attempt.run.title, request)
         self._pending[ref] = attempt
 
     def _receive(self, attempt: _Attempt, ref: Any) -> None:
@@ -166,7 +185,7 @@ class Submission:
 
     def _keep(self, run: Run, files: dict[str, bytes]) -> Failure | None:
         try:
-            self._store.add(run.id, files)
+            add_files(self._store.folder.parent, run, files)
         except (FgbenchError, OSError) as error:
             return Failure(run.title, f"the record cannot be written: {error}")
         return None
@@ -192,6 +211,13 @@ class Submission:
         self._failures += [failure] if failure else []
         wall_s = time.monotonic() - attempt.started if wall_s is None else wall_s
         self._watcher.finished(attempt.run.title, failure, wall_s)
+        # After a failure, the waiting runs that start from the network end, too; first all of them stop to wait.
+        dependents = [other for other in self._waiting if failure and _starts_from(other.run, attempt.run)]
+        self._waiting = [other for other in self._waiting if other not in dependents]
+        self._unfinished.discard(attempt.run.id)
+        for other in dependents:
+            self._end(other, not_run(other.run.title, attempt.run.title), 0.0)
+        self._submit_startable()
 
     def _show(self) -> None:
         """Report the progress of the runs."""

@@ -7,6 +7,7 @@ import os
 import pickle
 import platform
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,9 +31,21 @@ class RefusedError(FgbenchError):
     """This machine cannot execute the run; another machine may."""
 
 
-def request_for(run: "Run") -> dict[str, Any]:
-    """Return the request for a run: the arguments of `serve`."""
+def request_for(run: "Run", results: Path | None = None) -> dict[str, Any]:
+    """Return the request for a run: the arguments of `serve`.
+
+    Args:
+        run: the run.
+        results: results folder with the network from which the run starts; None if it starts from none.
+
+    Raises:
+        FgbenchError: this network is missing or damaged.
+    """
+    from fgbench.runs.starting_network import find_network
+
+    network = find_network(results, run.parent).read_bytes() if results and run.parent else b""
     return {
+        "network": network,
         "run_id": run.id,
         "title": run.title,
         "threads": run.threads,
@@ -83,6 +96,7 @@ def serve(
     needed: dict[str, str],
     command: str,
     report: Callable[[str, float], object],
+    network: bytes = b"",
 ) -> Answer:
     """Execute a run, or answer why this machine refuses it. Unfinished work of an earlier attempt is continued.
 
@@ -94,6 +108,7 @@ def serve(
         needed: required versions, as `installed` returns them.
         command: the command of the user, for the provenance.
         report: called with (name of the current step, finished share).
+        network: file of the network from which the run starts; empty if it starts from none.
 
     Returns:
         The answer: its kind, and its content.
@@ -103,20 +118,25 @@ def serve(
     if wrong:
         return "refused", ", ".join(wrong)
 
-    from fgbench.records.store import RECORDS, Store
     from fgbench.runs.executors.pool import PoolTask, run_tasks
 
     # Imported by name, so that the process of the task can import them, too.
     from fgbench.runs.executors.remote import RefusedError, execute_request
-    from fgbench.util.files import cache_folder
+    from fgbench.runs.executors.runner import WORK
+    from fgbench.runs.executors.sent_files import drop_stale, take_files
+    from fgbench.runs.starting_network import START
+    from fgbench.util.files import cache_folder, write_bytes
 
     os.environ["FGBENCH_COMMAND"] = command
     folder = cache_folder() / FOLDER
+    if network:
+        write_bytes(folder / WORK / run_id / START, network)
+        drop_stale(folder, run_id, network)
     failures = run_tasks(
         [PoolTask(title, partial(execute_request, run_id, pickled, folder), threads)], _Listener(report)
     )
     if not failures:
-        return "done", Store(folder / RECORDS).take(run_id)
+        return "done", take_files(folder, run_id)
     (failure,) = failures
     if failure.error == RefusedError.__name__:
         return "refused", failure.message
@@ -157,7 +177,7 @@ def execute_request(run_id: str, pickled: bytes, folder: Path, report: "Report")
     for stream in run_here.streams:
         if stream.trained_here:
             pretrained_tiny(stream.network, report)
-    do_run(run_here, folder, report)
+    do_run(replace(run_here, keep_network=run.keep_network, network_needed=run.network_needed), folder, report)
 
 
 def _difference(here: "Run", there: "Run") -> str:
@@ -169,6 +189,8 @@ def _difference(here: "Run", there: "Run") -> str:
     for a, b in zip(here.streams, there.streams, strict=True):
         if a.sha256 != b.sha256:
             return f"{a.stream} has other weights: their hash is {a.sha256[:16]}, not {b.sha256[:16]}"
+    if here.parent and there.parent and here.parent.id != there.parent.id:
+        return _difference(here.parent, there.parent)
     return "it resolves the recipe to another run"
 
 

@@ -1,17 +1,25 @@
 """Execution of a plan. Finished runs are kept, interrupted runs continue, and a failed run does not stop the others."""
 
+import math
+import os
 import shutil
 import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from fgbench.records.kept_networks import kept_network, remove_replaced
+from fgbench.records.run_log import add_to_log
 from fgbench.records.store import store_of
 from fgbench.runs.execute import execute
-from fgbench.runs.executors.pool import Failure, PoolTask, Report, Watcher, run_tasks
+from fgbench.runs.executors.pool import Failure, PoolTask, Report, Watcher, not_run, run_tasks
+from fgbench.runs.plan_graph import is_finished, with_parents
 from fgbench.runs.planning import Plan
 from fgbench.runs.run import Run
-from fgbench.runs.training.distributed import processes, rank
+from fgbench.runs.training.distributed import SharedError, processes, rank
 from fgbench.runs.training.tiny_weights import pretrained_tiny, pretraining_birds
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import remove_leftovers
@@ -31,9 +39,11 @@ class Result:
     """Number of runs that were finished before."""
     failures: tuple[Failure, ...]
     """Failed runs and networks."""
+    unfinished: int = 0
+    """Number of runs that the deadline ended, or that it kept from starting."""
 
 
-def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Result:
+def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1, deadline: float = math.inf) -> Result:
     """Execute every run of a plan that has no record yet.
 
     Args:
@@ -41,47 +51,73 @@ def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1) -> Re
         folder: results folder for records and unfinished work.
         watcher: receives the progress.
         jobs: maximum number of runs at the same time.
+        deadline: value of `time.monotonic()` at which unfinished runs are ended; their work is kept.
 
     Returns:
-        The number of finished and kept runs, and the failures.
+        The number of finished, kept and unfinished runs, and the failures.
     """
-    store = store_of(folder)
-    todo = [run for run in plan.runs if not store.has_sound(run.id)]
-    networks = {stream.network for run in todo for stream in run.streams if stream.trained_here}
+    plan = with_parents(plan, folder)
+    todo = [run for run in plan.runs if not is_finished(folder, run)]
+    kept = len(plan.runs) - len(todo)
+    networks = sorted({stream.network for run in todo for stream in run.streams if stream.trained_here})
     watcher.expect(len(networks) + len(todo))
-    # Train the small networks of the `quick` profile. Their images are generated here by a pool of processes, because a
-    # task cannot start one.
+    # The images of the small networks are generated here by a pool of processes, because a task cannot start one.
     if networks:
+        watcher.note("reading the images that the small networks learn from; the first time, they are drawn")
         pretraining_birds()
-    failures = run_tasks(
-        [PoolTask(f"network {network}", partial(_pretrain, network)) for network in sorted(networks)],
-        watcher,
-        jobs=jobs,
-    )
-    if failures:
-        return Result(0, len(plan.runs) - len(todo), tuple(failures))
+    training = [PoolTask(f"network {name}", partial(_pretrain, name), key=name) for name in networks]
     # Execute the runs, each in a separate process unless torchrun started this one.
     if processes() > 1:
-        return _run_in_this_process(todo, len(plan.runs) - len(todo), folder, watcher)
-    failures = run_tasks(
-        [PoolTask(run.title, partial(do_run, run, folder), run.threads, gpu=run.device == "cuda") for run in todo],
-        watcher,
-        jobs=jobs,
+        failures = run_tasks(training, watcher, jobs=jobs)
+        return Result(0, kept, tuple(failures)) if failures else _run_in_this_process(todo, kept, folder, watcher)
+    in_order = deadline < math.inf or jobs == 1
+    tasks = [_task(run, folder) for run in (todo if in_order else sorted(todo, key=_trained_epochs, reverse=True))]
+    failures = run_tasks(training + tasks, watcher, jobs=jobs, deadline=deadline)
+    failed = len(failures) - sum(failure.name in {task.name for task in training} for failure in failures)
+    done = len(todo) - failed
+    if time.monotonic() >= deadline:
+        done = sum(is_finished(folder, run) for run in todo)
+    return Result(done, kept, tuple(failures), len(todo) - failed - done)
+
+
+def _trained_epochs(run: Run) -> int:
+    """Count the epochs in which a run trains networks. Long runs start first, so that none is left alone at the end."""
+    return sum(stage.epochs for _, stage in run.own_stages if set(stage.train) != {"classifier"})
+
+
+def _task(run: Run, folder: Path) -> PoolTask:
+    """Return the task of a run. It waits for its small networks and for the run from whose network it starts."""
+    return PoolTask(
+        run.title,
+        partial(do_run, run, folder),
+        run.threads,
+        gpu=run.device == "cuda",
+        key=run.id,
+        after=(*(stream.network for stream in run.streams), *([run.parent.id] if run.parent else [])),
     )
-    return Result(len(todo) - len(failures), len(plan.runs) - len(todo), tuple(failures))
 
 
 def _run_in_this_process(todo: list[Run], kept: int, folder: Path, watcher: Watcher) -> Result:
-    """Execute runs one after the other in this process, one of several equal processes that `torchrun` started."""
-    failures = []
+    """Execute runs one after the other in this process, one of several equal processes that `torchrun` started.
+
+    A failure of one process that the others do not know ends the program, because they would wait for it.
+    """
+    failures: list[Failure] = []
+    failed: dict[str, str] = {}
     for run in todo:
         started = time.monotonic()
         failure = None
-        try:
-            do_run(run, folder, partial(watcher.progress, run.title))
-        except FgbenchError as error:
-            failure = Failure(run.title, str(error))
+        if run.parent and run.parent.id in failed:
+            failure = not_run(run.title, failed[run.parent.id])
+        else:
+            watcher.progress(run.title, "starting", 0.0)
+            try:
+                do_run(run, folder, partial(watcher.progress, run.title))
+            except SharedError as error:
+                failure = Failure(run.title, str(error))
+        if failure:
             failures.append(failure)
+            failed[run.id] = run.title
         watcher.finished(run.title, failure, time.monotonic() - started)
     return Result(len(todo) - len(failures), kept, tuple(failures))
 
@@ -104,9 +140,38 @@ def do_run(run: Run, folder: Path, report: Report) -> None:
         return
     # A second program with the same plan waits here until the first has finished the run.
     with locked(work):
-        if not store.has_sound(run.id):
+        if processes() > 1 and is_finished(folder, run):
+            raise FgbenchError(f"another program has finished {run.title}", "run the command again")
+        if not is_finished(folder, run):
             remove_leftovers(work)
             remove_leftovers(work / "watched")
-            execute(run, store, work, report)
+            replaced = kept_network(store, run.id)
+            with _logged(run, folder, report) as logged_report:
+                execute(run, store, work, logged_report)
+            remove_replaced(folder, replaced)
         if work.is_dir():  # also left by a run that was killed after its record was written
             shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def _logged(run: Run, folder: Path, report: Report) -> Iterator[Report]:
+    """Log the start, each step and the end of a run; a failure with its traceback.
+
+    Yields:
+        A function that is called with the progress, logs each new step, and calls `report`.
+    """
+    log, step = partial(add_to_log, folder, run.id), [""]
+
+    def logged_report(what: str, share: float) -> None:
+        if what != step[0]:
+            log(f"{what}, {100 * share:.0f} % done")
+            step[0] = what
+        report(what, share)
+
+    log(f"start of {run.title} on {run.device}: {os.environ.get('FGBENCH_COMMAND', '')}")
+    try:
+        yield logged_report
+    except BaseException as error:
+        log(f"failed: {error}\n{traceback.format_exc()}")
+        raise
+    log("finished")

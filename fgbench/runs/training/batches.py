@@ -105,8 +105,9 @@ class BatchSource:
             method.eval()
             size = min(stage.batch_size, 16 if self.data.pixels.shape[1] > 128 else 128)
             self.features = HeadFeatures(method.trunk, self.data.pixels, stage.epochs, size, engine, path)
-            if engine.rank == 0 and device.type != "cpu":
-                note_storage(path.parent, name, self.features.storage)
+            with engine.together():
+                if engine.rank == 0 and device.type != "cpu":
+                    note_storage(path.parent, name, self.features.storage)
         else:
             self.images = on_gpu_if_it_fits(self.data.pixels, device)
 

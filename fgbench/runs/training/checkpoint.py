@@ -67,7 +67,7 @@ def host_copy(state: Mapping[str, Any]) -> dict[str, Any]:
     """
     copies: dict[int, Tensor] = {}
     copied: dict[str, Any] = _copy(state, copies)
-    if torch.cuda.is_available():
+    if any(copy.is_pinned() for copy in copies.values()):
         torch.cuda.synchronize()
     return copied
 

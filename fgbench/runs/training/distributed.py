@@ -2,8 +2,8 @@
 
 import atexit
 import os
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -16,9 +16,14 @@ from torch import Tensor, nn
 from fgbench.runs.training.gradient_buckets import BUCKET_BYTES, GradientBuckets
 from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError
+from fgbench.util.files import machine_error
 
 PATIENCE = timedelta(days=2)
 """How long a process waits for the others while the first computes descriptors."""
+
+
+class SharedError(FgbenchError):
+    """An error of one process that all processes of a run raise."""
 
 
 class Engine:
@@ -105,10 +110,39 @@ class Engine:
 
     def share_buffers(self, module: nn.Module) -> None:
         """Replace buffers, such as running means of batch normalisation, by their mean over all processes."""
-        if self.processes > 1:
-            for buffer in module.buffers():
-                if buffer.is_floating_point():
-                    buffer.copy_(self.sum(buffer) / self.processes)
+        buffers = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
+        if self.processes == 1 or not buffers:
+            return
+        flat = torch.cat([buffer.flatten().double() for buffer in buffers])
+        means = torch.split(self.sum(flat) / self.processes, [buffer.numel() for buffer in buffers])
+        for buffer, mean in zip(buffers, means, strict=True):
+            buffer.copy_(mean.view_as(buffer))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Raise an error of one process in all processes, so that the others do not wait for it.
+
+        All processes execute the block. At its end they wait for each other, and inside it they do not. An error that
+        is neither a mistake of a user nor a fault of the machine ends the process; `torchrun` then ends the others.
+
+        Raises:
+            SharedError: the error of the first process that has one. A single process raises its own error.
+        """
+        if not torch.distributed.is_initialized():
+            yield
+            return
+        failed: FgbenchError | None = None
+        try:
+            yield
+        except FgbenchError as error:
+            failed = error
+        except (OSError, MemoryError) as error:
+            failed = machine_error(error)
+        texts: list[tuple[str, str] | None] = [None] * self.processes
+        torch.distributed.all_gather_object(texts, failed and (failed.args[0], failed.hint), _waiting_group())
+        for text in texts:
+            if text:
+                raise SharedError(*text) from failed
 
     def wait(self) -> None:
         """Wait for all processes. A waiting process does not use its GPU."""

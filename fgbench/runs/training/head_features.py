@@ -21,7 +21,9 @@ from fgbench.util.damaged import read_checked_json, write_checked_json
 from fgbench.util.device_memory import free_bytes
 
 FREE_SHARE = 0.75
-"""Largest share of the free memory of a GPU for the features. The rest is for the training of the head."""
+"""Largest share of the free memory of a GPU for the features."""
+ROOM_BYTES = 8 << 30
+"""Memory of a GPU that the features leave free: the training of the head needs weights, gradients and batches."""
 FILE_BYTES = 8 << 30
 """Largest file of features in float32 for a training on a GPU."""
 OPERATIONS_PER_BYTE = 10_000
@@ -41,7 +43,7 @@ class Storage(StrEnum):
     FILE = "float32 in a file"
     GPU_BF16 = "bfloat16 in the memory of the GPU"
     FILE_BF16 = "bfloat16 in a file"
-    NOWHERE = "computed again in each epoch"
+    RECOMPUTED = "computed again in each epoch"
 
 
 def choose_storage(images: int, values: int, epochs: int, free: float, operations: Callable[[], int]) -> Storage:
@@ -54,17 +56,22 @@ def choose_storage(images: int, values: int, epochs: int, free: float, operation
         free: free memory of the GPU in bytes.
         operations: returns the operations of the trunk for an image.
     """
-    size = 4 * images * values
-    if size <= FREE_SHARE * free:
+    size, room = 4 * images * values, room_for_features(free)
+    if size <= room:
         return Storage.GPU
     if size <= FILE_BYTES:
         return Storage.FILE
-    if size / 2 <= FREE_SHARE * free:
+    if size / 2 <= room:
         return Storage.GPU_BF16
     # A file is computed and written once, and read in each epoch. `pack` needs an even number of values.
     again = epochs * images * operations()
     file = images * operations() + (epochs + 1) * size / 2 * OPERATIONS_PER_BYTE
-    return Storage.FILE_BF16 if file < again and values % 2 == 0 else Storage.NOWHERE
+    return Storage.FILE_BF16 if file < again and values % 2 == 0 else Storage.RECOMPUTED
+
+
+def room_for_features(free: float) -> float:
+    """Return the largest size of features that stay in the memory of a GPU, in bytes; `free` is what is free."""
+    return max(0.0, min(FREE_SHARE * free, free - ROOM_BYTES))
 
 
 @torch.no_grad()
@@ -105,7 +112,7 @@ class HeadFeatures:
             )
         if self.storage in {Storage.GPU, Storage.GPU_BF16}:
             self.rows = self._on_gpu(torch.float32 if self.storage is Storage.GPU else torch.bfloat16)
-        elif self.storage is Storage.NOWHERE:
+        elif self.storage is Storage.RECOMPUTED:
             self._images = on_gpu_if_it_fits(pixels, engine.device)
         else:
             self.rows = self._in_file(engine)
@@ -141,9 +148,9 @@ class HeadFeatures:
     def _in_file(self, engine: Engine) -> np.ndarray:
         """Compute the features to a file in the first process. All processes memory-map it."""
         compute = self._trunk if self.storage is Storage.FILE else lambda images: pack(self._trunk(images))
-        if engine.rank == 0:
-            map_images(self._path, self._pixels, compute, batch_size=self._size, device=self._device)
-        engine.wait()
+        with engine.together():
+            if engine.rank == 0:
+                map_images(self._path, self._pixels, compute, batch_size=self._size, device=self._device)
         return np.load(self._path, mmap_mode="r")  # type: ignore[no-any-return]
 
 

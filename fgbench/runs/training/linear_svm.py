@@ -96,7 +96,10 @@ def train_svm(
     count = np.bincount(labels, minlength=classes)
     if len(count) != classes or not ((count > 0) & (count < samples)).all():
         bad = int(np.flatnonzero(~((count > 0) & (count < samples)))[0])
-        raise FgbenchError(f"class {bad} has {count[bad]} of {samples} training samples: nothing to separate")
+        raise FgbenchError(
+            f"class {bad} has {count[bad]} of {samples} training samples: nothing to separate",
+            "use more images of each class: a larger --limit, or more --classes",
+        )
     blocks = _Blocks(features, device)
     gram = _gram(blocks, samples, lambda share: progress(GRAM * share)).add_(bias_multiplier**2)
     precision = np.float64 if gram.dtype == torch.float64 else np.float32

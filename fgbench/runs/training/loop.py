@@ -15,6 +15,7 @@ from fgbench.papers.settings import Stage
 from fgbench.runs.training.batches import Batch, BatchSource, TrainData
 from fgbench.runs.training.checkpoint import CheckpointWriter
 from fgbench.runs.training.distributed import Engine
+from fgbench.runs.training.training_log import TrainingLog
 from fgbench.util.damaged import set_aside
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.numeric.seeding import generator
@@ -51,6 +52,7 @@ def train(
     progress: Callable[[str, int, int], object] = lambda stage, done, total: None,
     after_epoch: Callable[[str, Stage, int], object] = lambda name, stage, epoch: None,
     is_kept: Callable[[str, Stage, int], bool] = lambda name, stage, epoch: True,
+    log: TrainingLog | None = None,
 ) -> list[Epoch]:
     """Train `method` in place through the stages.
 
@@ -65,6 +67,7 @@ def train(
         after_epoch: called with (name, stage, finished epochs) before `progress`; it must not change the method.
         is_kept: called with (name, stage, epoch) for each epoch of a checkpoint; returns False if a file that
             `after_epoch` wrote is lost. The training then starts again.
+        log: receives the values of steps and epochs of this process.
 
     Returns:
         The learning curve.
@@ -73,16 +76,17 @@ def train(
         FgbenchError: the loss is not finite, a stage names a loss that the method does not have, a batch has fewer
             images than there are processes, or the disk is full.
     """
-    for name, stage in stages:
-        engine.check_batch(name, stage.batch_size)
-    state = _checkpoint(work / "checkpoint.pt", method, dict(stages), engine, is_kept)
-    if state is None:
-        state = {"stage": 0, "epoch": 0, "curve": []}
-        if engine.rank == 0 and stages:
-            # On a GPU, training again gives another network: nothing computed with the lost one is used.
-            remove_files(work, "features-[1-9]*", "fitted.pt", "descriptors.*", "test-*")
-    else:
-        method.load_state_dict(state["method"])
+    with engine.together():
+        for name, stage in stages:
+            engine.check_batch(name, stage.batch_size)
+        state = _checkpoint(work / "checkpoint.pt", method, dict(stages), engine, is_kept)
+        if state is None:
+            state = {"stage": 0, "epoch": 0, "curve": []}
+            if engine.rank == 0 and stages:
+                # On a GPU, training again gives another network: nothing computed with the lost one is used.
+                remove_files(work, "features-[1-9]*", "fitted.pt", "descriptors.*", "test-*")
+        else:
+            method.load_state_dict(state["method"])
     curve = [Epoch(**point) for point in state["curve"]]
     with CheckpointWriter(work / "checkpoint.pt") as checkpoints:
         for number, (name, stage) in enumerate(stages):
@@ -91,7 +95,8 @@ def train(
             resumed = state if number == state["stage"] and state["epoch"] else None
             numbered = number, name, stage
             _train_stage(
-                *(method, data, numbered, seed, engine, work, progress, after_epoch, curve, resumed, checkpoints)
+                *(method, data, numbered, seed, engine, work, progress, after_epoch, curve, resumed, checkpoints),
+                log or TrainingLog({}),
             )
     return curve
 
@@ -100,7 +105,7 @@ def _checkpoint(
     path: Path, method: Method, stages: dict[str, Stage], engine: Engine, is_kept: Callable[[str, Stage, int], bool]
 ) -> dict[str, Any] | None:
     """Return the state in a checkpoint; None if the training starts from its beginning."""
-    state = load_torch(path, engine.device)
+    state = load_torch(path, torch.device("cpu"))  # the copy would else stay in the memory of the GPU
     if state is None:
         return None
     if not same_form(state["method"], method.state_dict()):
@@ -133,6 +138,7 @@ def _train_stage(
     curve: list[Epoch],
     resumed: dict[str, Any] | None,
     checkpoints: CheckpointWriter,
+    log: TrainingLog,
 ) -> None:
     # Restore the optimizer of an interrupted stage.
     number, name, stage = numbered
@@ -144,31 +150,55 @@ def _train_stage(
             if "step" in values:
                 values["step"] = values["step"].cpu()  # as in a new Adam; on a GPU, each step would wait for it
         first = resumed["epoch"] + 1
-    source = BatchSource(method, data, stage, seed, name, engine, work / f"features-{number}.npy")
+    try:
+        source = BatchSource(method, data, stage, seed, name, engine, work / f"features-{number}.npy")
+    except torch.OutOfMemoryError as error:
+        raise _memory_error(name, stage, data, engine) from error
     for epoch in range(first, stage.epochs + 1):
         started = time.monotonic()
-        _set_rate(optimizer, stage, epoch)
+        rate = _set_rate(optimizer, stage, epoch)
+        log.begin(name, stage, epoch)
         # Dropout uses the global generator: its numbers must not depend on an interruption.
         torch.manual_seed(generator(seed, "layers", name, epoch, engine.rank).initial_seed())
         # Train one epoch and extend the learning curve.
-        loss, accuracy = _train_epoch(method, stage, optimizer, source.batches(epoch), engine)
-        if not np.isfinite(loss):
-            raise FgbenchError(
-                f"the loss of stage {name!r} is {loss} in epoch {epoch}", "lower the learning rate of the stage"
-            )
-        curve.append(Epoch(name, epoch, loss, accuracy, time.monotonic() - started))
-        after_epoch(name, stage, epoch)
-        progress(name, epoch, stage.epochs)
-        # The first process writes a checkpoint beside the next epoch, unless the last one is too recent.
-        last = epoch == stage.epochs
-        if engine.rank == 0 and (last or checkpoints.is_due(SAVING_SHARE)):
-            checkpoints.write(_state(method, optimizer, (number, epoch, last), curve))
-    checkpoints.wait()
+        try:
+            loss, accuracy = _train_epoch(method, stage, optimizer, source.batches(epoch), engine, log)
+        except torch.OutOfMemoryError as error:
+            raise _memory_error(name, stage, data, engine) from error
+        with engine.together():
+            if not np.isfinite(loss):
+                raise FgbenchError(
+                    f"the loss of stage {name!r} is {loss} in epoch {epoch}", "lower the learning rate of the stage"
+                )
+            curve.append(Epoch(name, epoch, loss, accuracy, time.monotonic() - started))
+            log.end(epoch, loss, accuracy, rate, curve[-1].wall_s, engine.device)
+            after_epoch(name, stage, epoch)
+            progress(name, epoch, stage.epochs)
+            # The first process writes a checkpoint beside the next epoch, unless the last one is too recent.
+            last = epoch == stage.epochs
+            if engine.rank == 0 and (last or checkpoints.is_due(SAVING_SHARE)):
+                checkpoints.write(_state(method, optimizer, (number, epoch, last), curve))
+            if last:
+                checkpoints.wait()
     source.drop()
 
 
+def _memory_error(name: str, stage: Stage, data: TrainData, engine: Engine) -> FgbenchError:
+    """Return the error to raise if the memory of a GPU is not enough for a step."""
+    side, images = data.pipeline.output_size, -(-stage.batch_size // engine.processes)
+    return FgbenchError(
+        f"the memory of the GPU is not enough for stage {name!r} with {images} images of {side} px in a batch",
+        "lower batch_size of the stage in the recipe, or use a smaller --size, --precision bf16-mixed or fewer --jobs",
+    )
+
+
 def _train_epoch(
-    method: Method, stage: Stage, optimizer: torch.optim.Optimizer, batches: Iterator[Batch], engine: Engine
+    method: Method,
+    stage: Stage,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterator[Batch],
+    engine: Engine,
+    log: TrainingLog,
 ) -> tuple[float, float]:
     """Train one epoch; return the mean loss and the accuracy in percent."""
     method.eval()
@@ -186,6 +216,7 @@ def _train_epoch(
         engine.backward(loss, batch.share, trained)
         optimizer.step()
         right = (outputs.logits.argmax(1) == target.labels).double().mean()
+        log.step(loss, right, len(target.labels))
         sums += batch.share * batch.whole * torch.stack([loss.detach().double(), right, torch.ones_like(right)])
     engine.share_buffers(method)
     loss_sum, hits, images = engine.sum(sums).tolist()
@@ -221,10 +252,12 @@ def _optimizer(method: Method, stage: Stage) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=stage.lr, momentum=stage.momentum)
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, stage: Stage, epoch: int) -> None:
+def _set_rate(optimizer: torch.optim.Optimizer, stage: Stage, epoch: int) -> float:
+    """Set the learning rates of an epoch, and return that of the stage, which groups of parameters scale."""
     drops = sum(epoch >= drop for drop in stage.lr_drops)
     for group in optimizer.param_groups:
         group["lr"] = stage.lr * group["scale"] * 0.1**drops
+    return float(stage.lr * 0.1**drops)
 
 
 def _state(

@@ -37,19 +37,19 @@ from fgbench.util.hashing import hash_value
 from fgbench.util.locks import locked
 from fgbench.util.numeric.seeding import generator, same_operations
 
-BIRDS = birds.SyntheticBirds(classes=40, train_per_class=30, test_per_class=1, first_class=1000, seed=1)
+BIRDS = birds.SyntheticBirds(classes=40, train_per_class=30, test_per_class=1, size=128, first_class=1000, seed=1)
 """Settings of the training images."""
-PIPELINE = "resize_short(96, bilinear) | center_crop(96) | flip"
+PIPELINE = "resize_short(96, bilinear) | center_crop(96) | random_crop(64) | flip"
 """Preprocessing of the training images."""
 HINT = "set FGBENCH_CACHE to a folder that you can write, on a disk with enough space"
 """What to do if the cache cannot be written."""
 STAGE = Stage(
     step=1,
     train=("classifier", "backbone"),
-    epochs=20,
+    epochs=34,
     batch_size=32,
     lr=0.05,
-    lr_drops=(14, 18),
+    lr_drops=(24, 31),
     momentum=0.9,
     weight_decay=5e-4,
 )
@@ -70,7 +70,9 @@ def pretraining_hash(network: str) -> str:
     )
 
 
-def pretrained_tiny(network: str, progress: Callable[[str, float], object] = lambda what, share: None) -> Path:
+def pretrained_tiny(
+    network: str, progress: Callable[[str, float], object] = lambda what, share: None, *, training: str = ""
+) -> Path:
     """Return the weight file of a small network. The first call trains it; an interrupted call is continued.
 
     A damaged file is set aside, and the network is trained again.
@@ -78,6 +80,7 @@ def pretrained_tiny(network: str, progress: Callable[[str, float], object] = lam
     Args:
         network: `tiny_d` or `tiny_m`.
         progress: called with (name of the current step, finished share).
+        training: `pretraining_hash(network)`, if it is known.
 
     Returns:
         A safetensors file.
@@ -85,7 +88,7 @@ def pretrained_tiny(network: str, progress: Callable[[str, float], object] = lam
     Raises:
         FgbenchError: the cache folder cannot be written, or the disk is full.
     """
-    path = cache_folder() / "weights" / f"{network}-{pretraining_hash(network)}.safetensors"
+    path = cache_folder() / "weights" / f"{network}-{training or pretraining_hash(network)}.safetensors"
     if _problem(path):
         with locked(path, HINT):
             remove_leftovers(path.parent)

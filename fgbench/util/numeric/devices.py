@@ -25,7 +25,8 @@ def check_values(condition: Tensor, message: str, error: Callable[[], Exception]
     """Raise an error if a condition on the values of tensors is false.
 
     On a GPU the program does not wait for the condition. If it is false, the GPU prints the message, and a later
-    operation raises torch's error of a failed assertion on the device.
+    operation raises torch's error of a failed assertion on the device. Code that torch.compile has compiled raises
+    torch's error on the CPU too.
 
     Args:
         condition: bool, scalar.
@@ -36,7 +37,7 @@ def check_values(condition: Tensor, message: str, error: Callable[[], Exception]
         >>> import torch
         >>> check_values(torch.tensor(True), "a value is not finite", lambda: ValueError("value 3 is not finite"))
     """
-    if condition.device.type != "cpu":
+    if condition.device.type != "cpu" or torch.compiler.is_compiling():
         torch._assert_async(condition, message)
     elif not condition:
         raise error()

@@ -6,6 +6,7 @@ oneDNN, which torch uses for convolutions, uses it on all. On an AMD EPYC, MKL r
 """
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -46,6 +47,14 @@ def add_product(total: Tensor, x: Tensor, weight: Tensor) -> None:
         total += linear(x, weight)
     else:
         total.addmm_(x, weight.T)
+
+
+def write(out: Tensor, function: Callable[..., Tensor], *arguments: Tensor) -> None:
+    """Compute a function of tensors into existing memory. torch.compile traces `out=` only for memory without gaps."""
+    if torch.compiler.is_compiling():
+        out.copy_(function(*arguments))
+    else:
+        function(*arguments, out=out)
 
 
 def _is_served(x: Tensor, weight: Tensor) -> bool:

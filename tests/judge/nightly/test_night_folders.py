@@ -182,3 +182,12 @@ def test_a_foreign_file_in_the_night_is_not_removed_with_it(nights):
     for name in ("work", "failures", "report"):
         (nights / "tonight" / name).mkdir()
     assert run("nightly", "--results", str(nights))[0] == 0
+
+
+def test_the_new_arrays_of_an_interrupted_replacement_belong_to_the_night(tmp_path):
+    night = kept_night(tmp_path / "baseline")
+    (night / f"records/{RECORD}-{'0a' * 8}.npz").write_bytes(b"")
+    check_replaceable(night)
+    (night / f"records/{RECORD}-0a.npz").write_bytes(b"")
+    with pytest.raises(FgbenchError, match="which no night wrote"):
+        check_replaceable(night)

@@ -132,7 +132,9 @@ def test_something_else_in_the_place_of_the_judged_night_is_named(nights, make, 
     [("missing", "there is no folder missing"), ("file", "file is not a folder"), ("loop", "loop is not a folder")],
 )
 @pytest.mark.parametrize(
-    "verb", [("nightly", "--results"), ("verify",), ("compare", "n/tonight")], ids=lambda verb: verb[0]
+    "verb",
+    [("nightly", "--results"), ("verify", "--results"), ("compare", "n/tonight", "--results")],
+    ids=lambda verb: verb[0],
 )
 def test_a_results_folder_that_is_none_is_named(nights, verb, results, message):
     code, text = run(*verb, results)

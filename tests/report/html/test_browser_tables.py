@@ -21,7 +21,7 @@ def numbers(values):
 @pytest.mark.parametrize("way", ["mouse", "keyboard"])
 def test_runs_are_sorted_within_their_protocol(watched, busy, way):
     page = watched.open(busy / "index.html")
-    before = texts(page, ".runs", 5)
+    before = texts(page, ".runs", 1)
     assert len(before) > 2
     head = page.locator(".runs thead th", has_text="Measured")
     assert head.get_attribute("aria-sort") == "none"
@@ -34,19 +34,33 @@ def test_runs_are_sorted_within_their_protocol(watched, busy, way):
             page.keyboard.press("Enter")
 
     press()
-    up = texts(page, ".runs", 5)
+    up = texts(page, ".runs", 1)
     assert head.get_attribute("aria-sort") == "ascending"
     assert [numbers(body) for body in up] == [sorted(numbers(body)) for body in before]
     assert up != before
     press()
     assert head.get_attribute("aria-sort") == "descending"
-    assert texts(page, ".runs", 5) == [body[::-1] for body in up]
+    assert texts(page, ".runs", 1) == [body[::-1] for body in up]
     assert all(body.evaluate("body => body.rows[0].className") == "group" for body in page.locator(".runs tbody").all())
     page.locator(".runs thead th", has_text="Recipe").locator("button").click()
     assert page.locator(".runs thead [aria-sort=ascending]").count() == 1
     assert head.get_attribute("aria-sort") == "none"
     for body in texts(page, ".runs", 0):
         assert body == sorted(body, key=str.lower)
+
+
+def test_measured_numbers_are_sorted_by_their_difference_with_its_sign(watched, busy):
+    page = watched.open(busy / "index.html")
+    head = page.locator(".measured thead th", has_text="Difference")
+    head.locator("button").click()
+    (up,) = texts(page, ".measured", 3)
+    values = [float(text.replace("−", "-")) for text in up[:-1]]  # noqa: RUF001
+    assert values == sorted(values)
+    assert values[0] < 0 < values[-1]
+    assert up[-1] == "–"  # noqa: RUF001
+    head.locator("button").click()
+    assert texts(page, ".measured", 3) == [[*up[-2::-1], up[-1]]]
+    assert page.locator(".measured thead th.drawn button").count() == 0
 
 
 def test_rows_without_a_value_are_last_in_both_orders(watched, busy):
@@ -66,7 +80,9 @@ def test_rows_without_a_value_are_last_in_both_orders(watched, busy):
 def test_the_filter_hides_rows_and_counts_the_others(watched, busy):
     page = watched.open(busy / "index.html")
     total = page.locator(".runs tbody tr:not(.group)").count()
-    box, left = page.get_by_label("Filter the runs"), page.locator("output")
+    box, left = page.get_by_label("Filter the runs"), page.locator("output").last
+    measured = page.locator(".measured tbody tr").count()
+    assert page.get_by_label("Filter the numbers").count() == (measured > 8)
     assert left.get_attribute("aria-live") == "polite"
     assert left.text_content() == f"{total} rows"
     box.focus()
@@ -77,7 +93,7 @@ def test_the_filter_hides_rows_and_counts_the_others(watched, busy):
     assert left.text_content() == f"{len(shown)} of {total} rows"
     assert page.locator(".runs tbody[hidden]").count() > 0
     box.fill("synthetic")  # in the head of the group and in the rows
-    assert texts(page, ".runs", 2) == [["synthetic birds ◇"]]
+    assert texts(page, ".runs", 6) == [["synthetic birds ◇"]]
     box.fill("shuffled")
     assert [len(body) for body in texts(page, ".runs", 0)] == [1]
     box.fill("<nothing>")
@@ -138,11 +154,15 @@ def test_links_open_the_details_of_their_target(watched, busy):
 def test_the_matrix_counts_every_cell_and_links_to_the_first_of_each_outcome(watched, busy):
     page = watched.open(busy / "index.html")
     rows = page.eval_on_selector_all(
-        ".matrix tbody tr", "rows => rows.map((row) => [...row.querySelectorAll('td')].map((td) => +td.textContent))"
+        ".matrix tbody tr",
+        "rows => rows.map((row) => [...row.querySelectorAll('td')].map((td) => +td.textContent || 0))",
     )
-    assert all(sum(counts[:-1]) == counts[-1] for counts in rows)
+    assert all(sum(counts[:-1]) == counts[-1] > 0 for counts in rows)
     assert [sum(column) for column in zip(*rows[:-1], strict=True)] == rows[-1]
-    assert sum(count > 0 for count in rows[0][:-1]) == 7  # every outcome
+    assert all(count > 0 for count in rows[0])  # every outcome
+    heads = page.locator(".matrix thead .word").all_text_contents()
+    words = ["reproduced", "exceeds", "not reproduced", "inconclusive", "not comparable"]
+    assert heads == [*words, "not measured", "numbers"]
     link = page.get_by_label("reproduced, Bilinear", exact=False).first
     word = "reproduced"
     link.click()

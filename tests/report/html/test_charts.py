@@ -6,8 +6,9 @@ import altair as alt
 import pytest
 
 from fgbench.report.html.charts import COLOURS, DASHES, MAX_SERIES, WIDTH, Axis, library, log_axis, styles
-from fgbench.report.html.figures import RangePoint, ScatterPoint, dot_chart, heat_map, scatter_chart
+from fgbench.report.html.figures import RangePoint, dot_chart, heat_map
 from fgbench.report.html.line_charts import ChartLine, line_chart, night_chart
+from fgbench.report.html.trade_off import TradeOffPoint, trade_off_chart
 
 HOSTILE = '<script>alert(1)</script> role="x" \'&]]>'
 PERCENT = Axis("rate, %", 0, 100)
@@ -39,8 +40,8 @@ CHARTS = {
     "ranks": line_chart("CMC", "label", Axis("rank", 1, 50, True, (1, 10, 50)), PERCENT, [line(), line("b")]),
     "points": line_chart("Time", "label", log_axis("n", [1, 9]), log_axis("s", [1, 4]), [line()], points=True),
     "nights": night_chart("Value", "label", HOSTILE, [(1, 2.0, False), (2, 3.0, True)], shifts=[1.5], nights=2),
-    "scatter": scatter_chart("Cost", "label", Axis("fps", 1, 100, True, (1, 10, 100)), PERCENT,
-                             [ScatterPoint("m", "r", 20.0, 80.0, 78.0, 82.0), ScatterPoint("n", HOSTILE, 5.0, 60.0)]),
+    "costs": trade_off_chart("Cost", "fps", "rate, %", [TradeOffPoint("m", "r", 20.0, 60.0, 58.0, 62.0),
+                                                        TradeOffPoint("n", HOSTILE, 5.0, 80.0)], more_is_better=True),
     "dots": dot_chart("Parts", "label", PERCENT, [RangePoint("a", "beak", 50, 40, 60),
                                                   RangePoint("b", HOSTILE, 5, 5, 5)], reference=1.0),
     "heat": heat_map("Square", "label", "predicted", "true", ["x", HOSTILE], [[75.0, 25.0], [0.0, 100.0]]),
@@ -58,10 +59,10 @@ def test_every_chart_is_valid_vega_lite_and_its_svg_fits_a_phone_without_ids_or_
     assert 300 <= float(tags[0][1]["width"]) <= WIDTH + 4
     assert not re.search(r'\b(id|href|on\w+)="|url\(', svg)
     assert "var(--ink)" in svg  # light or dark like its page
-    assert {tag for tag, _ in tags} <= {"svg", "rect", "g", "path", "line", "text"}
+    assert {tag for tag, _ in tags} <= {"svg", "rect", "g", "path", "line", "text", "tspan"}
 
 
-@pytest.mark.parametrize("name", ["hostile", "nights", "scatter", "dots", "heat"])
+@pytest.mark.parametrize("name", ["hostile", "nights", "costs", "dots", "heat"])
 def test_names_stay_text_in_the_svg_and_in_the_script(name):
     chart = CHARTS[name]
     script = str(chart.script)

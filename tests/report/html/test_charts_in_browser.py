@@ -75,7 +75,7 @@ def test_the_tooltip_has_the_recorded_number(watched, charted):
     rows = page.locator("figure.chart").first.locator("tbody tr").evaluate_all(
         "rows => rows.map((row) => [...row.cells].map((cell) => cell.textContent))"
     )  # fmt: skip
-    assert ["1", "B-CNN [D,D]", "bcnn", "10", "80"] in rows
+    assert ["1", "B-CNN [D,D]", "B-CNN", "10", "80", "yes"] in rows
     for words in ("run B-CNN [D,D]", "test images per second 10", "accuracy, % 80", "95 % over seeds 80.00 to 80.00"):
         assert words in " ".join(tooltip.split())
 

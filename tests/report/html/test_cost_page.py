@@ -1,9 +1,10 @@
 import pytest
 from bench_file import everything, write
 from made_records import deviation, of_accuracy
-from report_pages import Parsed
+from report_pages import Parsed, pages
 from scipy import stats
 
+from fgbench.judge.frame_verdicts import COMMAND
 from fgbench.records.record import by_identity
 from fgbench.report.html.cost_page import cost_page
 from fgbench.report.html.speed_page import speed_page
@@ -31,11 +32,11 @@ DM = "bcnn/bcnn_dm@cub"
 def test_points_are_means_over_seeds_with_their_interval():
     (table,) = page(ran(80.0, 10.0), ran(82.0, 30.0, 1), ran(84.0, 5.0, recipe=DM))["tables"]
     (chart,) = table.charts
-    assert points(chart) == [("B-CNN [D,D]", "bcnn", 20, 81), ("B-CNN [D,M]", "bcnn", 5, 84)]
-    first, alone = chart.spec["datasets"]["rows0"]
+    assert points(chart) == [("B-CNN [D,D]", "B-CNN", 20, 81, "yes"), ("B-CNN [D,M]", "B-CNN", 5, 84, "yes")]
+    first, alone = next(rows for rows in chart.spec["datasets"].values() if "low" in rows[0])
     assert (first["low"], first["high"]) == pytest.approx(stats.t.interval(0.95, 1, 81, 1), rel=1e-5)
     assert (alone["low"], alone["high"]) == (84, 84)
-    assert [(row.number, row.value, row.test_fps) for row in table.rows] == [(1, 81, 20), (2, 84, 5)]
+    assert [(row.value, row.test_fps) for row in table.rows] == [(81, 20), (84, 5)]
     assert "Highest: B-CNN [D,M], 84.0 at 5" in chart.label
 
 
@@ -64,15 +65,30 @@ def test_real_data_are_before_synthetic_data_and_controls_are_left_out():
     assert [table.rows[0].value for table in tables] == [80, 99]
 
 
-def test_runs_without_a_speed_or_a_value_are_only_in_the_table():
-    (table,) = page(ran(80.0, None), ran(float("nan"), 3.0, recipe="bcnn/bcnn_mm@cub"),
-                    ran(84.0, 5.0, recipe=DM), ran(70.0, 6.0, recipe="bcnn/fc_cnn_d@cub"))["tables"]  # fmt: skip
-    assert [row.number for row in table.rows] == [None, 1, None, 2]
-    assert len(table.charts[0].rows) == 2
-    assert table.note.startswith("2 of 4")
+def test_every_run_is_drawn_against_its_speed_or_among_those_without_a_speed():
+    context = page(ran(80.0, None), ran(float("nan"), 3.0, recipe="bcnn/bcnn_mm@cub"), ran(84.0, 5.0, recipe=DM),
+                   ran(70.0, 6.0, recipe="bcnn/fc_cnn_d@cub"), ran(75.0, None, recipe="bcnn/fv_cnn_d@cub"))  # fmt: skip
+    (table,) = context["tables"]
+    against_speed, without = table.charts
+    assert [row[1] for row in against_speed.rows] == ["B-CNN [D,M]", "FC-CNN [D]"]
+    assert [(row[0], row[2]) for row in without.rows] == [("B-CNN [D,D]", 80), ("FV-CNN [D]", 75)]
+    assert len(table.rows) == 5
+    assert table.note == "1 run without a value is not drawn. 2 of 5 runs have no speed."
+    assert context["speed_command"] == COMMAND
+    assert not page(ran(80.0, 1.0), ran(84.0, 5.0, recipe=DM))["speed_command"]
 
 
-def test_energy_is_drawn_if_all_runs_have_it_and_reported_missing_if_none_has_it():
+def test_the_page_says_which_runs_lack_a_speed_because_of_stored_maps_and_how_to_measure_it(tmp_path):
+    cost = {"wall_s": 10.0, "phase_s": {}, "peak_mib": 100.0, "recalled": 400}
+    stored = of_accuracy(84.0, 0, recipe=DM, cost=cost, provenance=CPU)
+    records = [ran(80.0, 10.0), stored]
+    (table,) = page(*records)["tables"]
+    assert table.note == "1 of 2 runs has no speed; 1 used feature maps that an earlier run had stored."
+    text = Parsed(pages(tmp_path, records)["costs"]).text
+    assert f"To measure the speed of each method apart: {COMMAND} , then fgbench report" in text
+
+
+def test_energy_is_drawn_if_all_runs_have_it():
     with_both = page(ran(80.0, 10.0, joule=5000.0), ran(84.0, 5.0, recipe=DM, joule=7000.0))
     assert [points(chart)[0][2] for chart in with_both["tables"][0].charts] == [10, 5]
     with_one = page(ran(80.0, 10.0, joule=5000.0), ran(84.0, 5.0, recipe=DM))
@@ -80,17 +96,20 @@ def test_energy_is_drawn_if_all_runs_have_it_and_reported_missing_if_none_has_it
     assert with_one["any_energy"]
     none = page(ran(80.0, 10.0))
     assert not none["any_energy"]
-    assert none["image_energy_missing"] == "no benchmark was given"
+    assert not none["image_energy"]
 
 
-def test_without_records_the_page_says_so(tmp_path):
-    from fgbench.report.html.render import render
+def test_without_records_the_page_says_so_and_has_no_empty_section(tmp_path):
+    text = pages(tmp_path, [])["costs"]
+    assert "There are no runs." in Parsed(text).text
+    assert "<h2" not in text
 
-    render({}, {}, [], [], tmp_path)
-    text = Parsed((tmp_path / "costs.html").read_text()).text
-    assert "There are no runs." in text
-    assert "The energy of the runs was not measured." in text
-    assert "The energy per image was not measured: no benchmark was given." in text
+
+def test_without_a_measured_energy_one_line_says_why_and_there_is_no_section(tmp_path):
+    cost = {"wall_s": 10.0, "phase_s": {}, "peak_mib": 100.0, "energy_note": "no GPU was used"}
+    text = pages(tmp_path, [of_accuracy(84.0, 0, cost=cost, provenance=CPU)])["costs"]
+    assert "The energy of the runs was not measured: no GPU was used." in Parsed(text).text
+    assert ">Energy<" not in text
 
 
 def timed(tmp_path, *rows):
@@ -110,8 +129,8 @@ def test_benchmarks_are_joined_to_runs_of_the_same_network_alone(tmp_path):
     both = [ran(80.0, 1.0), ran(84.0, 1.0, recipe=DM)]
     (runs,) = page(*both, speed=speed)["benchmarked"]
     assert [points(chart) for chart in runs.charts] == [
-        [("B-CNN [D,D]", "bcnn", 11, 80), ("B-CNN [D,M]", "bcnn", 22, 84)],
-        [("B-CNN [D,D]", "bcnn", 2.5, 80), ("B-CNN [D,M]", "bcnn", 1.5, 84)],
+        [("B-CNN [D,D]", "B-CNN", 11, 80, "no"), ("B-CNN [D,M]", "B-CNN", 22, 84, "yes")],
+        [("B-CNN [D,D]", "B-CNN", 2.5, 80, "no"), ("B-CNN [D,M]", "B-CNN", 1.5, 84, "yes")],
     ]
     for spoiled in (
         {"profile": "frozen"},
@@ -133,4 +152,4 @@ def test_of_many_runs_the_table_has_the_latest_and_counts_the_others():
     assert len(table.rows) == 60
     assert min(row.value for row in table.rows) == 50 + 11 / 2
     assert table.note.endswith("10 more runs of this protocol are in the overview.")
-    assert len(table.charts[0].rows) == 40
+    assert len(table.charts[0].rows) == 60

@@ -3,19 +3,19 @@ import re
 import pytest
 
 from fgbench.report.html.charts import Axis
-from fgbench.report.html.figures import ScatterPoint, heat_map, scatter_chart
+from fgbench.report.html.figures import RangePoint, dot_chart, heat_map
 
 
-def test_the_height_of_a_point_is_its_value():
-    points = [ScatterPoint("m", "r", 20.0, 80.0, 78.0, 82.0), ScatterPoint("n", "q", 5.0, 60.0)]
-    chart = scatter_chart("Cost", "label", Axis("fps", 1, 100, True, (1, 10, 100)), Axis("rate, %", 0, 100), points)
-    svg = str(chart.svg)
-    places = re.findall(r'translate\(([\d.]+),([\d.]+)\)"[^>]* fill="var\(--c\d\)"|'
-                        r'fill="var\(--c\d\)"[^>]*transform="translate\(([\d.]+),([\d.]+)\)"', svg)  # fmt: skip
-    (x1, y1), (x2, y2) = (tuple(float(value) for value in place if value) for place in places[:2])
-    # y counts from the top, which is 100 %: 80 % is half as far down as 60 %.
-    assert y1 == pytest.approx(y2 / 2, rel=0.001)
-    assert x1 > x2
+def test_names_of_several_lines_are_centred_on_their_row():
+    points = [RangePoint("s", "one", 60.0, 60.0, 60.0), RangePoint("s", "a\nb", 70.0, 69.0, 71.0),
+              RangePoint("s", "c\nd\ne", 70.0, 69.0, 71.0)]  # fmt: skip
+    svg = str(dot_chart("Dots", "label", Axis("rate, %", 0, 100), points).svg)
+    first_lines = [float(y) for y in re.findall(r'translate\(-7,([\d.]+)\)"', svg)]
+    rows = [float(y) for y in re.findall(r'translate\([\d.]+,([\d.]+)\)" d="M3', svg)]
+    above = [row - line for row, line in zip(rows, first_lines, strict=True)]
+    assert [above[k] - above[0] for k in (1, 2)] == pytest.approx([5.5, 11.0], abs=0.01)
+    assert [word in svg for word in (">b<", ">d<", ">e<")] == [True] * 3
+    assert rows[1] - rows[0] > 3 * 11
 
 
 def test_rows_of_the_heat_map_are_true_classes():

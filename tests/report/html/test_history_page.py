@@ -67,7 +67,7 @@ def test_constant_values_and_earlier_nights_are_collapsed(tmp_path):
     page = page_of(nights, tmp_path)
     parsed = Parsed(page)
     assert not parsed.wrong
-    assert "1 constant values" in parsed.text
+    assert "1 constant value " in parsed.text
     assert "still: 70 %" in parsed.text
     assert "13 earlier nights" in parsed.text
     assert page.count("<svg") == 1

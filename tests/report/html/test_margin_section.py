@@ -76,5 +76,5 @@ def test_a_cell_has_its_verdict_at_half_and_twice_the_margin(written):
     assert "exceeds (p = " in details("fc_cnn_d").split("Adjusted for all tested cells ")[1]
     assert "Best of several trainings" in details("bcnn_dd")
     text = Parsed(section(written["bcnn"])).text
-    assert "2 cells were tested. At half the margin 0 would have another verdict, at twice the margin 1" in text
+    assert "2 cells were tested. At half the margin none would have another verdict, at twice the margin 1" in text
     assert "tested" not in Parsed(section(written["tasn"])).text

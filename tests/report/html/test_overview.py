@@ -1,6 +1,8 @@
+import re
+
 import pytest
 from busy_pages import PAPERS, busy_records
-from made_records import RECIPES, deviation, of_accuracy
+from made_records import RECIPES, Kept, deviation, of_accuracy, of_right
 from report_pages import Parsed, pages
 
 from fgbench.judge.anomaly import Anomaly
@@ -36,15 +38,59 @@ def test_the_matrix_counts_each_judged_cell_once_and_context_separately(verdicts
     assert total.judged + total.others + total.cited == sum(len(of_paper) for of_paper in verdicts.values())
 
 
+def test_the_matrix_has_only_columns_of_outcomes_that_occur(tmp_path):
+    def heads(records, obstacles=None):
+        index = pages(tmp_path / str(len(records)), records, obstacles)["index"]
+        table = index.split('<table class="matrix"')[1].split("</table>")[0]
+        columns = int(re.search(r"--columns:(\d+)", table)[1])
+        words = re.findall(r'<span class="word">(.*?)</span>', table)
+        assert columns == len(words)
+        rows = re.findall(r"<tr.*?</tr>", table, re.DOTALL)[1:]
+        assert {row.count("<td") for row in rows} == {columns}
+        return words
+
+    assert heads([]) == ["not measured", "numbers"]
+    good = [of_accuracy(84.0 + s / 50, s) for s in range(3)]
+    assert heads(good) == ["reproduced", "not measured", "numbers"]
+    blocked = {"bcnn/bcnn_dm@cub": Obstacle("weights: none", "fgbench weights get it")}
+    records = [*good, of_accuracy(70.0, recipe="bcnn/fc_cnn_d@cub", deviations=[deviation("stages")])]
+    assert heads(records, blocked) == ["reproduced", "not comparable", "not measured", "numbers"]
+
+
+def test_the_first_sentence_counts_the_measured_numbers(tmp_path):
+    def lead(records):
+        index = pages(tmp_path / str(len(records)), records)["index"]
+        return Parsed(index.split('<p class="lead">')[1].split("</p>")[0]).text
+
+    assert lead([]) == "None of 127 printed numbers of 4 papers is measured yet."
+    good = [of_accuracy(84.0 + s / 50, s) for s in range(3)]
+    assert lead(good) == "1 of 127 printed numbers of 4 papers is measured: 1 ● reproduced ."
+    more = [*good, of_accuracy(70.0, recipe="bcnn/fc_cnn_d@cub", deviations=[deviation("stages")])]
+    assert lead(more) == "2 of 127 printed numbers of 4 papers are measured: 1 ● reproduced , 1 ◇ not comparable ."
+
+
+def test_claims_without_runs_are_folded_and_those_with_runs_are_not(tmp_path):
+    def claims(records, outputs=None):
+        folder = tmp_path / str(len(records))
+        index = pages(folder, records, outputs=outputs)["index"].split('<h2 id="claims">')[1].split("<h2")[0]
+        shown, _, folded = index.partition('<details class="more"><summary>')
+        return shown.count('<span class="badge'), folded.count('<span class="badge'), folded.split("<")[0]
+
+    total = sum(len(paper.claims) for paper in PAPERS.values())
+    assert claims([]) == (0, total, f"{total} claims without runs")
+    kept = Kept(*(of_right([True] * 30 + [False] * 10, f"bcnn/{name}@cub") for name in ("fv_cnn_d", "fc_cnn_d")))
+    assert claims(kept.records, kept) == (1, total - 1, f"{total - 1} claims without runs")
+
+
 def test_the_number_of_tested_cells_and_of_expected_false_verdicts_is_stated(tmp_path):
     records = [of_accuracy(84.0 + s / 50, s) for s in range(3)]
     records += [of_accuracy(70.4 + s / 50, s, recipe="bcnn/fc_cnn_d@cub") for s in range(3)]
     text = Parsed(pages(tmp_path, records)["index"]).text
     # The second number is also cited by another paper and counts once.
     assert (
-        "2 cells were tested, each with an error rate of at most 5 %: at most 0.1 false verdicts are expected." in text
+        "2 numbers were tested at an error rate of at most 5 % each: at most 0.1 false verdicts are expected." in text
     )
-    assert "2 tested cells are decided, 2 also after the adjustment" in text
+    assert "2 are decided, 2 also after the adjustment for all tested numbers (Holm)." in text
     assert "expected" not in Parsed(pages(tmp_path / "none", [])["index"]).text
 
 

@@ -1,3 +1,5 @@
+import re
+
 from made_records import Kept, deviation, made, of_accuracy
 from recompressed_runs import interval, series
 from report_pages import PAPERS, Parsed, pages
@@ -25,19 +27,24 @@ def test_every_printed_number_is_on_the_page_of_its_paper(tmp_path):
 def test_a_cited_number_has_its_verdict_and_a_link_to_the_paper_that_judges_it(tmp_path):
     written = pages(tmp_path, [run(70.4 + s / 50, s, "fc_cnn_d") for s in range(3)])
     page = written["where_to_focus"]
-    cell = page.split('<td id="at-t2-fc_cnn_d-birds">')[1].split("</td>")[0]
-    assert 'href="bcnn.html#at-t1-fc_cnn_d-birds"' in cell
+    cell = page.split('<td class="left" id="at-t2-fc_cnn_d-birds">')[1].split("</td>")[0]
+    # The number and its badge.
+    assert cell.count('href="bcnn.html#at-t1-fc_cnn_d-birds"') == 2
+    assert '<svg class="strip' in cell
     assert 'id="at-t1-fc_cnn_d-birds"' in written["bcnn"]
     assert "70.4" in Parsed(cell.split('class="got"')[1]).text
     assert 'id="cell-t2-fc_cnn_d-birds"' not in page
     text = Parsed(page).text
     assert f"18 cells cited from {PAPERS['bcnn'].title}; judged and counted there" in text
     assert "18 numbers cited from another paper and counted there" in text
-    assert "FC-CNN [D] cited from bcnn 70.4 70.4" in text
-    assert text.count("Each cell has the printed value above the measured mean") == 1
+    assert "FC-CNN [D] cited from B-CNN 70.4 70.42 +0.02" in text
+    assert text.count("A measured cell has the printed value in grey, the measured mean in black") == 1
     assert (
         "19 numbers that one of these papers cites from another one are counted once" in Parsed(written["index"]).text
     )
+    # A cited number without a run has a link to the same place.
+    other = page.split('<td class="left" id="at-t2-fc_cnn_d-cars">')[1].split("</td>")[0]
+    assert '<a class="none" href="bcnn.html#at-t1-fc_cnn_d-cars">not run</a>' in other
     (word,) = {w for w in ("reproduced", "inconclusive") if f"FC-CNN [D], Birds: {w}" in text.replace(" :", ":")}
     assert word in Parsed(cell).text
 
@@ -50,7 +57,7 @@ def test_details_have_reason_seeds_deviations_cost_training_command_and_provenan
     for words in (
         "seed 0: 80.00, seed 1: 81.00", "stages.finetune.lr", "the official code", "fgbench run it", "torch 2",
         "3 epochs (one then two): loss from 3 to 0.5, training accuracy from 10 % to 70 %",
-        "differs from the recipe in stages.finetune.lr",
+        "another experiment than the recipe: stages.finetune.lr is 2 instead of 1",
         "fgbench run bcnn/bcnn_dd --data cub --profile paper", "Energy",
     ):  # fmt: skip
         assert words in text
@@ -102,13 +109,46 @@ def test_inconclusive_cells_have_the_command_to_decide_and_a_note_on_other_image
         assert words in text
 
 
+def test_a_measured_cell_has_a_link_to_its_details_and_every_other_cell_to_the_fold_of_its_group(tmp_path):
+    obstacle = {"bcnn/bcnn_dd@cars": Obstacle("the images of cars are not here", "fgbench data cars")}
+    page = pages(tmp_path, [run(84.0)], obstacle)["bcnn"]
+    cells = dict(re.findall(r'<td class="left" id="at-t1-([^"]+)">(.*?)</td>', page, re.DOTALL))
+    assert cells["bcnn_dd-birds"].count('href="#cell-t1-bcnn_dd-birds"') == 2
+    folds = dict(re.findall(r'<details id="(t1-without-\d+)">(.*?)</details>', page, re.DOTALL))
+    assert len(folds) == 2
+    words = []
+    for printed in PAPERS["bcnn"].cells():
+        table, _, name = printed.id.replace("/", "-").partition("-")
+        if table == "t1" and name != "bcnn_dd-birds":
+            fold, word = re.search(r'<a class="none" href="#(.*?)">(.*?)</a>', cells[name]).groups()
+            words.append(word)
+            text = Parsed(folds[fold]).text
+            assert word in text
+            assert f"{printed.row}, {printed.column}" in text
+    assert len(words) == len(cells) - 1
+    assert words.count("blocked") == 1
+    blocked = re.search('href="#(.*?)">blocked', cells["bcnn_dd-cars"])[1]
+    assert "the images of cars are not here" in folds[blocked]
+
+
+def test_a_table_without_a_number_has_no_explanation_of_pictures(tmp_path):
+    alone = pages(tmp_path / "alone", [])["bcnn"]
+    assert "A measured cell has" not in alone
+    assert '<svg class="strip' not in alone
+    exact = pages(tmp_path / "exact", [run(84.0, deviations=[deviation("stages", run="none")])])["bcnn"]
+    assert exact.count("A measured cell has") == 1
+    assert "A picture shows" not in exact  # the difference is 0, so that there is no axis
+    other = pages(tmp_path / "other", [run(82.5, deviations=[deviation("stages", run="none")])])["bcnn"]
+    assert "A picture shows the difference, from −1.5 to +1.5" in other  # noqa: RUF001
+
+
 def test_cells_with_runs_of_two_protocols_have_their_differences_instead_of_a_number(tmp_path):
     records = [run(84.0), run(84.1, 1), run(71.23, name="fc_cnn_d", protocol={"images": "recompressed", "classes": 20})]
     page = pages(tmp_path, records)["bcnn"]
     table = page.split('aria-label="Results"')[1].split("</table>")[0]
     assert "84.1" in table
     assert "71.2" not in table
-    assert "two protocols" in table
+    assert "70.4 no number ◇ not comparable runs of several protocols" in Parsed(table).text
     text = Parsed(page).text
     assert "No number, because these protocols differ" in text
     assert "images i recompressed" in text
@@ -189,7 +229,7 @@ def test_the_effect_of_a_further_compression_is_in_the_details_of_its_cell(tmp_p
     pairs = series({75: (2, 1), 30: (30, 10)}, profile="frozen", deviations=[deviation("stages")])
     kept = Kept(*pairs)
     page = pages(tmp_path, kept.records, outputs=kept)["bcnn"]
-    cell = page.split('<div class="inside" id="cell-t1-bcnn_dd-birds">')[1].split("</details>")[0]
+    cell = page.split('<details id="cell-t1-bcnn_dd-birds">')[1].split("</details>")[0]
     low, high = interval(30, 10, 2)
     assert f"to quality 30: -2.00 points ({low:+.2f} to {high:+.2f}; {kept.records[2].run_id} )" in Parsed(cell).text
     assert f"bound {-low:.2f} points" in Parsed(cell).text

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from made_records import RECIPES, Kept, deviation, of_accuracy, of_right
@@ -15,7 +17,8 @@ def run(accuracy, seed=0, name="bcnn_dd", **fields):
 def test_without_records_no_number_is_measured(tmp_path):
     written = pages(tmp_path, [])
     assert "No measurements yet" in written["index"]
-    assert 'class="got" title' not in written["bcnn"]
+    assert 'class="got"' not in written["bcnn"]
+    assert 'class="measured' not in written["index"]
     assert "not run" in written["bcnn"]
     assert "nan" not in written["bcnn"].lower().replace("nanchor", "")
 
@@ -35,7 +38,13 @@ def test_synthetic_data_is_named_in_the_first_line_and_each_number_is_marked(tmp
         assert '<header>\n<p class="data synthetic">▲ Synthetic data' in written[name]
         assert "these numbers are not comparable with printed numbers" in written[name]
     page = written["bcnn"]
-    assert page.count('class="got" title') == page.count('class="badge aside" href="#cell-')
+    numbers = page.count('<a class="got" href="#cell-')
+    assert (
+        numbers == page.count('class="badge aside" href="#cell-') == page.count('<span class="why">synthetic data') > 0
+    )
+    (row,) = re.findall(r'<tr role="row" id="bcnn-t1-.*?</tr>', written["index"], re.DOTALL)
+    assert "84.00" in row
+    assert "◇ not comparable synthetic data" in Parsed(row).text
     assert "not comparable" in page
     assert '<span aria-hidden="true">●</span> reproduced' not in page
 

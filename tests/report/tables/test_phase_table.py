@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from made_records import of_accuracy
+from made_records import of_accuracy, on_gpu
 
 from fgbench.report.tables.phase_table import PHASES, phase_frame, phase_sheet
 
@@ -41,6 +41,13 @@ def test_it_is_read_a_line_a_run():
         ["FV-SIFT, paper", "", "2,000 s", "", "2,000 s, 12,346 MiB"],
     ]
     assert len(sheet.numbers) == len(sheet.heads)
+
+
+def test_the_estimate_of_a_phase_stands_beside_its_time():
+    frame = phase_frame([*RECORDS[:1], on_gpu(84.0, recipe="bcnn/fv_sift@cub")])
+    assert frame.expected_s.fillna(-1).tolist() == [-1, -1, -1, 700.0, 50.0, 750.0]
+    texts = [entry.text for entry in phase_sheet(frame).rows[1]]
+    assert texts[-1] == "1,000 s, 5,000 MiB (estimated 750 s)"
 
 
 @pytest.mark.parametrize("records", [[], RECORDS[:1]])

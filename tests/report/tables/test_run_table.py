@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from made_records import RECIPES, deviation, of_accuracy, untrained
+from made_records import RECIPES, deviation, of_accuracy, on_gpu, untrained
 from scipy import stats
 
 from fgbench.judge.verdict import judge
 from fgbench.papers.printed import load_papers
-from fgbench.report.tables.run_table import RUNS, run_frame, run_sheet
+from fgbench.report.tables.run_table import HEADS, RUNS, run_frame, run_sheet
 
 CELLS = list(load_papers()["bcnn"].cells())
 
@@ -56,8 +56,8 @@ def test_a_lone_seed_and_a_run_without_random_numbers_have_no_interval():
     fixed = of_accuracy(70.0, recipe="bcnn/fc_cnn_d@cub", settings=settings | {"options": {}}, seeded=False)
     frame = table([alone, fixed])
     assert frame[["low", "high"]].isna().to_numpy().all()
-    assert list(frame.interval) == ["one seed", "no random numbers"]
-    assert [row[2].text for row in run_sheet(frame).rows] == ["one seed", "no random numbers"]
+    assert list(frame.interval) == ["one seed", "same for all seeds"]
+    assert [row[2].text for row in run_sheet(frame).rows] == ["one seed", "same for all seeds"]
 
 
 def test_cost_is_the_mean_time_and_the_most_memory():
@@ -74,6 +74,19 @@ def test_cost_is_the_mean_time_and_the_most_memory():
     sheet = run_sheet(table(records))
     assert "the time does not include the network: 7 maps were read from the cache" in sheet.notes[0][1]
     assert "≥ 20" in [entry.text for entry in sheet.rows[0]]
+
+
+def test_peak_of_the_gpu_and_estimate_are_columns_that_are_read_only_if_a_run_has_them():
+    alone = table([of_accuracy(80.0)])
+    assert alone[["device_peak_mib", "expected_s"]].isna().to_numpy().all()
+    assert run_sheet(alone).heads == HEADS
+    both = table([on_gpu(84.0), on_gpu(84.2, 1), of_accuracy(80.0, recipe="bcnn/fc_cnn_d@cub")])
+    row = row_of(both)
+    assert (row["device"], row["device_peak_mib"], row["expected_s"]) == ("NVIDIA H200", 31235.0, 750.0)
+    sheet = run_sheet(both)
+    assert sheet.heads == (*HEADS, "estimated, s", "GPU peak, MiB")
+    assert [[entry.text for entry in row[-2:]] for row in sheet.rows] == [["750", "31,235"], ["–", "–"]]  # noqa: RUF001
+    assert len(sheet.numbers) == len(sheet.heads)
 
 
 def test_a_run_that_answers_nothing_has_no_printed_number():

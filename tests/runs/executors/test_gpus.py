@@ -9,6 +9,7 @@ from pool_tasks import Notes
 from fgbench.runs.executors import pool, runner
 from fgbench.runs.executors.gpus import VARIABLE, GpuPool, visible_gpus
 from fgbench.runs.executors.pool import PoolTask, run_tasks
+from fgbench.runs.planning import Plan
 
 
 class Listener(Notes):
@@ -87,6 +88,6 @@ def test_runs_on_a_gpu_are_tasks_with_a_gpu(device, gpu, tmp_path, monkeypatch):
 
     started = []
     monkeypatch.setattr(runner, "run_tasks", lambda tasks, *rest, **more: started.extend(tasks) or [])
-    run = SimpleNamespace(id="x", title="run", threads=4, device=device, streams=())
-    runner.run_plan(SimpleNamespace(runs=[run]), Path(tmp_path), Listener())
+    run = SimpleNamespace(id="x", title="run", threads=4, device=device, streams=(), parent=None, network_needed=False)
+    runner.run_plan(Plan((run,), {}), Path(tmp_path), Listener())
     assert [(task.gpu, task.threads) for task in started] == [(gpu, 4)]

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from fgbench.datasets import find
+from fgbench.records.kept_networks import network_path
 from fgbench.records.store import Store
 from fgbench.runs.executors.ray_cluster import Cluster, connected
 from fgbench.runs.executors.remote import request_for, serve
@@ -75,6 +76,9 @@ class Nodes:
         shutil.copytree(find("mini_birds").find().parent, self.cache(name) / "data")
         env = {"FGBENCH_CACHE": str(self.cache(name)), "PYTHONPATH": os.pathsep.join(path)}
         return self._cluster.add_node(**NODE, env_vars=env, **options)
+
+    def remove(self, node: object) -> None:
+        self._cluster.remove_node(node)
 
     def cache(self, name: str) -> Path:
         return self.folder / name
@@ -198,6 +202,47 @@ def test_only_the_unfinished_run_of_a_killed_node_is_repeated(nodes, tmp_path, m
             assert getattr(record, part) == getattr(local, part)
         arrays, local_arrays = cluster_store.outputs(record), Store(tmp_path / "local/records").outputs(local)
         assert arrays.keys() == local_arrays.keys()
+        assert all(np.array_equal(arrays[name], local_arrays[name]) for name in local_arrays)
+
+
+def test_two_nodes_train_a_shared_network_once_although_its_worker_is_killed(nodes, tmp_path):
+    places = {"first": nodes.first, "third": nodes.add("third")}
+    runs = [
+        mini.run_of("fv_cnn_d", starts=True, changes=Changes(set_values=(f"options.words={words}",)))
+        for words in (8, 4)
+    ]
+    parent, notes = runs[0].parent, Notes()
+
+    def kill() -> None:
+        """Kill the worker of the run before, which has a child process, once."""
+        wait_for(lambda: any(parent.id in nodes.held(name) for name in places))
+        (node,) = (places[name] for name in places if parent.id in nodes.held(name))
+        for worker in processes_of(node)[0].children():
+            if worker.children():
+                worker.kill()
+
+    with connected(Cluster(nodes.address)) as session:
+        killer = threading.Thread(target=kill, daemon=True)
+        killer.start()
+        result = session.run(Plan(tuple(runs), {}), tmp_path / "cluster", notes)
+    nodes.remove(places["third"])
+    assert result == Result(done=3, kept=0, failures=())
+    (note,) = notes.notes
+    assert note.startswith(f"{parent.title}: ")
+    assert "retry 1 of 3" in note
+    logs = [path.read_text() for name in places for path in nodes.cache(name).glob(f"cluster/logs/{parent.id}.log")]
+    assert sum(text.count("finished") for text in logs) == 1
+    # Each run ends on a node; the network is in the results folder, and in no folder of a node.
+    assert all(sum(run.id in nodes.started(name) for name in places) == 1 for run in runs)
+    assert not [path for name in places for path in nodes.cache(name).glob("cluster/**/*.safetensors")]
+    store = Store(tmp_path / "cluster/records")
+    sha256 = store.read(parent.id).network_sha256
+    assert network_path(tmp_path / "cluster", sha256).is_file()
+    mini.do(replace(parent, keep_network=True), tmp_path / "local")
+    for run in runs:
+        record, local = store.read(run.id), mini.do(run, tmp_path / "local")
+        assert record.starts_from.network_sha256 == local.starts_from.network_sha256 == sha256
+        arrays, local_arrays = store.outputs(record), Store(tmp_path / "local/records").outputs(local)
         assert all(np.array_equal(arrays[name], local_arrays[name]) for name in local_arrays)
 
 

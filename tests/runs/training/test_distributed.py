@@ -1,13 +1,17 @@
 """What several processes share, without starting them; `tests/runs/test_several_processes.py` starts two."""
 
+from contextlib import contextmanager
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
 from small_trainings import Share, bcnn, data, stage
 
 from fgbench.runs import execute
+from fgbench.runs.executors import runner
 from fgbench.runs.training import distributed
+from fgbench.runs.training.distributed import Engine, SharedError
 from fgbench.runs.training.loop import train
 from fgbench.util.errors import FgbenchError
 
@@ -48,9 +52,16 @@ def test_every_process_ends_a_run_with_the_first_one(rank, fails, monkeypatch):
     """The first process also waits if it fails, because the others wait for it."""
     calls = []
 
+    @contextmanager
+    def together():
+        try:
+            yield
+        finally:
+            calls.append("wait")
+
     class Execution:
         def __init__(self, *arguments):
-            self.engine = SimpleNamespace(rank=rank, wait=lambda: calls.append("wait"))
+            self.engine = SimpleNamespace(rank=rank, together=together)
 
         prepare = learn = fit = predict = lambda self: None
 
@@ -60,10 +71,36 @@ def test_every_process_ends_a_run_with_the_first_one(rank, fails, monkeypatch):
                 raise FgbenchError("the disk is full")
 
     monkeypatch.setattr(execute, "Execution", Execution)
-    run = SimpleNamespace(threads=1)
+    run = SimpleNamespace(threads=1, network=None)
     if fails and not rank:
         with pytest.raises(FgbenchError):
             execute.execute(run, None, None)
     else:
         execute.execute(run, None, None)
-    assert calls == (["wait"] if rank else ["keep", "wait"])
+    assert calls == (["wait", "wait"] if rank else ["wait", "keep", "wait"])
+
+
+def test_one_process_raises_its_own_error():
+    with pytest.raises(ZeroDivisionError), Engine().together():
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(("error", "done"), [(SharedError("the disk is full"), 1), (FgbenchError("only here"), 0)])
+def test_the_next_run_starts_only_if_all_processes_know_the_failure(error, done, monkeypatch):
+    runs = [SimpleNamespace(title=title, id=title, parent=None) for title in ("first", "second")]
+
+    def do_run(run, *arguments):
+        started.append(run.title)
+        if run.title == "first":
+            raise error
+
+    started, watcher = [], Mock()
+    monkeypatch.setattr(runner, "do_run", do_run)
+    if not done:
+        with pytest.raises(FgbenchError, match="only here"):
+            runner._run_in_this_process(runs, 0, None, watcher)
+        assert started == ["first"]
+        return
+    result = runner._run_in_this_process(runs, 0, None, watcher)
+    assert [failure.message for failure in result.failures] == ["the disk is full"]
+    assert (started, result.done) == (["first", "second"], done)

@@ -9,7 +9,15 @@ from small_trainings import Share, bcnn, numbered_data, same, stage, values
 from fgbench.runs import execute
 from fgbench.runs.training import head_features, loop
 from fgbench.runs.training.batches import BatchSource
-from fgbench.runs.training.head_features import Storage, choose_storage, count_operations, note_storage, noted_storage
+from fgbench.runs.training.head_features import (
+    Storage,
+    choose_storage,
+    count_operations,
+    note_storage,
+    noted_storage,
+    room_for_features,
+)
+from fgbench.runs.training.training_log import TrainingLog
 
 GIB = 1 << 30
 CUB = 5994
@@ -24,11 +32,16 @@ HEAD = {"train": ("classifier",), "augment": False, "batch_size": 4}
     (PYRAMID, 80 * GIB, 0, Storage.GPU),
     (PYRAMID, 24 * GIB, 0, Storage.GPU_BF16),
     (PYRAMID, 8 * GIB, 10**12, Storage.FILE_BF16),
-    (PYRAMID, 8 * GIB, 10**9, Storage.NOWHERE),
-    (PYRAMID + 1, 8 * GIB, 10**12, Storage.NOWHERE),
+    (PYRAMID, 8 * GIB, 10**9, Storage.RECOMPUTED),
+    (PYRAMID + 1, 8 * GIB, 10**12, Storage.RECOMPUTED),
 ])  # fmt: skip
 def test_features_are_kept_in_float32_if_they_fit_else_in_the_cheaper_of_two_ways(values, free, operations, storage):
     assert choose_storage(CUB, values, 300, free, lambda: operations) == storage
+
+
+@pytest.mark.parametrize(("free", "room"), [(4, 0), (8, 0), (12, 4), (32, 24), (80, 60)])
+def test_features_leave_room_for_the_training_of_the_head(free, room):
+    assert room_for_features(free * GIB) == room * GIB
 
 
 def test_no_choice_writes_a_file_of_more_than_half_of_the_features_of_the_pyramid():
@@ -53,10 +66,11 @@ def epoch(storage, folder, monkeypatch):
         Storage.FILE: (0, 0),
         Storage.GPU_BF16: (4 * len(numbered_data().labels) * 48 * 48, 0),
         Storage.FILE_BF16: (0, 0),
-        Storage.NOWHERE: (0, 1e9),
+        Storage.RECOMPUTED: (0, 1e9),
     }[storage]
     monkeypatch.setattr(head_features, "FILE_BYTES", 0 if storage is not Storage.FILE else 8 * GIB)
     monkeypatch.setattr(head_features, "OPERATIONS_PER_BYTE", rate)
+    monkeypatch.setattr(head_features, "ROOM_BYTES", 0)
     folder.mkdir()
     with gpu_with(free) as (gpu, engine):
         method, plan = bcnn().to("cuda"), stage(**HEAD)
@@ -65,7 +79,7 @@ def epoch(storage, folder, monkeypatch):
         optimizer = loop._optimizer(method, plan)
         features = [batch.features.cpu() for batch in source.batches(1)]
         gpu.clear()
-        loop._train_epoch(method, plan, optimizer, source.batches(1), engine)
+        loop._train_epoch(method, plan, optimizer, source.batches(1), engine, TrainingLog({}))
         waits = list(gpu.waits)
         trained = {name: value.cpu() for name, value in values(method).items()}
         sizes = {path.name: path.stat().st_size for path in folder.glob("*.npy")}
@@ -80,7 +94,7 @@ def on_cpu(tmp_path_factory):
     source = BatchSource(method, numbered_data(), plan, 0, "head", Share(), folder / "features-0.npy")
     assert source.features.storage is Storage.FILE
     features = [batch.features for batch in source.batches(1)]
-    loop._train_epoch(method, plan, loop._optimizer(method, plan), source.batches(1), Share())
+    loop._train_epoch(method, plan, loop._optimizer(method, plan), source.batches(1), Share(), TrainingLog({}))
     assert noted_storage(folder) == {}
     return values(method), features
 
@@ -110,7 +124,7 @@ def test_an_epoch_of_the_head_has_the_values_of_the_cpu_and_one_wait(storage, on
 
 
 def test_features_computed_again_use_images_in_the_memory_of_the_gpu(tmp_path, monkeypatch):
-    monkeypatch.setattr(head_features, "choose_storage", lambda *arguments: Storage.NOWHERE)
+    monkeypatch.setattr(head_features, "choose_storage", lambda *arguments: Storage.RECOMPUTED)
     with gpu_with() as (gpu, engine):
         source = BatchSource(bcnn().to("cuda"), numbered_data(), stage(**HEAD), 0, "s", engine, tmp_path / "f.npy")
         assert isinstance(source.features._images, SimulatedTensor)

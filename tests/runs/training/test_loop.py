@@ -129,6 +129,27 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
         train(bcnn(), data(), [("wild", stage(lr=1e30, epochs=9))], seed=0, engine=Engine(), work=tmp_path)
 
 
+@pytest.mark.parametrize("place", ["_minimised", "BatchSource"])
+def test_a_full_memory_of_a_gpu_names_the_batch_and_the_size(place, tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(loop, place, full)
+    with pytest.raises(FgbenchError, match=r"stage 'all' with 8 images of 32 px in a batch\n  lower batch_size"):
+        train(bcnn(), data(), [("all", stage())], seed=0, engine=Engine(), work=tmp_path)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)])
+def test_convolutions_of_a_training_are_in_its_precision_and_weights_in_float32(precision, dtype, tmp_path):
+    method, seen = bcnn(), set()
+    for module in method.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda module, images, maps: seen.add(maps.dtype))
+    train(method, data(), [("all", stage(epochs=1))], seed=0, engine=Engine(precision=precision), work=tmp_path)
+    assert seen == {dtype}
+    assert {parameter.dtype for parameter in method.parameters()} == {torch.float32}
+
+
 def test_kept_features_train_the_same_classifier_as_recomputed_ones(tmp_path, monkeypatch):
     plan = [("first", stage(train=("classifier",), augment=False))]
     kept, fresh, calls = bcnn(), bcnn(), []

@@ -9,6 +9,7 @@ from small_trainings import Share, Stop, bcnn, data, numbered_data, source, stag
 from fgbench.runs.training import loop
 from fgbench.runs.training.batches import BatchSource
 from fgbench.runs.training.loop import train
+from fgbench.runs.training.training_log import TrainingLog
 
 PLACES = {"in the memory of the GPU": PLENTY, "read ahead": 0}
 """Where the images are -> free memory in bytes."""
@@ -44,7 +45,7 @@ def test_an_epoch_waits_once_for_the_gpu(place, epochs, tmp_path):
         optimizer = loop._optimizer(method, plan)
         gpu.clear()
         for epoch in range(1, epochs + 1):
-            loss, accuracy = loop._train_epoch(method, plan, optimizer, batches.batches(epoch), engine)
+            loss, accuracy = loop._train_epoch(method, plan, optimizer, batches.batches(epoch), engine, TrainingLog({}))
         assert len(waits_outside_augmentation(gpu)) == epochs
         assert all("loop.py" in wait for wait in waits_outside_augmentation(gpu))
         found = {name: value.cpu() for name, value in values(method).items()}

@@ -36,7 +36,7 @@
 
   function makeSortable(table) {
     [...table.tHead.rows[0].cells].forEach((head, column) => {
-      if (!head.textContent.trim() || head.colSpan > 1) return;
+      if (!head.textContent.trim() || head.colSpan > 1 || head.classList.contains("drawn")) return;
       const button = make("button", { type: "button" });
       button.append(...head.childNodes);
       button.addEventListener("click", () => sort(table, head, column));

@@ -1,0 +1,56 @@
+"""Rates of a machine, and estimated costs of runs, for `--dry-run` and `--within`."""
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Self
+
+from fgbench.records.record import Expected
+from fgbench.runs.run import THREADS
+from fgbench.speed.machine_rates import ASSUMED_HOST, DeviceRates, HostRates, gpu_rates, measure_device, measure_host
+from fgbench.util.errors import FgbenchError
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Rates of the machine for which costs are estimated."""
+
+    device: DeviceRates
+    host: HostRates
+
+    @classmethod
+    def of(cls, profile: str, results: Path, *, has_gpu: bool, gpu: str | None = None) -> Self:
+        """Return the published rates of a GPU, or measure this machine.
+
+        Args:
+            profile: name of a profile, not `auto`.
+            results: results folder, on the disk that is measured.
+            has_gpu: True if the runs use a GPU.
+            gpu: name of published rates; None for this machine.
+
+        Raises:
+            FgbenchError: the GPU is unknown.
+        """
+        if gpu is not None:
+            return cls(gpu_rates(gpu), ASSUMED_HOST)
+        device = "cuda" if has_gpu and profile != "quick" else "cpu"
+        return cls(_measured(device, THREADS[profile]), measure_host(results))
+
+
+def _measured(device: str, threads: int) -> DeviceRates:
+    """Measure a device. A GPU is measured in a process of its own, whose memory is free again for the runs."""
+    if device == "cpu":
+        return measure_device(device, threads)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(measure_device, device, threads).result()
+
+
+def estimated(compute: Callable[[], Expected | None]) -> tuple[Expected | None, str]:
+    """Return an estimate and an empty text, or None and the reason why there is none."""
+    try:
+        expected = compute()
+    except FgbenchError as error:
+        return None, str(error.args[0])
+    return expected, "" if expected else "the number of images is not known"

@@ -1,0 +1,1 @@
+"""Predictions that were made outside fgbench: read, matched with the test images, measured, kept and judged."""

@@ -1,0 +1,38 @@
+"""The method of a run on its pretrained networks, before it is trained."""
+
+from collections.abc import Callable
+
+from fgbench.datasets.pipeline import Pipeline
+from fgbench.methods import methods, options_of
+from fgbench.methods.base import Method, Task
+from fgbench.papers.settings import Settings
+from fgbench.runs.experiment import Experiment
+from fgbench.runs.run import Run
+from fgbench.runs.streams import load_stream, maps_folder
+from fgbench.util.numeric.seeding import generator
+
+
+def build_method(run: Run, trial: Experiment, on_recall: Callable[[int], object] | None = None) -> Method:
+    """Return the untrained method of a run on the CPU.
+
+    Args:
+        run: the run.
+        trial: its data.
+        on_recall: called with the number of images whose maps come from the cache of an earlier run. None to use no
+            cache.
+    """
+    networks = {stream.stream: load_stream(stream) for stream in run.streams}
+    if on_recall and run.device == "cpu" and not run.network and _see_unaugmented_images(run.settings):
+        for stream in run.streams:
+            if not stream.trained_here:
+                networks[stream.stream].cache_outputs(maps_folder(stream), on_recall)
+    part_names = trial.part_names if "parts" in run.protocol.train_sees else ()
+    task = Task(trial.classes, Pipeline.parse(run.settings.test_pipeline).output_size, part_names)
+    options = options_of(run.recipe.method, run.settings.options)
+    backbones = [networks[stream.stream] for stream in run.streams]
+    return methods[run.recipe.method](backbones, task, options, generator(run.seed, "initial weights"))
+
+
+def _see_unaugmented_images(settings: Settings) -> bool:
+    """Return True if the networks stay frozen and see only images and mirror images. Their maps can then be cached."""
+    return all(set(stage.train) == {"classifier"} and not stage.augment for stage in settings.stages.values())

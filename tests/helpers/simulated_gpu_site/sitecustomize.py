@@ -1,0 +1,7 @@
+"""Imported at the start of every process of a program that sees the simulated GPU, and whose small networks are trained
+on few images."""
+
+import mini  # noqa: F401
+import simulated_machine
+
+simulated_machine.install()

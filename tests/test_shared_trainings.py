@@ -1,0 +1,27 @@
+"""The table of what sharing trained networks saves."""
+
+import re
+import runpy
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TABLE = runpy.run_path(str(ROOT / "reports/shared_trainings.py"))
+COUNTS = 6
+"""Number of columns before the hours."""
+
+
+def test_the_counts_of_the_guide_are_those_of_the_recipes():
+    text = (ROOT / "docs/guides/trained_networks.md").read_text(encoding="utf-8")
+    lines = re.search(r"shared_trainings\.py -->\n(.*?)<!-- end", text, re.DOTALL)[1].strip().splitlines()
+    head, _, *rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
+    assert head == list(TABLE["HEAD"])
+    counted = [list(row[:COUNTS]) for row in TABLE["rows"](with_hours=False)]
+    assert [row[:COUNTS] for row in rows] == counted
+    # FV-CNN [D] and [M] leave out 25 epochs each (7 under `quick`), and models of the keypoint FCN 16: three of them.
+    # Under `paper` these are four models, 50 epochs each.
+    saved = {(row[0], row[1]): int(row[4]) - int(row[5]) for row in counted}
+    assert saved["paper", "cars"] == saved["paper", "aircraft"] == 2 * 25
+    assert saved["paper", "cub"] == 2 * 25 + 4 * 50
+    assert saved["quick", "generated birds"] == 2 * 7 + 3 * 16
+    for _, _, *_, alone, shared in rows[1:]:
+        assert float(alone) > float(shared) > 0
