@@ -7,28 +7,30 @@ with it. Every reader goes through `Store.records`, which refuses or reports all
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from fgbench.records.array_files import array_path, settle, unnamed_arrays, write_pair
 from fgbench.records.arrays import check_arrays, read_arrays
+from fgbench.records.checked_reading import outcome_of, pack_outcomes, read_with_index
+from fgbench.records.packed_records import Packed
+from fgbench.records.parsed_record import RERUN_HINT, parse_record
 from fgbench.records.record import SCHEMA, Record
+from fgbench.records.record_index import MIN_RECORDS, Recall, RecordIndex, compute_always, open_index
 from fgbench.records.seal import seal_of
 from fgbench.records.verification import changed_definitions, wrong_values
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_bytes, remove_leftovers, write_bytes, write_json
-from fgbench.util.hashing import hash_value
-from fgbench.util.json_toml import parse_json
 from fgbench.util.plain_text import one_line
 
 RECORDS = "records"
 """Name of the folder of records in a results folder."""
-RERUN_HINT = "move its files elsewhere and run the recipe again"
+
 MAX_RECORD_BYTES, MAX_ARRAY_BYTES = 1 << 26, 1 << 30
 """Largest size of a record and of an array file. Larger files are not read into memory."""
 Broken = Callable[[FgbenchError], object]
@@ -49,6 +51,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._index: RecordIndex | None = None
 
     def has(self, run_id: str) -> bool:
         """Return True if the run is finished."""
@@ -125,7 +128,7 @@ class Store:
             raise FgbenchError(f"no record {run_id} in {self.folder}") from error
         except OSError as error:
             raise FgbenchError(f"{path} cannot be read: {error.strerror or error}", "move it elsewhere") from error
-        return _parsed(content, run_id, path)
+        return parse_record(content, run_id, path)
 
     def outputs(self, record: Record) -> dict[str, np.ndarray]:
         """Read the per-sample arrays of a record, and check them.
@@ -186,7 +189,7 @@ class Store:
         arrays = files.get(f"{run_id}.npz", b"")
         others = [file for file in files if Path(file).name != file or not file.startswith(run_id)]
         try:
-            record = _parsed(files.get(name, b""), run_id, Path(name))
+            record = parse_record(files.get(name, b""), run_id, Path(name))
             if others or hashlib.sha256(arrays).hexdigest() != record.outputs_sha256:
                 raise FgbenchError("its array file or a picture is another one")
         except FgbenchError as error:
@@ -209,15 +212,36 @@ class Store:
         Raises:
             FgbenchError: a record cannot be used, and `broken` is None.
         """
+        run_ids, check = self.run_ids(), partial(self._checked, values=values)
+        if values and len(run_ids) >= MIN_RECORDS and (index := self._open_index()):
+            outcomes = iter(read_with_index(index, self.folder, run_ids, check, _check_in_folder))
+        else:
+            outcomes = (outcome_of(check, run_id) for run_id in run_ids)
         records = []
-        for run_id in self.run_ids():
-            try:
-                records.append(self._checked(run_id, values=values))
-            except FgbenchError as error:
-                if broken is None:
-                    raise
-                broken(error)
+        for outcome in outcomes:
+            if isinstance(outcome, Record):
+                records.append(outcome)
+            elif broken is None:
+                raise outcome
+            else:
+                broken(outcome)
         return sorted(records, key=lambda r: (r.recipe, r.profile, r.data, r.seed, r.run_id))
+
+    @contextmanager
+    def remembering(self) -> Iterator[Recall]:
+        """Yield a function that returns what was computed from the same arrays before, or computes it.
+
+        Results are kept in the index of the folder, which only folders with many records have.
+        """
+        if self._index is None:
+            yield compute_always
+            return
+        yield self._index.recall
+        self._index.save_results()
+
+    def _open_index(self) -> RecordIndex | None:
+        self._index = self._index or open_index(self.folder)
+        return self._index
 
     def _checked(self, run_id: str, *, values: bool) -> Record:
         """Read a record and check its array file and, if asked, its values.
@@ -254,28 +278,9 @@ class Store:
         return wrong_values(record, arrays) or changed_definitions(record.values, arrays)
 
 
-def _parsed(content: bytes, run_id: str, path: Path) -> Record:
-    """Return the record of the content of a file, after the checks of `Store.read`."""
-    try:
-        fields = parse_json(content.decode("utf-8"))
-        record = Record.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise FgbenchError(f"{path} is not a record of schema 1 or {SCHEMA}: {where}: {first['msg']}") from error
-    except ValueError as error:
-        raise FgbenchError(f"{path} is not a record: {error}", RERUN_HINT) from error
-    if record.seal != (seal_of(fields) if record.schema_version == SCHEMA else ""):
-        raise FgbenchError(f"{path} was changed after it was written: its seal does not fit its fields", RERUN_HINT)
-    if record.run_id != run_id:
-        raise FgbenchError(
-            f"{path} has the record of run {record.run_id}", f"name it {record.run_id}.json or delete it"
-        )
-    if record.outputs != f"{run_id}.npz":
-        raise FgbenchError(f"{path} names {record.outputs!r} as its array file, not {run_id}.npz", RERUN_HINT)
-    if hash_value(record.protocol) != record.protocol_hash:
-        raise FgbenchError(f"{path}: {record.protocol_hash} is not the hash of its protocol", RERUN_HINT)
-    return record
+def _check_in_folder(folder: Path, run_ids: Sequence[str]) -> Mapping[str, Packed | FgbenchError]:
+    """Check records in a process of their own."""
+    return pack_outcomes(partial(Store(folder)._checked, values=True), run_ids)
 
 
 def store_of(folder: Path) -> Store:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,11 @@ def stamp_of(path: Path) -> str:
     Raises:
         OSError: there is no such file.
     """
-    status = path.stat()
+    return stamp_of_status(path.stat())
+
+
+def stamp_of_status(status: os.stat_result) -> str:
+    """Return the stamp of a file (`stamp_of`) from its status."""
     return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}:{status.st_ctime_ns}"
 
 

@@ -1,0 +1,46 @@
+"""The record of the content of its file, after the checks that need no other file."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from fgbench.records.record import SCHEMA, Record
+from fgbench.records.seal import seal_of
+from fgbench.util.errors import FgbenchError
+from fgbench.util.hashing import hash_value
+from fgbench.util.json_toml import parse_json
+
+RERUN_HINT = "move its files elsewhere and run the recipe again"
+
+
+def parse_record(content: bytes, run_id: str, path: Path) -> Record:
+    """Return the record of the content of a file.
+
+    Args:
+        content: the bytes of the file.
+        run_id: the run that the file must be of.
+        path: the file, for messages.
+
+    Raises:
+        FgbenchError: the content is not a record, was changed, or is of another run.
+    """
+    try:
+        fields = parse_json(content.decode("utf-8"))
+        record = Record.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise FgbenchError(f"{path} is not a record of schema 1 or {SCHEMA}: {where}: {first['msg']}") from error
+    except ValueError as error:
+        raise FgbenchError(f"{path} is not a record: {error}", RERUN_HINT) from error
+    if record.seal != (seal_of(fields) if record.schema_version == SCHEMA else ""):
+        raise FgbenchError(f"{path} was changed after it was written: its seal does not fit its fields", RERUN_HINT)
+    if record.run_id != run_id:
+        raise FgbenchError(
+            f"{path} has the record of run {record.run_id}", f"name it {record.run_id}.json or delete it"
+        )
+    if record.outputs != f"{run_id}.npz":
+        raise FgbenchError(f"{path} names {record.outputs!r} as its array file, not {run_id}.npz", RERUN_HINT)
+    if hash_value(record.protocol) != record.protocol_hash:
+        raise FgbenchError(f"{path}: {record.protocol_hash} is not the hash of its protocol", RERUN_HINT)
+    return record

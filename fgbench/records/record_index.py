@@ -1,0 +1,278 @@
+"""The index of a folder of records: records that were checked before, in the cache of this machine.
+
+Reading and checking a record and its arrays takes about a millisecond, which is minutes for a hundred thousand. The
+index keeps each checked record with the size and times of its two files. A record whose files are unchanged is read
+from the index; all others are read and checked again. The JSON and array files stay the truth: an index is never part
+of a results folder, `fgbench verify` does not use it, and without it everything is only slower.
+
+It also keeps results that follow from the content of array files alone, such as comparisons of two runs.
+"""
+
+import gc
+import hashlib
+import json
+import os
+import platform
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydantic
+
+from fgbench.records.packed_records import SHARED, LazyCurve, Packed, Unpacker
+from fgbench.records.record import Record
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import cache_folder
+from fgbench.util.hashing import ID_LENGTH, canonical, stamp_of_status
+
+MIN_RECORDS = 1000
+"""Folders with fewer records have no index: they are read in a second."""
+SETTLED_NS = 2_000_000_000
+"""A file that was written less than this before it was read may be written again within one tick of the clock."""
+CHECKING_ROOMS = ("judge", "metrics", "records", "statistics", "util")
+"""Rooms whose code decides what is in an index. With other code, an index is made again."""
+Recall = Callable[[Any, Callable[[], Any]], Any]
+"""Returns what a function returned for a key before, or calls it (`RecordIndex.recall`)."""
+_TABLES = f"""
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS shared (number INTEGER PRIMARY KEY, field TEXT, text TEXT, UNIQUE (field, text));
+CREATE TABLE IF NOT EXISTS records (
+  run_id TEXT PRIMARY KEY, stamp TEXT, fields TEXT, points INTEGER, {", ".join(f"{name} INTEGER" for name in SHARED)}
+);
+CREATE TABLE IF NOT EXISTS curves (run_id TEXT PRIMARY KEY, curve TEXT);
+CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, value TEXT);
+"""
+
+
+class RecordIndex:
+    """The index of one folder of records.
+
+    Args:
+        folder: folder of records.
+
+    Raises:
+        sqlite3.Error: the file of the index cannot be used, or another program is writing it.
+        OSError: its folder cannot be made.
+        FgbenchError: the folder of the cache is not known.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+        self._file = index_file(folder)
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._database = sqlite3.connect(self._file, isolation_level=None, timeout=1, check_same_thread=False)
+        self._database.executescript(_TABLES)
+        self._start_again_if_outdated()
+        self._unpacker = Unpacker()
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._results: dict[str, str] | None = None
+        self._new_results: dict[str, str] = {}
+
+    def records(self, stamps: Mapping[str, str]) -> dict[str, Record]:
+        """Return the records whose files have these stamps, by run id. Records of deleted files are forgotten.
+
+        Args:
+            stamps: run id -> stamp of its files, from `file_stamps`.
+        """
+        try:
+            records = self._records(stamps)
+            gone = [(run_id,) for run_id in self._run_ids() - stamps.keys()]
+            with self._transaction():
+                self._database.executemany("DELETE FROM records WHERE run_id = ?", gone)
+                self._database.executemany("DELETE FROM curves WHERE run_id = ?", gone)
+        except sqlite3.OperationalError:  # another program is writing, or the disk is full
+            return {}
+        except (sqlite3.Error, ValueError, LookupError):  # the file is damaged
+            self._file.unlink(missing_ok=True)
+            return {}
+        return records
+
+    def _records(self, stamps: Mapping[str, str]) -> dict[str, Record]:
+        shared = {}
+        for number, name, text in self._database.execute("SELECT number, field, text FROM shared"):
+            shared[number] = text
+            self._numbers[name, text] = number
+        rows = self._database.execute(f"SELECT run_id, stamp, fields, points, {', '.join(SHARED)} FROM records")
+        records = {}
+        with _without_garbage_collection():
+            for run_id, stamp, fields, points, *numbers in rows:
+                if stamps.get(run_id) == stamp:
+                    curve = LazyCurve(points, partial(self._curve, run_id))
+                    records[run_id] = self._unpacker.record(fields, [shared[number] for number in numbers], curve)
+        return records
+
+    def _run_ids(self) -> set[str]:
+        return {row[0] for row in self._database.execute("SELECT run_id FROM records")}
+
+    def add(self, packed: Mapping[str, Packed], stamps: Mapping[str, str]) -> dict[str, Record]:
+        """Add checked records, and return them by run id.
+
+        Args:
+            packed: run id -> record as texts.
+            stamps: run id -> stamp that the files had before they were read; other runs are returned, but not kept.
+        """
+        kept = {run_id: record for run_id, record in packed.items() if run_id in stamps}
+        is_written = False
+        with suppress(sqlite3.Error), self._transaction():
+            rows = [
+                (run_id, stamps[run_id], record.fields, record.points, *map(self._number, SHARED, record.shared))
+                for run_id, record in kept.items()
+            ]
+            curves = [(run_id, record.curve) for run_id, record in kept.items() if record.points]
+            places = ", ".join("?" * (4 + len(SHARED)))
+            self._database.executemany(f"INSERT OR REPLACE INTO records VALUES ({places})", rows)
+            self._database.executemany("INSERT OR REPLACE INTO curves VALUES (?, ?)", curves)
+            is_written = True
+        records = {}
+        for run_id, texts in packed.items():
+            read_again = is_written and run_id in kept
+            read = partial(self._curve, run_id) if read_again else partial(str, texts.curve)
+            records[run_id] = self._unpacker.record(texts.fields, texts.shared, LazyCurve(texts.points, read))
+        return records
+
+    def recall(self, key: Any, compute: Callable[[], Any]) -> Any:
+        """Return what `compute` returned for this key before, or call it and keep what it returns, as JSON.
+
+        Args:
+            key: everything on which the result depends: contents by their hashes, and a name. JSON.
+            compute: returns the result.
+        """
+        if self._results is None:
+            self._results = {}
+            with suppress(sqlite3.Error):
+                self._results.update(self._database.execute("SELECT key, value FROM results"))
+        name = hashlib.sha256(canonical(key).encode()).hexdigest()[: 2 * ID_LENGTH]
+        if name not in self._results:
+            self._results[name] = self._new_results[name] = json.dumps(compute())
+        return json.loads(self._results[name])
+
+    def save_results(self) -> None:
+        """Keep the results of `recall`."""
+        with suppress(sqlite3.Error), self._transaction():
+            self._database.executemany("INSERT OR REPLACE INTO results VALUES (?, ?)", self._new_results.items())
+        self._new_results = {}
+
+    def _curve(self, run_id: str) -> str:
+        row = self._database.execute("SELECT curve FROM curves WHERE run_id = ?", (run_id,)).fetchone()
+        return str(row[0])
+
+    def _number(self, name: str, text: str) -> int:
+        """Return the number of a shared content; a new one is added."""
+        if (name, text) not in self._numbers:
+            self._database.execute("INSERT OR IGNORE INTO shared (field, text) VALUES (?, ?)", (name, text))
+            row = self._database.execute("SELECT number FROM shared WHERE field = ? AND text = ?", (name, text))
+            self._numbers[name, text] = row.fetchone()[0]
+        return self._numbers[name, text]
+
+    def _start_again_if_outdated(self) -> None:
+        """Empty the index if it was made by other code, and remove the indexes of folders that are gone."""
+        about = {"code": _code_stamp(), "folder": str(self._folder)}
+        if dict(self._database.execute("SELECT name, value FROM about")) == about:
+            return
+        with self._transaction():
+            for table in ("about", "shared", "records", "curves", "results"):
+                self._database.execute(f"DELETE FROM {table}")
+            self._database.executemany("INSERT INTO about VALUES (?, ?)", about.items())
+        for file in self._file.parent.glob("*.sqlite"):
+            _remove_if_folder_is_gone(file)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Make all changes of the block, or none."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            self._numbers.clear()
+            raise
+        self._database.execute("COMMIT")
+
+
+def compute_always(key: Any, compute: Callable[[], Any]) -> Any:
+    """Return `compute()`: a `Recall` that remembers nothing."""
+    return compute()
+
+
+def open_index(folder: Path) -> RecordIndex | None:
+    """Return the index of a folder of records; None if this machine cannot keep one, which costs only time."""
+    try:
+        return RecordIndex(folder)
+    except sqlite3.OperationalError:
+        return None
+    except sqlite3.DatabaseError:  # the file is damaged
+        with suppress(OSError, sqlite3.Error):
+            index_file(folder).unlink()
+            return RecordIndex(folder)
+    except (OSError, FgbenchError):
+        pass
+    return None
+
+
+def index_file(folder: Path) -> Path:
+    """Return the file of the index of a folder of records."""
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:ID_LENGTH]
+    return cache_folder() / "record-indexes" / f"{name}.sqlite"
+
+
+def file_stamps(folder: Path) -> dict[str, str]:
+    """Return a stamp of the record and the array file of each run, by run id.
+
+    Runs are left out whose files were written just now, or whose array file is being replaced.
+    """
+    settled = time.time_ns() - SETTLED_NS
+    stamps: dict[str, dict[str, str]] = {}
+    unsettled = set()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            stem, _, end = entry.name.rpartition(".")
+            if end not in {"json", "npz"} or entry.name.startswith("."):
+                continue
+            run_id, _, mark = stem.partition("-")
+            with suppress(OSError):
+                status = entry.stat()
+                stamps.setdefault(run_id, {})[end] = stamp_of_status(status)
+                if mark or max(status.st_mtime_ns, status.st_ctime_ns) > settled:
+                    unsettled.add(run_id)
+    return {
+        run_id: f"{files['json']} {files['npz']}"
+        for run_id, files in stamps.items()
+        if len(files) == 2 and run_id not in unsettled
+    }
+
+
+@cache
+def _code_stamp() -> str:
+    """Return a hash that changes with the code that checks records, and with the versions of its libraries."""
+    package = Path(__file__).parents[1]
+    files = sorted(file for room in CHECKING_ROOMS for file in (package / room).rglob("*.py"))
+    states = [(str(file.relative_to(package)), stamp_of_status(file.stat())) for file in files]
+    versions = (platform.python_version(), np.__version__, pydantic.VERSION)
+    return hashlib.sha256(canonical([states, *versions]).encode()).hexdigest()
+
+
+def _remove_if_folder_is_gone(file: Path) -> None:
+    """Remove the file of an index whose folder of records is gone."""
+    with suppress(sqlite3.Error, OSError):
+        database = sqlite3.connect(file)
+        row = database.execute("SELECT value FROM about WHERE name = 'folder'").fetchone()
+        database.close()
+        if row and not Path(row[0]).is_dir():
+            file.unlink()
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Do not search for unused objects in the block, in which many objects are made and none is given up."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
