@@ -1,13 +1,14 @@
 """Anomalies of records: impossible values, outputs of another run, chance level, leaking labels, missing seeds."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from itertools import pairwise
 from math import isfinite
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from fgbench.judge.anomaly import Anomaly, ReadOutputs
 from fgbench.judge.copied_seeds import copied_seeds
@@ -18,8 +19,8 @@ from fgbench.judge.start_anomalies import start_anomalies
 from fgbench.metrics.values import AP_RULE, RANKS
 from fgbench.papers.printed import Cell
 from fgbench.records.record import Record
+from fgbench.records.record_index import Recall, compute_always
 from fgbench.statistics import ALPHA
-from fgbench.util.hashing import hash_value
 
 LEAK_ALPHA = 0.001
 """Level of the test of control runs: one in a thousand correct ones is reported as a leak."""
@@ -34,7 +35,10 @@ PERMUTATIONS = 9999
 
 
 def find_anomalies(
-    records: Sequence[Record], outputs: ReadOutputs, unusable: Collection[str] = ()
+    records: Sequence[Record],
+    outputs: ReadOutputs,
+    unusable: Collection[str] = (),
+    recall: Recall = compute_always,
 ) -> dict[str, list[Anomaly]]:
     """Return the anomalies of records by run id; a record without anomalies has no entry.
 
@@ -43,15 +47,16 @@ def find_anomalies(
         outputs: returns the per-sample arrays of a record; called for runs with several seeds, for records with equal
             values, and for control runs.
         unusable: ids of runs whose records are in the same folder, but cannot be used (`Store.unusable_ids`).
+        recall: returns what was computed from the same arrays before (`Store.remembering`).
     """
     anomalies: dict[str, list[Anomaly]] = {}
     for record in records:
         for anomaly in (*impossible_values(record), *_at_chance(record), *_perfect(record)):
             anomalies.setdefault(record.run_id, []).append(anomaly)
     for run_id, anomaly in (
-        *_identical(records, outputs),
-        *copied_seeds(records, outputs),
-        *_leaks(records, outputs),
+        *_identical(records, outputs, recall),
+        *copied_seeds(records, outputs, recall),
+        *_leaks(records, outputs, recall),
         *seed_anomalies(records),
     ):
         anomalies.setdefault(run_id, []).append(anomaly)
@@ -89,6 +94,8 @@ def impossible_values(record: Record) -> list[Anomaly]:
 
 def _ordered(record: Record) -> Iterable[tuple[str, str]]:
     """Return pairs of names of values; the first value of a pair is never above the second."""
+    if not any(name.startswith(("cmc@", "pck@", "map/")) for name in record.values):
+        return []
     cmc = [f"cmc@{rank}" for rank in RANKS if f"cmc@{rank}" in record.values]
     alphas = sorted({name.partition("/")[0] for name in record.values if name.startswith("pck@")})
     parts = sorted({name.partition("/")[1] + name.partition("/")[2] for name in record.values if name[:4] == "pck@"})
@@ -109,12 +116,11 @@ def _at_chance(record: Record) -> list[Anomaly]:
     if value is None or not isfinite(value.value) or value.n < 1 or not 0 <= value.value <= 100 or record.control:
         return []
     classes = int(record.protocol["classes"])
-    test = stats.binomtest(round(value.value * value.n / 100), value.n, 1 / classes, alternative="greater")
-    if test.pvalue <= ALPHA:
+    # The probability of at least this number of hits.
+    p = float(special.bdtrc(round(value.value * value.n / 100) - 1, value.n, 1 / classes))
+    if p <= ALPHA:
         return []
-    text = (
-        f"accuracy {value.value:.1f} % is not above the chance level of {100 / classes:.1f} % (p = {test.pvalue:.2g})"
-    )
+    text = f"accuracy {value.value:.1f} % is not above the chance level of {100 / classes:.1f} % (p = {p:.2g})"
     return [Anomaly("chance", text)]
 
 
@@ -124,7 +130,7 @@ def _perfect(record: Record) -> list[Anomaly]:
     return [Anomaly("too good", f"{name} is 100 %") for name in names if not record.synthetic]
 
 
-def _identical(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tuple[str, Anomaly]]:
+def _identical(records: Sequence[Record], outputs: ReadOutputs, recall: Recall) -> Iterable[tuple[str, Anomaly]]:
     """Yield an anomaly for each of several different computations with the same output for every test sample.
 
     Predictions from outside that equal those of a run of fgbench say nothing against the run. They are named as a copy.
@@ -139,7 +145,8 @@ def _identical(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tupl
             continue
         equal_outputs: dict[str, list[Record]] = {}
         for record in group:
-            if fingerprint := _fingerprint(outputs(record), record):
+            key = f"fingerprint {record.outputs_sha256} {_is_perfect(record)}"
+            if fingerprint := recall(key, partial(_fingerprint, record, outputs)):
                 equal_outputs.setdefault(fingerprint, []).append(record)
         for alike in equal_outputs.values():
             runs = [record for record in alike if record.external is None]
@@ -158,47 +165,58 @@ def _may_differ(a: Record, b: Record) -> bool:
     return _computation(a) != _computation(b) and (a.method, plain_settings(a)) != (b.method, plain_settings(b))
 
 
-def _computation(record: Record) -> str:
-    """Return a hash that is equal for runs that may have equal outputs.
+def _computation(record: Record) -> tuple[str, str, int]:
+    """Return a key that is equal for runs that may have equal outputs.
 
     It leaves out the weight files, since two files can contain the same weights, and the seed if no value depends on
     it.
     """
-    return hash_value([record.method, record.settings, record.seed if depends_on_seed(record) else 0])
+    return record.method, record.settings_text, record.seed if depends_on_seed(record) else 0
 
 
-def _fingerprint(arrays: Mapping[str, np.ndarray], record: Record) -> str:
+def _is_perfect(record: Record) -> bool:
+    """Return True if every prediction is correct."""
+    return "accuracy" in record.values and record.values["accuracy"].value == 100
+
+
+def _fingerprint(record: Record, outputs: ReadOutputs) -> str:
     """Return a hash of the predictions of a record; empty if the arrays do not contain them.
 
     If every prediction is correct, the hash includes the scores, since two correct methods predict the same classes.
     """
+    arrays = outputs(record)
     order = np.argsort(arrays["ids"], kind="stable") if "ids" in arrays else slice(None)
     kept = {name: arrays[name][order] for name in ("keypoints", "first_rank", "ap_step") if name in arrays}
     if "scores" in arrays:
-        perfect = record.values["accuracy"].value == 100
-        kept["scores"] = (arrays["scores"] if perfect else arrays["scores"].argmax(axis=1))[order]
+        kept["scores"] = (arrays["scores"] if _is_perfect(record) else arrays["scores"].argmax(axis=1))[order]
     digest = hashlib.sha256()
     for name, values in kept.items():
         digest.update(f"{name} {values.shape} {values.dtype}".encode() + np.ascontiguousarray(values).tobytes())
     return digest.hexdigest() if kept else ""
 
 
-def _leaks(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tuple[str, Anomaly]]:
+def _leaks(records: Sequence[Record], outputs: ReadOutputs, recall: Recall) -> Iterable[tuple[str, Anomaly]]:
     """Yield an anomaly for each control run above chance level, and for all runs of its recipe, profile and data."""
     for control in records:
         if not control.control or "accuracy" not in control.values:
             continue
-        arrays = outputs(control)
-        if "scores" not in arrays:
-            continue
-        p = pairing_test(arrays["scores"].argmax(axis=1), arrays["labels"], int(control.protocol["classes"]))
-        if p > LEAK_ALPHA:
+        key = f"pairing test {control.outputs_sha256} {control.protocol['classes']}"
+        p = recall(key, partial(_control_p, control, outputs))
+        if p is None or p > LEAK_ALPHA:
             continue
         value = control.values["accuracy"].value
         text = f"with shuffled training labels the accuracy is still {value:.1f} % (p = {p:.2g}), so test labels leak"
         for record in records:
             if (record.recipe, record.profile, record.data) == (control.recipe, control.profile, control.data):
                 yield record.run_id, Anomaly("leak", text)
+
+
+def _control_p(control: Record, outputs: ReadOutputs) -> float | None:
+    """Return the p-value of the test of a control run; None without scores."""
+    arrays = outputs(control)
+    if "scores" not in arrays:
+        return None
+    return pairing_test(arrays["scores"].argmax(axis=1), arrays["labels"], int(control.protocol["classes"]))
 
 
 def pairing_test(predicted: np.ndarray, labels: np.ndarray, classes: int, *, seed: int = 0) -> float:

@@ -73,7 +73,11 @@ def check_claims(
         anomalies: run id -> result of `fgbench.judge.anomalies.find_anomalies`.
         obstacles: recipe key -> why the `paper` profile of the recipe cannot run here.
     """
-    results = [_check(claim, records, outputs, obstacles or {}) for paper in papers.values() for claim in paper.claims]
+    plain: dict[str, list[Record]] = {}
+    for record in records:
+        if not (record.control or record.own_images or record.external) and quality_of(record) is None:
+            plain.setdefault(record.recipe, []).append(record)
+    results = [_check(claim, plain, outputs, obstacles or {}) for paper in papers.values() for claim in paper.claims]
     # A pair that occurs in two claims is one test.
     tested = {_test_key(pair): pair.p for result in results for pair in result.pairs if not pair.too_few}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
@@ -86,14 +90,20 @@ def _test_key(pair: RunPair) -> tuple[object, ...]:
 
 
 def _check(
-    claim: Claim, records: Sequence[Record], outputs: ReadOutputs, obstacles: Mapping[str, Obstacle]
+    claim: Claim, plain: Mapping[str, Sequence[Record]], outputs: ReadOutputs, obstacles: Mapping[str, Obstacle]
 ) -> ClaimResult:
-    """Return the pairs of a claim with unadjusted p-values, or the reason why there are none."""
+    """Return the pairs of a claim with unadjusted p-values, or the reason why there are none.
+
+    Args:
+        claim: the claim.
+        plain: recipe key -> its runs that can answer a claim.
+        outputs: returns the per-sample arrays of a record.
+        obstacles: recipe key -> why the `paper` profile of the recipe cannot run here.
+    """
     # The records of each method of the order.
     name = value_name(claim.metric, dict(claim.params))
     keys = [f"{recipe}@{claim.data}" for recipe in claim.order]
-    plain = [r for r in records if not (r.control or r.own_images or r.external) and quality_of(r) is None]
-    sides = [[record for record in plain if record.recipe == key and name in record.values] for key in keys]
+    sides = [[record for record in plain.get(key, ()) if name in record.values] for key in keys]
     if missing := [key for key, side in zip(keys, sides, strict=True) if not side]:
         blocked = [f"{key}: {obstacles[key].reason}" for key in missing if key in obstacles]
         text = f"there is no record of {', '.join(missing)}"

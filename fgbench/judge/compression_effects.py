@@ -105,9 +105,10 @@ def measure(records: Sequence[Record], outputs: ReadOutputs) -> list[Measurement
         records: all available records.
         outputs: returns the per-sample arrays of a record; called for the compared runs alone.
     """
+    recompressed = {(r.recipe, r.profile) for r in records if quality_of(r) is not None}
     by_conditions: dict[str, list[Record]] = {}
     for record in records:
-        if not record.control:
+        if not record.control and (record.recipe, record.profile) in recompressed:
             by_conditions.setdefault(conditions_of(record), []).append(record)
     measurements: list[Measurement] = []
     for alike in by_conditions.values():

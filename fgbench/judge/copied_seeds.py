@@ -1,6 +1,7 @@
 """Search for seeds of a run that are copies of each other, although the seed changes every output of an honest run."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from fgbench.judge.anomaly import Anomaly, ReadOutputs
 from fgbench.judge.recomputed import depends_on_seed
 from fgbench.records.record import Record, by_identity
+from fgbench.records.record_index import Recall, compute_always
 
 CLOSE = 1e-3
 """Two normalised outputs of a sample that differ by less are equal. Seeds of honest runs differ by 0.01 and more."""
@@ -18,7 +20,9 @@ MIN_RANKS = 10
 """Smallest number of queries with a mistake that a comparison of ranks needs."""
 
 
-def copied_seeds(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tuple[str, Anomaly]]:
+def copied_seeds(
+    records: Sequence[Record], outputs: ReadOutputs, recall: Recall = compute_always
+) -> Iterable[tuple[str, Anomaly]]:
     """Yield an anomaly for each record of which another seed of the same run is a copy.
 
     The order of the samples, the scale and precision of scores, further arrays and a minority of changed samples do not
@@ -29,21 +33,31 @@ def copied_seeds(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tu
     Args:
         records: all available records.
         outputs: is called for each record of a run with several seeds.
+        recall: returns what was computed from the same arrays before (`Store.remembering`).
     """
     for group in by_identity(records):
         if len(group) < 2 or not depends_on_seed(group[0]):
             continue
-        arrays = {record.run_id: _comparable(outputs(record)) for record in group}
-        copies: dict[str, set[int]] = {}
         labels_alone = group[0].external is not None and group[0].external.answers == "labels"
         share = 1.0 if labels_alone else SHARE
-        for a, b in combinations(group, 2):
-            if a.split == b.split and _are_equal(arrays[a.run_id], arrays[b.run_id], share):
-                copies.setdefault(a.run_id, set()).add(b.seed)
-                copies.setdefault(b.run_id, set()).add(a.seed)
+        key = f"copied seeds {share} {[(record.outputs_sha256, record.split) for record in group]}"
+        copies: dict[str, set[int]] = {}
+        for a, b in recall(key, partial(_equal_pairs, group, outputs, share)):
+            copies.setdefault(group[a].run_id, set()).add(group[b].seed)
+            copies.setdefault(group[b].run_id, set()).add(group[a].seed)
         for run_id, seeds in copies.items():
             names = ", ".join(f"seed {seed}" for seed in sorted(seeds))
             yield run_id, Anomaly("identical", f"most test samples have the same output as in {names} of the same run")
+
+
+def _equal_pairs(group: Sequence[Record], outputs: ReadOutputs, share: float) -> list[list[int]]:
+    """Return the pairs of records, by their places in the group, that are copies of each other."""
+    arrays = [_comparable(outputs(record)) for record in group]
+    return [
+        [a, b]
+        for a, b in combinations(range(len(group)), 2)
+        if group[a].split == group[b].split and _are_equal(arrays[a], arrays[b], share)
+    ]
 
 
 def _comparable(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -159,7 +159,9 @@ def judge_store(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any
     from fgbench.runs.planning import obstacles
 
     recipes, records = load_recipes(), store.records()
-    anomalies, bounds = find_anomalies(records, store.outputs), find_bounds(records, store.outputs)
+    with store.remembering() as recall:
+        anomalies = find_anomalies(records, store.outputs, recall=recall)
+    bounds = find_bounds(records, store.outputs)
     verdicts = judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies, bounds)
     sessions, damaged = read_speed(store.folder.parent)
     for text in damaged:

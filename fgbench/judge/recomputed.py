@@ -60,13 +60,22 @@ def depends_on_seed(record: Record) -> bool:
     If the method is of a package that is not installed here, the record is believed; a method that is not that of the
     recipe is a hidden deviation. If the settings are not those of this version of fgbench, the answer is True.
     """
-    settings = _settings(record)
-    if settings is None or not record.computed_here:
+    if not record.computed_here:
+        return True
+    known = _is_seeded(record.method, record.settings_text, record.control)
+    return record.seeded if known is None else known
+
+
+@lru_cache(maxsize=4096)
+def _is_seeded(method: str, settings_text: str, control: bool) -> bool | None:
+    """Return whether values depend on the seed; None if the method is not installed."""
+    settings = _parsed_settings(settings_text)
+    if settings is None:
         return True
     try:
-        return is_seeded(record.method, settings, shuffled=record.control)
+        return is_seeded(method, settings, shuffled=control)
     except FgbenchError:
-        return record.seeded
+        return None
 
 
 def _settings(record: Record) -> Settings | None:

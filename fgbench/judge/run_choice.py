@@ -31,8 +31,9 @@ def by_protocol(records: Iterable[Record]) -> list[list[Record]]:
 
 def closest_runs(records: Sequence[Record]) -> list[list[Record]]:
     """Return the runs closest to the printed conditions, one group for each protocol."""
-    nearest = max(map(closeness, records))
-    return by_protocol(record for record in records if closeness(record) == nearest)
+    keys = [closeness(record) for record in records]
+    nearest = max(keys)
+    return by_protocol(record for record, key in zip(records, keys, strict=True) if key == nearest)
 
 
 def run_sort_key(group: Sequence[Record]) -> tuple[tuple[bool, bool, bool, bool, int], int, str]:

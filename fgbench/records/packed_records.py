@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, cast, overload
+from typing import Any, NamedTuple, overload
 
-from pydantic import TypeAdapter, create_model
+from pydantic import Field, TypeAdapter
 
 from fgbench.records.record import Deviation, Point, Record, Weights
 from fgbench.util.hashing import canonical
-from fgbench.util.validation import StrictModel
 
 SHARED = ("settings", "protocol", "deviations", "weights", "provenance")
 """Fields that are equal in many records. Each different content is stored once."""
@@ -19,15 +18,22 @@ _MODELS: dict[str, TypeAdapter[Any]] = {
     "weights": TypeAdapter(list[Weights]),
 }
 _POINTS = TypeAdapter(list[Point])
-_OWN = {name: field for name, field in Record.model_fields.items() if name not in {*SHARED, "curve"}}
-_Own: Any = create_model(
-    "_Own",
-    __base__=StrictModel,
-    identity=(str, ...),
-    single=(dict[str, Any], ...),
-    **{name: (field.annotation, field) for name, field in _OWN.items()},  # type: ignore[call-overload]
-)
-"""The fields of one record alone."""
+
+
+class IndexedRecord(Record):
+    """A record that is made from the texts of `pack`: its shared fields and its curve are added afterwards."""
+
+    # Not validated again, and None until they are added; pydantic copies other defaults, which takes time.
+    settings: Any = None
+    protocol: Any = None
+    deviations: Any = None
+    weights: Any = None
+    provenance: Any = None
+    curve: Any = None
+    single: dict[str, Any] = Field(exclude=True)
+    """The fields `SINGLE` of the provenance."""
+    hash_without_seed: str = Field(exclude=True)
+    """The identity of the record."""
 
 
 class Packed(NamedTuple):
@@ -78,10 +84,11 @@ def pack(record: Record) -> Packed:
     """Return a record as texts."""
     fields = record.model_dump(mode="json", exclude_defaults=True)
     curve = fields.pop("curve", [])
+    fields["cost"] = record.cost.model_dump(mode="json")
     shared = {name: fields.pop(name) for name in SHARED}
     single = {name: shared["provenance"].pop(name) for name in SINGLE if name in shared["provenance"]}
     return Packed(
-        json.dumps(fields | {"identity": record.identity, "single": single}),
+        json.dumps(fields | {"hash_without_seed": record.identity, "single": single}),
         tuple(canonical(shared[name]) for name in SHARED),
         json.dumps(curve),
         len(curve),
@@ -110,13 +117,15 @@ class Unpacker:
             shared: contents of `SHARED`, in this order.
             curve: the learning curve.
         """
-        own = dict(_Own.__pydantic_validator__.validate_json(fields).__dict__)
-        identity, single = own.pop("identity"), own.pop("single")
+        record = IndexedRecord.model_validate_json(fields)
         parts = {name: self._field(name, text) for name, text in zip(SHARED, shared, strict=True)}
-        content = {name: part.content for name, part in parts.items()}
-        content["provenance"] = content["provenance"] | single
-        record = Record.model_construct(**own, **content, curve=cast("list[Point]", curve))
-        record.__dict__.update(identity=identity, settings_text=parts["settings"].text)
+        # The model is frozen; these fields were validated with the record that was packed.
+        added = record.__dict__
+        for name, part in parts.items():
+            added[name] = part.content
+        added["provenance"] = added["provenance"] | record.single
+        added["curve"] = curve
+        added["identity"], added["settings_text"] = record.hash_without_seed, parts["settings"].text
         return record
 
     def _field(self, name: str, text: str) -> _SharedField:

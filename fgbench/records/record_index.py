@@ -36,7 +36,7 @@ SETTLED_NS = 2_000_000_000
 """A file that was written less than this before it was read may be written again within one tick of the clock."""
 CHECKING_ROOMS = ("judge", "metrics", "records", "statistics", "util")
 """Rooms whose code decides what is in an index. With other code, an index is made again."""
-Recall = Callable[[Any, Callable[[], Any]], Any]
+Recall = Callable[[str, Callable[[], Any]], Any]
 """Returns what a function returned for a key before, or calls it (`RecordIndex.recall`)."""
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT);
@@ -135,18 +135,18 @@ class RecordIndex:
             records[run_id] = self._unpacker.record(texts.fields, texts.shared, LazyCurve(texts.points, read))
         return records
 
-    def recall(self, key: Any, compute: Callable[[], Any]) -> Any:
+    def recall(self, key: str, compute: Callable[[], Any]) -> Any:
         """Return what `compute` returned for this key before, or call it and keep what it returns, as JSON.
 
         Args:
-            key: everything on which the result depends: contents by their hashes, and a name. JSON.
-            compute: returns the result.
+            key: everything on which the result depends: the name of the function, and contents by their hashes.
+            compute: returns the result, as values of JSON.
         """
         if self._results is None:
             self._results = {}
             with suppress(sqlite3.Error):
                 self._results.update(self._database.execute("SELECT key, value FROM results"))
-        name = hashlib.sha256(canonical(key).encode()).hexdigest()[: 2 * ID_LENGTH]
+        name = hashlib.sha256(key.encode()).hexdigest()[: 2 * ID_LENGTH]
         if name not in self._results:
             self._results[name] = self._new_results[name] = json.dumps(compute())
         return json.loads(self._results[name])
@@ -194,7 +194,7 @@ class RecordIndex:
         self._database.execute("COMMIT")
 
 
-def compute_always(key: Any, compute: Callable[[], Any]) -> Any:
+def compute_always(key: str, compute: Callable[[], Any]) -> Any:
     """Return `compute()`: a `Recall` that remembers nothing."""
     return compute()
 

@@ -76,7 +76,10 @@ class Store:
         """
         if os.path.lexists(self.folder) and not self.folder.is_dir():
             raise FgbenchError(f"{self.folder} is not a folder", "name a results folder")
-        return sorted(path.stem for path in self.folder.glob("*.json") if not path.name.startswith("."))
+        if not self.folder.is_dir():
+            return []
+        names = [path.name for path in self.folder.iterdir()]
+        return sorted(name.removesuffix(".json") for name in names if name.endswith(".json") and name[0] != ".")
 
     def without_record(self) -> list[str]:
         """Return the names of array files without a record, which an interrupted run or a deleted record leaves."""

@@ -92,7 +92,8 @@ def build_report(
     store = store_of(results)
     records, left_out = store.usable_records()
     left_out = [*left_out, *damaged]
-    anomalies = find_anomalies(records, store.outputs, store.unusable_ids(records))
+    with store.remembering() as recall:
+        anomalies = find_anomalies(records, store.outputs, store.unusable_ids(records), recall)
     bounds = find_bounds(records, store.outputs)
     blocked = obstacles(list(recipes.values()))
     verdicts = judge_papers(papers, records, blocked, recipes, anomalies, bounds)

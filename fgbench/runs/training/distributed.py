@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
 from fgbench.runs.training.gradient_buckets import BUCKET_BYTES, GradientBuckets
 from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import machine_error
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PATIENCE = timedelta(days=2)
 """How long a process waits for the others while the first computes descriptors."""
@@ -167,7 +168,11 @@ def stand_alone() -> None:
 
 
 @lru_cache(maxsize=1)
-def _fabric(device: str, precision: str) -> Fabric:
+def _fabric(device: str, precision: str) -> "Fabric":
+    # Lightning Fabric takes seconds to import, and judging records needs no training.
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
     world = processes()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
     if device == "cuda" and 0 < (gpus := torch.cuda.device_count()) < local:

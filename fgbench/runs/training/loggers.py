@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-from lightning_fabric.loggers.csv_logs import CSVLogger
-from lightning_fabric.loggers.logger import Logger
-from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+from typing import TYPE_CHECKING, Any
 
 from fgbench.util.errors import FgbenchError
 from fgbench.util.registry import Registry
 
+if TYPE_CHECKING:
+    from lightning_fabric.loggers.logger import Logger
+
 LOGGERS = "loggers"
 """Name of the folder of loggers in a results folder."""
-MakeLogger = Callable[[Path, str, Mapping[str, Any]], Logger]
+MakeLogger = Callable[[Path, str, Mapping[str, Any]], "Logger"]
 """Makes a logger of Lightning Fabric for a run, from a folder, the name of the run, and the settings of the run as JSON
 values. A continued run makes a new one with the same arguments."""
 
@@ -21,18 +20,22 @@ makers: Registry[MakeLogger] = Registry("logger", callable, "a function of a fol
 
 
 @makers("csv")
-def csv_logger(folder: Path, name: str, settings: Mapping[str, Any]) -> Logger:
+def csv_logger(folder: Path, name: str, settings: Mapping[str, Any]) -> "Logger":
     """Return a logger that writes `<name>/version_N/metrics.csv`; each session of a run has a version of its own."""
+    from lightning_fabric.loggers.csv_logs import CSVLogger
+
     return CSVLogger(folder, name)
 
 
 @makers("tensorboard")
-def tensorboard_logger(folder: Path, name: str, settings: Mapping[str, Any]) -> Logger:
+def tensorboard_logger(folder: Path, name: str, settings: Mapping[str, Any]) -> "Logger":
     """Return a logger for TensorBoard; the sessions of a run share a folder.
 
     Raises:
         FgbenchError: the package `tensorboard` is not installed.
     """
+    from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+
     try:
         return TensorBoardLogger(folder, name, version="")
     except ModuleNotFoundError as error:
@@ -51,7 +54,7 @@ def known_loggers(names: Iterable[str]) -> tuple[str, ...]:
     return known
 
 
-def make_loggers(names: tuple[str, ...], results: Path, run: str, settings: Mapping[str, Any]) -> dict[str, Logger]:
+def make_loggers(names: tuple[str, ...], results: Path, run: str, settings: Mapping[str, Any]) -> dict[str, "Logger"]:
     """Make the loggers of a run.
 
     Args:

@@ -3,16 +3,18 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
-from lightning_fabric.loggers.logger import Logger
 from torch import Tensor
 
 from fgbench.papers.settings import Stage
 from fgbench.util.device_memory import device_peak_mib
 from fgbench.util.errors import FgbenchError
 from fgbench.util.memory import peak_mib
+
+if TYPE_CHECKING:
+    from lightning_fabric.loggers.logger import Logger
 
 Point = tuple[int, Tensor, Tensor, float]
 """Number of a step, its loss, its share of right labels, and the images a second since the last point."""
@@ -35,7 +37,7 @@ class TrainingLog:
 
     def __init__(
         self,
-        loggers: Mapping[str, Logger],
+        loggers: Mapping[str, "Logger"],
         every: int = 50,
         stages: Sequence[tuple[str, Stage]] = (),
         images: int = 0,
