@@ -1,6 +1,5 @@
 """Anomalies of records: impossible values, outputs of another run, chance level, leaking labels, missing seeds."""
 
-import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -10,7 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
-from fgbench.judge.anomaly import Anomaly, ReadOutputs
+from fgbench.judge.anomaly import Anomaly, Kind, ReadOutputs
 from fgbench.judge.copied_seeds import copied_seeds
 from fgbench.judge.recompression import plain_settings
 from fgbench.judge.recomputed import depends_on_seed
@@ -18,6 +17,7 @@ from fgbench.judge.seed_checks import seed_anomalies
 from fgbench.judge.start_anomalies import start_anomalies
 from fgbench.metrics.values import AP_RULE, RANKS
 from fgbench.papers.printed import Cell
+from fgbench.records.output_fingerprint import fingerprint, fingerprint_key
 from fgbench.records.record import Record
 from fgbench.records.record_index import Recall, compute_always
 from fgbench.statistics import ALPHA
@@ -51,8 +51,11 @@ def find_anomalies(
     """
     anomalies: dict[str, list[Anomaly]] = {}
     for record in records:
-        for anomaly in (*impossible_values(record), *_at_chance(record), *_perfect(record)):
-            anomalies.setdefault(record.run_id, []).append(anomaly)
+        # The seal is of all fields of a record. A record of schema 1 has none.
+        compute = partial(_of_values, record)
+        texts = recall(f"values {record.seal}", compute) if record.sealed else compute()
+        if texts:
+            anomalies[record.run_id] = [Anomaly(kind, text) for kind, text in texts]
     for run_id, anomaly in (
         *_identical(records, outputs, recall),
         *copied_seeds(records, outputs, recall),
@@ -63,6 +66,13 @@ def find_anomalies(
     for run_id, anomaly in [*start_anomalies(records, unusable, anomalies)]:
         anomalies.setdefault(run_id, []).append(anomaly)
     return anomalies
+
+
+def _of_values(record: Record) -> list[tuple[Kind, str]]:
+    """Return kind and text of each anomaly of the values of one record."""
+    record = record.for_one_use()
+    found = (*impossible_values(record), *_at_chance(record), *_perfect(record))
+    return [(anomaly.kind, anomaly.text) for anomaly in found]
 
 
 def too_good(mean: float, cell: Cell) -> Anomaly | None:
@@ -138,16 +148,15 @@ def _identical(records: Sequence[Record], outputs: ReadOutputs, recall: Recall) 
     # Only records with equal values can have equal outputs, so that few arrays are read.
     equal_values: dict[object, list[Record]] = {}
     for record in records:
-        values = tuple(sorted((name, value.value) for name, value in record.values.items()))
-        equal_values.setdefault((record.protocol_hash, record.split, values), []).append(record)
+        equal_values.setdefault((record.protocol_hash, record.split, record.values_key), []).append(record)
     for group in equal_values.values():
         if len(group) < 2 or len({_computation(record) for record in group}) < 2:
             continue
         equal_outputs: dict[str, list[Record]] = {}
         for record in group:
-            key = f"fingerprint {record.outputs_sha256} {_is_perfect(record)}"
-            if fingerprint := recall(key, partial(_fingerprint, record, outputs)):
-                equal_outputs.setdefault(fingerprint, []).append(record)
+            compute = partial(_fingerprint, record, outputs)
+            if found := recall(fingerprint_key(record.outputs_sha256), compute):
+                equal_outputs.setdefault(found, []).append(record)
         for alike in equal_outputs.values():
             runs = [record for record in alike if record.external is None]
             for record in alike:
@@ -174,25 +183,8 @@ def _computation(record: Record) -> tuple[str, str, int]:
     return record.method, record.settings_text, record.seed if depends_on_seed(record) else 0
 
 
-def _is_perfect(record: Record) -> bool:
-    """Return True if every prediction is correct."""
-    return "accuracy" in record.values and record.values["accuracy"].value == 100
-
-
 def _fingerprint(record: Record, outputs: ReadOutputs) -> str:
-    """Return a hash of the predictions of a record; empty if the arrays do not contain them.
-
-    If every prediction is correct, the hash includes the scores, since two correct methods predict the same classes.
-    """
-    arrays = outputs(record)
-    order = np.argsort(arrays["ids"], kind="stable") if "ids" in arrays else slice(None)
-    kept = {name: arrays[name][order] for name in ("keypoints", "first_rank", "ap_step") if name in arrays}
-    if "scores" in arrays:
-        kept["scores"] = (arrays["scores"] if _is_perfect(record) else arrays["scores"].argmax(axis=1))[order]
-    digest = hashlib.sha256()
-    for name, values in kept.items():
-        digest.update(f"{name} {values.shape} {values.dtype}".encode() + np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest() if kept else ""
+    return fingerprint(outputs(record))
 
 
 def _leaks(records: Sequence[Record], outputs: ReadOutputs, recall: Recall) -> Iterable[tuple[str, Anomaly]]:

@@ -103,7 +103,7 @@ def _check(
     # The records of each method of the order.
     name = value_name(claim.metric, dict(claim.params))
     keys = [f"{recipe}@{claim.data}" for recipe in claim.order]
-    sides = [[record for record in plain.get(key, ()) if name in record.values] for key in keys]
+    sides = [[record for record in plain.get(key, ()) if record.has_value(name)] for key in keys]
     if missing := [key for key, side in zip(keys, sides, strict=True) if not side]:
         blocked = [f"{key}: {obstacles[key].reason}" for key in missing if key in obstacles]
         text = f"there is no record of {', '.join(missing)}"

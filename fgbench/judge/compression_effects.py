@@ -90,8 +90,8 @@ def conditions_of(record: Record) -> str:
 
 def machine_of(record: Record) -> str:
     """Return a hash of the code, the libraries and the device that computed the values of a run."""
-    packages = record.provenance.get("packages", {})
-    machine = [record.provenance.get(key) for key in ("source", "device", "processes")]
+    packages = record.provenance_of("packages") or {}
+    machine = [record.provenance_of(key) for key in ("source", "device", "processes")]
     return hash_value([*machine, *(packages.get(name) for name in LIBRARIES)])
 
 
@@ -273,4 +273,4 @@ def _trend(pairs: Sequence[_Pairs], seeds: Component | None, unit: str) -> str:
 
 def _finished(record: Record) -> tuple[str, str]:
     """Return the time at which a run finished, and its id."""
-    return str(record.provenance.get("finished") or ""), record.run_id
+    return record.finished, record.run_id

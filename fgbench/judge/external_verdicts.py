@@ -25,7 +25,7 @@ def external_verdicts(
     """
     results: dict[str, list[Record]] = {}
     for record in records:
-        if record.external and record.recipe == recipe_key(cell) and cell_value_name(cell) in record.values:
+        if record.external and record.recipe == recipe_key(cell) and record.has_value(cell_value_name(cell)):
             results.setdefault(record.identity, []).append(record)
     verdicts = [judge(cell, seeds, {}, recipes, anomalies) for seeds in results.values()]
     return [_marked(verdict) for verdict in verdicts if verdict.records]

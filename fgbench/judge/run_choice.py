@@ -38,7 +38,7 @@ def closest_runs(records: Sequence[Record]) -> list[list[Record]]:
 
 def run_sort_key(group: Sequence[Record]) -> tuple[tuple[bool, bool, bool, bool, int], int, str]:
     """Return a sort key of the seeds of a run: closest to the printed conditions, then most seeds, then latest."""
-    return closeness(group[0]), len(group), max(str(record.provenance.get("finished") or "") for record in group)
+    return closeness(group[0]), len(group), max(record.finished for record in group)
 
 
 def best_runs(records: Sequence[Record]) -> tuple[Record, ...]:

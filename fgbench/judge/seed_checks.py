@@ -86,7 +86,7 @@ def unused_runs(chosen: Sequence[Record], candidates: Iterable[Record]) -> list[
     differing += ["weights"] * any(record.weights != chosen[0].weights for record in others)
     differing += ["settings"] * any(_settings(record) != _settings(chosen[0]) for record in others)
     seeds = sorted({record.seed for record in others})
-    later = ", finished later" if max(map(_finished, others)) > max(map(_finished, chosen)) else ""
+    later = ", finished later" if max(r.finished for r in others) > max(r.finished for r in chosen) else ""
     text = (
         f"{len(others)} {'run' if len(others) == 1 else 'runs'} with other {', '.join(differing)} "
         f"({'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}{later}) {_is(others)} not in this mean"
@@ -95,12 +95,8 @@ def unused_runs(chosen: Sequence[Record], candidates: Iterable[Record]) -> list[
 
 
 def _part(record: Record, name: str) -> object:
-    return record.provenance.get(name)
+    return record.provenance_of(name)
 
 
 def _settings(record: Record) -> object:
     return record.profile, record.settings
-
-
-def _finished(record: Record) -> str:
-    return str(record.provenance.get("finished") or "")

@@ -134,7 +134,7 @@ def judge(
     # Records of this cell.
     protocol, name = (tuple(cell.train), tuple(cell.test)), cell_value_name(cell)
     official = [r for r in records if r.recipe == key and not r.own_images]
-    fitting = [r for r in official if name in r.values and _sees(r) == protocol]
+    fitting = [r for r in official if r.has_value(name) and _sees(r) == protocol]
     obstacle = obstacles.get(key)
     command = f"fgbench run {cell.recipe} --data {cell.data} --profile paper"
     if not fitting:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+
 from fgbench.records.packed_records import Packed, pack
 from fgbench.records.record import Record
 from fgbench.records.record_index import RecordIndex, file_stamps
@@ -18,8 +20,8 @@ CHUNK_LIMIT_S = 1800.0
 """Longest time for a chunk, which takes about five seconds on a local disk."""
 Outcome = Record | FgbenchError
 """A record, or the error that says why it cannot be used."""
-Check = Callable[[str], Record]
-"""Reads and checks the record of a run id; raises FgbenchError."""
+Check = Callable[[str], tuple[Record, Mapping[str, np.ndarray]]]
+"""Reads and checks the record and the arrays of a run id; raises FgbenchError."""
 CheckFolder = Callable[[Path, Sequence[str]], Mapping[str, Packed | FgbenchError]]
 """Reads and checks records of a folder in another process; a function of a module."""
 
@@ -27,15 +29,20 @@ CheckFolder = Callable[[Path, Sequence[str]], Mapping[str, Packed | FgbenchError
 def outcome_of(check: Check, run_id: str) -> Outcome:
     """Return the record of a run, or the error that says why it cannot be used."""
     try:
-        return check(run_id)
+        return check(run_id)[0]
     except FgbenchError as error:
         return error
 
 
 def pack_outcomes(check: Check, run_ids: Sequence[str]) -> dict[str, Packed | FgbenchError]:
     """Return the record of each run as texts, or the error that says why it cannot be used."""
-    outcomes = {run_id: outcome_of(check, run_id) for run_id in run_ids}
-    return {run_id: pack(found) if isinstance(found, Record) else found for run_id, found in outcomes.items()}
+    outcomes: dict[str, Packed | FgbenchError] = {}
+    for run_id in run_ids:
+        try:
+            outcomes[run_id] = pack(*check(run_id))
+        except FgbenchError as error:
+            outcomes[run_id] = error
+    return outcomes
 
 
 def read_with_index(

@@ -1,137 +1,203 @@
-"""Records as short texts: equal parts of many records are stored once, and a learning curve is read when needed."""
+"""Records as short texts, and records that are read from such texts part by part.
+
+What many records have in common is stored once. Judging a folder needs few fields of most records, so the values, the
+cost of a record are parsed at their first use, and its learning curve is read from its file.
+"""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, overload
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Self
 
-from pydantic import Field, TypeAdapter
+import numpy as np
+from pydantic import TypeAdapter
 
-from fgbench.records.record import Deviation, Point, Record, Weights
+from fgbench.metrics.values import Value
+from fgbench.records.external import External
+from fgbench.records.output_fingerprint import fingerprint
+from fgbench.records.record import Cost, Deviation, Record, StartsFrom, Weights
 from fgbench.util.hashing import canonical
+from fgbench.util.validation import StrictModel
 
-SHARED = ("settings", "protocol", "deviations", "weights", "provenance")
-"""Fields that are equal in many records. Each different content is stored once."""
+HEAD = (
+    "schema_version", "recipe", "title", "method", "profile", "seeded", "protocol_hash", "data", "synthetic", "split"
+)  # fmt: skip
+"""Short fields that are equal in the records of one recipe."""
+SHARED = ("head", "settings", "protocol", "deviations", "weights", "provenance")
+"""Parts that are equal in many records. Each different content is stored once."""
 SINGLE = ("command", "started", "finished")
 """Fields of the provenance that differ between runs, and are stored with the record."""
 _MODELS: dict[str, TypeAdapter[Any]] = {
     "deviations": TypeAdapter(list[Deviation]),
     "weights": TypeAdapter(list[Weights]),
 }
-_POINTS = TypeAdapter(list[Point])
+ReadRecord = Callable[[str], Record]
 
 
-class IndexedRecord(Record):
-    """A record that is made from the texts of `pack`: its shared fields and its curve are added afterwards."""
+class _Rest(StrictModel):
+    """Fields of one record that few readers need."""
 
-    # Not validated again, and None until they are added; pydantic copies other defaults, which takes time.
-    settings: Any = None
-    protocol: Any = None
-    deviations: Any = None
-    weights: Any = None
-    provenance: Any = None
-    curve: Any = None
-    single: dict[str, Any] = Field(exclude=True)
-    """The fields `SINGLE` of the provenance."""
-    hash_without_seed: str = Field(exclude=True)
-    """The identity of the record."""
+    values: dict[str, Value]
+    cost: Cost
+    scores_kept: int | None = None
+    network_sha256: str = ""
+    starts_from: StartsFrom | None = None
+    external: External | None = None
+    single: dict[str, Any]
+    """The fields `SINGLE` of its provenance."""
+
+
+class Own(NamedTuple):
+    """What one record alone has, without its learning curve, which stays in its file."""
+
+    run_id: str
+    seed: int
+    seal: str
+    outputs_sha256: str
+    identity: str
+    values_key: str
+    finished: str
+    rest: str
+    """All other fields as JSON."""
 
 
 class Packed(NamedTuple):
-    """A record as texts, all of them JSON."""
+    """A record as texts."""
 
-    fields: str
-    """The fields of this record alone."""
+    own: Own
     shared: tuple[str, ...]
-    """The contents of `SHARED`, in this order."""
-    curve: str
-    """The learning curve."""
-    points: int
-    """Number of its points."""
+    """The contents of `SHARED` as JSON, in this order."""
+    fingerprint: str
+    """Hash of its predictions (`fgbench.records.output_fingerprint`)."""
 
 
-class LazyCurve(Sequence[Point]):
-    """A learning curve that is read at its first use; reports use few of thousands of curves."""
+class PackedRecord(Record):
+    """A record that was checked before it was packed. It parses `Own.rest` and reads its curve at their first use."""
 
-    def __init__(self, points: int, read: Callable[[], str]) -> None:
-        self._points, self._read = points, read
-        self._curve: list[Point] | None = None
+    @classmethod
+    def made_of(cls, **fields: Any) -> Self:
+        """Return a record of these fields, without validation. `model_construct` takes ten times as long."""
+        record = cls.__new__(cls)
+        object.__setattr__(record, "__dict__", fields)
+        object.__setattr__(record, "__pydantic_fields_set__", _FIELDS)
+        object.__setattr__(record, "__pydantic_extra__", None)
+        object.__setattr__(record, "__pydantic_private__", None)
+        return record
 
-    def __len__(self) -> int:
-        return self._points
+    def __getattr__(self, name: str) -> Any:
+        """Return a field that was not parsed yet. Python calls this only for attributes that are not there."""
+        fields, texts = self.__dict__, self.__dict__.get("texts")
+        if texts is not None and name == "curve":
+            fields["curve"] = texts.read(self.run_id).curve
+        elif texts is not None and name in _LATE:
+            rest = _Rest.model_validate_json(texts.rest).__dict__
+            fields["provenance"] = texts.provenance | rest.pop("single")
+            fields.update(rest)
+        else:
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+        return fields[name]
 
-    @overload
-    def __getitem__(self, index: int) -> Point: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Point]: ...
-    def __getitem__(self, index: int | slice) -> Point | list[Point]:
-        return self._list()[index]
+    def has_value(self, name: str) -> bool:
+        """Return True if the record has a value of this name."""
+        return name in self.__dict__["texts"].value_names
 
-    def __iter__(self) -> Iterator[Point]:
-        return iter(self._list())
+    def provenance_of(self, name: str) -> Any:
+        """Return a field of the provenance; None if it is unknown."""
+        return (self.provenance if name in SINGLE else self.__dict__["texts"].provenance).get(name)
 
-    def __eq__(self, other: object) -> bool:
-        return list(self) == other if isinstance(other, list) else self is other
+    def for_one_use(self) -> "Record":
+        """Return a copy whose parsed fields are not kept."""
+        return PackedRecord.made_of(**self.__dict__)
 
-    __hash__ = None  # type: ignore[assignment]
-
-    def _list(self) -> list[Point]:
-        if self._curve is None:
-            self._curve = _POINTS.validate_json(self._read()) if self._points else []
-        return self._curve
+    def __copy__(self) -> Self:
+        """Return a copy with all fields."""
+        whole = {name: getattr(self, name) for name in Record.model_fields}
+        return Record.model_construct(**whole)  # type: ignore[return-value]
 
 
-def pack(record: Record) -> Packed:
-    """Return a record as texts."""
-    fields = record.model_dump(mode="json", exclude_defaults=True)
-    curve = fields.pop("curve", [])
-    fields["cost"] = record.cost.model_dump(mode="json")
-    shared = {name: fields.pop(name) for name in SHARED}
-    single = {name: shared["provenance"].pop(name) for name in SINGLE if name in shared["provenance"]}
+_LATE = {*_Rest.model_fields, "provenance"} - {"single"}
+_FIELDS = set(Record.model_fields)
+
+
+class _Texts(NamedTuple):
+    """What a `PackedRecord` has not parsed yet."""
+
+    rest: str
+    provenance: dict[str, Any]
+    """The shared fields of the provenance."""
+    value_names: frozenset[str]
+    read: ReadRecord
+
+
+def pack(record: Record, arrays: Mapping[str, np.ndarray]) -> Packed:
+    """Return a record as texts.
+
+    Args:
+        record: the record.
+        arrays: its per-sample arrays.
+    """
+    fields = record.model_dump(mode="json")
+    provenance = fields["provenance"]
+    single = {name: provenance.pop(name) for name in SINGLE if name in provenance}
+    rest = {name: fields[name] for name in _Rest.model_fields if name != "single"} | {"single": single}
+    own = [getattr(record, name) for name in Own._fields if name != "rest"]
+    head = {name: fields[name] for name in HEAD}
+    # Most records are no results from outside and started from no other run: then nothing is parsed to know it.
+    alone = record.external is None and record.starts_from is None
+    head |= {"value_names": sorted(record.values), "alone": alone, "has_curve": bool(record.curve)}
+    shared = {"head": head} | {name: fields[name] for name in SHARED[1:]}
     return Packed(
-        json.dumps(fields | {"hash_without_seed": record.identity, "single": single}),
+        Own._make([*own, json.dumps(rest)]),
         tuple(canonical(shared[name]) for name in SHARED),
-        json.dumps(curve),
-        len(curve),
+        fingerprint(arrays),
     )
 
 
-class _SharedField(NamedTuple):
-    """A content of one of `SHARED`, as records have it."""
-
-    content: Any
-    text: str
-    """The content as canonical JSON."""
-
-
 class Unpacker:
-    """Makes records of texts; records with an equal field share one object for it."""
+    """Makes records of texts; records with an equal part share one object for it.
 
-    def __init__(self) -> None:
-        self._shared: dict[tuple[str, str], _SharedField] = {}
+    Args:
+        read: reads the record of a run id from its file.
+    """
 
-    def record(self, fields: str, shared: Iterable[str], curve: LazyCurve) -> Record:
-        """Return the record of texts that `pack` made. The record was checked before it was packed, and is not again.
+    def __init__(self, read: ReadRecord) -> None:
+        self._read = read
+        self._contents: dict[tuple[str, str], Any] = {}
+
+    def record(self, own: Own, shared: Iterable[str]) -> PackedRecord:
+        """Return the record of texts that `pack` made.
 
         Args:
-            fields: the fields of this record alone.
+            own: what this record alone has.
             shared: contents of `SHARED`, in this order.
-            curve: the learning curve.
         """
-        record = IndexedRecord.model_validate_json(fields)
-        parts = {name: self._field(name, text) for name, text in zip(SHARED, shared, strict=True)}
-        # The model is frozen; these fields were validated with the record that was packed.
-        added = record.__dict__
-        for name, part in parts.items():
-            added[name] = part.content
-        added["provenance"] = added["provenance"] | record.single
-        added["curve"] = curve
-        added["identity"], added["settings_text"] = record.hash_without_seed, parts["settings"].text
-        return record
+        head, settings, protocol, deviations, weights, provenance = shared
+        fields = self._content("head", head)
+        names = fields["value_names"]
+        return PackedRecord.made_of(
+            **fields["fields"],
+            run_id=own.run_id,
+            seed=own.seed,
+            seal=own.seal,
+            outputs=f"{own.run_id}.npz",
+            outputs_sha256=own.outputs_sha256,
+            identity=own.identity,
+            values_key=own.values_key,
+            finished=own.finished,
+            settings=self._content("settings", settings),
+            settings_text=settings,
+            protocol=self._content("protocol", protocol),
+            deviations=self._content("deviations", deviations),
+            weights=self._content("weights", weights),
+            texts=_Texts(own.rest, self._content("provenance", provenance), names, self._read),
+        )
 
-    def _field(self, name: str, text: str) -> _SharedField:
-        field = self._shared.get((name, text))
-        if field is None:
-            model = _MODELS.get(name)
-            content = model.validate_json(text) if model else json.loads(text)
-            field = self._shared[name, text] = _SharedField(content, text)
-        return field
+    def _content(self, name: str, text: str) -> Any:
+        if (name, text) not in self._contents:
+            content = _MODELS[name].validate_json(text) if name in _MODELS else json.loads(text)
+            if name == "head":
+                plain: dict[str, Any] = {"external": None, "starts_from": None} if content["alone"] else {}
+                plain |= {} if content["has_curve"] else {"curve": []}
+                fields = {field: content[field] for field in HEAD} | plain
+                content = {"fields": fields, "value_names": frozenset(content["value_names"])}
+            self._contents[name, text] = content
+        return self._contents[name, text]

@@ -1,5 +1,6 @@
 """The record of a run: one sealed JSON file beside one array file, written atomically and never edited."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -207,10 +208,33 @@ class Record(StrictModel):
         result += [str(d.run) for d in self.deviations if d.field == STARTING_WEIGHTS]
         return hash_value([self.recipe, self.profile, self.protocol_hash, self.settings, weights, machine, *result])
 
+    @cached_property
+    def values_key(self) -> str:
+        """Hash that is equal for records with equal values."""
+        pairs = sorted((name, value.value) for name, value in self.values.items())
+        return hashlib.sha256(repr(pairs).encode()).hexdigest()
+
+    @cached_property
+    def finished(self) -> str:
+        """Time at which the run finished; empty if it is unknown."""
+        return str(self.provenance.get("finished") or "")
+
+    def provenance_of(self, name: str) -> Any:
+        """Return a field of the provenance; None if it is unknown."""
+        return self.provenance.get(name)
+
+    def for_one_use(self) -> "Record":
+        """Return the record; one that parses fields at their first use is copied, so that they are not kept."""
+        return self
+
+    def has_value(self, name: str) -> bool:
+        """Return True if the record has a value of this name."""
+        return name in self.values
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields replaced; what was computed from the fields is computed again."""
         copy = super().model_copy(update=update, deep=deep)
-        for name in ("identity", "settings_text"):
+        for name in ("identity", "settings_text", "values_key", "finished"):
             copy.__dict__.pop(name, None)
         return copy
 
@@ -271,4 +295,4 @@ def by_identity(records: Iterable[Record]) -> list[list[Record]]:
 
 def _finish(record: Record) -> tuple[str, str]:
     """Return the time at which a run finished, and its id."""
-    return str(record.provenance.get("finished") or ""), record.run_id
+    return record.finished, record.run_id

@@ -17,14 +17,15 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydantic
 
-from fgbench.records.packed_records import SHARED, LazyCurve, Packed, Unpacker
+from fgbench.records.output_fingerprint import fingerprint_key
+from fgbench.records.packed_records import SHARED, Own, Packed, ReadRecord, Unpacker
 from fgbench.records.record import Record
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder
@@ -38,15 +39,13 @@ CHECKING_ROOMS = ("judge", "metrics", "records", "statistics", "util")
 """Rooms whose code decides what is in an index. With other code, an index is made again."""
 Recall = Callable[[str, Callable[[], Any]], Any]
 """Returns what a function returned for a key before, or calls it (`RecordIndex.recall`)."""
-_TABLES = f"""
-CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT);
-CREATE TABLE IF NOT EXISTS shared (number INTEGER PRIMARY KEY, field TEXT, text TEXT, UNIQUE (field, text));
-CREATE TABLE IF NOT EXISTS records (
-  run_id TEXT PRIMARY KEY, stamp TEXT, fields TEXT, points INTEGER, {", ".join(f"{name} INTEGER" for name in SHARED)}
-);
-CREATE TABLE IF NOT EXISTS curves (run_id TEXT PRIMARY KEY, curve TEXT);
-CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, value TEXT);
-"""
+TABLES = {
+    "about": "name TEXT PRIMARY KEY, value TEXT",
+    "shared": "number INTEGER PRIMARY KEY, part TEXT, text TEXT, UNIQUE (part, text)",
+    "records": f"stamp TEXT, {', '.join((*Own._fields, *SHARED))}, PRIMARY KEY (run_id)",
+    "results": "key TEXT PRIMARY KEY, value TEXT",
+}
+"""Name of each table -> its columns."""
 
 
 class RecordIndex:
@@ -54,6 +53,7 @@ class RecordIndex:
 
     Args:
         folder: folder of records.
+        read: reads the record of a run id from its file.
 
     Raises:
         sqlite3.Error: the file of the index cannot be used, or another program is writing it.
@@ -61,14 +61,13 @@ class RecordIndex:
         FgbenchError: the folder of the cache is not known.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, read: ReadRecord) -> None:
         self._folder = folder.resolve()
         self._file = index_file(folder)
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(self._file, isolation_level=None, timeout=1, check_same_thread=False)
-        self._database.executescript(_TABLES)
         self._start_again_if_outdated()
-        self._unpacker = Unpacker()
+        self._unpacker = Unpacker(read)
         self._numbers: dict[tuple[str, str], int] = {}
         self._results: dict[str, str] | None = None
         self._new_results: dict[str, str] = {}
@@ -84,7 +83,6 @@ class RecordIndex:
             gone = [(run_id,) for run_id in self._run_ids() - stamps.keys()]
             with self._transaction():
                 self._database.executemany("DELETE FROM records WHERE run_id = ?", gone)
-                self._database.executemany("DELETE FROM curves WHERE run_id = ?", gone)
         except sqlite3.OperationalError:  # another program is writing, or the disk is full
             return {}
         except (sqlite3.Error, ValueError, LookupError):  # the file is damaged
@@ -93,17 +91,19 @@ class RecordIndex:
         return records
 
     def _records(self, stamps: Mapping[str, str]) -> dict[str, Record]:
-        shared = {}
-        for number, name, text in self._database.execute("SELECT number, field, text FROM shared"):
-            shared[number] = text
+        parts = {}
+        for number, name, text in self._database.execute("SELECT number, part, text FROM shared"):
+            parts[number] = text
             self._numbers[name, text] = number
-        rows = self._database.execute(f"SELECT run_id, stamp, fields, points, {', '.join(SHARED)} FROM records")
-        records = {}
+        columns = ", ".join((*Own._fields, *SHARED))
+        records: dict[str, Record] = {}
+        width = len(Own._fields) + 1
         with _without_garbage_collection():
-            for run_id, stamp, fields, points, *numbers in rows:
-                if stamps.get(run_id) == stamp:
-                    curve = LazyCurve(points, partial(self._curve, run_id))
-                    records[run_id] = self._unpacker.record(fields, [shared[number] for number in numbers], curve)
+            for row in self._database.execute(f"SELECT stamp, {columns} FROM records"):
+                own = Own._make(row[1:width])
+                if stamps.get(own.run_id) == row[0]:
+                    shared = [parts[number] for number in row[width:]]
+                    records[own.run_id] = self._unpacker.record(own, shared)
         return records
 
     def _run_ids(self) -> set[str]:
@@ -117,23 +117,19 @@ class RecordIndex:
             stamps: run id -> stamp that the files had before they were read; other runs are returned, but not kept.
         """
         kept = {run_id: record for run_id, record in packed.items() if run_id in stamps}
-        is_written = False
         with suppress(sqlite3.Error), self._transaction():
             rows = [
-                (run_id, stamps[run_id], record.fields, record.points, *map(self._number, SHARED, record.shared))
+                (stamps[run_id], *record.own, *map(self._number, SHARED, record.shared))
                 for run_id, record in kept.items()
             ]
-            curves = [(run_id, record.curve) for run_id, record in kept.items() if record.points]
-            places = ", ".join("?" * (4 + len(SHARED)))
+            places = ", ".join("?" * (1 + len(Own._fields) + len(SHARED)))
             self._database.executemany(f"INSERT OR REPLACE INTO records VALUES ({places})", rows)
-            self._database.executemany("INSERT OR REPLACE INTO curves VALUES (?, ?)", curves)
-            is_written = True
-        records = {}
-        for run_id, texts in packed.items():
-            read_again = is_written and run_id in kept
-            read = partial(self._curve, run_id) if read_again else partial(str, texts.curve)
-            records[run_id] = self._unpacker.record(texts.fields, texts.shared, LazyCurve(texts.points, read))
-        return records
+            results = [
+                (_result_key(fingerprint_key(record.own.outputs_sha256)), json.dumps(record.fingerprint))
+                for record in kept.values()
+            ]
+            self._database.executemany("INSERT OR REPLACE INTO results VALUES (?, ?)", results)
+        return {run_id: self._unpacker.record(record.own, record.shared) for run_id, record in packed.items()}
 
     def recall(self, key: str, compute: Callable[[], Any]) -> Any:
         """Return what `compute` returned for this key before, or call it and keep what it returns, as JSON.
@@ -146,7 +142,7 @@ class RecordIndex:
             self._results = {}
             with suppress(sqlite3.Error):
                 self._results.update(self._database.execute("SELECT key, value FROM results"))
-        name = hashlib.sha256(key.encode()).hexdigest()[: 2 * ID_LENGTH]
+        name = _result_key(key)
         if name not in self._results:
             self._results[name] = self._new_results[name] = json.dumps(compute())
         return json.loads(self._results[name])
@@ -157,26 +153,25 @@ class RecordIndex:
             self._database.executemany("INSERT OR REPLACE INTO results VALUES (?, ?)", self._new_results.items())
         self._new_results = {}
 
-    def _curve(self, run_id: str) -> str:
-        row = self._database.execute("SELECT curve FROM curves WHERE run_id = ?", (run_id,)).fetchone()
-        return str(row[0])
-
     def _number(self, name: str, text: str) -> int:
         """Return the number of a shared content; a new one is added."""
         if (name, text) not in self._numbers:
-            self._database.execute("INSERT OR IGNORE INTO shared (field, text) VALUES (?, ?)", (name, text))
-            row = self._database.execute("SELECT number FROM shared WHERE field = ? AND text = ?", (name, text))
+            self._database.execute("INSERT OR IGNORE INTO shared (part, text) VALUES (?, ?)", (name, text))
+            row = self._database.execute("SELECT number FROM shared WHERE part = ? AND text = ?", (name, text))
             self._numbers[name, text] = row.fetchone()[0]
         return self._numbers[name, text]
 
     def _start_again_if_outdated(self) -> None:
         """Empty the index if it was made by other code, and remove the indexes of folders that are gone."""
         about = {"code": _code_stamp(), "folder": str(self._folder)}
-        if dict(self._database.execute("SELECT name, value FROM about")) == about:
-            return
+        with suppress(sqlite3.OperationalError):  # there is no such table
+            if dict(self._database.execute("SELECT name, value FROM about")) == about:
+                return
         with self._transaction():
-            for table in ("about", "shared", "records", "curves", "results"):
-                self._database.execute(f"DELETE FROM {table}")
+            for name in TABLES:
+                self._database.execute(f"DROP TABLE IF EXISTS {name}")
+            for name, columns in TABLES.items():
+                self._database.execute(f"CREATE TABLE {name} ({columns})")
             self._database.executemany("INSERT INTO about VALUES (?, ?)", about.items())
         for file in self._file.parent.glob("*.sqlite"):
             _remove_if_folder_is_gone(file)
@@ -199,16 +194,16 @@ def compute_always(key: str, compute: Callable[[], Any]) -> Any:
     return compute()
 
 
-def open_index(folder: Path) -> RecordIndex | None:
+def open_index(folder: Path, read: ReadRecord) -> RecordIndex | None:
     """Return the index of a folder of records; None if this machine cannot keep one, which costs only time."""
     try:
-        return RecordIndex(folder)
+        return RecordIndex(folder, read)
     except sqlite3.OperationalError:
         return None
     except sqlite3.DatabaseError:  # the file is damaged
         with suppress(OSError, sqlite3.Error):
             index_file(folder).unlink()
-            return RecordIndex(folder)
+            return RecordIndex(folder, read)
     except (OSError, FgbenchError):
         pass
     return None
@@ -244,6 +239,10 @@ def file_stamps(folder: Path) -> dict[str, str]:
         for run_id, files in stamps.items()
         if len(files) == 2 and run_id not in unsettled
     }
+
+
+def _result_key(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[: 2 * ID_LENGTH]
 
 
 @cache

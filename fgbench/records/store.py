@@ -243,10 +243,10 @@ class Store:
         self._index.save_results()
 
     def _open_index(self) -> RecordIndex | None:
-        self._index = self._index or open_index(self.folder)
+        self._index = self._index or open_index(self.folder, self.read)
         return self._index
 
-    def _checked(self, run_id: str, *, values: bool) -> Record:
+    def _checked(self, run_id: str, *, values: bool) -> tuple[Record, dict[str, np.ndarray]]:
         """Read a record and check its array file and, if asked, its values.
 
         A record may be replaced in the meantime, or its new array file renamed, so that a failure is tried again.
@@ -260,7 +260,7 @@ class Store:
             arrays = self.outputs(record)
         if values and (wrong := wrong_values(record, arrays)):
             raise FgbenchError(f"{path}: {wrong[0]}", RERUN_HINT)
-        return record
+        return record, arrays
 
     def usable_records(self, *, values: bool = True) -> tuple[list[Record], list[str]]:
         """Return the records that can be used, and a sentence for each record that is left out; `values` as above."""

@@ -8,6 +8,7 @@ from made_records import RECIPES, of_right, scores_of
 
 from fgbench.metrics.values import measure
 from fgbench.records.record import Point, Weights
+from fgbench.records.seal import seal_of
 from fgbench.records.store import store_of
 from fgbench.util.hashing import hash_file, hash_value
 
@@ -49,7 +50,8 @@ def fill(results, count, seeds=3):
             "run_id": run_id, "outputs": f"{run_id}.npz", "outputs_sha256": hash_file(folder / f"{run_id}.npz"),
             "seed": seed, "synthetic": synthetic, "protocol": protocol, "protocol_hash": hash_value(protocol),
             "data": protocol["data"], "provenance": provenance, "profile": "quick" if synthetic else "paper",
-            "schema_version": 1, "seal": "", "curve": curve, "weights": weights,
+            "schema_version": 2, "curve": curve, "weights": weights,
             "values": {name: value.model_dump() for name, value in measure(arrays).items()},
         }  # fmt: skip
+        record["seal"] = seal_of(record)
         (folder / f"{run_id}.json").write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from fgbench.datasets.image_folder import PREFIX
 from fgbench.records.record import Record
 from fgbench.report.formatting import NONE
-from fgbench.report.html.run_groups import finish_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +47,5 @@ def _real_data(record: Record) -> str:
 
 def recording_period(records: Sequence[Record]) -> str:
     """Return the times at which the first and the last record finished."""
-    times = sorted(time for record in records if (time := finish_time(record)))
+    times = sorted(time for record in records if (time := record.finished))
     return " to ".join(dict.fromkeys((times[0], times[-1]))) if times else NONE

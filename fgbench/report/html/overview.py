@@ -16,7 +16,7 @@ from fgbench.report.html.data_origin import data_origin, recording_period
 from fgbench.report.html.measured_rows import measured_rows
 from fgbench.report.html.pages import Page
 from fgbench.report.html.printed_cells import cell_anchor
-from fgbench.report.html.run_groups import RunGroup, anomalies_of, by_protocol, finish_time, latest_record
+from fgbench.report.html.run_groups import RunGroup, anomalies_of, by_protocol, latest_record
 from fgbench.report.html.run_values import (
     any_device_peak,
     device_peak_mib,
@@ -129,6 +129,7 @@ def overview_page(
     groups: Sequence[RunGroup],
     addresses: Mapping[str, str],
     anomalies: Anomalies,
+    not_listed: int = 0,
 ) -> Page:
     """Return the first page.
 
@@ -136,9 +137,10 @@ def overview_page(
         papers: by id.
         verdicts: by id of the paper.
         claims: of all papers.
-        groups: all records by group.
+        groups: the listed records by group.
         addresses: run id -> link to the details of the run.
         anomalies: run id -> anomalies of the record.
+        not_listed: number of further groups.
     """
     records = [record for group in groups for record in group]
     context = {
@@ -151,6 +153,7 @@ def overview_page(
             (protocol, [run_line(group, addresses[group[0].run_id], anomalies) for group in same])
             for protocol, same in by_protocol(groups)
         ],
+        "not_listed": not_listed,
         "any_device_peak": any_device_peak(groups),
         "latest": latest_record(records) if records else None,
         "period": recording_period(records),
@@ -228,6 +231,6 @@ def run_line(group: Sequence[Record], address: str, anomalies: Anomalies) -> Run
         device_peak_mib=device_peak_mib(group),
         reused_features=any(record.cost.recalled for record in group),
         test_fps=test_fps(group),
-        finished=max(map(finish_time, group))[:10],
+        finished=max(record.finished for record in group)[:10],
         anomalies=tuple(anomalies_of(group, anomalies)),
     )

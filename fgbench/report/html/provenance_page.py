@@ -8,7 +8,7 @@ from fgbench.records.record import Record, Weights
 from fgbench.report.formatting import NONE, gpu_text
 from fgbench.report.html.data_origin import data_origin
 from fgbench.report.html.pages import Page
-from fgbench.report.html.run_groups import finish_time, method_inputs
+from fgbench.report.html.run_groups import method_inputs
 
 Fields = tuple[tuple[str, str], ...]
 """Name and value of each field."""
@@ -114,7 +114,7 @@ def provenance_tables(records: Sequence[Record]) -> tuple[list[ProvenanceRow], l
             # Two streams may use the same file.
             weights=tuple(map(weights.key, dict.fromkeys(_weights_fields(w) for w in record.weights))),
             command=commands.key((("Command", str(record.provenance.get("command") or NONE)),)),
-            finished=finish_time(record)[:16].replace("T", " ") or NONE,
+            finished=record.finished[:16].replace("T", " ") or NONE,
         )
         for record in records
     ]

@@ -20,6 +20,7 @@ from fgbench.report import formatting
 from fgbench.report.html import printed_cells, run_groups, run_values
 from fgbench.report.html.charts import LIBRARY, library
 from fgbench.report.html.cost_page import cost_page
+from fgbench.report.html.listed_runs import listed_groups
 from fgbench.report.html.method_pages import method_pages
 from fgbench.report.html.overview import matrix, overview_page
 from fgbench.report.html.pages import SCRIPT, Page, address, is_web, navigation
@@ -70,12 +71,16 @@ def render(
         Path of the first page.
     """
     pictures, anomalies = pictures or {}, anomalies or {}
-    groups = by_identity(records)
-    shown = {name: shown_groups(name, verdicts[name], groups) for name in papers}
+    all_groups = by_identity(records)
+    shown = {name: shown_groups(name, verdicts[name], all_groups) for name in papers}
+    groups = listed_groups(all_groups, (group for of_paper in shown.values() for group in of_paper))
+    not_listed = len(all_groups) - len(groups)
+    if not_listed:
+        records = [record for group in groups for record in group]
     addresses = run_addresses(shown, records)
     # The pages in the order of the navigation; a new page needs a line here.
     all_verdicts = [verdict for of_paper in verdicts.values() for verdict in of_paper]
-    pages = [overview_page(papers, verdicts, claims, groups, addresses, anomalies)]
+    pages = [overview_page(papers, verdicts, claims, groups, addresses, anomalies, not_listed)]
     for row, (name, paper) in zip(matrix(papers, verdicts), papers.items(), strict=False):
         pages.append(paper_page(paper, row, verdicts[name], claims, shown[name], groups, bounds, papers))
     pages += method_pages(all_verdicts, load_recipes(), groups, pictures, outputs, photographs)

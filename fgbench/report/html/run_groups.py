@@ -99,11 +99,6 @@ def anomalies_of(group: RunGroup, anomalies: Anomalies) -> list[Anomaly]:
     return list(dict.fromkeys(anomaly for record in group for anomaly in anomalies.get(record.run_id, ())))
 
 
-def finish_time(record: Record) -> str:
-    """Return the time at which a run finished; empty if it is unknown."""
-    return str(record.provenance.get("finished") or "")
-
-
 def latest_record(records: Sequence[Record]) -> Record:
     """Return the record that finished last."""
-    return max(records, key=finish_time)
+    return max(records, key=lambda record: record.finished)

@@ -1,0 +1,23 @@
+"""The runs that the pages list: all of them, or of tens of thousands those behind the numbers and the latest."""
+
+from collections.abc import Iterable, Sequence
+
+from fgbench.report.html.run_groups import RunGroup
+
+MAX_LISTED = 5000
+"""Largest number of rows of runs. A page of more rows takes seconds to open, and nobody reads it."""
+
+
+def listed_groups(groups: Sequence[RunGroup], shown: Iterable[RunGroup]) -> list[RunGroup]:
+    """Return the groups that the pages list, in their order.
+
+    Args:
+        groups: all records by group.
+        shown: groups that are listed in any case: those with details on the page of a paper.
+    """
+    if len(groups) <= MAX_LISTED:
+        return list(groups)
+    listed = {group[0].run_id for group in shown}
+    latest = sorted(groups, key=lambda group: max(record.finished for record in group), reverse=True)
+    listed |= {group[0].run_id for group in latest[: max(0, MAX_LISTED - len(listed))]}
+    return [group for group in groups if group[0].run_id in listed]
