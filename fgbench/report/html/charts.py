@@ -22,6 +22,8 @@ import vl_convert
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
+from fgbench.report.html.drawn_charts import drawn
+
 WIDTH = 340
 """Width of a chart in px with legend and axes; it fits on a phone. Wider pages scale the chart up."""
 LEGEND_LINE = 15
@@ -101,7 +103,7 @@ class Chart:
     def svg(self) -> Markup:
         """The SVG. Vega escapes names for XML."""
         layers = {"layer": self.spec["layer"][:-1]} if self.hover else {}
-        return Markup(_svg(json.dumps({**self.spec, **layers}, allow_nan=False)))
+        return Markup(drawn(json.dumps({**self.spec, **layers}, allow_nan=False), _svg))
 
     @property
     def script(self) -> Markup:
@@ -109,7 +111,6 @@ class Chart:
         return htmlsafe_json_dumps(self.spec, separators=(",", ":"), allow_nan=False)
 
 
-@lru_cache(maxsize=512)
 def _svg(spec: str) -> str:
     svg: str = vl_convert.vegalite_to_svg(spec)
     # Only inside tags: the text of a name may look like an attribute.
@@ -120,7 +121,10 @@ def _svg(spec: str) -> str:
 @lru_cache(maxsize=1)
 def library() -> str:
     """Return `charts.js` bundled with Vega, Vega-Lite and Vega-Embed; this needs no network."""
-    source = (Path(__file__).parent / "templates" / LIBRARY).read_text(encoding="utf-8")
+    return drawn((Path(__file__).parent / "templates" / LIBRARY).read_text(encoding="utf-8"), _bundle)
+
+
+def _bundle(source: str) -> str:
     script: str = vl_convert.javascript_bundle(source)
     return script
 
