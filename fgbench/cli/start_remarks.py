@@ -28,7 +28,7 @@ def start_remarks(record: Record, results: Path) -> list[str]:
         except FgbenchError:
             unusable.add(start.run_id)
             break
-        if store.verify(parent):
+        if store.wrong_parts(parent):
             unusable.add(parent.run_id)
         chain[parent.run_id], start = parent, parent.starts_from
     found = start_anomalies(list(chain.values()), unusable, {})

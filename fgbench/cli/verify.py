@@ -55,7 +55,7 @@ def verify_folder(folder: Path) -> dict[str, Any]:
     check_network = cache(partial(network_problem, folder))
     for record in records:
         texts = store.verify(record)
-        if texts:
+        if texts and store.wrong_parts(record):
             unusable.add(record.run_id)
         if record.network_sha256 and (problem := check_network(record.network_sha256)):
             texts.append(f"its network {problem}")

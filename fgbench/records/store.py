@@ -216,8 +216,10 @@ class Store:
             FgbenchError: a record cannot be used, and `broken` is None.
         """
         run_ids, check = self.run_ids(), partial(self._checked, values=values)
-        if values and len(run_ids) >= MIN_RECORDS and (index := self._open_index()):
-            outcomes = iter(read_with_index(index, self.folder, run_ids, check, _check_in_folder))
+        if values and len(run_ids) >= MIN_RECORDS:
+            self._index = self._index or open_index(self.folder, self.read)
+        if values and self._index:
+            outcomes = iter(read_with_index(self._index, self.folder, run_ids, check, _check_in_folder))
         else:
             outcomes = (outcome_of(check, run_id) for run_id in run_ids)
         records = []
@@ -241,10 +243,6 @@ class Store:
             return
         yield self._index.recall
         self._index.save_results()
-
-    def _open_index(self) -> RecordIndex | None:
-        self._index = self._index or open_index(self.folder, self.read)
-        return self._index
 
     def _checked(self, run_id: str, *, values: bool) -> tuple[Record, dict[str, np.ndarray]]:
         """Read a record and check its array file and, if asked, its values.
@@ -274,11 +272,14 @@ class Store:
 
     def verify(self, record: Record) -> list[str]:
         """Check the array file, recompute every value and compare its definition; return a sentence a problem."""
+        return self.wrong_parts(record) or changed_definitions(record.values, self.outputs(record))
+
+    def wrong_parts(self, record: Record) -> list[str]:
+        """Check the array file and recompute every value; return a sentence a problem. Such a record is not used."""
         try:
-            arrays = self.outputs(record)
+            return wrong_values(record, self.outputs(record))
         except FgbenchError as error:
             return [str(error.args[0])]
-        return wrong_values(record, arrays) or changed_definitions(record.values, arrays)
 
 
 def _check_in_folder(folder: Path, run_ids: Sequence[str]) -> Mapping[str, Packed | FgbenchError]:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from fgbench.statistics import change_points
 from fgbench.statistics.change_points import find_level_shifts
 
 
@@ -27,3 +28,19 @@ def test_noise_and_one_outlier_are_not_a_shift():
 
 def test_a_drift_is_a_series_of_shifts():
     assert len(find_level_shifts(np.sin(np.arange(60) / 10))) >= 2
+
+
+def test_few_orders_show_that_there_is_no_shift(monkeypatch):
+    """The decisions are those of all orders, and a series without a shift needs less than a tenth of them."""
+    rng = np.random.default_rng(4)
+    series = [rng.normal(size=30) + 0.1 * k * (np.arange(30) > 14) for k in range(30)]
+    found = [bool(find_level_shifts(x)) for x in series]
+    monkeypatch.setattr(change_points, "BLOCK", change_points.ORDERS)
+    assert found == [bool(find_level_shifts(x)) for x in series]
+    assert 5 < sum(found) < 25
+    monkeypatch.undo()
+    rows = []
+    scores = change_points._scores
+    monkeypatch.setattr(change_points, "_scores", lambda orders: rows.append(len(orders)) or scores(orders))
+    assert find_level_shifts(rng.normal(size=30)) == []
+    assert sum(rows) < change_points.ORDERS / 10

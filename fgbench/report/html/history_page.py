@@ -16,8 +16,10 @@ from fgbench.util.counted import counted
 
 RECENT_NIGHTS = 7
 """Nights in the first table; the table of the others is collapsed."""
-MAX_CHARTS = 60
-"""Charts of values, and of benchmarks. Drawing a chart takes a tenth of a second."""
+MAX_CHARTS = 12
+"""Charts of values, and of benchmarks, those with level shifts or failures first. A chart takes a tenth of a second."""
+DRAWN_NIGHTS = 365
+"""Nights of a chart: the latest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +54,21 @@ class NightSeries:
             f"(p = {shift.p:.2g})"
             for shift in self.shifts
         )
+        first = max(1, self.nights[-1] + 2 - DRAWN_NIGHTS)
+        points = zip(self.nights, self.values, self.failed, strict=True)
         failed = f", failed in {sum(self.failed)}" if any(self.failed) else ""
         shown = counted(len(self.values), "night")
         label = f"{shown}{failed}, {min(self.values):.4g} to {max(self.values):.4g} {self.unit}."
+        label += f" The last {DRAWN_NIGHTS} nights are drawn." if first > self.nights[0] + 1 else ""
         return night_chart(
             self.name,
             f"{label} {shifts or 'No level shift'}.",
             self.unit,
-            [(k + 1, value, bad) for k, value, bad in zip(self.nights, self.values, self.failed, strict=True)],
-            shifts=[self.nights[shift.at] + 0.5 for shift in self.shifts],
-            breaks=[night + 0.5 for night in self.breaks],
+            [(k + 1, value, bad) for k, value, bad in points if k + 1 >= first],
+            shifts=[at + 0.5 for shift in self.shifts if (at := self.nights[shift.at]) >= first],
+            breaks=[night + 0.5 for night in self.breaks if night >= first],
             nights=count,
+            first=first,
             note=shifts,
         )
 

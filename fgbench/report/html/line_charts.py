@@ -118,6 +118,7 @@ def night_chart(
     shifts: Sequence[float] = (),
     breaks: Sequence[float] = (),
     nights: int,
+    first: int = 1,
     note: str = "",
 ) -> Chart:
     """Return a chart of a value over nights.
@@ -130,12 +131,13 @@ def night_chart(
         shifts: x of level shifts.
         breaks: x of changes of the benchmark or the machine.
         nights: number of the last night.
+        first: number of the first drawn night.
         note: text below the title.
     """
     rows = [
         {"x": night, "y": rounded(value), "state": "failed" if failed else "passed"} for night, value, failed in points
     ]
-    across, up = channel(alt.X, "x", Axis("night", 1, max(2, nights))), channel(alt.Y, "y", Axis(unit))
+    across, up = channel(alt.X, "x", Axis("night", first, max(first + 1, nights))), channel(alt.Y, "y", Axis(unit))
     line = new_layer().mark_line(
         strokeWidth=1.6, strokeJoin="round", color="var(--c1)", point={"size": 12, "color": "var(--c1)"}
     )

@@ -85,3 +85,13 @@ def test_values_beyond_the_limit_of_charts_are_listed(tmp_path):
     assert page.count('<figure class="chart">') == MAX_CHARTS
     assert "3 more without a chart" in Parsed(page).text
     assert f"{names[-1]}: 1 %" in Parsed(page).text
+
+
+def test_a_chart_has_the_last_nights_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("fgbench.report.html.history_page.DRAWN_NIGHTS", 10)
+    page = page_of([one(k, 70.0 + 10 * (k > 14) + k % 3) for k in range(30)], tmp_path)
+    data = json.loads(page.split('<script type="application/json">')[1].split("</script>")[0])["datasets"].values()
+    assert [row["x"] for rows in data for row in rows if "state" in row] == [*range(21, 31)]
+    assert "30 nights" in page
+    assert "The last 10 nights are drawn." in page
+    assert "level shift at night 16" in page
