@@ -110,7 +110,7 @@ def test_exports_and_pages_name_the_start(family):
 
 def test_a_changed_definition_makes_no_start_invalid(family):
     """The report uses such a record, so `verify` and `show` do not call the runs after it invalid."""
-    folder, start = family
+    folder, _ = family
     path = folder / "records" / f"{PARENT}.json"
     edit(path, lambda fields: fields["values"]["accuracy"].update(definition="another one"), seal=True)
     code, problems, starts = verified(folder)
