@@ -121,7 +121,6 @@ def forward_of(module: nn.Module, conditions: Conditions) -> Callable[[Tensor], 
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(conditions.dtype)
     runnable = module
     if conditions.compiled:
-        torch.compiler.reset()  # torch stops compiling after a few input sizes, without a message
         method = module.method if isinstance(module, Recogniser) else None
         if isinstance(method, SpatialLstmNet) and "head" not in vars(method):
             # Thousands of small products in sequence take many minutes to compile as one graph.
