@@ -37,6 +37,7 @@ def measure_and_write(names: Sequence[str], data: str, device: str | None, resul
     """
     device = checked_device(device) or ("cuda" if torch.cuda.is_available() else "cpu")
     recipes = choose_recipes(data, names or _printed(data))
+    make_folder(results)
     make_folder(results / SPEED)
     out(str(this_processor()))
     kinds = {"one image": Kind(device), "best batch": Kind(device, best=True)}

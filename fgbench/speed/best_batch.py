@@ -66,11 +66,14 @@ def best_batch(make: Make, conditions: Conditions, limits: Limits, clock: Clock 
         MissingError: Not even one image fits in memory.
     """
     with garbage_collector_off():
-        size, tried, stopped = _search(make, replace(conditions, compiled=""), limits, clock)
-        one = _warm(make, replace(conditions, batch=1), limits, clock) if size else None
+        search = _Search(make, replace(conditions, compiled=""), limits, clock)
+        size, one = search.size, search.one
+        # One image is warmed up once more only for other code or for windows of more batches.
+        if one is not None and (conditions.compiled or one.steps > 1):
+            one = _warm(make, replace(conditions, batch=1), limits, clock)
         if one is None:
             raise MissingError("hardware", f"not even one image of {conditions.size_px} px fits in memory")
-        best = one
+        best, tried, stopped = one, search.tried, search.stopped
         while size > 1 and best is one:
             larger = _warm(make, replace(conditions, batch=size), limits, clock)
             if larger is None:
@@ -79,6 +82,7 @@ def best_batch(make: Make, conditions: Conditions, limits: Limits, clock: Clock 
                 size //= 2
             else:
                 best = larger
+                one.window_s.clear()  # windows of the search are not in turns with those of the best batch
         measure_in_turns([one] if best is one else [one, best], limits, clock)
     if best.fps < one.fps:
         stopped += f"; in the final measurement, a batch of {size} was slower than one image"
@@ -86,30 +90,37 @@ def best_batch(make: Make, conditions: Conditions, limits: Limits, clock: Clock 
     return BatchSpeeds(one.speed(), replace(best.speed(), tried=tuple(tried), stopped=stopped), best.work)
 
 
-def _search(make: Make, conditions: Conditions, limits: Limits, clock: Clock) -> tuple[int, list[Trial], str]:
-    """Return the best batch size or 0 if nothing fits, the batch sizes that were tried, and why no larger one was."""
-    brief = replace(limits, window_s=limits.window_s * TRIAL_SHARE, warmup_s=limits.warmup_s * TRIAL_SHARE)
-    start, size = clock(), 1
-    best = _warm(make, replace(conditions, batch=1), brief, clock)
-    if best is None:
-        return 0, [Trial(1, None)], "one image did not fit in memory"
-    tried, stopped = [Trial(1, best.fps)], ""
-    while not stopped:
-        if 2 * size > limits.max_batch:
-            stopped = f"the largest batch to try is {limits.max_batch}"
-        elif clock() - start > limits.budget_s:
-            stopped = f"the time for trials is {limits.budget_s:g} s"
-        elif (larger := _warm(make, replace(conditions, batch=2 * size), brief, clock)) is None:
-            tried.append(Trial(2 * size, None))
-            stopped = f"a batch of {2 * size} did not fit in memory"
-        else:
-            gain = _gain(best, larger, limits.tolerance)
-            tried[-1:] = [Trial(size, best.fps), Trial(2 * size, larger.fps)]
-            if gain < MIN_GAIN:
-                stopped = f"a batch of {2 * size} was {'slower' if larger.fps < best.fps else 'not faster'}"
+class _Search:
+    """The search for the best batch size.
+
+    Attributes:
+        one: One image, warm, with the windows of its comparison; None if it does not fit in memory.
+        size: The best batch size.
+        tried: The batch sizes that were tried.
+        stopped: The reason why no larger one was tried.
+    """
+
+    def __init__(self, make: Make, conditions: Conditions, limits: Limits, clock: Clock) -> None:
+        brief = replace(limits, window_s=limits.window_s * TRIAL_SHARE, warmup_s=limits.warmup_s * TRIAL_SHARE)
+        start, self.size, self.stopped = clock(), 1, ""
+        self.one = best = _warm(make, replace(conditions, batch=1), brief, clock)
+        self.tried = [Trial(1, None if best is None else best.fps)]
+        while best is not None and not self.stopped:
+            size = 2 * self.size
+            if size > limits.max_batch:
+                self.stopped = f"the largest batch to try is {limits.max_batch}"
+            elif clock() - start > limits.search_s:
+                self.stopped = f"the time for trials is {limits.search_s:g} s"
+            elif (larger := _warm(make, replace(conditions, batch=size), brief, clock)) is None:
+                self.tried.append(Trial(size, None))
+                self.stopped = f"a batch of {size} did not fit in memory"
             else:
-                best, size = larger, 2 * size
-    return size, tried, stopped
+                gain = _gain(best, larger, limits.tolerance)
+                self.tried[-1:] = [Trial(self.size, best.fps), Trial(size, larger.fps)]
+                if gain < MIN_GAIN:
+                    self.stopped = f"a batch of {size} was {'slower' if larger.fps < best.fps else 'not faster'}"
+                else:
+                    best, self.size = larger, size
 
 
 def _gain(smaller: TimedWork, larger: TimedWork, tolerance: float) -> float:

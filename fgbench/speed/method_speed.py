@@ -26,7 +26,7 @@ from fgbench.speed.energy import RUN_S, Energy, measure_energy
 from fgbench.speed.rapl import ProcessorEnergy
 from fgbench.speed.reference import measure_reference
 from fgbench.speed.roofline import Need, Rates, count_need, measure_rates
-from fgbench.speed.throughput import Conditions, Dtype, Limits, Speed, measure_speed, precision, synchronize
+from fgbench.speed.throughput import Conditions, Dtype, Limits, measure_speed, precision, synchronize
 from fgbench.speed.workloads import (
     Recogniser,
     build,
@@ -43,8 +43,8 @@ from fgbench.util.errors import MissingError
 from fgbench.util.gpu_board import board_of
 
 LIMITS = {
-    "cpu": Limits(window_s=0.05, rounds=7, warmup_s=2.0, budget_s=4.0, max_batch=8),
-    "cuda": Limits(rounds=15, warmup_s=60.0, budget_s=15.0),
+    "cpu": Limits(window_s=0.05, rounds=7, warmup_s=2.0, budget_s=1.5, search_s=6.0, max_batch=8),
+    "cuda": Limits(rounds=15, warmup_s=60.0, budget_s=15.0, search_s=30.0),
 }
 """Limits by device. The CPU has few rounds, because VGG-16 takes half a second per image at 448 px."""
 ENERGY_RUN = "FGBENCH_ENERGY_RUN_S"
@@ -130,68 +130,74 @@ def measure_kinds(subject: Subject, kinds: Sequence[Kind], limits: Limits | None
     If the best batch is searched, the speed with one image is that of the search, from windows in turns. Training steps
     come last, because they change the method.
     """
-    device = kinds[0].device
-    torch.backends.cudnn.benchmark = True  # chooses algorithms by timing during the warm-up
-    module = subject.build(device)
-    need = count_need(module, random_images(1, subject.size_px, device))
     speeds: dict[Kind, MethodSpeed] = {}
     with tempfile.TemporaryDirectory(prefix="fgbench-photographs-") as folder:
+        method = _BuiltMethod(subject, kinds[0].device, limits, Path(folder))
         for kind in sorted(kinds, key=lambda kind: (kind.training, not kind.best)):
             if kind not in speeds:
-                make = _make(subject, kind, module, Path(folder))
-                with precision(kind.dtype):
-                    speeds |= _measure(subject, kind, module, make, need, limits or LIMITS[device])
+                speeds |= method.measure(kind)
     return {kind: speeds[kind] for kind in kinds}
 
 
-def _make(subject: Subject, kind: Kind, module: Recogniser, folder: Path) -> Make:
-    """Return the function that makes the work of a kind under conditions."""
-    if kind.training:
-        return partial(training_step_of, module)
-    if not kind.decode:
-        return partial(work_of, module)
-    pipeline = Pipeline.parse(subject.recipe.resolve(subject.profile).test_pipeline)
-    return partial(decoding_work_of, module, files=photographs(folder), pipeline=pipeline, workers=os.cpu_count() or 1)
+class _BuiltMethod:
+    """A method on its device."""
 
+    def __init__(self, subject: Subject, device: str, limits: Limits | None, folder: Path) -> None:
+        torch.backends.cudnn.benchmark = True  # chooses algorithms by timing during the warm-up
+        self._subject, self._limits, self._folder = subject, limits or LIMITS[device], folder
+        self._module = subject.build(device)
+        self._need = count_need(self._module, random_images(1, subject.size_px, device))
+        self._rates: dict[Dtype, Rates] = {}
 
-def _measure(
-    subject: Subject, kind: Kind, module: Recogniser, make: Make, need: Need, limits: Limits
-) -> dict[Kind, MethodSpeed]:
-    """Measure a kind, and with a search for the best batch also one image."""
-    conditions = Conditions(
-        batch=kind.batch,
-        size_px=subject.size_px,
-        device=kind.device,
-        dtype=kind.dtype,
-        compiled=kind.compiled,
-        decode=kind.decode,
-        threads=torch.get_num_threads(),
-    )
-    if kind.compiled:
-        torch.compiler.reset()  # torch stops compiling after a few input sizes, without a message
-    reference_s = measure_reference()
-    speeds: dict[Kind, tuple[Speed, Energy | str]]
-    if kind.best:
-        found = best_batch(make, conditions, limits)
-        energy = _energy(found)
-        is_one = found.best.conditions.batch == 1
-        speeds = {kind: (found.best, energy)}
-        speeds[replace(kind, best=False)] = found.one, energy if is_one else ELSEWHERE
-    else:
-        speeds = {kind: (measure_speed(make(conditions), conditions, limits), ELSEWHERE)}
-    fields = _common_fields(subject, kind) | ({} if kind.training else _difference(module, conditions))
-    rates = measure_rates(kind.device, kind.dtype)
-    return {
-        measured: MethodSpeed(
-            kind=measured,
-            row=frames_row(speed, need, energy, **fields),
-            need=need,
-            rates=rates,
-            batch_s=tuple(seconds / speed.steps for seconds in speed.window_s),
-            reference_s=reference_s,
+    def measure(self, kind: Kind) -> dict[Kind, MethodSpeed]:
+        """Measure a kind, and with a search for the best batch also one image."""
+        conditions = Conditions(
+            batch=kind.batch,
+            size_px=self._subject.size_px,
+            device=kind.device,
+            dtype=kind.dtype,
+            compiled=kind.compiled,
+            decode=kind.decode,
+            threads=torch.get_num_threads(),
         )
-        for measured, (speed, energy) in speeds.items()
-    }
+        if kind.compiled:
+            torch.compiler.reset()  # torch stops compiling after a few input sizes, without a message
+        make, reference_s = self._make(kind), measure_reference()
+        with precision(kind.dtype):
+            if kind.best:
+                found = best_batch(make, conditions, self._limits)
+                energy, is_one = _energy(found), found.best.conditions.batch == 1
+                speeds = {kind: (found.best, energy)}
+                speeds[replace(kind, best=False)] = found.one, energy if is_one else ELSEWHERE
+            else:
+                speeds = {kind: (measure_speed(make(conditions), conditions, self._limits), ELSEWHERE)}
+            fields = _common_fields(self._subject, kind)
+            if not kind.training:
+                fields |= _difference(self._module, conditions)
+        # The best rates of a session count, so that one measurement for each method is enough.
+        if kind.dtype not in self._rates:
+            self._rates[kind.dtype] = measure_rates(kind.device, kind.dtype)
+        return {
+            measured: MethodSpeed(
+                kind=measured,
+                row=frames_row(speed, self._need, energy, **fields),
+                need=self._need,
+                rates=self._rates[kind.dtype],
+                batch_s=tuple(seconds / speed.steps for seconds in speed.window_s),
+                reference_s=reference_s,
+            )
+            for measured, (speed, energy) in speeds.items()
+        }
+
+    def _make(self, kind: Kind) -> Make:
+        """Return the function that makes the work of a kind under conditions."""
+        if kind.training:
+            return partial(training_step_of, self._module)
+        if not kind.decode:
+            return partial(work_of, self._module)
+        settings = self._subject.recipe.resolve(self._subject.profile)
+        pipeline, files = Pipeline.parse(settings.test_pipeline), photographs(self._folder)
+        return partial(decoding_work_of, self._module, files=files, pipeline=pipeline, workers=os.cpu_count() or 1)
 
 
 def _energy(found: BatchSpeeds) -> Energy | str:

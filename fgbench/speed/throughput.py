@@ -65,6 +65,8 @@ class Limits:
     """Longest warm-up in seconds; then the measurement starts in any case."""
     budget_s: float = 30.0
     """Seconds after which no further window starts, except to complete three."""
+    search_s: float = 30.0
+    """Seconds after which no larger batch is tried."""
     max_batch: int = 1024
     """Largest batch that is tried."""
 
@@ -214,12 +216,14 @@ def measure_speed(
 
 
 def measure_in_turns(works: Sequence[TimedWork], limits: Limits, clock: Clock) -> None:
-    """Measure windows of several workloads in turns, so that other load on the machine slows all of them."""
-    start, rounds = clock(), 0
-    while rounds < limits.rounds and (rounds < MIN_WINDOWS or clock() - start < limits.budget_s):
+    """Measure windows of several workloads in turns, so that other load on the machine slows all of them.
+
+    Windows that the first workload already has count as well.
+    """
+    start, windows = clock(), works[0].window_s
+    while len(windows) < limits.rounds and (len(windows) < MIN_WINDOWS or clock() - start < limits.budget_s):
         for work in works:
             work.measure()
-        rounds += 1
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from fgbench.speed.throughput import Limits
 from fgbench.util.errors import FgbenchError, MissingError
 from fgbench.util.memory import peak_mib
 
-QUICK = Limits(window_s=0.0, rounds=3, warmup_s=0.0, budget_s=0.0, max_batch=4)
+QUICK = Limits(window_s=0.0, rounds=3, warmup_s=0.0, budget_s=0.0, search_s=0.0, max_batch=4)
 SUBJECT = Subject(load_recipes()["bcnn/bcnn_dm@cub"], "B-CNN [D,M]", profile="quick")
 ONE, BEST, FILES, STEP = Kind("cpu"), Kind("cpu", best=True), Kind("cpu", decode=True), Kind("cpu", training=True)
 
@@ -77,7 +77,7 @@ def test_the_energy_of_the_processor_is_that_of_the_best_batch(monkeypatch, larg
     monkeypatch.setenv(ENERGY_RUN, "1e-9")
     monkeypatch.setattr("fgbench.speed.best_batch.MIN_GAIN", 0.0)
     monkeypatch.setattr("fgbench.speed.throughput.TimedWork.fps", property(lambda work: float(work.conditions.batch)))
-    speeds = measure_kinds(SUBJECT, [ONE, BEST, FILES], replace(QUICK, max_batch=largest, budget_s=60.0))
+    speeds = measure_kinds(SUBJECT, [ONE, BEST, FILES], replace(QUICK, max_batch=largest, search_s=60.0))
     assert speeds[BEST].row.batch == largest
     assert speeds[BEST].row.joule_per_image == pytest.approx(7.0 / largest)
     assert speeds[ONE].row.joule_per_image == (pytest.approx(7.0) if largest == 1 else None)
