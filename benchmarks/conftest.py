@@ -65,7 +65,7 @@ def row(benchmark, request: pytest.FixtureRequest) -> Callable[[Race, str], None
         if benchmark.disabled:
             benchmark.pedantic(race.entrants[name]())
             return
-        if request.config.getoption("nightly"):
+        if request.config.getoption("nightly", default=False):
             if name != FGBENCH:
                 pytest.skip("--nightly times fgbench only")
             race.alone()
@@ -92,7 +92,7 @@ def row(benchmark, request: pytest.FixtureRequest) -> Callable[[Race, str], None
         if name == FGBENCH:
             benchmark.extra_info |= _comparison(race)
             missed = [str(requirement) for requirement in race.requirements() if not requirement.met]
-            if missed and request.config.getoption("check"):
+            if missed and request.config.getoption("check", default=False):
                 pytest.fail(f"{race.title}: {'; '.join(missed)}", pytrace=False)
 
     return report
@@ -130,8 +130,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     heads = ("path", "compared by", "fgbench", "quartiles", "peer", "reached", "asked", "", "times floor")
     terminalreporter.section("hot paths")
     terminalreporter.write_line(str(this_processor()))
-    low, middle, high = (_seconds(time_s) for time_s in statistics.quantiles(references, n=4))
-    terminalreporter.write_line(f"reference workload: {middle} (quartiles {low} to {high})")
+    terminalreporter.write_line(
+        f"reference workload: {_seconds(statistics.median(references))} (quartiles {_quartiles(references)})"
+    )
     write_table(terminalreporter, [heads, *lines])
 
 
@@ -146,9 +147,7 @@ def write_table(terminalreporter: pytest.TerminalReporter, lines: Sequence[tuple
 def _lines(race: Race) -> Iterator[tuple[str, ...]]:
     """Return a line for each peer and for each other number that is asked for."""
     outcome = race.run()
-    times_s = outcome.samples[FGBENCH]
-    low, _, high = statistics.quantiles(times_s, n=4) if len(times_s) > 1 else (times_s[0],) * 3
-    own = (_seconds(outcome.median_s(FGBENCH)), f"{_seconds(low)} to {_seconds(high)}")
+    own = _seconds(outcome.median_s(FGBENCH)), _quartiles(outcome.samples[FGBENCH])
     floor = f"{outcome.median_s(FGBENCH) / race.floor.seconds(race.threads):.1f}" if race.floor else "-"
     asked = {requirement.what: requirement for requirement in race.requirements()}
     for peer in race.names[1:]:
@@ -169,6 +168,11 @@ def _lines(race: Race) -> Iterator[tuple[str, ...]]:
 
 def _mark(requirement: Requirement | None) -> str:
     return "missed" if requirement and not requirement.met else ""
+
+
+def _quartiles(times_s: Sequence[float]) -> str:
+    low, _, high = statistics.quantiles(times_s, n=4) if len(times_s) > 1 else (times_s[0],) * 3
+    return f"{_seconds(low)} to {_seconds(high)}"
 
 
 def _seconds(value: float) -> str:

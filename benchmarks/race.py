@@ -4,6 +4,7 @@ On a shared machine, times from different moments are not comparable. Therefore 
 each after a fixed reference workload. A ratio of times is the median over rounds of the ratio within a round.
 """
 
+import gc
 import hashlib
 import inspect
 import json
@@ -127,7 +128,7 @@ class Race:
     def run(self) -> "Outcome":
         """Time all entrants; later calls return the same outcome."""
         if self.outcome is None:
-            with in_threads(self.threads):
+            with in_threads(self.threads), objects_frozen():
                 self.outcome = self._run()
         return self.outcome
 
@@ -222,6 +223,17 @@ def in_threads(count: int) -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(previous)
+
+
+@contextmanager
+def objects_frozen() -> Iterator[None]:
+    """Leave the objects of imported modules out of collections of garbage, which else take longer than a round."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def run_alone(*arguments: str) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import CLOCK
-from race import file_version, in_threads
+from race import file_version, in_threads, objects_frozen
 
 from fgbench.metrics.gallery import Features, Search
 from fgbench.metrics.ranking import rank
@@ -59,7 +59,7 @@ class Curve:
         if not self.samples:
             works = {size: self.prepare(size) for size in self.points}
             samples: dict[int, list[float]] = {size: [] for size in works}
-            with in_threads(THREADS):
+            with in_threads(THREADS), objects_frozen():
                 self.reference_s = measure_reference()
                 for number in range(self.rounds + 1):
                     for size, work in works.items():
