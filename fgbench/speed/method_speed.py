@@ -4,9 +4,12 @@ The process has only this method, so that its peak memory is that of the method,
 not end the others.
 """
 
+import multiprocessing
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -38,9 +41,10 @@ from fgbench.speed.workloads import (
     training_step_of,
     work_of,
 )
-from fgbench.util.child_process import call_in_child
-from fgbench.util.errors import MissingError
+from fgbench.util.code_hash import hash_code
+from fgbench.util.errors import FgbenchError, MissingError
 from fgbench.util.gpu_board import board_of
+from fgbench.util.processes import die_with_parent
 
 LIMITS = {
     "cpu": Limits(window_s=0.05, rounds=7, warmup_s=2.0, budget_s=1.5, search_s=6.0, max_batch=8),
@@ -49,6 +53,8 @@ LIMITS = {
 """Limits by device. The CPU has few rounds, because VGG-16 takes half a second per image at 448 px."""
 ENERGY_RUN = "FGBENCH_ENERGY_RUN_S"
 """Environment variable with the length in seconds of each of the runs whose energy is measured."""
+_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+"""How processes start: copies of a process that has imported everything, where the system can do that."""
 ELSEWHERE = "the energy is measured for recognition at the best batch"
 """Note of rows whose energy is not measured."""
 
@@ -121,7 +127,23 @@ def measure_alone(subject: Subject, kinds: Sequence[Kind], limits: Limits | None
         FgbenchError: The process was ended, such as for lack of memory.
         Exception: Errors of the method.
     """
-    return call_in_child(f"the process that measures {subject.title}", measure_kinds, subject, tuple(kinds), limits)
+    context: Any = multiprocessing.get_context(_METHOD)
+    if _METHOD == "forkserver":
+        context.set_forkserver_preload(["fgbench.speed.method_speed", "torch._dynamo"])
+    try:
+        with ProcessPoolExecutor(1, context, die_with_parent) as pool:
+            speeds = pool.submit(measure_kinds, subject, tuple(kinds), limits).result()
+    except BrokenProcessPool as error:
+        raise FgbenchError(
+            f"the process that measures {subject.title} was ended",
+            "close other programs that need memory, and try again",
+        ) from error
+    code = _code()
+    return {kind: replace(speed, row=speed.row.model_copy(update={"code": code})) for kind, speed in speeds.items()}
+
+
+_code = cache(hash_code)
+"""Returns the hash of the code, which takes seconds and is the same for all methods."""
 
 
 def measure_kinds(subject: Subject, kinds: Sequence[Kind], limits: Limits | None = None) -> dict[Kind, MethodSpeed]:

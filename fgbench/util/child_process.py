@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from fgbench.util.errors import FgbenchError
 
@@ -22,33 +22,13 @@ except ImportError:  # on Windows: memory is not limited
 T = TypeVar("T")
 
 
-def call_in_child(what: str, function: Callable[..., T], *arguments: object) -> T:
+def read_in_child(
+    path: Path, limit_s: float, hint: str, function: Callable[..., T], *arguments: object, memory_bytes: int = 0
+) -> T:
     """Return `function(*arguments)`, computed in a new process of Python, which takes about half a second to start.
 
     Unlike a process of `multiprocessing`, it can be started in a worker of a pool, and it does not import the main
     module again.
-
-    Args:
-        what: the process, for messages.
-        function: a function of a module. It, its arguments and its value are pickled.
-        arguments: passed to the function.
-
-    Raises:
-        FgbenchError: the process was ended by a signal, such as for lack of memory, or cannot be started.
-        Exception: errors of the function.
-    """
-    ended = _ended(what, dict(os.environ), None, (0, function, arguments))
-    if ended.returncode < 0:
-        raise FgbenchError(
-            f"{what} was ended by signal {-ended.returncode}", "close other programs that need memory, and try again"
-        )
-    return cast("T", _value(what, ended, "run the command again"))
-
-
-def read_in_child(
-    path: Path, limit_s: float, hint: str, function: Callable[..., T], *arguments: object, memory_bytes: int = 0
-) -> T:
-    """Return `function(*arguments)`, computed as by `call_in_child`, for a function that reads a file.
 
     Args:
         path: the file that the function reads, for messages.
@@ -63,42 +43,32 @@ def read_in_child(
         Exception: errors of the function.
     """
     # Libraries of linear algebra reserve memory for each thread.
-    environment, what = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}, f"the process that reads {path}"
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
-        ended = _ended(what, environment, limit_s, (memory_bytes, function, arguments))
-    except subprocess.TimeoutExpired as error:
-        raise FgbenchError(f"{path} is damaged: reading it took more than {limit_s:g} seconds", hint) from error
-    if ended.returncode < 0:
-        raise FgbenchError(f"{path} is damaged: reading it ended the process with signal {-ended.returncode}", hint)
-    return cast("T", _value(what, ended, hint))
-
-
-def _ended(
-    what: str, environment: dict[str, str], limit_s: float | None, call: tuple[object, ...]
-) -> subprocess.CompletedProcess[bytes]:
-    """Start the process, wait until it has ended, and return its output."""
-    try:
-        return subprocess.run(
+        ended = subprocess.run(
             [sys.executable, "-m", __name__],
-            input=pickle.dumps((os.getpid(), *call)),
+            input=pickle.dumps((os.getpid(), memory_bytes, function, arguments)),
             capture_output=True,
             timeout=limit_s,
-            env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=environment,
             check=False,
         )
+    except subprocess.TimeoutExpired as error:
+        raise FgbenchError(f"{path} is damaged: reading it took more than {limit_s:g} seconds", hint) from error
     except OSError as error:
-        raise FgbenchError(f"cannot start {what}: {error.strerror}", "end other programs and try again") from error
-
-
-def _value(what: str, ended: subprocess.CompletedProcess[bytes], hint: str) -> object:
-    """Return the value of the call, or raise its error."""
+        raise FgbenchError(
+            f"cannot start a process that reads {path}: {error.strerror}", "end other programs and try again"
+        ) from error
+    if ended.returncode < 0:
+        raise FgbenchError(f"{path} is damaged: reading it ended the process with signal {-ended.returncode}", hint)
     if ended.returncode > 0:
         reason = (ended.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-        raise FgbenchError(f"{what} failed: {reason}", hint)
+        raise FgbenchError(f"the process that reads {path} failed: {reason}", hint)
     succeeded, value = pickle.loads(ended.stdout)
     if not succeeded:
         raise value
-    return cast("object", value)
+    result: T = value
+    return result
 
 
 def _serve() -> None:

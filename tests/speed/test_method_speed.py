@@ -1,5 +1,7 @@
 """Speeds of small methods, in this process and in one of their own."""
 
+import os
+import signal
 from dataclasses import replace
 
 import pytest
@@ -19,6 +21,7 @@ from fgbench.speed.method_speed import (
 )
 from fgbench.speed.roofline import Rates
 from fgbench.speed.throughput import Limits
+from fgbench.util.code_hash import hash_code
 from fgbench.util.errors import FgbenchError, MissingError
 from fgbench.util.memory import peak_mib
 
@@ -110,11 +113,22 @@ def test_a_method_has_a_process_of_its_own():
     row = measure_alone(SUBJECT, [ONE], QUICK)[ONE].row
     assert len(ballast) / 2**20 < peak_mib()
     assert row.peak_mib < peak_mib() - 500
+    assert row.code == hash_code()
 
 
 def test_an_error_of_the_process_is_raised_here():
     with pytest.raises(FgbenchError, match="profile"):
         measure_alone(replace(SUBJECT, profile="fast"), [ONE], QUICK)
+
+
+def killed(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_an_error(monkeypatch):
+    monkeypatch.setattr(method_speed, "measure_kinds", killed)
+    with pytest.raises(FgbenchError, match=r"the process that measures B-CNN \[D,M\] was ended"):
+        measure_alone(SUBJECT, [ONE], QUICK)
 
 
 def test_options_replace_those_of_the_recipe():
