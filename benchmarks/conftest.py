@@ -1,11 +1,17 @@
-"""Rows of pytest-benchmark from races, and a table of all races after the session."""
+"""Rows of pytest-benchmark from races, and a table of all races after the session.
+
+Benchmarks measure: without `--check` no time, ratio or memory fails a session, and the table shows what is asked and
+what was reached. With `--check`, a race fails if it does not reach what is asked.
+"""
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-import torch
-from race import FGBENCH, Race
+from race import FGBENCH, Race, Requirement
+
+from fgbench.speed.processor import this_processor
+from fgbench.speed.result_file import machine_fields
 
 _RACES: list[Race] = []
 """Races of this session."""
@@ -32,17 +38,16 @@ CLOCK = Replay()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option `--nightly`."""
+    """Add the options `--check` and `--nightly`."""
     parser.addoption(
-        "--nightly",
-        action="store_true",
-        help="time fgbench without peers and thresholds, for comparison between nights",
+        "--check", action="store_true", help="fail if a time, a ratio or a memory is not what the benchmark asks for"
     )
+    parser.addoption("--nightly", action="store_true", help="time fgbench without peers, for comparison between nights")
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, object]) -> None:
-    """Record the version of torch; times of different versions are not compared."""
-    machine_info["torch"] = torch.__version__
+    """Record the version of torch and the instructions of the processor."""
+    machine_info.update(machine_fields())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,14 +59,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def row(benchmark, request: pytest.FixtureRequest) -> Callable[[Race, str], None]:
-    """Return a function that reports one entrant of a race; that of fgbench fails if it misses a threshold."""
+    """Return a function that reports one entrant of a race; with `--check`, that of fgbench fails if it misses."""
 
     def report(race: Race, name: str) -> None:
         if benchmark.disabled:
             benchmark.pedantic(race.entrants[name]())
             return
-        alone = request.config.getoption("nightly", default=False)
-        if alone:
+        if request.config.getoption("nightly", default=False):
             if name != FGBENCH:
                 pytest.skip("--nightly times fgbench only")
             race.alone()
@@ -78,6 +82,7 @@ def row(benchmark, request: pytest.FixtureRequest) -> Callable[[Race, str], None
             "version": race.version,
             "entrant": name,
             "threads": race.threads,
+            "processor": str(this_processor()),
             "reference_s": statistics.median(outcome.references[name]),
             "times_reference": outcome.relative(name),
             "rounds_of_reference": outcome.relatives(name),
@@ -86,8 +91,9 @@ def row(benchmark, request: pytest.FixtureRequest) -> Callable[[Race, str], None
             benchmark.extra_info["scaled"] = f"measured on {race.parts[name]:.2%} of the work"
         if name == FGBENCH:
             benchmark.extra_info |= _comparison(race)
-            if not alone:
-                _check_thresholds(race)
+            missed = [str(requirement) for requirement in race.requirements() if not requirement.met]
+            if missed and request.config.getoption("check", default=False):
+                pytest.fail(f"{race.title}: {'; '.join(missed)}", pytrace=False)
 
     return report
 
@@ -99,6 +105,9 @@ def _comparison(race: Race) -> dict[str, object]:
     fields: dict[str, object] = {
         "times_as_fast_as": {name: outcome.ratio(name) for name in peers},
         "at_least": dict(race.at_least),
+        "values": dict(race.values(outcome.results[FGBENCH])),
+        "values_at_most": dict(race.values_at_most),
+        "values_at_least": dict(race.values_at_least),
     }
     if race.at_most_s is not None:
         fields["at_most_s"] = race.at_most_s
@@ -112,54 +121,58 @@ def _comparison(race: Race) -> dict[str, object]:
     return fields
 
 
-def _check_thresholds(race: Race) -> None:
-    outcome = race.run()
-    for peer, least in race.at_least.items():
-        if peer in outcome.samples:
-            ratio = outcome.ratio(peer)
-            assert ratio >= least, f"{race.title}: {ratio:.2f} times as fast as {peer}; required: {least:g}"
-    if race.at_most_s is not None:
-        median_s = outcome.median_s(FGBENCH)
-        assert median_s <= race.at_most_s, f"{race.title}: {median_s:.2f} s; allowed: {race.at_most_s:g} s"
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print a table of the races: fgbench, each peer, thresholds and the floor."""
+    """Print the processor, and a table of the races: fgbench, each peer, what is asked and reached, and the floor."""
     lines = [line for race in _RACES for line in _lines(race)]
     if not lines:
         return
-    heads = ("path", "peer", "fgbench", "quartiles", "peer time", "times as fast", "required", "times floor")
-    widths = [max(len(row[column]) for row in (heads, *lines)) for column in range(len(heads))]
+    references = [seconds for race in _RACES for times in race.run().references.values() for seconds in times]
+    heads = ("path", "compared by", "fgbench", "quartiles", "peer", "reached", "asked", "", "times floor")
     terminalreporter.section("hot paths")
-    for row_ in (heads, *lines):
-        terminalreporter.write_line("  ".join(cell.ljust(width) for cell, width in zip(row_, widths, strict=True)))
+    terminalreporter.write_line(str(this_processor()))
+    terminalreporter.write_line(
+        f"reference workload: {_seconds(statistics.median(references))} (quartiles {_quartiles(references)})"
+    )
+    write_table(terminalreporter, [heads, *lines])
+
+
+def write_table(terminalreporter: pytest.TerminalReporter, lines: Sequence[tuple[str, ...]]) -> None:
+    """Print lines as columns."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        words = (word.ljust(width) for word, width in zip(line, widths, strict=True))
+        terminalreporter.write_line("  ".join(words).rstrip())
 
 
 def _lines(race: Race) -> Iterator[tuple[str, ...]]:
+    """Return a line for each peer and for each other number that is asked for."""
     outcome = race.run()
-    times_s = outcome.samples[FGBENCH]
-    low, _, high = statistics.quantiles(times_s, n=4) if len(times_s) > 1 else (times_s[0],) * 3
-    own_time = (_seconds(outcome.median_s(FGBENCH)), f"{_seconds(low)} to {_seconds(high)}")
+    own = _seconds(outcome.median_s(FGBENCH)), _quartiles(outcome.samples[FGBENCH])
     floor = f"{outcome.median_s(FGBENCH) / race.floor.seconds(race.threads):.1f}" if race.floor else "-"
-    if race.at_most_s is not None or len(race.entrants) == 1:
-        limit = "-" if race.at_most_s is None else f"at most {_seconds(race.at_most_s)}"
-        yield race.title, "-", *own_time, "-", "-", limit, floor
-    for name in race.names:
-        if name == FGBENCH:
+    asked = {requirement.what: requirement for requirement in race.requirements()}
+    for peer in race.names[1:]:
+        least = f"at least {race.at_least[peer]:g}" if peer in race.at_least else "-"
+        if peer in outcome.absent:
+            yield race.title, peer, *own, "not measured", "-", least, "", floor
             continue
-        required = f"{race.at_least[name]:g}" if name in race.at_least else "-"
-        if name in outcome.absent:
-            yield race.title, name, *own_time, "not installed", "-", required, floor
-        else:
-            yield (
-                race.title,
-                name,
-                *own_time,
-                _seconds(outcome.median_s(name)),
-                f"{outcome.ratio(name):.1f}",
-                required,
-                floor,
-            )
+        requirement = asked.pop(f"times as fast as {peer}", None)
+        peer_time, ratio = _seconds(outcome.median_s(peer)), f"{outcome.ratio(peer):.1f} times as fast"
+        yield race.title, peer, *own, peer_time, ratio, least, _mark(requirement), floor
+    for requirement in asked.values():
+        show = _seconds if requirement.what == "seconds" else "{:.4g}".format
+        limit = f"at {'least' if requirement.at_least else 'most'} {show(requirement.asked)}"
+        yield race.title, requirement.what, *own, "-", show(requirement.reached), limit, _mark(requirement), floor
+    if len(race.names) == 1 and not asked:
+        yield race.title, "-", *own, "-", "-", "-", "", floor
+
+
+def _mark(requirement: Requirement | None) -> str:
+    return "missed" if requirement and not requirement.met else ""
+
+
+def _quartiles(times_s: Sequence[float]) -> str:
+    low, _, high = statistics.quantiles(times_s, n=4) if len(times_s) > 1 else (times_s[0],) * 3
+    return f"{_seconds(low)} to {_seconds(high)}"
 
 
 def _seconds(value: float) -> str:

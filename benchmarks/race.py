@@ -7,9 +7,12 @@ each after a fixed reference workload. A ratio of times is the median over round
 import gc
 import hashlib
 import inspect
+import json
 import statistics
-import time
-from collections.abc import Callable, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,6 +22,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
+from fgbench.speed.reference import reference, timed
 from fgbench.util.numeric.matmul import product
 
 FGBENCH = "fgbench"
@@ -47,6 +51,31 @@ class Floor:
         return max(self.flop / flop_per_s, self.moved_bytes / bytes_per_s)
 
 
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A number that is asked for, and the one that was reached."""
+
+    what: str
+    """`times as fast as PEER`, `seconds`, or the name of a value."""
+    asked: float
+    reached: float
+    at_least: bool
+    """True if the number must be at least the one that is asked for; False if it must be at most that."""
+
+    @property
+    def met(self) -> bool:
+        """Whether the number is reached."""
+        return self.reached >= self.asked if self.at_least else self.reached <= self.asked
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.reached:.4g}; asked: at {'least' if self.at_least else 'most'} {self.asked:.4g}"
+
+
+def no_values(result: Any) -> Mapping[str, float]:
+    """Return no values of a result."""
+    return {}
+
+
 @dataclass
 class Race:
     """The entrants of one hot path."""
@@ -60,6 +89,15 @@ class Race:
     """Required ratio of the time of a peer to that of fgbench, by peer."""
     at_most_s: float | None = None
     """Longest allowed time of fgbench in seconds."""
+    values: Callable[[Any], Mapping[str, float]] = no_values
+    """Returns other measured values of fgbench from its result, by name with unit. Memory is measured by work that runs
+    in a process of its own (`run_alone`)."""
+    values_at_most: Mapping[str, float] = field(default_factory=dict)
+    """Largest allowed values of fgbench, by name."""
+    values_at_least: Mapping[str, float] = field(default_factory=dict)
+    """Smallest allowed values of fgbench, by name."""
+    seconds: Callable[[Any], float] | None = None
+    """Returns the time of a call from its result, for work that times itself; None for the time of the call."""
     agree: Callable[[Any, Any], object] = lambda result, peer_result: None
     """Asserts that the results of fgbench and of a peer are equal."""
     floor: Floor | None = None
@@ -75,7 +113,7 @@ class Race:
     outcome: "Outcome | None" = None
 
     def __post_init__(self) -> None:
-        self.version = hashlib.sha256(Path(inspect.stack()[2].filename).read_bytes()).hexdigest()[:12]
+        self.version = file_version(inspect.stack()[2].filename)
 
     @property
     def names(self) -> list[str]:
@@ -90,14 +128,23 @@ class Race:
     def run(self) -> "Outcome":
         """Time all entrants; later calls return the same outcome."""
         if self.outcome is None:
-            with threadpool_limits(self.threads):
-                previous = torch.get_num_threads()
-                torch.set_num_threads(self.threads)
-                try:
-                    self.outcome = self._run()
-                finally:
-                    torch.set_num_threads(previous)
+            with in_threads(self.threads), objects_frozen():
+                self.outcome = self._run()
         return self.outcome
+
+    def requirements(self) -> list[Requirement]:
+        """Return what is asked of fgbench and what it reached, without peers that are not installed."""
+        outcome = self.run()
+        peers = {peer: least for peer, least in self.at_least.items() if peer in outcome.samples}
+        asked = [
+            Requirement(f"times as fast as {peer}", least, outcome.ratio(peer), True) for peer, least in peers.items()
+        ]
+        if self.at_most_s is not None:
+            asked.append(Requirement("seconds", self.at_most_s, outcome.median_s(FGBENCH), False))
+        values = self.values(outcome.results[FGBENCH])
+        asked += [Requirement(name, most, values[name], False) for name, most in self.values_at_most.items()]
+        asked += [Requirement(name, least, values[name], True) for name, least in self.values_at_least.items()]
+        return asked
 
     def _run(self) -> "Outcome":
         # Prepare the entrants.
@@ -120,6 +167,7 @@ class Race:
                 if name == FGBENCH or number < self.peer_rounds.get(name, self.rounds):
                     outcome.references[name].append(timed(reference)[0])
                     call_s, result = timed(work, calls[name])
+                    call_s = self.seconds(result) if self.seconds else call_s
                     outcome.samples[name].append(call_s / self.parts.get(name, 1.0))
                     results.setdefault(name, result)
         for name in works:
@@ -160,43 +208,46 @@ class Outcome:
         return [sample / reference for sample, reference in zip(self.samples[name], self.references[name], strict=True)]
 
 
-def timed(work: Work, calls: int = 1) -> tuple[float, Any]:
-    """Return the mean seconds of several calls, and the last result."""
+def file_version(file: str) -> str:
+    """Return a hash of a benchmark file; times are compared only between equal hashes."""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]
+
+
+@contextmanager
+def in_threads(count: int) -> Iterator[None]:
+    """Limit torch and the libraries of NumPy to a number of threads."""
+    previous = torch.get_num_threads()
+    with threadpool_limits(count):
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(previous)
+
+
+@contextmanager
+def objects_frozen() -> Iterator[None]:
+    """Leave the objects of imported modules out of collections of garbage, which else take longer than a round."""
     gc.collect()
-    gc.disable()
+    gc.freeze()
     try:
-        start = time.perf_counter()
-        for _ in range(calls):
-            result = work()
-        return (time.perf_counter() - start) / calls, result
+        yield
     finally:
-        gc.enable()
+        gc.unfreeze()
 
 
-@cache
-def _operands() -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    return torch.rand(768, 768, generator=generator), torch.rand(1 << 22, generator=generator)
-
-
-def reference() -> None:
-    """Run the reference workload: a matrix product and a pass over memory, about 20 ms in one thread."""
-    square, line = _operands()
-    (square @ square).sum()
-    line.clone().exp_()
+def run_alone(*arguments: str) -> Any:
+    """Run a program of Python in a process of its own, and return the JSON value in the last line that it prints."""
+    completed = subprocess.run([sys.executable, *arguments], stdout=subprocess.PIPE, check=True)
+    return json.loads(completed.stdout.splitlines()[-1])
 
 
 @cache
 def machine_rates(threads: int) -> tuple[float, float]:
     """Measure floating-point operations and bytes per second of this machine by a matrix product and a copy."""
-    with threadpool_limits(threads):
-        previous = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
-            square, line = torch.rand(2048, 2048), torch.rand(1 << 25)
-            target = torch.empty_like(line)
-            product_s = min(timed(lambda: product(square, square))[0] for _ in range(4))
-            copy_s = min(timed(lambda: target.copy_(line))[0] for _ in range(4))
-        finally:
-            torch.set_num_threads(previous)
+    with in_threads(threads):
+        square, line = torch.rand(2048, 2048), torch.rand(1 << 25)
+        target = torch.empty_like(line)
+        product_s = min(timed(lambda: product(square, square))[0] for _ in range(4))
+        copy_s = min(timed(lambda: target.copy_(line))[0] for _ in range(4))
     return 2 * 2048**3 / product_s, 2 * line.numel() * 4 / copy_s

@@ -1,231 +1,180 @@
 """Frames per second of every method and baseline at the input size of its paper, from pixels to scores.
 
-On the CPU: float32 with one image, and the best batch for the smaller networks. On a GPU: float32 eager and bfloat16
-compiled, each with one image and at the best batch. The energy of an image is measured at the best batch in three runs
-of FGBENCH_ENERGY_RUN_S seconds (default 20). The memory format is channels last. Weights are random.
+On the CPU: float32 with one image, at the best batch, and from files. On a GPU: float32 eager and bfloat16 compiled,
+each with one image and at the best batch. The energy of an image is measured at the best batch in three runs of
+FGBENCH_ENERGY_RUN_S seconds (default 20 on a GPU, 1 on a CPU). The memory format is channels last. Weights are random.
+Each method is measured in a process of its own; `fgbench speed` measures in the same way.
 """
 
-import gc
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 import torch
-from conftest import CLOCK
-from framing import Sheet, device_name, measured, photographs, printed_fps, version
-from race import reference, timed
+from conftest import CLOCK, write_table
+from race import file_version
 
-from fgbench.datasets.pipeline import Pipeline
-from fgbench.papers.recipes import Recipe, load_recipes
-from fgbench.speed.roofline import Need, count_need
-from fgbench.speed.throughput import Conditions, precision
-from fgbench.speed.workloads import (
-    STAND_INS,
-    Recogniser,
-    build,
-    decoding_work_of,
-    forward_of,
-    frames_row,
-    random_images,
-    size_px,
-    training_step_of,
-    work_of,
-)
+from fgbench.papers.recipes import load_recipes
+from fgbench.speed.bench_rows import FramesRow
+from fgbench.speed.method_speed import Kind, MethodSpeed, Subject, measure_alone
+from fgbench.speed.processor import this_processor
+from fgbench.speed.speed_sheet import SpeedSheet
+from fgbench.speed.throughput import Conditions, Work, precision
+from fgbench.speed.workloads import STAND_INS, training_step_of, work_of
 
 pytestmark = pytest.mark.benchmark(timer=CLOCK)
-CPU_GFLOP = 40.0
-"""Methods with more operations per image run on the CPU with one image only, which takes most of a second."""
-CORES = os.cpu_count() or 1
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A method to time."""
-
-    title: str
-    recipe: str
-    options: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def full_recipe(self) -> Recipe:
-        """Return the recipe."""
-        return load_recipes()[f"{self.recipe}@cub"]
-
-
-SUBJECTS = (
-    Subject("FC-CNN [M]", "bcnn/fc_cnn_m"),
-    Subject("FC-CNN [D]", "bcnn/fc_cnn_d"),
-    Subject("FV-CNN [M]", "bcnn/fv_cnn_m"),
-    Subject("FV-CNN [D]", "bcnn/fv_cnn_d"),
-    Subject("FV-SIFT", "bcnn/fv_sift"),
-    Subject("B-CNN [M,M]", "bcnn/bcnn_mm"),
-    Subject("B-CNN [D,M]", "bcnn/bcnn_dm"),
-    Subject("B-CNN [D,D]", "bcnn/bcnn_dd"),
-    Subject("B-CNN, version 1", "bcnn/bcnn_v1"),
-    Subject("Compact B-CNN [D,D], TS 8,192", "bcnn/cbp_ts_dd"),
-    Subject("Compact B-CNN [D,D], RM 5,000", "bcnn/cbp_rm_dd", {"dims": 5000}),
-    Subject("B-CNN + SPP [D,M]", "bcnn/bcnn_spp_dm"),
-    Subject("Where to Focus [D,M]", "where_to_focus/spatial_lstm_dm"),
-    Subject("Keypoint FCN with fc7", "keypoint_fcn/fc7_model"),
-    Subject("Keypoint FCN, compact bilinear", "keypoint_fcn/compact_bilinear"),
-    Subject("Keypoint FCN with part nets", "keypoint_fcn/part_nets"),
-    Subject("TASN, VGG-19", "tasn/tasn_vgg19"),
-    Subject("TASN, ResNet-50", "tasn/tasn_r50"),
-)
-CUDA = {"device": "cuda"}
-BF16 = CUDA | {"dtype": "bf16", "compiled": "default"}
+RECIPES = load_recipes()
+METHODS = {
+    "FC-CNN [M]": "bcnn/fc_cnn_m",
+    "FC-CNN [D]": "bcnn/fc_cnn_d",
+    "FV-CNN [M]": "bcnn/fv_cnn_m",
+    "FV-CNN [D]": "bcnn/fv_cnn_d",
+    "FV-SIFT": "bcnn/fv_sift",
+    "B-CNN [M,M]": "bcnn/bcnn_mm",
+    "B-CNN [D,M]": "bcnn/bcnn_dm",
+    "B-CNN [D,D]": "bcnn/bcnn_dd",
+    "B-CNN, version 1": "bcnn/bcnn_v1",
+    "Compact B-CNN [D,D], TS 8,192": "bcnn/cbp_ts_dd",
+    "Compact B-CNN [D,D], RM 5,000": "bcnn/cbp_rm_dd",
+    "B-CNN + SPP [D,M]": "bcnn/bcnn_spp_dm",
+    "Where to Focus [D,M]": "where_to_focus/spatial_lstm_dm",
+    "Keypoint FCN with fc7": "keypoint_fcn/fc7_model",
+    "Keypoint FCN, compact bilinear": "keypoint_fcn/compact_bilinear",
+    "Keypoint FCN with part nets": "keypoint_fcn/part_nets",
+    "TASN, VGG-19": "tasn/tasn_vgg19",
+    "TASN, ResNet-50": "tasn/tasn_r50",
+}
+"""Recipes by name of the method."""
+OPTIONS = {"Compact B-CNN [D,D], RM 5,000": {"dims": 5000}}
+"""Options that replace those of the recipe, by name of the method."""
+COMPILED = {"dtype": "bf16", "compiled": "default"}
 KINDS = {
-    "cpu": ({"device": "cpu"}, False),
-    "cpu, best batch": ({"device": "cpu"}, True),
-    "cpu, from files": ({"device": "cpu", "decode": True}, False),
-    "cuda": (CUDA, False),
-    "cuda, best batch": (CUDA, True),
-    "cuda bf16 compiled": (BF16, False),
-    "cuda bf16 compiled, best batch": (BF16, True),
-    "cuda bf16 compiled, best batch, from files": (BF16 | {"decode": True}, True),
+    "cpu": Kind("cpu"),
+    "cpu, best batch": Kind("cpu", best=True),
+    "cpu, from files": Kind("cpu", decode=True),
+    "cuda": Kind("cuda"),
+    "cuda, best batch": Kind("cuda", best=True),
+    "cuda bf16 compiled": Kind("cuda", **COMPILED),
+    "cuda bf16 compiled, best batch": Kind("cuda", best=True, **COMPILED),
+    "cuda bf16 compiled, best batch, from files": Kind("cuda", best=True, decode=True, **COMPILED),
 }
 TRAINED = ("B-CNN [M,M]", "B-CNN [D,D]", "TASN, ResNet-50")
+STEPS = {
+    "training, cpu": Kind("cpu", training=True),
+    "training, cuda": Kind("cuda", training=True, dtype="bf16", batch=16),
+}
+
+
+@dataclass
+class Session:
+    """What a session has measured."""
+
+    sheet: SpeedSheet = field(default_factory=SpeedSheet)
+    infos: list[dict[str, object]] = field(default_factory=list)
+    """`extra_info` of the rows of the sheet."""
+    measured: dict[tuple[str, str], dict[Kind, MethodSpeed]] = field(default_factory=dict)
+    """Speeds by title of the method and device."""
+
+    def speed(self, request: pytest.FixtureRequest, method: str, kind: Kind) -> MethodSpeed:
+        """Return a speed; the first call for a method and a device measures all kinds that were selected."""
+        if (method, kind.device) not in self.measured:
+            params = [item.callspec.params for item in request.session.items if item.path == request.path]
+            kinds = [(KINDS | STEPS)[other["kind"]] for other in params if other["method"] == method]
+            selected = [other for other in kinds if other.device == kind.device]
+            self.measured[method, kind.device] = measure_alone(subject(method), selected)
+        return self.measured[method, kind.device][kind]
+
+    def add(self, benchmark, speed: MethodSpeed) -> None:
+        """Report a row."""
+        self.sheet.add(speed)
+        self.infos.append(benchmark.extra_info)
+        CLOCK.samples = iter(speed.batch_s)
+        benchmark.pedantic(lambda: None, rounds=len(speed.batch_s))
+        benchmark.extra_info |= {
+            "version": file_version(__file__),
+            "stand_ins": STAND_INS,
+            "processor": str(this_processor()),
+        }
+        if speed.row.device_type == "cpu":
+            benchmark.extra_info["reference_s"] = speed.reference_s
+
+    def close(self) -> None:
+        """Write the rows with their bounds into `extra_info`, before pytest-benchmark writes its file."""
+        for info, row in zip(self.infos, self.sheet.rows(), strict=True):
+            info.update(row.model_dump(mode="json"))
+
+    def pytest_terminal_summary(self, terminalreporter) -> None:
+        """Print the rows; a hook of pytest."""
+        if rows := self.sheet.rows():
+            terminalreporter.section("frames a second")
+            terminalreporter.write_line(str(this_processor()))
+            write_table(terminalreporter, [HEADS, *map(line, rows)])
+
+
+HEADS = ("method", "device", "batch", "px", "numbers", "frames/s", "quartiles", "J/image", "of bound", "paper", "tried")
+
+
+def line(row: FramesRow) -> tuple[str, ...]:
+    """Return a line of the printed table."""
+    numbers = ", ".join(word for word in (row.dtype, row.compiled and "compiled", row.decode and "files") if word)
+    tried = ", ".join(f"{batch}: {'-' if fps is None else f'{fps:.3g}'}" for batch, fps in row.tried)
+    return (
+        row.method if row.task == "recognition" else f"{row.method}, {row.task}",
+        row.device_type,
+        f"{row.batch}{' (best)' if row.best_batch else ''}",
+        str(row.size_px),
+        numbers,
+        f"{row.frames_per_s:.4g}",
+        f"{row.frames_per_s_low:.4g} to {row.frames_per_s_high:.4g}",
+        "-" if row.joule_per_image is None else f"{row.joule_per_image:.3g}",
+        "-" if row.share_of_bound is None else f"{row.share_of_bound:.0%}",
+        "-" if row.paper_fps is None else f"{row.paper_fps:g}",
+        f"{tried}; {row.stopped}" if row.tried else "",
+    )
 
 
 @pytest.fixture(scope="module")
-def sheet(request) -> Iterator[Sheet]:
-    sheet = Sheet()
-    torch.backends.cudnn.benchmark = True  # chooses algorithms by timing during the warm-up
-    request.config.pluginmanager.register(_Summary(sheet), "frames")
-    yield sheet
-    sheet.close()
-    built.empty()
+def session(request) -> Iterator[Session]:
+    session = Session()
+    request.config.pluginmanager.register(session, "frames")
+    yield session
+    session.close()
 
 
-class _Summary:
-    """Prints the rows after the session."""
-
-    def __init__(self, sheet: Sheet) -> None:
-        self.sheet = sheet
-
-    def pytest_terminal_summary(self, terminalreporter) -> None:
-        """A hook of pytest."""
-        if len(lines := self.sheet.lines()) > 1:
-            terminalreporter.section("frames a second")
-            widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-            for line in lines:
-                terminalreporter.write_line("  ".join(word.ljust(w) for word, w in zip(line, widths, strict=True)))
+def subject(method: str) -> Subject:
+    return Subject(RECIPES[f"{METHODS[method]}@cub"], method, options=OPTIONS.get(method, {}))
 
 
-class Workshop:
-    """Builds methods and keeps the last one only, because two may not fit in memory."""
-
-    def __init__(self) -> None:
-        self.key: tuple[str, str] = ("", "")
-        self.last: tuple[Recogniser, Need] | None = None
-
-    def __call__(self, subject: Subject, device: str) -> tuple[Recogniser, Need]:
-        """Return the method on a device and the needs of an image; skip if there is no such device."""
-        if device == "cuda" and not torch.cuda.is_available():
-            pytest.skip("no CUDA device")
-        if self.last is None or self.key != (subject.title, device):
-            self.empty()
-            module = build(subject.full_recipe, device=device, options=subject.options)
-            self.key = subject.title, device
-            self.last = module, count_need(module, random_images(1, _side(subject), device))
-        return self.last
-
-    def empty(self) -> None:
-        """Drop the last method."""
-        self.last = None
-        gc.collect()
+def check_device(kind: Kind) -> None:
+    if kind.device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
 
 
-built = Workshop()
-
-
-def _side(subject: Subject) -> int:
-    return size_px(subject.full_recipe.resolve("paper"))
-
-
-def _common(subject: Subject, device: str) -> dict[str, object]:
-    fps, source = printed_fps().get(subject.recipe, (None, ""))
-    return {
-        "method": subject.title,
-        "recipe": subject.recipe,
-        "device": device_name(device),
-        "paper_fps": fps,
-        "paper_source": source,
-    }
-
-
-def _more(device: str) -> dict[str, object]:
-    """Return fields of `extra_info` that are not fields of the row."""
-    fields: dict[str, object] = {"version": version(__file__), "stand_ins": STAND_INS}
-    if device == "cpu":
-        fields["reference_s"] = sorted(timed(reference)[0] for _ in range(3))[1]
-    return fields
+def work_once(method: str, kind: Kind, make_work) -> Work:
+    """Return the work of a kind, to run it once without measuring it."""
+    module = subject(method).build(kind.device)
+    return make_work(module, Conditions(kind.batch, subject(method).size_px, kind.device, kind.dtype))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.title)
-def test_frames(benchmark, sheet, subject, kind):
-    fields, best = KINDS[kind]
-    device, decode = str(fields["device"]), bool(fields.get("decode"))
-    module, need = built(subject, device)
-    if device == "cpu" and (best or decode) and need.gflop > CPU_GFLOP:
-        pytest.skip(f"{need.gflop:.0f} GFLOP per image: the CPU is timed with one image only")
-    conditions = Conditions(batch=1, size_px=_side(subject), threads=torch.get_num_threads(), **fields)
-    pipeline = Pipeline.parse(subject.full_recipe.resolve("paper").test_pipeline)
-
-    def work(batch, compiled):
-        batch_conditions = replace(conditions, batch=batch, compiled=compiled)
-        if decode:
-            return decoding_work_of(module, batch_conditions, photographs(), pipeline, CORES)
-        return work_of(module, batch_conditions)
-
+@pytest.mark.parametrize("method", METHODS)
+def test_frames(benchmark, session, request, method, kind):
+    check_device(KINDS[kind])
     benchmark.group = f"frames/s, {kind}"
-    with precision(conditions.dtype):
-        if benchmark.disabled:
-            assert torch.isfinite(benchmark.pedantic(work(1, ""))).all()
-            return
-        speed, energy = measured(
-            lambda batch: work(batch, ""), conditions, lambda batch: work(batch, conditions.compiled), best
-        )
-        row = frames_row(speed, need, energy, **_common(subject, device), **_difference(module, conditions))
-    sheet.add(benchmark, row, need, [seconds / speed.steps for seconds in speed.window_s], _more(device))
+    if benchmark.disabled:
+        with precision(KINDS[kind].dtype):
+            assert torch.isfinite(benchmark.pedantic(work_once(method, KINDS[kind], work_of))).all()
+        return
+    session.add(benchmark, session.speed(request, method, KINDS[kind]))
 
 
-def _difference(module, conditions):
-    """Return the relative difference of the scores from those in float32, as a field of the row.
-
-    Empty for float32, and for methods that localise keypoints: with random weights all places have nearly the same
-    score, and the best place depends on rounding.
-    """
-    if conditions.dtype == "fp32" or "keypoints" in module.method.OUTPUTS:
-        return {}
-    images = random_images(2, conditions.size_px, conditions.device)
-    eager = replace(conditions, compiled="")
-    with precision("fp32"):
-        exact = forward_of(module, replace(eager, dtype="fp32"))(images).double()
-    scores = forward_of(module, eager)(images).double()
-    return {"difference_from_fp32": float((scores - exact).norm() / exact.norm())}
-
-
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-@pytest.mark.parametrize("title", TRAINED)
-def test_training_step(benchmark, sheet, title, device):
+@pytest.mark.parametrize("kind", STEPS)
+@pytest.mark.parametrize("method", TRAINED)
+def test_training_step(benchmark, session, request, method, kind):
     """Time a step of SGD on all layers, with one image on the CPU or 16 in bfloat16 on the GPU."""
-    subject = next(subject for subject in SUBJECTS if subject.title == title)
-    module, need = built(subject, device)
-    if device == "cpu" and need.gflop > CPU_GFLOP:
-        pytest.skip(f"a step with one image takes {3 * need.gflop:.0f} GFLOP")
-    fields = {"dtype": "bf16", "batch": 16} if device == "cuda" else {"batch": 1}
-    conditions = Conditions(size_px=_side(subject), device=device, threads=torch.get_num_threads(), **fields)
-    benchmark.group = f"training steps, {device}"
-    try:
-        work = training_step_of(module, conditions)
-        if benchmark.disabled:
-            assert torch.isfinite(benchmark.pedantic(work))
-            return
-        speed, energy = measured(lambda batch: work, conditions)
-        row = frames_row(speed, need, energy, task="training step", **_common(subject, device) | {"paper_fps": None})
-        sheet.add(benchmark, row, need, [seconds / speed.steps for seconds in speed.window_s], _more(device))
-    finally:
-        built.empty()  # the step has changed the method
+    check_device(STEPS[kind])
+    benchmark.group = kind
+    if benchmark.disabled:
+        assert torch.isfinite(benchmark.pedantic(work_once(method, STEPS[kind], training_step_of)))
+        return
+    session.add(benchmark, session.speed(request, method, STEPS[kind]))

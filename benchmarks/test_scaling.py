@@ -15,14 +15,16 @@ import numpy as np
 import pytest
 import torch
 from conftest import CLOCK
-from framing import device_name, threads, version
-from race import timed
+from race import file_version, in_threads, objects_frozen
 
 from fgbench.metrics.gallery import Features, Search
 from fgbench.metrics.ranking import rank
 from fgbench.papers.recipes import load_recipes
+from fgbench.records.provenance import cpu_name
 from fgbench.runs.training.linear_svm import train_svm
 from fgbench.speed.bench_rows import ScalingRow
+from fgbench.speed.processor import this_processor
+from fgbench.speed.reference import measure_reference, timed
 from fgbench.speed.throughput import Conditions
 from fgbench.speed.workloads import Recogniser, build, forward_of, random_images
 from fgbench.statistics import power_law
@@ -49,13 +51,16 @@ class Curve:
     returns_seconds: bool = False
     """Whether the work runs in other processes and returns its time."""
     samples: Mapping[int, list[float]] = field(default_factory=dict)
+    reference_s: float = 0.0
+    """Seconds of the reference workload before the curve."""
 
     def times(self) -> Mapping[int, list[float]]:
         """Return the seconds of each round by size; later calls return the same times."""
         if not self.samples:
             works = {size: self.prepare(size) for size in self.points}
             samples: dict[int, list[float]] = {size: [] for size in works}
-            with threads(THREADS):
+            with in_threads(THREADS), objects_frozen():
+                self.reference_s = measure_reference()
                 for number in range(self.rounds + 1):
                     for size, work in works.items():
                         call_s, result = timed(work)
@@ -165,6 +170,11 @@ def test_scaling(benchmark, title, at):
     samples = curve.times()[at]
     CLOCK.samples = iter(samples)
     benchmark.pedantic(lambda: None, rounds=len(samples))
+    device = torch.cuda.get_device_name() if curve.device == "cuda" else cpu_name()
     fields = {"curve": title, "axis": curve.axis, "at": at, "expected": curve.expected}
-    row = ScalingRow(**fields, threads=THREADS, device=device_name(curve.device), **curve.exponent())
-    benchmark.extra_info |= row.model_dump(mode="json") | {"version": version(__file__)}
+    row = ScalingRow(**fields, threads=THREADS, device=device, **curve.exponent())
+    benchmark.extra_info |= row.model_dump(mode="json") | {
+        "version": file_version(__file__),
+        "processor": str(this_processor()),
+        "reference_s": curve.reference_s,
+    }

@@ -28,6 +28,7 @@ from fgbench.cli import (
     run,
     sensitivity,
     show,
+    speed,
     verify,
     weights,
 )
@@ -60,6 +61,7 @@ _verb()(rm.rm)
 _verb()(judge.judge)
 _verb()(evaluate.evaluate)
 _verb()(predict.predict)
+_verb()(speed.speed)
 _verb()(report.report)
 _verb()(export.export)
 _verb()(verify.verify)

@@ -11,7 +11,7 @@ from fgbench.judge.verdict import Outcome, Verdict, recipe_key
 from fgbench.papers.printed import Cell
 from fgbench.speed.bench_rows import FramesRow
 
-COMMAND = "pytest benchmarks/test_frames.py --benchmark-only --benchmark-json runs/speed/frames.json"
+COMMAND = "fgbench speed"
 
 
 def with_frames(verdicts: Mapping[str, Sequence[Verdict]], rows: Sequence[FramesRow]) -> dict[str, list[Verdict]]:
@@ -38,7 +38,8 @@ def _judged(verdict: Verdict, rows: Sequence[FramesRow]) -> Verdict:
         if row.recipe in {cell.recipe, recipe_key(cell)} and row.task == "recognition" and not row.decode and row.steady
     ]
     if not fitting:
-        return replace(verdict, outcome=Outcome.NOT_RUN, reason="its speed is not measured", command=COMMAND)
+        command = f"{COMMAND} {cell.recipe} --data {cell.data}"
+        return replace(verdict, outcome=Outcome.NOT_RUN, reason="its speed is not measured", command=command)
     row = max(fitting, key=lambda row: (_is_judged(cell, row), row.frames_per_s))
     if _is_judged(cell, row):
         outcome, reason = _outcome(cell, row)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fgbench.speed.processor import IN_MACHINE_INFO, Processor
 from fgbench.speed.speed_source import SpeedSource
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_file
@@ -39,6 +40,12 @@ class HotRow(BenchRow):
     """Required ratio, by peer."""
     at_most_s: Positive | None = None
     """Required time in seconds."""
+    values: dict[str, Finite] = {}
+    """Other measured values by name with unit, such as `peak_mib`."""
+    values_at_most: dict[str, Finite] = {}
+    """Largest allowed values, by name."""
+    values_at_least: dict[str, Finite] = {}
+    """Smallest allowed values, by name."""
     times_floor: Positive | None = None
     """Time as a multiple of the lower bound of any implementation."""
     floor_counts: str = ""
@@ -84,7 +91,7 @@ class FramesRow(BenchRow):
     stopped: str = ""
     """Reason why no larger batch was tried."""
     joule_per_image: Positive | None = None
-    """Energy of the GPU board."""
+    """Energy of the GPU board, or of the processor packages."""
     joule_low: Finite | None = None
     """Lower end of the 95 % interval."""
     joule_high: Finite | None = None
@@ -160,6 +167,8 @@ class BenchmarkSession(BaseModel):
     """Name of the file."""
     machine: str
     """Processor and number of cores."""
+    features: str = ""
+    """Vector instructions of the processor, and what the libraries use; empty in files of earlier versions."""
     platform: str
     python: str
     commit: str
@@ -231,15 +240,14 @@ def read_session(path: Path) -> BenchmarkSession:
     try:
         file = _File.model_validate(content)
     except ValidationError as error:
-        raise FgbenchError(
-            f"{path} is not a result file of pytest-benchmark: {_shorten(explain(error, _File))}", BENCHMARK_COMMAND
-        ) from error
+        raise _wrong(f"{path} is not a result file of pytest-benchmark", error, _File) from error
     rows = [row for benchmark in file.benchmarks if (row := _timed_row(path, benchmark))]
     if not rows:
         raise FgbenchError(f"{path} has no row of fgbench", BENCHMARK_COMMAND)
     return BenchmarkSession(
         file=path.name,
         machine=_machine_name(file.machine_info),
+        features=_features(path, file.machine_info),
         platform=f"{file.machine_info.get('system', '')} {file.machine_info.get('release', '')}".strip(),
         python=str(file.machine_info.get("python_version", "")),
         commit=str(file.commit_info.get("id", "")) + (" with changes" if file.commit_info.get("dirty") is True else ""),
@@ -261,9 +269,7 @@ def _timed_row(path: Path, benchmark: _Benchmark) -> TimedRow | None:
     try:
         row = kind.model_validate(info)
     except ValidationError as error:
-        raise FgbenchError(
-            f"{path}: {benchmark.name}: extra_info: {_shorten(explain(error, kind))}", BENCHMARK_COMMAND
-        ) from error
+        raise _wrong(f"{path}: {benchmark.name}: extra_info", error, kind) from error
     group = benchmark.group or benchmark.name
     return TimedRow(group=group, name=benchmark.name, median_s=benchmark.stats.median, row=row)
 
@@ -275,6 +281,18 @@ def _machine_name(info: dict[str, Any]) -> str:
     return f"{name}, {cores} cores" if cores else str(name)
 
 
-def _shorten(text: str) -> str:
-    """Return the first part of a message, which may quote the whole file."""
-    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]} …"
+def _features(path: Path, info: dict[str, Any]) -> str:
+    """Return the instructions of the processor as text."""
+    if IN_MACHINE_INFO not in info:
+        return ""
+    try:
+        return Processor.model_validate(info[IN_MACHINE_INFO]).features
+    except ValidationError as error:
+        raise _wrong(f"{path}: machine_info: {IN_MACHINE_INFO}", error, Processor) from error
+
+
+def _wrong(where: str, error: ValidationError, model: type[BaseModel]) -> FgbenchError:
+    """Return the error to raise for a part of a file that is not valid. A long message may quote the whole file."""
+    text = explain(error, model)
+    short = text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]} …"
+    return FgbenchError(f"{where}: {short}", BENCHMARK_COMMAND)

@@ -4,24 +4,24 @@ import gc
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
 
-from fgbench.util.errors import ArgumentError, MissingError, nearest
+from fgbench.util.errors import ArgumentError, nearest
 from fgbench.util.memory import peak_mib
 
 Dtype = Literal["fp32", "tf32", "bf16", "fp16"]
 Layout = Literal["NCHW", "channels_last"]
 Work = Callable[[], object]
 """Processes one batch."""
+Clock = Callable[[], float]
+"""Returns the time in seconds."""
 MIN_WINDOWS = 3
-MIN_GAIN = 1.03
-"""Smallest ratio of frames per second at which a larger batch counts as faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ class Limits:
     """Longest warm-up in seconds; then the measurement starts in any case."""
     budget_s: float = 30.0
     """Seconds after which no further window starts, except to complete three."""
+    search_s: float = 30.0
+    """Seconds after which no larger batch is tried."""
     max_batch: int = 1024
     """Largest batch that is tried."""
 
@@ -112,8 +114,91 @@ class Speed:
         return self.conditions.batch / self.fps
 
 
+class TimedWork:
+    """A workload whose windows are timed, each with the device synchronised before and after it.
+
+    Args:
+        work: Processes one batch of `conditions.batch` images.
+        conditions: Conditions to record; the caller applies them.
+        limits: Limits on the length of the measurement.
+        clock: Returns the time in seconds.
+
+    Attributes:
+        steps: Number of batches in a window.
+        window_s: Seconds of each measured window.
+    """
+
+    def __init__(self, work: Work, conditions: Conditions, limits: Limits, clock: Clock) -> None:
+        self.work, self._limits, self._clock = work, limits, clock
+        self._device = torch.device(conditions.device)
+        self.conditions, self.steps, self.window_s = conditions, 1, list[float]()
+        self._latest_s, self._warmup_s, self._steady = 0.0, 0.0, False
+        self._peak_mib, self._peak_of = 0.0, ""
+
+    def warm_up(self) -> None:
+        """Repeat the work until two successive windows agree, and record the peak memory after the first batch."""
+        start = self._clock()
+        # Compile, choose algorithms and fill caches; then find the number of batches in a window.
+        first_s = self._time()
+        self._peak_of = _reset_peak(self._device)
+        self._latest_s = self._time()
+        self.steps = max(1, math.ceil(self._limits.window_s / self._latest_s))
+        if self.steps > 1:
+            self._latest_s = self._time()
+        else:
+            self._steady = agree(first_s, self._latest_s, self._limits.tolerance)
+        while not self._steady and self._clock() - start < self._limits.warmup_s:
+            previous_s, self._latest_s = self._latest_s, self._time()
+            self._steady = agree(previous_s, self._latest_s, self._limits.tolerance)
+        self._peak_mib = _peak_mib(self._device)
+        self._warmup_s = self._clock() - start
+
+    def measure(self) -> float:
+        """Time one more window; return its frames per second."""
+        self.window_s.append(self._time())
+        return self._images / self.window_s[-1]
+
+    @property
+    def fps(self) -> float:
+        """Frames per second: median over the windows; that of the warm-up before the first window."""
+        return self._images / statistics.median(self.window_s or [self._latest_s])
+
+    def speed(self) -> Speed:
+        """Return the speed of the measured windows, of which there are at least two."""
+        high, median, low = (self._images / s for s in statistics.quantiles(self.window_s, n=4, method="inclusive"))
+        return Speed(
+            conditions=self.conditions,
+            fps=median,
+            fps_low=low,
+            fps_high=high,
+            window_s=tuple(self.window_s),
+            steps=self.steps,
+            warmup_s=self._warmup_s,
+            steady=self._steady,
+            peak_mib=self._peak_mib,
+            peak_of=self._peak_of,
+        )
+
+    @property
+    def _images(self) -> int:
+        return self.steps * self.conditions.batch
+
+    def _time(self) -> float:
+        synchronize(self._device)
+        start = self._clock()
+        for _ in range(self.steps):
+            self.work()
+        synchronize(self._device)
+        return self._clock() - start
+
+
+def agree(one: float, other: float, tolerance: float) -> bool:
+    """Return whether two times or rates differ by at most a fraction of the smaller one."""
+    return abs(one - other) <= tolerance * min(one, other)
+
+
 def measure_speed(
-    work: Work, conditions: Conditions, limits: Limits = Limits(), clock: Callable[[], float] = time.perf_counter
+    work: Work, conditions: Conditions, limits: Limits = Limits(), clock: Clock = time.perf_counter
 ) -> Speed:
     """Measure the frames per second of a workload.
 
@@ -123,97 +208,22 @@ def measure_speed(
         limits: Limits on the length of the measurement.
         clock: Returns the time in seconds.
     """
-    device = torch.device(conditions.device)
-
-    def window(steps: int) -> float:
-        _synchronize(device)
-        start = clock()
-        for _ in range(steps):
-            work()
-        _synchronize(device)
-        return clock() - start
-
-    with _garbage_collector_off():
-        start = clock()
-        # Compile, choose algorithms and fill caches; then find the number of batches in a window.
-        window(1)
-        previous_s, steady = window(1), False
-        if (steps := max(1, math.ceil(limits.window_s / previous_s))) > 1:
-            previous_s = window(steps)
-        # Warm up until two successive windows agree.
-        while not steady and clock() - start < limits.warmup_s:
-            latest_s = window(steps)
-            steady = abs(latest_s - previous_s) <= limits.tolerance * min(latest_s, previous_s)
-            previous_s = latest_s
-        warmup_s = clock() - start
-        # Measure.
-        peak_of = _reset_peak(device)
-        start, windows = clock(), list[float]()
-        while len(windows) < limits.rounds and (len(windows) < MIN_WINDOWS or clock() - start < limits.budget_s):
-            windows.append(window(steps))
-    images = steps * conditions.batch
-    high, median, low = (images / seconds for seconds in statistics.quantiles(windows, n=4, method="inclusive"))
-    return Speed(
-        conditions=conditions,
-        fps=median,
-        fps_low=low,
-        fps_high=high,
-        window_s=tuple(windows),
-        steps=steps,
-        warmup_s=warmup_s,
-        steady=steady,
-        peak_mib=_peak_mib(device),
-        peak_of=peak_of,
-    )
+    timed = TimedWork(work, conditions, limits, clock)
+    with garbage_collector_off():
+        timed.warm_up()
+        measure_in_turns([timed], limits, clock)
+    return timed.speed()
 
 
-def best_batch(
-    make: Callable[[int], Work],
-    conditions: Conditions,
-    limits: Limits = Limits(),
-    clock: Callable[[], float] = time.perf_counter,
-    final: Callable[[int], Work] | None = None,
-) -> Speed:
-    """Return the speed at the batch size with the most frames per second.
+def measure_in_turns(works: Sequence[TimedWork], limits: Limits, clock: Clock) -> None:
+    """Measure windows of several workloads in turns, so that other load on the machine slows all of them.
 
-    The search doubles the batch size, starting with one image. It ends when a doubled batch is no faster, does not fit
-    in memory, or exceeds a limit: `Speed.stopped` gives the reason and `Speed.tried` the trials. A batch that fits in a
-    trial but not in the final measurement counts as a batch that does not fit.
-
-    Args:
-        make: Returns the work for a batch size.
-        conditions: Conditions to record; their `batch` is ignored.
-        limits: Limits on the final measurement; trials have shorter ones.
-        clock: Returns the time in seconds.
-        final: Returns the work of the final measurement if it differs from that of the trials. Compiled work differs,
-            because compilation for every batch size would take minutes.
-
-    Raises:
-        MissingError: Not even one image fits in memory.
+    Windows that the first workload already has count as well.
     """
-    brief = replace(limits, rounds=MIN_WINDOWS, window_s=limits.window_s / 3, warmup_s=limits.warmup_s / 3)
-    tried: list[Trial] = []
-    batch, stopped, start = 1, "", clock()
-    while not stopped:
-        speed = _speed_if_it_fits(make, replace(conditions, batch=batch), brief, clock)
-        tried.append(Trial(batch, None if speed is None else speed.fps))
-        if speed is None:
-            stopped = f"a batch of {batch} did not fit in memory"
-        elif len(tried) > 1 and speed.fps < MIN_GAIN * (tried[-2].fps or 0.0):
-            stopped = f"a batch of {batch} was not faster"
-        elif 2 * batch > limits.max_batch:
-            stopped = f"the largest batch to try is {limits.max_batch}"
-        elif clock() - start > limits.budget_s:
-            stopped = f"the time for trials is {limits.budget_s:g} s"
-        batch *= 2
-    while fitting := [trial for trial in tried if trial.fps is not None]:
-        best = max(fitting, key=lambda trial: trial.fps or 0.0)
-        final_speed = _speed_if_it_fits(final or make, replace(conditions, batch=best.batch), limits, clock)
-        if final_speed is not None:
-            return replace(final_speed, tried=tuple(tried), stopped=stopped)
-        tried[tried.index(best)] = Trial(best.batch, None)
-        stopped += f"; in the final measurement, a batch of {best.batch} did not fit"
-    raise MissingError("hardware", f"not even one image of {conditions.size_px} px fits in memory")
+    start, windows = clock(), works[0].window_s
+    while len(windows) < limits.rounds and (len(windows) < MIN_WINDOWS or clock() - start < limits.budget_s):
+        for work in works:
+            work.measure()
 
 
 @contextmanager
@@ -230,22 +240,6 @@ def precision(dtype: Dtype) -> Iterator[None]:
             backend.allow_tf32 = value
 
 
-def _speed_if_it_fits(
-    make: Callable[[int], Work], conditions: Conditions, limits: Limits, clock: Callable[[], float]
-) -> Speed | None:
-    """Return the speed of a batch; None if it does not fit in memory."""
-    try:
-        return measure_speed(make(conditions.batch), conditions, limits, clock)
-    except RuntimeError as error:
-        if not out_of_memory(error):
-            raise
-    # Outside the except block, where the error no longer holds its frames and their tensors.
-    gc.collect()
-    if conditions.device == "cuda":
-        torch.cuda.empty_cache()
-    return None
-
-
 def out_of_memory(error: RuntimeError) -> bool:
     """Return whether an error of torch reports lack of memory, on the GPU or on the CPU."""
     if isinstance(error, torch.OutOfMemoryError):
@@ -256,7 +250,8 @@ def out_of_memory(error: RuntimeError) -> bool:
     )
 
 
-def _synchronize(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
+    """Wait until a GPU has finished its work; nothing to wait for on a CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -280,7 +275,7 @@ def _peak_mib(device: torch.device) -> float:
 
 
 @contextmanager
-def _garbage_collector_off() -> Iterator[None]:
+def garbage_collector_off() -> Iterator[None]:
     """Switch off the garbage collector, which would add its time to random windows."""
     gc.collect()
     was_on = gc.isenabled()

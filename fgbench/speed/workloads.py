@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,7 +26,6 @@ from fgbench.speed.bench_rows import FramesRow
 from fgbench.speed.energy import Energy
 from fgbench.speed.roofline import Bound, Need, Rates
 from fgbench.speed.throughput import Conditions, Speed, Work
-from fgbench.util.code_hash import hash_code
 from fgbench.util.numeric.seeding import generator
 
 CLASSES = 200
@@ -121,7 +119,6 @@ def forward_of(module: nn.Module, conditions: Conditions) -> Callable[[Tensor], 
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(conditions.dtype)
     runnable = module
     if conditions.compiled:
-        torch.compiler.reset()  # torch stops compiling after a few input sizes, without a message
         method = module.method if isinstance(module, Recogniser) else None
         if isinstance(method, SpatialLstmNet) and "head" not in vars(method):
             # Thousands of small products in sequence take many minutes to compile as one graph.
@@ -201,11 +198,8 @@ def training_step_of(module: Recogniser, conditions: Conditions) -> Work:
     return work
 
 
-_code = cache(hash_code)
-
-
 def frames_row(speed: Speed, need: Need, energy: Energy | str, **fields: Any) -> FramesRow:
-    """Return a row of measured values; `with_bound` adds the bound.
+    """Return a row of measured values; `with_bound` adds the bound, and `measure_alone` the hash of the code.
 
     Args:
         speed: Measured speed.
@@ -216,7 +210,6 @@ def frames_row(speed: Speed, need: Need, energy: Energy | str, **fields: Any) ->
     conditions = speed.conditions
     energy_fields = {"energy_note": energy} if isinstance(energy, str) else _energy_fields(energy)
     return FramesRow(
-        code=_code(),
         device_type=conditions.device,
         batch=conditions.batch,
         size_px=conditions.size_px,

@@ -124,14 +124,14 @@ def _nvml() -> Any:
         raise hardware_error("nvidia-ml-py is not installed") from error
 
 
-def used_j(board: Board, before_j: float, after_j: float) -> float:
-    """Return the energy in joules that a board used between two readings of its counter.
+def used_j(name: str, before_j: float, after_j: float) -> float:
+    """Return the energy in joules between two readings of a counter, such as that of the board `name`.
 
     Raises:
         MissingError: the counter went back, because the driver was loaded again.
     """
     if after_j < before_j:
-        raise hardware_error(f"the counter of {board.name} went back from {before_j:.0f} J to {after_j:.0f} J")
+        raise hardware_error(f"the counter of {name} went back from {before_j:.0f} J to {after_j:.0f} J")
     return after_j - before_j
 
 
@@ -177,8 +177,8 @@ class Meter:
         def end() -> float:
             after = self._read()
             try:
-                pairs = zip(self._boards, before, after, strict=True) if not self.note else ()
-                return sum(used_j(*pair) for pair in pairs)
+                readings = zip(self._boards, before, after, strict=True) if not self.note else ()
+                return sum(used_j(board.name, *ends) for board, *ends in readings)
             except MissingError as error:
                 self.note = error.args[0]
                 return 0.0

@@ -32,6 +32,7 @@ def completed(monkeypatch, *words):
         (("reproduce", "c"), ["cars", "cub", "cuhk03"]),
         (("evaluate", "f", "--recipe", "tasn/tasn_v"), ["tasn/tasn_vgg19"]),
         (("sensitivity", "tasn/tasn_v"), ["tasn/tasn_vgg19"]),
+        (("speed", "tasn/tasn_v"), ["tasn/tasn_vgg19"]),
         (("judge", "f", "--cell", "bcnn/t1/bcnn_dd/"), [f"bcnn/t1/bcnn_dd/{x}" for x in ("aircraft", "birds", "cars")]),
         (("data", "get", "v"), ["viper"]),
         (("list", "r"), ["recipes", "rows", "runs"]),

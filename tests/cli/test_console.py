@@ -31,6 +31,7 @@ TYPED = {
     "evaluate --list": ("evaluate", "{network}", "--recipe", "fv_sift", *QUICK, "--list", "--results", "made"),
     "evaluate": ("evaluate", "{network}", "--recipe", "fv_sift", *QUICK, "--results", "made"),
     "predict": ("predict", "{run}", "{image}", "--results", "made"),
+    "speed": ("speed", "fv_sift", "--device", "cpu", "--results", "made"),
     "judge": ("judge", "p.csv", "--cell", "bcnn/t1/bcnn_dd/birds", "--results", "judged"),
     "export": ("export", "values"),
     "verify": ("verify",),
@@ -51,7 +52,7 @@ def place(tmp_path_factory):
         patch.chdir(folder)
         patch.setenv("FGBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         patch.setenv("FGBENCH_DATA", str(few_birds(folder / "data")))
-        for module in ("run_requests", "evaluation"):
+        for module in ("run_requests", "evaluation", "speed_output"):
             path = f"fgbench.cli.{module}.choose_recipes"
             patch.setattr(path, lambda data, names: [mini.recipe(name) for name in names or ["fv_sift"]])
         patch.setattr("fgbench.runs.executors.runner.processes", lambda: 2)

@@ -26,6 +26,7 @@ HELD = {
 MADE = {
     "run": ("run", "bcnn/fv_sift", "--profile", "quick", "--results", "{}"),
     "reproduce": ("reproduce", "cub", "--profile", "quick", "--results", "{}"),
+    "speed": ("speed", "bcnn/fv_sift", "--results", "{}"),
     "report --out": ("report", "--results", "results", "--out", "{}"),
 }
 """Verbs that make a folder."""

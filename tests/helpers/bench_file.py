@@ -1,6 +1,9 @@
 """Result files of pytest-benchmark."""
 
 import json
+import os
+import subprocess
+import sys
 
 
 def benchmark(group, name, median, extra_info):
@@ -94,3 +97,15 @@ def everything():
 def write(path, whole):
     path.write_text(json.dumps(whole), encoding="utf-8")
     return path
+
+
+def written_by_pytest(folder, test):
+    """Return the file that pytest-benchmark writes for the text of a test file, in a process of its own."""
+    (folder / "test_it.py").write_text(test)
+    out = folder / "real.json"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "test_it.py")]
+    # Without the variables of pytest-xdist, under which pytest-benchmark does not time.
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    command.append(f"--benchmark-json={out}")
+    subprocess.run(command, check=True, cwd=folder, capture_output=True, env=alone)
+    return out

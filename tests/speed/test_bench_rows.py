@@ -1,9 +1,8 @@
 import json
-import os
 
 import bench_file
 import pytest
-from bench_file import benchmark, content, cuda, frames, hot, peer, scaling, write
+from bench_file import benchmark, content, cuda, frames, hot, peer, scaling, write, written_by_pytest
 
 from fgbench.speed.bench_rows import FramesRow, HotRow, ScalingRow, read_session
 from fgbench.util.errors import FgbenchError
@@ -35,23 +34,14 @@ def test_a_file_that_pytest_benchmark_writes_is_read(written_file):
 @pytest.fixture
 def written_file(tmp_path):
     """A file written by pytest-benchmark in a process of its own."""
-    import subprocess
-    import sys
-
     info = scaling(3, 0.1, curve="c")["extra_info"]
-    test = tmp_path / "test_it.py"
-    test.write_text(
+    return written_by_pytest(
+        tmp_path,
         "def test_it(benchmark):\n"
         "    benchmark.group = 'the group'\n"
         "    benchmark.pedantic(sum, args=([1, 2],), rounds=3)\n"
-        f"    benchmark.extra_info |= {info!r}\n"
+        f"    benchmark.extra_info |= {info!r}\n",
     )
-    out = tmp_path / "real.json"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test), "--benchmark-json", str(out)]
-    # Without the variables of pytest-xdist, under which pytest-benchmark does not time.
-    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
-    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, env=alone)
-    return out
 
 
 def changed(path, value):
@@ -73,6 +63,9 @@ def changed(path, value):
         (["benchmarks"], ..., "'benchmarks': missing"),
         (["machine_info"], ..., "'machine_info': missing"),
         (["machine_info"], "x", "'machine_info'"),
+        (["machine_info", "processor_features"], {"name": "Xeon"}, "processor_features: 'cores': missing"),
+        (["machine_info", "processor_features"], "AVX2", "processor_features"),
+        (["benchmarks", 0, "extra_info", "values"], {"peak_mib": float("nan")}, "'values.peak_mib'"),
         (["datetime"], 5, "'datetime'"),
         (["benchmarks"], {"a": 1}, "'benchmarks'"),
         (["benchmarks", 0, "stats"], ..., "'benchmarks.0.stats': missing"),

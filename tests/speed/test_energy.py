@@ -45,9 +45,8 @@ def measured(fake, batch=4, step_s=0.5, watts=None, uuid=ONE, **options):
             fake.boards[0].base_j += joules - fake.boards[0].watts * fake.now_s
         fake.pass_time(step_s)
 
-    energy = measure_energy(
-        work, batch, step_s, board, synchronize=lambda: None, sleep=sleeps.append, clock=fake.clock, **options
-    )
+    arguments = {"run_s": 20.0, "synchronize": lambda: None, "sleep": sleeps.append, "clock": fake.clock}
+    energy = measure_energy(work, batch, step_s, board, **arguments | options)
     return energy, sleeps, next(steps)
 
 
@@ -57,9 +56,35 @@ def test_energy_of_an_image_is_power_divided_by_rate():
     assert energy.power_w == pytest.approx(100.0)
     assert energy.run_s == pytest.approx(20.0)
     assert steps == 3 * 40
-    assert (energy.sm_mhz, energy.memory_mhz, energy.board) == ((1700, 1700), (2600, 2600), f"Fake {ONE}")
+    assert (energy.sm_mhz, energy.memory_mhz, energy.counter) == ((1700, 1700), (2600, 2600), f"Fake {ONE}")
     # The three runs start in different thirds of the period of the sensor.
     assert sleeps == pytest.approx([0.0, SENSOR_S / 3, 2 * SENSOR_S / 3])
+
+
+def test_a_counter_without_clocks_gives_energy_alone():
+    class Processor:
+        name, used_j = "processor packages", 0.0
+
+        def energy_j(self):
+            return self.used_j
+
+        def state(self):
+            return None
+
+        def check_alone(self):
+            pass
+
+    processor, time_s = Processor(), [0.0]
+
+    def work():
+        processor.used_j += 3.0
+        time_s[0] += 0.25
+
+    energy = measure_energy(
+        work, 2, 0.25, processor, run_s=1.0, synchronize=int, sleep=lambda s: None, clock=lambda: time_s[0]
+    )
+    assert (energy.joule_per_image, energy.power_w) == (pytest.approx(1.5), pytest.approx(12.0))
+    assert (energy.sm_mhz, energy.memory_mhz, energy.held_down_before, energy.held_down_since) == (None, None, (), ())
 
 
 def test_the_interval_is_that_over_the_runs():
@@ -126,7 +151,7 @@ def test_an_unreliable_counter_is_an_error(spoil, message):
     if message == "did not change":
         spoil(fake.boards[0])
     with pytest.raises(MissingError, match=message):
-        measure_energy(work, 1, 1.0, board, synchronize=int, sleep=int, clock=fake.clock)
+        measure_energy(work, 1, 1.0, board, run_s=20.0, synchronize=int, sleep=int, clock=fake.clock)
 
 
 def test_reasons_for_low_clocks_before_and_during_the_runs():
@@ -138,7 +163,7 @@ def test_reasons_for_low_clocks_before_and_during_the_runs():
         fake.boards[0].sm = 1700 - int(fake.now_s)
         fake.boards[0].reasons = 0x4 | 0x20 if fake.now_s == 11.0 else 0x4 | 0x800
 
-    energy = measure_energy(work, 1, 1.0, board, synchronize=int, sleep=int, clock=fake.clock)
+    energy = measure_energy(work, 1, 1.0, board, run_s=20.0, synchronize=int, sleep=int, clock=fake.clock)
     assert energy.held_down_before == ("clocks set by the user",)
     assert energy.held_down_since == ("power cap", "heat (software)", "0x800")
     assert energy.sm_mhz == (1640, 1700)

@@ -1,37 +1,15 @@
 import gc
 import mmap
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from fake_clock import Clock
 
-from fgbench.speed.throughput import Conditions, Limits, best_batch, measure_speed, out_of_memory, precision
-from fgbench.util.errors import ArgumentError, MissingError
+from fgbench.speed.throughput import Conditions, Limits, measure_speed, out_of_memory, precision
+from fgbench.util.errors import ArgumentError
 
 CPU = Conditions(batch=4, size_px=64, device="cpu")
-
-
-class Clock:
-    """A clock that only work moves forward."""
-
-    def __init__(self):
-        self.now = 0.0
-
-    def __call__(self):
-        return self.now
-
-    def work(self, seconds):
-        """Return work whose calls take these seconds; later calls take as long as the last."""
-        seconds = list(seconds)
-        calls = SimpleNamespace(count=0)
-
-        def run():
-            self.now += seconds[min(calls.count, len(seconds) - 1)]
-            calls.count += 1
-
-        run.calls = calls
-        return run
 
 
 def test_median_and_quartiles_are_those_of_windows_of_several_batches():
@@ -121,79 +99,6 @@ def test_the_garbage_collector_is_off_in_a_window_and_on_afterwards():
     measure_speed(lambda: states.append(gc.isenabled()), CPU, Limits(window_s=0.0, rounds=3, warmup_s=0.0))
     assert not any(states)
     assert gc.isenabled()
-
-
-def rates(fps, clock, memory=None):
-    """Return a function that makes work with a rate by batch size; batches above `memory` do not fit."""
-    batches = []
-
-    def make(batch):
-        batches.append(batch)
-        if memory is not None and batch > memory:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return clock.work([batch / fps(batch)])
-
-    make.batches = batches
-    return make
-
-
-def test_the_search_ends_when_a_doubled_batch_is_not_faster():
-    clock = Clock()
-    make = rates(lambda batch: 100 * min(batch, 8) / 8, clock)
-    speed = best_batch(make, CPU, Limits(rounds=5), clock)
-    assert speed.conditions.batch == 8
-    assert speed.fps == pytest.approx(100.0)
-    assert [(t.batch, round(t.fps or 0)) for t in speed.tried] == [(1, 12), (2, 25), (4, 50), (8, 100), (16, 100)]
-    assert speed.stopped == "a batch of 16 was not faster"
-    assert make.batches == [1, 2, 4, 8, 16, 8]
-    assert len(speed.window_s) == 5
-
-
-def test_the_search_ends_when_a_batch_does_not_fit():
-    clock = Clock()
-    speed = best_batch(rates(float, clock, memory=4), CPU, Limits(rounds=5), clock)
-    assert speed.conditions.batch == 4
-    assert [(t.batch, t.fps) for t in speed.tried][-1] == (8, None)
-    assert speed.stopped == "a batch of 8 did not fit in memory"
-
-
-def test_a_batch_that_does_not_fit_in_the_final_measurement_is_replaced_by_a_smaller_one():
-    clock = Clock()
-    make = rates(float, clock, memory=8)
-    final = rates(lambda batch: 3.0 * batch, clock, memory=2)
-    speed = best_batch(make, CPU, Limits(rounds=5), clock, final=final)
-    assert speed.conditions.batch == 2
-    assert speed.fps == pytest.approx(6.0)
-    assert final.batches == [8, 4, 2]
-    assert [(t.batch, t.fps) for t in speed.tried][2:] == [(4, None), (8, None), (16, None)]
-    reasons = [f"in the final measurement, a batch of {batch} did not fit" for batch in (8, 4)]
-    assert speed.stopped.endswith("; ".join(reasons))
-
-
-@pytest.mark.parametrize(
-    ("limits", "reason"),
-    [
-        (Limits(max_batch=4), "the largest batch to try is 4"),
-        (Limits(budget_s=20.0), "the time for trials is 20 s"),
-    ],
-)
-def test_limits_end_the_search(limits, reason):
-    clock = Clock()
-    speed = best_batch(rates(float, clock), CPU, limits, clock)
-    assert speed.stopped == reason
-    assert speed.conditions.batch == speed.tried[-1].batch
-
-
-def test_one_image_that_does_not_fit_is_an_error_and_other_errors_are_raised():
-    clock = Clock()
-    with pytest.raises(MissingError, match="not even one image of 64 px fits"):
-        best_batch(rates(float, clock, memory=0), CPU, Limits(), clock)
-
-    def broken(batch):
-        raise RuntimeError("shapes do not match")
-
-    with pytest.raises(RuntimeError, match="shapes"):
-        best_batch(broken, CPU, Limits(), clock)
 
 
 def test_errors_that_report_lack_of_memory():

@@ -90,9 +90,8 @@ def test_half_precision_is_used_and_close_to_fp32():
     assert not true.requires_grad
 
 
-def test_compilation_has_its_mode_and_starts_with_a_reset(monkeypatch):
+def test_compilation_has_its_mode(monkeypatch):
     calls = []
-    monkeypatch.setattr(torch.compiler, "reset", lambda: calls.append("reset"))
 
     def compiled(module, **options):
         calls.append(options)
@@ -103,7 +102,7 @@ def test_compilation_has_its_mode_and_starts_with_a_reset(monkeypatch):
     forward_of(network, conditions())
     assert calls == []
     forward_of(network, conditions(compiled="max-autotune"))(random_images(1, 96))
-    assert calls == ["reset", {"mode": "max-autotune", "dynamic": False}]
+    assert calls == [{"mode": "max-autotune", "dynamic": False}]
 
 
 def test_compiled_code_gives_the_same_scores_and_the_recurrence_stays_eager(monkeypatch):

@@ -35,7 +35,6 @@ from fgbench.report.html.run_values import (
 from fgbench.report.html.speed_page import FramesLine, SpeedPage
 from fgbench.report.html.trade_off import TradeOffPoint, short_names, trade_off_chart
 from fgbench.report.names import method_name
-from fgbench.speed.bench_rows import BENCHMARK_COMMAND
 from fgbench.util.counted import counted
 
 MAX_CHARTS = 8
@@ -102,8 +101,8 @@ def cost_page(groups: Sequence[RunGroup], speed: SpeedPage | None) -> Page:
         "energy_notes": sorted({record.cost.energy_note for record in records} - {""}),
         "any_energy": any(record.cost.energy_j is not None for record in records),
         "any_device_peak": any_device_peak(groups),
-        "speed_command": "" if all(test_fps(group) for group in groups) else COMMAND,
-        "benchmark_command": "" if frames else BENCHMARK_COMMAND,
+        "speed_command": "" if all(test_fps(group) for group in groups) else f"{COMMAND} RECIPE",
+        "benchmark_command": "" if frames else f"{COMMAND} RECIPE",
         "estimates": estimate_tables(groups),
     }
     return Page("costs", "Accuracy and cost", "costs.html.j2", data_origin(records), context=context)

@@ -167,7 +167,7 @@ def _rows(sessions: Sequence[BenchmarkSession]) -> list[tuple[BenchmarkSession, 
 
 
 def _hot_lines(session: BenchmarkSession, timed: TimedRow) -> list[HotLine]:
-    """A line per peer, and a line for the required time."""
+    """A line per peer, and a line for the required time and for each other required value."""
     row = timed.row
     if not isinstance(row, HotRow):
         return []
@@ -183,6 +183,12 @@ def _hot_lines(session: BenchmarkSession, timed: TimedRow) -> list[HotLine]:
         lines.append(line(peer, ratio, requirement, None if least is None else ratio >= least))
     if row.at_most_s is not None:
         lines.append(line(NONE, None, f"at most {duration(row.at_most_s)}", timed.median_s <= row.at_most_s))
+    for word, limits in (("most", row.values_at_most), ("least", row.values_at_least)):
+        for name, limit in limits.items():
+            if (value := row.values.get(name)) is None:
+                continue
+            met = value <= limit if word == "most" else value >= limit
+            lines.append(line(NONE, None, f"{name} {value:.4g}, at {word} {limit:.4g}", met))
     return lines or [line(NONE, None, NONE, None)]
 
 

@@ -74,7 +74,7 @@ def test_every_run_is_drawn_against_its_speed_or_among_those_without_a_speed():
     assert [(row[0], row[2]) for row in without.rows] == [("B-CNN [D,D]", 80), ("FV-CNN [D]", 75)]
     assert len(table.rows) == 5
     assert table.note == "1 run without a value is not drawn. 2 of 5 runs have no speed."
-    assert context["speed_command"] == COMMAND
+    assert context["speed_command"] == f"{COMMAND} RECIPE"
     assert not page(ran(80.0, 1.0), ran(84.0, 5.0, recipe=DM))["speed_command"]
 
 
@@ -85,7 +85,7 @@ def test_the_page_says_which_runs_lack_a_speed_because_of_stored_maps_and_how_to
     (table,) = page(*records)["tables"]
     assert table.note == "1 of 2 runs has no speed; 1 used feature maps that an earlier run had stored."
     text = Parsed(pages(tmp_path, records)["costs"]).text
-    assert f"To measure the speed of each method apart: {COMMAND} , then fgbench report" in text
+    assert f"To measure the speed of each method apart: {COMMAND} RECIPE , then fgbench report" in text
 
 
 def test_energy_is_drawn_if_all_runs_have_it():

@@ -10,6 +10,7 @@ from fgbench.judge.verdict import judge
 from fgbench.report.html.render import render
 from fgbench.report.html.speed_page import duration, rate, speed_page
 from fgbench.speed.bench_rows import read_session
+from fgbench.speed.processor import IN_MACHINE_INFO, this_processor
 
 
 def pages(tmp_path, *contents):
@@ -44,14 +45,27 @@ def test_without_benchmarks_there_is_no_page_and_no_link(tmp_path):
 def test_hot_paths_have_a_row_per_peer_with_the_requirement(tmp_path):
     limited = hot("ranking", 0.7, times_as_fast_as={"sklearn": 40.0}, at_least={}, at_most_s=0.5, times_floor=None)
     alone = hot("drawing", 2.0, times_as_fast_as={}, at_least={}, times_floor=None)
-    cells = rows(pages(tmp_path, content(hot(), limited, alone))["speed"], "hot")
+    values = {"values": {"peak_mib": 3387.0, "cores_busy": 1.7}, "values_at_most": {"peak_mib": 2048.0},
+              "values_at_least": {"cores_busy": 1.6}}  # fmt: skip
+    report = hot("report", 12.0, times_as_fast_as={}, at_least={}, times_floor=None, **values)
+    cells = rows(pages(tmp_path, content(hot(), limited, alone, report))["speed"], "hot")
     assert cells == [
         ["compact bilinear pooling", "an FFT a location", "4 ms", "15.6", "at least 15 ● met", "4.1", "1"],
         ["compact bilinear pooling", "one inverse FFT", "4 ms", "9.6", "at least 10 ▼ missed", "4.1", "1"],
         ["ranking", "sklearn", "700 ms", "40", "–", "–", "1"],  # noqa: RUF001
         ["ranking", "–", "700 ms", "–", "at most 500 ms ▼ missed", "–", "1"],  # noqa: RUF001
         ["drawing", "–", "2 s", "–", "–", "–", "1"],  # noqa: RUF001
+        ["report", "–", "12 s", "–", "peak_mib 3387, at most 2048 ▼ missed", "–", "1"],  # noqa: RUF001
+        ["report", "–", "12 s", "–", "cores_busy 1.7, at least 1.6 ● met", "–", "1"],  # noqa: RUF001
     ]
+
+
+def test_the_instructions_of_the_processor_stand_beside_it(tmp_path):
+    features = this_processor().model_copy(update={"has": ("AVX2",), "torch": "AVX2", "limits": {"X": "y"}})
+    machine = content()["machine_info"] | {IN_MACHINE_INFO: features.model_dump(mode="json")}
+    text = Parsed(pages(tmp_path, content(hot(), machine_info=machine))["speed"]).text
+    assert f"Fake Xeon, 2 cores ({features.features}); Linux" in text
+    assert "(AVX2, no AVX-512, no AMX; torch uses AVX2, NumPy " in text
 
 
 def test_frames_have_conditions_quartiles_bound_energy_and_printed_value(tmp_path):
