@@ -109,7 +109,7 @@ def agree(ranking, peer_result):
 GIVEN = Race(
     "CMC and mAP, 3,368 x 19,732, distances given",
     {FGBENCH: fgbench_entrant, TORCHREID: torchreid, SCIKIT: scikit_learn},
-    at_least={TORCHREID: 5},
+    at_least={TORCHREID: 15},
     at_most_s=0.5,
     agree=agree,
     rounds=7,
@@ -165,7 +165,7 @@ def msmt17_alone():
 LARGE = Race(
     "CMC and mAP, 11,659 x 82,161 x 512, with distances",
     {FGBENCH: msmt17_alone},
-    at_most_s=60,
+    at_most_s=15,
     rounds=1,
     warm=False,
     threads=2,
@@ -180,7 +180,7 @@ def test_ranking_msmt17(row, benchmark, who):
     if LARGE.outcome:
         result = LARGE.outcome.results[FGBENCH]
         benchmark.extra_info |= result
-        assert result["peak_mib"] < 1.5e9 / 2**20
+        assert result["peak_mib"] < 1e9 / 2**20
 
 
 if __name__ == "__main__":
