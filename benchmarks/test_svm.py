@@ -1,4 +1,10 @@
-"""One-vs-rest support vector machines on 6,000 x 65,536 descriptors of 200 classes, compared with scikit-learn."""
+"""One-vs-rest support vector machines on 6,000 x 65,536 descriptors of 200 classes, compared with scikit-learn.
+
+All operations but those of the ascent are proportional to the dimensions. The 262,144 dimensions of B-CNN need 9.4
+TFLOP for half of the inner products and 0.6 TFLOP for the weights. Two cores with AVX-512 that reach 300 GFLOP/s need
+34 s for them, and two cores with AVX2 that reach 160 GFLOP/s need 63 s. The ascent is 18 sweeps of 14 GFLOP in double
+precision. Descriptors in a file are read twice, while the processor multiplies.
+"""
 
 import numpy as np
 import pytest
@@ -60,7 +66,7 @@ def agree(result, peer_result):
 RACE = Race(
     "one-vs-all SVM, 6,000 x 65,536, 200 classes",
     {FGBENCH: fgbench_entrant, LINEAR_SVC: linear_svc},
-    at_least={LINEAR_SVC: 20},
+    at_least={LINEAR_SVC: 25},
     agree=agree,
     rounds=1,
     parts={LINEAR_SVC: PART / CLASSES},

@@ -1,15 +1,11 @@
-"""Person search in a gallery: the images that count for a query, and distances in blocks of queries."""
+"""Person search in a gallery: the images that count for a query, and descriptors from which distances follow."""
 
-from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
 from fgbench.util.errors import ArgumentError
-
-BLOCK_MIB = 128
-"""Memory of a block of distances: enough rows for a fast matrix product, small compared with the features."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +80,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """Descriptors of queries and gallery images, from which `blocks` computes distances.
+    """Descriptors of queries and gallery images, from which `fgbench.metrics.query_blocks` computes distances.
 
     Distances have the precision of the descriptors, at least float32. The error is about 1e-6 of the squared norms in
     float32 and 1e-15 in float64, which takes twice the time and memory. Images whose distances differ by less than the
@@ -144,88 +140,19 @@ class Features:
             (Q, E) and (G, E) with E = D + 1 (Euclidean) or E = D (cosine).
         """
         exact = np.result_type(self.query, self.gallery, np.float32)
-        query, gallery = self.query.astype(exact), self.gallery.astype(exact)
         if self.metric == "cosine":
+            query, gallery = self.query.astype(exact), self.gallery.astype(exact)
             query /= _norms(query)
             gallery /= -_norms(gallery)
             return query, gallery
-        center = gallery.mean(axis=0, dtype=np.float64).astype(exact)
-        left = np.ones((len(query), query.shape[1] + 1), exact)
-        right = np.empty((len(gallery), query.shape[1] + 1), exact)
-        np.subtract(query, center, out=left[:, :-1])
-        np.subtract(gallery, center, out=gallery)
-        right[:, -1] = np.einsum("ij,ij->i", gallery, gallery)
-        np.multiply(gallery, -2, out=right[:, :-1])
+        center = self.gallery.mean(axis=0, dtype=np.float64).astype(exact)
+        left = np.ones((len(self.query), len(center) + 1), exact)
+        right = np.empty((len(self.gallery), len(center) + 1), exact)
+        np.subtract(self.query, center, out=left[:, :-1])
+        moved = np.subtract(self.gallery, center, out=right[:, :-1])
+        right[:, -1] = np.einsum("ij,ij->i", moved, moved)
+        moved *= -2
         return left, right
-
-
-class Block(NamedTuple):
-    """Distances of a block of B queries; the arrays may be overwritten."""
-
-    rows: slice
-    """Range of the queries."""
-    negatives: np.ndarray
-    """(B, G) distances to negatives; infinity for matches and removed images."""
-    query: np.ndarray
-    """(M,) row in `negatives` of the query of each match, in ascending order."""
-    match: np.ndarray
-    """(M,) distance of each match, in ascending order for each query."""
-
-
-def blocks(distances: np.ndarray | Features, search: Search, block_mib: float = BLOCK_MIB) -> Iterator[Block]:
-    """Yield the distances of all queries in blocks, so that memory does not grow with Q * G.
-
-    Args:
-        distances: (Q, G), smaller is nearer, or features from which distances are computed.
-        search: Q queries and G gallery images.
-        block_mib: memory for the distances of a block in MiB; a block has at least one row.
-
-    Raises:
-        ArgumentError: the shapes do not fit, or a distance is not finite.
-
-    Example:
-        >>> search = Search(np.array([1]), np.array([1, 2]), same_camera="keep")
-        >>> (block,) = blocks(np.array([[0.5, 0.7]]), search)
-        >>> block.match.tolist(), block.negatives.round(1).tolist()
-        ([0.5], [[inf, 0.7]])
-    """
-    expected = (len(search.query_ids), len(search.gallery_ids))
-    if distances.shape != expected:
-        raise ArgumentError(
-            f"distances of {expected[0]} queries and {expected[1]} gallery images have the shape {distances.shape}"
-        )
-    from fgbench.util.numeric.matmul import array_product  # imports torch, which reading records does not need
-
-    left, right = distances.factors() if isinstance(distances, Features) else (distances, None)
-    exact = np.result_type(left, np.float32)
-    step = max(1, int(block_mib * 2**20) // (expected[1] * exact.itemsize))
-    order = search.gallery_ids.argsort(kind="stable")
-    first, last = (search.gallery_ids[order].searchsorted(search.query_ids, side) for side in ("left", "right"))
-    junk = np.flatnonzero(search.gallery_ids == search.junk)  # None equals no identity
-    for start in range(0, expected[0], step):
-        rows = slice(start, min(start + step, expected[0]))
-        block = left[rows].astype(exact) if right is None else array_product(left[rows], right.T)
-        if not np.isfinite(block).all():
-            query, image = np.argwhere(~np.isfinite(block))[0]
-            raise ArgumentError(f"the distance of query {start + query} to gallery image {image} is not finite")
-        # Matches of all queries: for each query, a contiguous part of `order`.
-        count = last[rows] - first[rows]
-        query = np.arange(len(block)).repeat(count)
-        within = np.arange(len(query)) - (count.cumsum() - count).repeat(count)
-        image = order[first[rows].repeat(count) + within]
-        match = block[query, image]
-        # Remove matches and junk from the negatives.
-        block[query, image] = np.inf
-        block[:, junk] = np.inf
-        # Remove images from the camera of the query.
-        if search.same_camera != "keep" and search.query_cameras is not None and search.gallery_cameras is not None:
-            cameras = search.query_cameras[rows]
-            other = cameras[query] != search.gallery_cameras[image]
-            query, match = query[other], match[other]
-            if search.same_camera == "remove_camera":
-                block[cameras[:, None] == search.gallery_cameras] = np.inf
-        ascending = np.lexsort((match, query))
-        yield Block(rows, block, query[ascending], match[ascending])
 
 
 def _norms(features: np.ndarray) -> np.ndarray:

@@ -13,7 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from fgbench.metrics.gallery import BLOCK_MIB, Features, Search, blocks
+from fgbench.metrics.gallery import Features, Search
+from fgbench.metrics.negatives_before import negatives_before
+from fgbench.metrics.query_blocks import BLOCK_MIB, blocks
 from fgbench.util.errors import ArgumentError
 
 Ties = Literal["optimistic", "pessimistic", "mean"]
@@ -75,16 +77,14 @@ def rank(distances: np.ndarray | Features, search: Search, *, block_mib: float =
     relevant, tied = np.zeros(count, np.int64), np.zeros(count, bool)
     first_rank = np.full((count, 2), np.inf)
     ap_step, ap_trapezoid, inp = (np.full((count, 2), np.nan) for _ in range(3))
-    for rows, negatives, query, match in blocks(distances, search, block_mib):
-        matches = np.bincount(query, minlength=len(negatives))
-        stop = matches.cumsum()
-        # Only the ranks of the matches are needed. Sorting distances is faster than sorting indices.
-        negatives.sort(axis=1)
-        # (M, 2) number of negatives before each match: optimistic, pessimistic.
-        before = np.empty((len(query), 2), np.int64)
-        for row, start, end in zip(negatives, stop - matches, stop, strict=True):
-            before[start:end, 0] = row.searchsorted(match[start:end], "left")
-            before[start:end, 1] = row.searchsorted(match[start:end], "right")
+    for block in blocks(distances, search, block_mib):
+        rows, matches = block.rows, block.matches
+        # (M, 2) number of negatives before each match: optimistic, pessimistic. Only these are needed, not the order.
+        counts = [negatives_before(q.distances, q.match, q.keep_negatives) for q in block.queries()]
+        if not counts:
+            continue
+        before = np.stack([np.concatenate(side) for side in zip(*counts, strict=True)], axis=1)
+        query, stop = np.arange(len(matches)).repeat(matches), matches.cumsum()
         # (M,) number i of each match of its query, and (M, 2) its rank r_i and precision i / r_i.
         number = np.arange(1, len(query) + 1) - (stop - matches)[query]
         ranks = before + number[:, None]
@@ -94,7 +94,7 @@ def rank(distances: np.ndarray | Features, search: Search, *, block_mib: float =
         np.divide(number[:, None] - 1, ranks - 1, out=earlier, where=ranks > 1)
         has_match = matches > 0
         relevant[rows] = matches
-        tied[rows] = np.bincount(query, before[:, 0] < before[:, 1], len(negatives)) > 0
+        tied[rows] = np.bincount(query, before[:, 0] < before[:, 1], len(matches)) > 0
         first_rank[rows][has_match] = ranks[number == 1]
         ap_step[rows][has_match] = _mean_of_runs(precision, matches[has_match])
         ap_trapezoid[rows][has_match] = _mean_of_runs((earlier + precision) / 2, matches[has_match])

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fgbench.metrics.gallery import BLOCK_MIB, Features, Search, blocks
+from fgbench.metrics.gallery import Features, Search
+from fgbench.metrics.query_blocks import BLOCK_MIB, blocks
 from fgbench.util.errors import ArgumentError
 
 
@@ -60,13 +61,14 @@ def _queries(
     ids = search.gallery_ids[order]
     starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
     matched = False
-    for rows, negatives, query, match in blocks(distances, search, block_mib):
-        for row in np.unique(query):
-            distances_by_id = negatives[row, order]
-            kept = np.isfinite(distances_by_id)
+    for block in blocks(distances, search, block_mib):
+        for query in block.queries():
+            negative = np.ones(len(order), bool)
+            query.keep_negatives(negative)
+            kept = negative[order]
             images = np.add.reduceat(kept, starts, dtype=np.int64)
             matched = True
-            yield rows.start + int(row), match[query == row], distances_by_id[kept], images[images > 0]
+            yield block.rows.start + query.row, query.match, query.distances[order[kept]], images[images > 0]
     if not matched:
         raise ArgumentError(
             f"none of the {len(search.query_ids)} queries has a match in the gallery",

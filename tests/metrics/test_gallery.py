@@ -72,6 +72,12 @@ def test_equal_features_tie():
         assert rank(Features(query, gallery, metric), search).first_rank.tolist() == [[1, 6]] * 4
 
 
+@pytest.mark.parametrize("scale", [1e30, -1e30])
+def test_distances_whose_squares_overflow_are_finite(scale):
+    search, distances = Search(*crowd(), same_camera="remove"), matrix() * np.float32(scale)
+    assert_equal_naive(rank(distances, search), distances, search)
+
+
 def test_memory_does_not_grow_with_queries_times_gallery():
     """400 and 4,000 queries in 3,000 images have 4.8 and 48 MB of distances; a block has 1 MiB."""
     peaks = []
@@ -99,6 +105,9 @@ def change(array, where, value):
         (lambda d, s: (d.T, s()), "have the shape .90, 40."),
         (lambda d, s: (change(d, (7, 3), math.nan), s()), "query 7 to gallery image 3 is not finite"),
         (lambda d, s: (change(d, (39, 0), -math.inf), s()), "query 39 to gallery image 0 is not finite"),
+        (lambda d, s: (change(d, (0, 7), math.inf), s()), "query 0 to gallery image 7 is not finite"),  # has no match
+        (lambda d, s: (change(d, (5, 1), math.nan), s()), "query 5 to gallery image 1 is not finite"),  # is junk
+        (lambda d, s: (change(d, (6, [3, 8]), math.nan), s()), "query 6 to gallery image 3 is not finite"),
         (lambda d, s: (d, s(query_ids=np.full(40, 99))), "none of the 40 queries has a match"),
         (lambda d, s: (d, s(query_ids=np.array([1] * 9 + [-1] * 31))), "query 9 has the identity of junk, -1"),
         (lambda d, s: (d, s(query_ids=np.ones(40))), "query ids have to be integers of shape"),

@@ -8,58 +8,42 @@ import numpy as np
 import torch
 from torch import Tensor
 
-COORDINATES = 64
-"""Number of samples in a block of the ascent."""
+COORDINATES = 512
+"""Number of samples in a block of the ascent; the scores of all samples are changed once for each block."""
+INNER = 64
+"""Number of samples in a part of a block; within a block, scores are changed once for each part."""
 
 
-class _HostScores:
-    """Scores (N, C) of the samples, `gram @ (alpha * y)`, in NumPy.
+class _Scores:
+    """Scores (C, N) of the samples, `(gram @ (alpha * y)).T`, on the device of the Gram matrix.
 
     Args:
         gram: (N, N) Gram matrix.
         classes: C.
     """
 
-    def __init__(self, gram: np.ndarray, classes: int) -> None:
+    def __init__(self, gram: Tensor, classes: int) -> None:
         self._gram = gram
-        self.values = np.zeros((len(gram), classes), gram.dtype)
+        self._values = gram.new_zeros(classes, len(gram))
+        self._memory = gram.new_empty(min(COORDINATES, len(gram)), len(gram))
+
+    def of_all(self) -> np.ndarray:
+        """Return the scores (N, C) on the host."""
+        return self._values.T.cpu().numpy()
 
     def block(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the Gram matrix (B, B) and the scores (B, C) of some samples, for the next `add`."""
-        self._part = self._gram[rows]
-        return self._part[:, rows], self.values[rows]
+        index = torch.from_numpy(rows).to(self._gram.device)
+        self._rows = torch.index_select(self._gram, 0, index, out=self._memory[: len(rows)])
+        return self._rows[:, index].cpu().numpy(), self._values[:, index].T.cpu().numpy()
 
     def add(self, delta: np.ndarray) -> None:
         """Change the scores for a change (B, C) of alpha * y of the samples of `block`."""
-        self.values += self._part.T @ delta
+        self._values.addmm_(torch.from_numpy(delta).to(self._gram.device).T, self._rows)
 
     def keep(self, classes: np.ndarray) -> None:
         """Forget the other classes; `classes` is a mask (C,)."""
-        self.values = np.ascontiguousarray(self.values[:, classes])
-
-
-class _DeviceScores:
-    """The same on a GPU; `values` is a copy on the host."""
-
-    def __init__(self, gram: Tensor, classes: int) -> None:
-        self._gram = gram
-        self._scores = torch.zeros((len(gram), classes), dtype=gram.dtype, device=gram.device)
-
-    @property
-    def values(self) -> np.ndarray:
-        return self._scores.cpu().numpy()
-
-    def block(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        index = torch.from_numpy(rows).to(self._gram.device)
-        self._part = self._gram[index]
-        return self._part[:, index].cpu().numpy(), self._scores[index].cpu().numpy()
-
-    def add(self, delta: np.ndarray) -> None:
-        self._scores += self._part.T @ torch.from_numpy(delta).to(self._gram.device)
-
-    def keep(self, classes: np.ndarray) -> None:
-        index = torch.from_numpy(np.flatnonzero(classes)).to(self._gram.device)
-        self._scores = self._scores[:, index].contiguous()
+        self._values = self._values[torch.from_numpy(np.flatnonzero(classes)).to(self._gram.device)]
 
 
 def ascend(
@@ -87,14 +71,14 @@ def ascend(
     order = np.random.default_rng(0)
     sweep = 0
     y, alpha = signs, duals.copy()
-    scores = _HostScores(gram.numpy(), classes) if gram.is_cpu else _DeviceScores(gram, classes)
+    scores = _Scores(gram, classes)
     while sweep < max_sweeps and len(active):
         sweep += 1
         for rows in np.array_split(order.permutation(samples), -(-samples // COORDINATES)):
             part, values = scores.block(rows)
             scores.add(_ascend_block(part, diagonal[rows], y[rows], alpha, values, rows, ridge, upper))
         duals[:, active] = alpha
-        gap[active] = _gaps(alpha, y, scores.values, c, squared)
+        gap[active] = _gaps(alpha, y, scores.of_all(), c, squared)
         keep = gap[active] > tolerance
         if not keep.all():
             active = active[keep]
@@ -115,13 +99,16 @@ def _ascend_block(
 ) -> np.ndarray:
     """Maximise over the samples of a block one by one, all classes at once; return the change of alpha * y."""
     delta = np.zeros_like(scores)
-    for i, row in enumerate(rows):
-        old = alpha[row]
-        new = np.clip(old - (y[i] * scores[i] - 1 + ridge * old) / diagonal[i], 0, upper)
-        delta[i] = (new - old) * y[i]
-        alpha[row] = new
-        if i + 1 < len(rows):
-            scores[i + 1 :] += gram[i + 1 :, i : i + 1] * delta[i]
+    for start in range(0, len(rows), INNER):
+        part = slice(start, start + INNER)
+        part_scores = scores[part] + gram[part, :start] @ delta[:start]
+        for i, row in enumerate(rows[part], start):
+            old = alpha[row]
+            score = part_scores[i - start] + gram[i, start:i] @ delta[start:i]
+            slope = y[i] * score - 1 + ridge * old
+            new = np.minimum(np.maximum(old - slope / diagonal[i], 0), upper)
+            delta[i] = (new - old) * y[i]
+            alpha[row] = new
     return delta
 
 

@@ -17,11 +17,11 @@ from fgbench.runs.training.dual_ascent import ascend
 from fgbench.util.device_memory import free_bytes, has_device_memory
 from fgbench.util.errors import FgbenchError
 from fgbench.util.numeric.column_reader import column_blocks
-from fgbench.util.numeric.matmul import product
+from fgbench.util.numeric.matmul import inner_products, product
 
 CPU = torch.device("cpu")
-COLUMN_BYTES = 256 << 20
-"""Maximum bytes of a block of columns of the descriptors."""
+COLUMN_BYTES = 128 << 20
+"""Maximum bytes of a block of columns of the descriptors; two blocks are in memory."""
 GRAM, WEIGHTS = 0.7, 0.2
 """Approximate shares of the time, for the progress bar."""
 Progress = Callable[[float], object]
@@ -158,8 +158,10 @@ def _gram(blocks: _Blocks, samples: int, progress: Progress) -> Tensor:
         if not finite.all():
             raise FgbenchError(f"the descriptor of training sample {int(np.flatnonzero(~finite)[0])} is not finite")
         for i in range(0, samples, TILE):
-            for j in range(i, samples, TILE):
-                gram[i : i + TILE, j : j + TILE] += product(block[i : i + TILE], block[j : j + TILE].T)
+            rows = block[i : i + TILE]
+            gram[i : i + TILE, i : i + TILE] += inner_products(rows)
+            for j in range(i + TILE, samples, TILE):
+                gram[i : i + TILE, j : j + TILE] += product(rows, block[j : j + TILE].T)
     for i in range(0, samples, TILE):
         gram[i + TILE :, i : i + TILE] = gram[i : i + TILE, i + TILE :].T
     return gram

@@ -57,7 +57,7 @@ def read_columns(array: np.ndarray, columns: slice, out: np.ndarray) -> None:
 def column_blocks(array: np.ndarray, block_bytes: int, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
     """Yield the columns of an array in blocks on a device.
 
-    For a GPU, a thread reads the next block into pinned memory while the caller uses the last one.
+    A thread reads the next block while the caller uses the last one; for a GPU, into pinned memory.
 
     Args:
         array: Array (N, D), in memory or mapped from a file.
@@ -65,22 +65,17 @@ def column_blocks(array: np.ndarray, block_bytes: int, device: torch.device) -> 
         device: Device of the blocks.
 
     Yields:
-        The slice of W columns, and the block (N, W) float32.
+        The slice of W columns, and the block (N, W) float32. On a CPU, the next block but one takes its memory.
     """
     rows, dims = array.shape
     width = max(1, min(dims, block_bytes // (4 * rows)))
     slices = [slice(start, min(start + width, dims)) for start in range(0, dims, width)]
-    if device.type == "cpu":
-        for columns in slices:
-            values = np.empty((rows, columns.stop - columns.start), dtype=np.float32)
-            read_columns(array, columns, values)
-            yield columns, torch.from_numpy(values)
-        return
-    pinned = [torch.empty(rows * width, dtype=torch.float32, pin_memory=True) for _ in range(2)]
+    pinned = device.type != "cpu"
+    buffers = [torch.empty(rows * width, dtype=torch.float32, pin_memory=pinned) for _ in range(2)]
 
     def read(number: int) -> Tensor:
         columns = slices[number]
-        block = pinned[number % 2][: rows * (columns.stop - columns.start)].view(rows, -1)
+        block = buffers[number % 2][: rows * (columns.stop - columns.start)].view(rows, -1)
         read_columns(array, columns, block.numpy())
         return block
 
@@ -90,7 +85,7 @@ def column_blocks(array: np.ndarray, block_bytes: int, device: torch.device) -> 
             block = coming.result()
             if number + 1 < len(slices):
                 coming = reader.submit(read, number + 1)
-            yield columns, block.to(device)  # the host waits for the copy: the memory is filled again
+            yield columns, block.to(device)  # the host waits for the copy to a GPU: the memory is filled again
 
 
 def _is_whole_file(array: np.ndarray) -> TypeGuard[np.memmap[Any, Any]]:

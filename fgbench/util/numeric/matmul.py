@@ -41,6 +41,14 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return found
 
 
+def inner_products(x: Tensor) -> Tensor:
+    """Return `x @ x.T` of shape (M, M) without a gradient; on a CPU, the BLAS of NumPy computes half of it."""
+    if not x.is_cpu:
+        return product(x, x.T)
+    values = x.numpy()
+    return torch.from_numpy(values @ values.T)  # NumPy computes one triangle if both matrices are the same memory
+
+
 def add_product(total: Tensor, x: Tensor, weight: Tensor) -> None:
     """Add `x @ weight.T` to a matrix (M, N) in place, on a GPU with one kernel; not for operations with a gradient."""
     if _is_served(x, weight):

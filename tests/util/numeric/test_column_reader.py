@@ -84,7 +84,8 @@ def test_column_blocks_cover_the_whole_file(tmp_path, samples, device):
     np.save(tmp_path / "features.npy", features)
     mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
     with SimulatedGpu() as gpu:
-        blocks = list(column_blocks(mapped, 4 * samples * 4, torch.device(device)))
+        read = column_blocks(mapped, 4 * samples * 4, torch.device(device))
+        blocks = [(columns, block.clone()) for columns, block in read]
         assert {block.device.type for _, block in blocks} == {device}
         host = [(columns, block.cpu().numpy()) for columns, block in blocks]
     assert gpu.copied == (2 * features.nbytes if device == "cuda" else 0)
@@ -93,7 +94,8 @@ def test_column_blocks_cover_the_whole_file(tmp_path, samples, device):
         assert np.array_equal(block, features[:, columns])
 
 
-def test_the_next_block_is_read_while_the_last_one_is_used(monkeypatch):
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_next_block_is_read_while_the_last_one_is_used(monkeypatch, device):
     features, begun = np.arange(30, dtype=np.float32).reshape(3, 10), [Event() for _ in range(3)]
     read = column_reader.read_columns
 
@@ -103,17 +105,19 @@ def test_the_next_block_is_read_while_the_last_one_is_used(monkeypatch):
 
     monkeypatch.setattr(column_reader, "read_columns", reading)
     with SimulatedGpu():
-        blocks = column_blocks(features, 4 * 3 * 4, torch.device("cuda"))
+        blocks = column_blocks(features, 4 * 3 * 4, torch.device(device))
         kept = []
         for number in range(3):
-            kept.append(next(blocks)[1])
+            block = next(blocks)[1]
             assert begun[min(number + 1, 2)].wait(60)
+            kept.append(block.clone())
         assert np.array_equal(torch.cat(kept, 1).cpu().numpy(), features)
 
 
-def test_a_file_that_is_too_short_is_an_error_on_a_gpu_too(tmp_path):
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_blocks_of_a_file_that_is_too_short_are_an_error(tmp_path, device):
     np.save(tmp_path / "x.npy", np.zeros((3, 10), np.float32))
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     os.truncate(tmp_path / "x.npy", 150)
     with SimulatedGpu(), pytest.raises(FgbenchError, match="shorter than it was"):
-        list(column_blocks(mapped, 48, torch.device("cuda")))
+        list(column_blocks(mapped, 48, torch.device(device)))

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from fgbench.util.numeric import matmul as products
-from fgbench.util.numeric.matmul import add_product, array_product, linear, product
+from fgbench.util.numeric.matmul import add_product, array_product, inner_products, linear, product
 
 
 def matrix(rows, columns, seed, dtype=torch.float32):
@@ -39,6 +39,18 @@ def test_a_product_is_added_to_columns_of_a_matrix(library):
     expected[:, 3:7] += x @ weight.T
     add_product(total[:, 3:7], x, weight)
     assert torch.allclose(total, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 700), (130, 65), (300, 20)])
+def test_inner_products_of_rows(rows, columns, dtype):
+    """One triangle is computed and copied to the other, so that both are the same numbers."""
+    whole = matrix(rows + 2, columns + 5, 0, dtype)
+    for x in (whole, whole[1:-1], whole[:, 2:-3], whole.T):
+        result = inner_products(x)
+        assert result.dtype == dtype
+        assert torch.equal(result, result.T)
+        assert torch.allclose(result.double(), x.double() @ x.double().T, atol=1e-5 * x.shape[1] ** 0.5)
 
 
 def test_double_precision_stays(library):
