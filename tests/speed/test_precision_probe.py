@@ -42,7 +42,7 @@ def test_the_first_calls_and_single_slow_rounds_do_not_count():
 
 
 def test_load_that_slows_both_does_not_change_the_gain():
-    times = [0.01 * factor for factor in (1, 1, 2, 3, 4, 5, 6, 7)]
+    times = [0.01 * factor for factor in (1, 1, 2, 3, 4, 5)]
     clock = Clock()
     half = clock.lasting("half", *(time / 2 for time in times))
     assert relative_speed(clock.lasting("full", *times), half, clock) == pytest.approx(2)
@@ -78,5 +78,5 @@ def test_convolutions_are_timed_in_both_precisions_once_in_a_process(monkeypatch
     bfloat16_gain.cache_clear()
     assert bfloat16_gain("cpu", 1) == bfloat16_gain("cpu", 1) == 2.5
     bfloat16_gain.cache_clear()
-    shapes = [(1, 128, 56, 56), (1, 256, 28, 28), (1, 512, 14, 14)]
+    shapes = [(1, 64, 224, 224), (1, 128, 112, 112), (1, 256, 56, 56)]
     assert seen == [[(dtype, shape) for shape in shapes] for dtype in (torch.float32, torch.bfloat16)]
