@@ -7,7 +7,7 @@ from fgbench.methods import methods, options_of
 from fgbench.methods.base import Method, Task
 from fgbench.papers.settings import Settings
 from fgbench.runs.experiment import Experiment
-from fgbench.runs.frozen_networks import use_bf16
+from fgbench.runs.frozen_networks import uses_bf16
 from fgbench.runs.run import Run
 from fgbench.runs.streams import load_stream, maps_folder
 from fgbench.util.numeric.seeding import generator
@@ -22,7 +22,7 @@ def build_method(run: Run, trial: Experiment, on_recall: Callable[[int], object]
         on_recall: called with the number of images whose maps come from the cache of an earlier run. None to use no
             cache.
     """
-    bf16 = use_bf16(run.recipe.method, run.settings)
+    bf16 = uses_bf16(run.recipe.method, run.settings)
     networks = {stream.stream: load_stream(stream) for stream in run.streams}
     for network in networks.values():
         network.uses_bf16 = bf16

@@ -10,7 +10,7 @@ def trains_networks(method: str, settings: Settings) -> bool:
     return any(trunk & set(stage.train) for stage in settings.stages.values())
 
 
-def use_bf16(method: str, settings: Settings) -> bool:
+def uses_bf16(method: str, settings: Settings) -> bool:
     """Return True if the networks compute in bfloat16 outside of the training.
 
     Under `bf16-mixed` these are networks that no stage trains. Their maps are most of the work of a run. A trained

@@ -14,7 +14,7 @@ from fgbench.datasets.image_files import ImageFiles
 from fgbench.records.store import Store
 from fgbench.runs.executors import runner
 from fgbench.runs.executors.runner import Result, run_plan
-from fgbench.runs.frozen_networks import trains_networks, use_bf16
+from fgbench.runs.frozen_networks import trains_networks, uses_bf16
 from fgbench.runs.kept_run import open_kept_run
 from fgbench.runs.planning import Plan, planned_index
 from fgbench.runs.run import Changes
@@ -88,8 +88,8 @@ def test_only_frozen_networks_predict_in_bfloat16(stages, trained, predicted, tm
     dumped = {name: stage.model_dump() for name, stage in stages.items()}
     run = frozen_run(tmp_path, monkeypatch, "bcnn_dd", stages=dumped, precision=HALF)
     assert trains_networks("bcnn", run.settings) == bool(trained)
-    assert use_bf16("bcnn", run.settings) == (not trained)
-    assert not use_bf16("bcnn", run.settings.model_copy(update={"precision": "32-true"}))
+    assert uses_bf16("bcnn", run.settings) == (not trained)
+    assert not uses_bf16("bcnn", run.settings.model_copy(update={"precision": "32-true"}))
     mini.do(run, tmp_path)
     assert types == {True: trained, False: predicted}
 
