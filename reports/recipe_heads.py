@@ -38,7 +38,7 @@ def command(recipe: Recipe) -> str:
 def head(recipe: Recipe) -> str:
     """Return the two lines of the head of a recipe."""
     precisions = [recipe.settings.precision]
-    if recipe.own_settings(recipe.settings, "paper").stages:  # the precision changes only the training
+    if recipe.own_settings(recipe.settings, "paper").stages:  # bfloat16 saves hours in a training only
         precisions.append("bf16-mixed")
     try:
         costs = {precision: _cost(recipe, precision) for precision in precisions}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from fgbench.backbones.dense_vgg import DenseVgg, dense_vgg
-from fgbench.backbones.map_cache import MapCache
+from fgbench.backbones.map_cache import BF16_TOLERANCE, TOLERANCE, MapCache
 from fgbench.backbones.matconvnet import read_matconvnet
 from fgbench.backbones.networks import DENSE_TAPS, FC_PX, GRIDS, TAPS, VECTOR_TAPS, Network, build_network, split_stream
 from fgbench.backbones.spec import InputSpec, WeightFile, WeightSpec
@@ -16,6 +16,7 @@ from fgbench.backbones.weights import cached_hash, find_file, find_weights
 from fgbench.layers.grid import Grid
 from fgbench.util.errors import FgbenchError, MissingError
 from fgbench.util.memory import freed_memory_kept
+from fgbench.util.numeric.precision import in_bfloat16
 
 CHUNK_PIXELS = 2 * 448 * 448
 """Pixels in the images of one forward pass on a CPU without gradients."""
@@ -30,6 +31,7 @@ class Backbone(nn.Module):
         channels: Number of output channels C.
         input: Normalisation of the input, which `forward` applies.
         weights: The weight file; None for random weights.
+        uses_bf16: True to compute the layers in bfloat16. The output is float32.
 
     Args:
         name: Name of the network.
@@ -53,7 +55,7 @@ class Backbone(nn.Module):
         weights: WeightFile | None = None,
     ) -> None:
         super().__init__()
-        self.name, self.tap, self.input, self.weights = name, tap, spec, weights
+        self.name, self.tap, self.input, self.weights, self.uses_bf16 = name, tap, spec, weights, False
         self.layers = layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         factor, offset = spec.affine()
         # Not part of the state, which consists of the layers alone.
@@ -106,7 +108,8 @@ class Backbone(nn.Module):
     def _call(self, part: nn.Module, x: Tensor) -> Tensor:
         """Run a part of the layers; its compiled form only with gradients."""
         run = self._compiled if self._compiled and torch.is_grad_enabled() else run_part
-        return run(part, x)
+        with in_bfloat16(x.device.type, enabled=self.uses_bf16):
+            return run(part, x)
 
     def compile_layers(self, backend: str) -> None:
         """Compile the layers by torch.compile for passes with gradients. The names of the parameters do not change."""
@@ -119,7 +122,7 @@ class Backbone(nn.Module):
             folder: Folder of this network with these weights up to this tap.
             on_recall: Receives, for each batch, the number of images whose output was stored before this call.
         """
-        self._cache = MapCache(folder, self._compute, on_recall)
+        self._cache = MapCache(folder, self._compute, on_recall, BF16_TOLERANCE if self.uses_bf16 else TOLERANCE)
 
     def with_map(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the last convolutional map (B, D, h, w) and the output of `forward`.

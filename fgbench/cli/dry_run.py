@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fgbench.cli.chosen_precision import check_auto
 from fgbench.cli.console import Answer, is_wide, out, table
 from fgbench.cli.estimates import Rates, estimated
-from fgbench.cli.run_requests import Request, choose_profile, whole_plan
+from fgbench.cli.run_requests import Request, settled, whole_plan
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import Recipe, load_recipes
 from fgbench.records.expectations import keep_expected
@@ -36,6 +37,7 @@ def check_dry_run(request: Request, *, dry_run: bool, gpu: str | None) -> None:
             raise FgbenchError("--gpu is for an estimate", "add --dry-run")
     elif request.cluster:
         raise FgbenchError("--dry-run estimates for one machine, not for a cluster", "leave out --executor ray")
+    check_auto(request.changes.precision, is_here=gpu is None)
 
 
 def give_dry_run(answer: Answer, request: Request, results: Path, *, gpu: str | None = None) -> None:
@@ -48,9 +50,11 @@ def give_dry_run(answer: Answer, request: Request, results: Path, *, gpu: str | 
         gpu: name of published rates for a GPU that is not here; None to measure this machine.
     """
     has_gpu = gpu is not None or request.uses_gpu
-    profile = choose_profile(request.profile, request.data, has_gpu)
+    request = settled(request, has_gpu)
+    profile = request.profile
     plan = whole_plan(request, profile, has_gpu, results)
-    rates = Rates.of(profile, results, has_gpu=has_gpu, gpu=gpu)
+    precisions = {run.settings.precision for run in plan.runs} | {request.changes.precision or ""}
+    rates = Rates.of(profile, results, has_gpu=has_gpu, gpu=gpu, precisions=precisions)
     papers, store = load_papers().values(), store_of(results)
     rows: list[dict[str, Any]] = []
     for run in plan.runs:

@@ -57,7 +57,8 @@ def run(
         classes: use only the first classes.
         size: input size in pixels.
         backbone: network for every stream, as `network:tap`.
-        precision: precision of the training, `32-true` or `bf16-mixed`.
+        precision: precision of the networks, `32-true`, `bf16-mixed`, or `auto` (`bf16-mixed` where a probe of this
+            machine shows that it is faster).
         epochs: number of epochs of each stage.
         limit: use only so many training and so many test images.
         set_values: values of the recipe by name, such as `{"svm.c": 10}`.
@@ -209,9 +210,9 @@ def predict(
         (prediction,) = fgbench.predict(record, "photo.jpg")
         print(prediction.label, prediction.classes[0].score)
     """
+    from fgbench.cli.chosen_device import checked_device
     from fgbench.cli.found_runs import find_run
     from fgbench.cli.options import existing
-    from fgbench.cli.run_requests import checked_device
     from fgbench.runs.image_predictions import predict_files
     from fgbench.runs.kept_run import open_kept_run
 

@@ -52,7 +52,11 @@ Backbone = Annotated[
 ]
 Precision = Annotated[
     str | None,
-    typer.Option(metavar="TEXT", help="Precision of the training: 32-true or bf16-mixed; a deviation in rounding."),
+    typer.Option(
+        metavar="TEXT",
+        help="Precision of the networks: 32-true, bf16-mixed (a deviation in rounding), or auto (bf16-mixed where a "
+        "probe of this machine shows that it is faster).",
+    ),
 ]
 Limit = Annotated[
     int | None,

@@ -37,10 +37,10 @@ def predict(
     results: Results = RESULTS,
 ) -> None:
     """Predict the classes of images with the network of a run."""
+    from fgbench.cli.chosen_device import checked_device
     from fgbench.cli.console import Answer
     from fgbench.cli.found_runs import find_run
     from fgbench.cli.progress import Progress
-    from fgbench.cli.run_requests import checked_device
     from fgbench.runs.image_predictions import predict_files
     from fgbench.runs.kept_run import open_kept_run
 

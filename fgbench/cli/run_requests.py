@@ -10,6 +10,8 @@ from typing import Self
 import torch
 
 from fgbench.cli.chosen_cluster import choose_cluster
+from fgbench.cli.chosen_device import checked_device, device_of
+from fgbench.cli.chosen_precision import check_auto, with_precision
 from fgbench.cli.chosen_recipes import choose_recipes
 from fgbench.cli.console import out
 from fgbench.cli.options import ExecutionOptions
@@ -37,7 +39,6 @@ from fgbench.util.files import make_folder
 
 DEFAULT_SEEDS = {"quick": 1, "frozen": 1, "paper": 3}
 """Number of seeds of each profile; a data set with more splits gets one seed for each split."""
-DEVICES = ("cpu", "cuda")
 GROUPS = {"reid": ("market1501", "viper", "cuhk03")}
 """Name of a group -> its data sets."""
 
@@ -108,6 +109,7 @@ class Request:
             raise FgbenchError("--log writes on this machine, not from the nodes of a cluster", "leave out --log")
         if execution.device and cluster:
             raise FgbenchError("--device is for this machine", "--gpus 0 for runs on CPUs")
+        check_auto(changes.precision, is_here=not cluster)
         return cls(
             data=data,
             recipes=recipes,
@@ -128,19 +130,6 @@ class Request:
     def uses_gpu(self) -> bool:
         """True if runs of this machine use its GPU, except under `quick`."""
         return torch.cuda.is_available() and self.device != "cpu"
-
-
-def checked_device(name: str | None) -> str | None:
-    """Return the name of a device that is here.
-
-    Raises:
-        FgbenchError: an unknown device, or `cuda` without a GPU.
-    """
-    if name is not None and name not in DEVICES:
-        raise FgbenchError(f"no device named {name!r}; known: {', '.join(DEVICES)}", "--device cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise FgbenchError("torch sees no GPU", "fgbench doctor shows the machine; --device cpu runs without one")
-    return name
 
 
 def choose_profile(profile: str, data: str, has_gpu: bool) -> str:
@@ -186,8 +175,9 @@ def run_recipes(request: Request, results: Path) -> Ended:
 def _run_here(request: Request, results: Path) -> tuple[Plan, runner.Result]:
     """Plan and execute a request on this machine."""
     has_gpu, cores = request.uses_gpu, os.cpu_count() or 1
-    profile = choose_profile(request.profile, request.data, has_gpu)
-    device_jobs = 1 if has_gpu and profile != "quick" else max(1, cores // THREADS[profile])
+    request = settled(request, has_gpu)
+    profile = request.profile
+    device_jobs = 1 if device_of(profile, has_gpu=has_gpu) == "cuda" else max(1, cores // THREADS[profile])
     jobs = request.jobs or max(1, device_jobs // processes())
     plan = whole_plan(request, profile, has_gpu, results)
     if request.limit:
@@ -207,18 +197,27 @@ def plan_here(request: Request, results: Path, say: Callable[[str], object]) -> 
         results: results folder.
         say: called with lines about the plan.
     """
-    profile = choose_profile(request.profile, request.data, request.uses_gpu)
-    return _with_expected(whole_plan(request, profile, request.uses_gpu, results, say), results)
+    request = settled(request, request.uses_gpu, say)
+    return _with_expected(whole_plan(request, request.profile, request.uses_gpu, results, say), results)
 
 
 def _run_on_cluster(request: Request, results: Path) -> tuple[Plan, runner.Result]:
     """Plan a request here and execute it on a Ray cluster."""
     assert request.cluster is not None
     with ray_cluster.connected(request.cluster) as session:
-        profile = choose_profile(request.profile, request.data, session.has_gpu)
-        plan = _with_expected(whole_plan(request, profile, session.has_gpu, results), results)
+        request = settled(request, session.has_gpu)
+        plan = _with_expected(whole_plan(request, request.profile, session.has_gpu, results), results)
         with Progress() as progress:
             return plan, session.run(plan, results, progress.watch())
+
+
+def settled(request: Request, has_gpu: bool, say: Callable[[str], object] = out) -> Request:
+    """Return a request with the profile and the precision that `auto` stands for."""
+    profile = choose_profile(request.profile, request.data, has_gpu)
+    changes = request.changes
+    if not request.cluster:
+        changes = with_precision(changes, device_of(profile, has_gpu=has_gpu), THREADS[profile], say)
+    return replace(request, profile=profile, changes=changes)
 
 
 def whole_plan(
@@ -262,7 +261,7 @@ def plan_request(request: Request, profile: str, has_gpu: bool, say: Callable[[s
         has_gpu: True if the runs use a GPU.
         say: called with a line for each data set and each blocked recipe.
     """
-    device = "cuda" if has_gpu and profile != "quick" else "cpu"
+    device = device_of(profile, has_gpu=has_gpu)
     members = GROUPS.get(request.data, (request.data,))
     plans = []
     # Under quick, all data sets of a group are the same synthetic data: one is enough.
@@ -295,5 +294,5 @@ def plan_request(request: Request, profile: str, has_gpu: bool, say: Callable[[s
 
 
 def _with_effect(changes: Changes, recipe: Recipe, request: Request) -> Changes:
-    """Return the changes without the precision for a recipe that trains no network, unless the user named it."""
-    return changes if request.recipes or recipe.settings.stages else replace(changes, precision=None)
+    """Return the changes without the precision for a recipe without a network, unless the user named the recipe."""
+    return changes if request.recipes or recipe.settings.backbones else replace(changes, precision=None)

@@ -10,8 +10,9 @@ from fgbench.judge.verdict import Verdict
 from fgbench.metrics.values import Value
 from fgbench.papers.printed import Cell, Paper, load_papers
 from fgbench.papers.recipes import PROFILES, Recipe, flatten, load_recipes
+from fgbench.records.deviations import measured_effect
 from fgbench.records.kept_networks import network_path
-from fgbench.records.record import Point
+from fgbench.records.record import Deviation, Point
 from fgbench.records.run_log import log_path
 from fgbench.records.store import store_of
 from fgbench.speed.machine_rates import ASSUMED_HOST, gpu_rates
@@ -175,10 +176,16 @@ def _run(run_id: str, results: Path) -> Tables:
             }
         ),
         "values": [_value(name, value) for name, value in record.values.items()],
-        "deviations": [{"deviation": deviation_text(deviation)} for deviation in record.deviations],
+        "deviations": [{"deviation": _deviation(deviation)} for deviation in record.deviations],
         "learning curve": [_point(point) for point in record.curve],
         "settings": _rows(flatten(record.settings)),
     }
+
+
+def _deviation(deviation: Deviation) -> str:
+    """Return a deviation as one line, with its measured effect if it changes only the rounding."""
+    effect = measured_effect(deviation)
+    return deviation_text(deviation) + (f" ({effect})" if effect else "")
 
 
 def _value(name: str, value: Value) -> dict[str, Any]:

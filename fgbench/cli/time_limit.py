@@ -97,12 +97,12 @@ def _left_s(run: Run, results: Path) -> float:
 
 def _with_estimates(runs: list[Run], results: Path, profile: str, has_gpu: bool) -> list[Run]:
     """Return runs with their estimated costs. An estimate of an earlier call is used again."""
-    rates = None
+    rates, precisions = None, {run.settings.precision for run in runs}
     rated = []
     for run in runs:
         expected = read_expected(results, run.id)
         if expected is None:
-            rates = rates or Rates.of(profile, results, has_gpu=has_gpu)
+            rates = rates or Rates.of(profile, results, has_gpu=has_gpu, precisions=precisions)
             expected, _ = estimated(partial(expected_cost, run, rates.device, rates.host))
             if expected:
                 keep_expected(results, run.id, expected)

@@ -73,7 +73,8 @@ class Settings(StrictModel):
     options: dict[str, bool | int | float | str] = {}
     """Options of the method."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    """Precision of matrix products and convolutions in training; descriptors and scores are always float32."""
+    """Precision of matrix products and convolutions: of the training, or of networks that no stage trains. All that is
+    computed from the maps of the networks outside of the training is float32."""
     stages: dict[str, Stage] = {}
     """Stages of training by name."""
     starts_from: str = ""

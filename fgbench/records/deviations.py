@@ -7,8 +7,13 @@ from fgbench.papers.recipes import Recipe, flatten
 from fgbench.papers.settings import Settings
 from fgbench.records.record import Deviation
 
-ROUNDING = {"precision"}
-"""Settings that change only the rounding of numbers."""
+ROUNDING = {"precision": "EFFECT"}
+"""Settings that change only the rounding of numbers, each with its measured effect."""
+
+
+def measured_effect(deviation: Deviation) -> str:
+    """Return the measured effect of a deviation that changes only the rounding; empty if none is known."""
+    return ROUNDING.get(deviation.field, "")
 
 
 def setting_deviations(recipe: Recipe, settings: Settings) -> list[Deviation]:

@@ -7,6 +7,7 @@ from fgbench.methods import methods, options_of
 from fgbench.methods.base import Method, Task
 from fgbench.papers.settings import Settings
 from fgbench.runs.experiment import Experiment
+from fgbench.runs.frozen_networks import uses_bf16
 from fgbench.runs.run import Run
 from fgbench.runs.streams import load_stream, maps_folder
 from fgbench.util.numeric.seeding import generator
@@ -21,11 +22,14 @@ def build_method(run: Run, trial: Experiment, on_recall: Callable[[int], object]
         on_recall: called with the number of images whose maps come from the cache of an earlier run. None to use no
             cache.
     """
+    bf16 = uses_bf16(run.recipe.method, run.settings)
     networks = {stream.stream: load_stream(stream) for stream in run.streams}
+    for network in networks.values():
+        network.uses_bf16 = bf16
     if on_recall and run.device == "cpu" and not run.network and _see_unaugmented_images(run.settings):
         for stream in run.streams:
             if not stream.trained_here:
-                networks[stream.stream].cache_outputs(maps_folder(stream), on_recall)
+                networks[stream.stream].cache_outputs(maps_folder(stream, bf16=bf16), on_recall)
     part_names = trial.part_names if "parts" in run.protocol.train_sees else ()
     task = Task(trial.classes, Pipeline.parse(run.settings.test_pipeline).output_size, part_names)
     options = options_of(run.recipe.method, run.settings.options)

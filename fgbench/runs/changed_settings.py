@@ -15,7 +15,7 @@ from fgbench.util.errors import FgbenchError, nearest
 AFTER_TRAINING = {"svm", "ranking", "mirror"}
 """Settings that the trained network does not depend on."""
 PRECISIONS = ("32-true", "bf16-mixed")
-"""Precisions of a training, as Lightning Fabric names them."""
+"""Precisions of the networks, as Lightning Fabric names them."""
 
 
 def changed_settings(recipe: Recipe, profile: str, changes: Changes) -> Settings:
@@ -59,9 +59,10 @@ def with_changes(settings: Settings, changes: Changes, recipe: str = "the recipe
     update: dict[str, Any] = {"data": changes.data} if changes.data else {}
     if changes.backbone is not None and not settings.backbones:
         raise FgbenchError(f"{recipe} has no network to replace", "leave out --backbone")
-    for option in ("precision", "epochs"):
-        if getattr(changes, option) is not None and not settings.stages:
-            raise FgbenchError(f"{recipe} trains no network, so it has no {option}", f"leave out --{option}")
+    if changes.precision is not None and not settings.backbones:
+        raise FgbenchError(f"{recipe} has no network, so it has no precision", "leave out --precision")
+    if changes.epochs is not None and not settings.stages:
+        raise FgbenchError(f"{recipe} trains no network, so it has no epochs", "leave out --epochs")
     for name in ("train_pipeline", "test_pipeline"):
         pipeline = Pipeline.parse(getattr(settings, name))
         if changes.size is not None:

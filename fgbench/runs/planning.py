@@ -20,6 +20,7 @@ from fgbench.records.record import Deviation
 from fgbench.runs.changed_settings import changed_settings, changes_of_start
 from fgbench.runs.data_deviations import data_deviations
 from fgbench.runs.experiment import protocol_of
+from fgbench.runs.frozen_networks import trains_networks
 from fgbench.runs.protocol import Protocol
 from fgbench.runs.run import Changes, Run
 from fgbench.runs.shared_start import start_deviations
@@ -139,9 +140,7 @@ def _resolve(
         raise FgbenchError(
             f"{recipe.key} trains no classifier, so its test accuracy cannot be recorded", "leave out --watch-test"
         )
-    if changes.compile and not any(
-        set(stage.train) & set(methods[recipe.method].TRUNK) for stage in settings.stages.values()
-    ):
+    if changes.compile and not trains_networks(recipe.method, settings):
         raise FgbenchError(f"{recipe.key} trains no network under {profile}", "leave out --compile")
     if changes.watch_every > 1 and not changes.watch_test:
         raise FgbenchError("--watch-every says when the test accuracy is recorded", "add --watch-test")

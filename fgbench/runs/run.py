@@ -41,7 +41,7 @@ class Changes:
     backbone: str | None = None
     """A network that replaces every convolutional stream, as `network:tap`."""
     precision: str | None = None
-    """Precision of the training."""
+    """Precision of the networks."""
     watch_test: bool = False
     """Record the accuracy on the test images after each epoch; nothing is selected with it."""
     recompress: int | None = None

@@ -65,9 +65,9 @@ def resolve_stream(stream: str, accepted: tuple[str, ...]) -> StreamWeights:
     return StreamWeights(stream, spec.name, weights.sha256, weights.path, spec.name == first, spec.original)
 
 
-def maps_folder(weights: StreamWeights) -> Path:
-    """Return the cache folder of the maps that a stream computes for images."""
-    name = f"{weights.name}-{split_stream(weights.stream)[1]}-{weights.sha256[:16]}"
+def maps_folder(weights: StreamWeights, *, bf16: bool) -> Path:
+    """Return the cache folder of the maps that a stream computes for images, in bfloat16 or in float32."""
+    name = f"{weights.name}-{split_stream(weights.stream)[1]}-{weights.sha256[:16]}{'-bf16' if bf16 else ''}"
     return cache_folder() / "maps" / name.replace("/", "-")
 
 

@@ -40,6 +40,8 @@ def estimate(
     device: DeviceRates,
     host: HostRates,
     to_decode: int | None = None,
+    *,
+    bf16: bool = False,
 ) -> Expected:
     """Estimate the cost of a run.
 
@@ -50,17 +52,26 @@ def estimate(
         device: rates of the device that computes.
         host: rates of the rest of the machine.
         to_decode: number of images that are not in the cache of decoded images; None for all.
+        bf16: True if the networks compute in bfloat16 outside of the training, too.
     """
-    return _Account(kernels, settings, sizes, device, host).total(to_decode)
+    return _Account(kernels, settings, sizes, device, host, "bf16" if bf16 else "fp32").total(to_decode)
 
 
 class _Account:
     """The sums of an estimate; the arguments are those of `estimate`."""
 
     def __init__(
-        self, kernels: RunKernels, settings: Settings, sizes: Sizes, device: DeviceRates, host: HostRates
+        self,
+        kernels: RunKernels,
+        settings: Settings,
+        sizes: Sizes,
+        device: DeviceRates,
+        host: HostRates,
+        inference: Dtype,
     ) -> None:
         self.kernels, self.settings, self.sizes, self.device, self.host = kernels, settings, sizes, device, host
+        self.inference = inference
+        """Precision of the networks outside of the training."""
         self.seconds: dict[tuple[str, str], float] = defaultdict(float)
         """(phase, part) -> seconds."""
         train, test = (Pipeline.parse(text) for text in (settings.train_pipeline, settings.test_pipeline))
@@ -131,7 +142,7 @@ class _Account:
         storage, file = self._storage(stage), self._file_bytes(stage)
         if storage:
             passes = epochs if storage is Storage.RECOMPUTED else 1
-            self._run("training", self.kernels.trunk, passes * images / self.kernels.batch)
+            self._run("training", self.kernels.trunk, passes * images / self.kernels.batch, self.inference)
             self._write("training", file)
         # What the steps read: features in a file, or images, which stay in the memory of a GPU if they fit.
         if file:
@@ -187,7 +198,7 @@ class _Account:
 
     def _fit(self) -> None:
         """Describe the training images, and fit a mixture to a sample of their descriptors."""
-        self._run("fit", self.kernels.predict, self.sizes.train_images / self.kernels.batch)
+        self._run("fit", self.kernels.predict, self.sizes.train_images / self.kernels.batch, self.inference)
         points, dims, components = self.kernels.mixture
         # A step of EM has four products of points, dimensions and components, and reads the densities a few times.
         product = Kernel("product", 2.0 * points * dims * components, 4.0 * points * (dims + components))
@@ -198,7 +209,7 @@ class _Account:
     def _svm(self) -> None:
         """Compute the descriptors, write them, and train the SVM on their Gram matrix."""
         rows, dims, classes = self.views * self.sizes.train_images, self.kernels.dims, self.sizes.classes
-        self._run("descriptors", self.kernels.predict, rows / self.kernels.batch)
+        self._run("descriptors", self.kernels.predict, rows / self.kernels.batch, self.inference)
         self._feed("descriptors", self.sizes.train_images * self.test_bytes, self.views)
         self._write("descriptors", 4.0 * rows * dims)
         # The Gram matrix and the weights each read all descriptors.
@@ -213,8 +224,10 @@ class _Account:
         """Compute the outputs of the test images."""
         batch, classes, dims = self.kernels.batch, self.sizes.classes, self.kernels.dims
         scores = Kernel("product", 2.0 * batch * dims * classes, 4.0 * (batch + classes) * dims)
-        kernels = [*self.kernels.predict, *([scores] if self.settings.classifier == "svm" else [])]
-        self._run("test", kernels, self.views * self.sizes.test_images / batch)
+        batches = self.views * self.sizes.test_images / batch
+        self._run("test", self.kernels.predict, batches, self.inference)
+        if self.settings.classifier == "svm":
+            self._run("test", [scores], batches)
         self._feed("test", self.sizes.test_images * self.test_bytes, self.views)
         self._write("test", self._output_bytes())
 

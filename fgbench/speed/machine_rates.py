@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.speed.kernels import Kernel
+from fgbench.speed.precision_probe import bfloat16_gain
 from fgbench.speed.roofline import measure_rates, shortest_s
 from fgbench.speed.throughput import Dtype
 from fgbench.util.counted import counted
@@ -124,12 +125,13 @@ def _clock(device: str, threads: int) -> Callable[[], float]:
     return lambda: time.process_time() / cores
 
 
-def measure_device(device: str, threads: int) -> DeviceRates:
+def measure_device(device: str, threads: int, bf16: bool = False) -> DeviceRates:
     """Measure the rates of a device of this machine in about two seconds, as they are without other load.
 
     Args:
         device: `cpu` or `cuda`.
         threads: number of CPU threads of the runs.
+        bf16: probe bfloat16 on a CPU. Otherwise its rates there are those of float32.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -146,8 +148,10 @@ def measure_device(device: str, threads: int) -> DeviceRates:
     finally:
         torch.set_num_threads(before)
     products = {dtype: rate.product_flop_per_s for dtype, rate in rates.items()}
-    if device != "cuda":  # a training in bf16 on a CPU is taken to be as fast as in fp32
-        products["bf16"], forward["bf16"], backward["bf16"] = products["fp32"], forward["fp32"], backward["fp32"]
+    if device != "cuda":
+        gain = bfloat16_gain(device, threads) if bf16 else 1.0
+        for flop_per_s in (products, forward, backward):
+            flop_per_s["bf16"] = gain * flop_per_s["fp32"]
     gpu = torch.cuda.get_device_properties(0) if device == "cuda" else None
     page_bytes, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
     bytes_per_s = rates["fp32"].bytes_per_s

@@ -10,6 +10,7 @@ from fgbench.papers.recipes import Recipe
 from fgbench.papers.settings import Settings
 from fgbench.records.record import Expected
 from fgbench.runs.experiment import PersonSearch, experiment
+from fgbench.runs.frozen_networks import uses_bf16
 from fgbench.runs.planning import known_index
 from fgbench.runs.run import Run
 from fgbench.speed.cost_estimate import estimate
@@ -28,7 +29,8 @@ def expected_cost(run: Run, device: DeviceRates, host: HostRates) -> Expected:
     sizes = Sizes(protocol.train_images, protocol.test_images, protocol.classes, parts)
     settings = run.settings.model_copy(update={"stages": dict(run.own_stages)})
     kernels = _kernels(run.recipe.method, _in_float32(settings), sizes)
-    return estimate(kernels, settings, sizes, device, host, _images_to_decode(run))
+    bf16 = uses_bf16(run.recipe.method, run.settings)
+    return estimate(kernels, settings, sizes, device, host, _images_to_decode(run), bf16=bf16)
 
 
 def official_cost(recipe: Recipe, settings: Settings, device: DeviceRates, host: HostRates) -> Expected | None:
@@ -47,7 +49,9 @@ def official_cost(recipe: Recipe, settings: Settings, device: DeviceRates, host:
     if not (classes and test and counts.get("train")):
         return None
     sizes = Sizes(counts["train"], test, classes, KEYPOINTS if "parts" in recipe.train else ())
-    return estimate(_kernels(recipe.method, _in_float32(settings), sizes), settings, sizes, device, host)
+    kernels = _kernels(recipe.method, _in_float32(settings), sizes)
+    bf16 = uses_bf16(recipe.method, settings) and not (recipe.start and settings.starts_from)
+    return estimate(kernels, settings, sizes, device, host, bf16=bf16)
 
 
 def _in_float32(settings: Settings) -> str:

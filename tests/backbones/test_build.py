@@ -240,3 +240,25 @@ def test_the_state_has_only_the_layers() -> None:
     assert all(name.startswith("layers.") for name in backbone.state_dict())
     custom = Backbone("custom", "conv", nn.Conv2d(3, 7, 3), InputSpec("bgr", 255.0, (0.0, 0.0, 0.0)))
     assert custom.channels == 7
+
+
+@pytest.mark.parametrize(("network", "tap"), [("tiny_d", "conv"), ("timm/resnet18", "pool"), ("vgg16", "fcn7")])
+def test_layers_in_bfloat16_give_nearly_the_same_float32_output(network: str, tap: str) -> None:
+    backbone = load_backbone(network, tap, pretrained=False)
+    seen: set[torch.dtype] = set()
+    for layer in backbone.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(lambda layer, inputs, maps: seen.add(maps.dtype))
+    batch = images(224, 2)
+    with torch.inference_mode():
+        exact = backbone.with_map(batch)
+        assert seen == {torch.float32}
+        seen.clear()
+        backbone.uses_bf16 = True
+        rounded = backbone.with_map(batch)
+        assert torch.equal(backbone(batch), rounded[1])
+    assert seen == {torch.bfloat16}
+    assert {parameter.dtype for parameter in backbone.parameters()} == {torch.float32}
+    for one, other in zip(exact, rounded, strict=True):
+        assert other.dtype == torch.float32
+        assert 0 < (one - other).norm() < 0.03 * one.norm()

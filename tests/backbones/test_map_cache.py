@@ -1,8 +1,10 @@
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
 
-from fgbench.backbones.map_cache import MapCache
+from fgbench.backbones.map_cache import BF16_TOLERANCE, TOLERANCE, MapCache
 from fgbench.util.errors import FgbenchError
 
 
@@ -102,6 +104,17 @@ def test_maps_of_another_network_are_an_error_with_a_command(tmp_path):
         MapCache(tmp_path, Network(seed=1))(images)
     assert f"rm -r {tmp_path}" in str(caught.value)
     assert len(files(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(("tolerance", "accepted"), [(TOLERANCE, False), (BF16_TOLERANCE, True)])
+def test_maps_in_bfloat16_of_another_processor_are_accepted_and_float32_ones_are_not(tmp_path, tolerance, accepted):
+    images, network = pictures(2), Network()
+    MapCache(tmp_path, lambda batch: network(batch).bfloat16().float())(images)
+    cache = MapCache(tmp_path, network, tolerance=tolerance)
+    with nullcontext() if accepted else pytest.raises(FgbenchError, match="differ from the output of the network"):
+        cache(images)
+    with pytest.raises(FgbenchError, match="differ from the output of the network"):
+        MapCache(tmp_path, Network(seed=1), tolerance=tolerance)(images)
 
 
 def test_a_full_disk_changes_no_output(tmp_path, monkeypatch):

@@ -9,7 +9,9 @@ import torch
 from command_line import run
 from stored_records import write_record
 
+from fgbench.records.deviations import measured_effect
 from fgbench.records.kept_networks import keep_network, network_path
+from fgbench.records.record import Deviation
 from fgbench.records.run_log import log_path, read_log
 from fgbench.records.store import store_of
 from fgbench.runs.executors import runner
@@ -61,6 +63,15 @@ def test_a_run_is_shown_by_the_beginning_of_its_id(made):
     assert head["network"] == str(network_path(folder, record.network_sha256))
     assert len(tables["learning curve"]) == len(record.curve) == 4
     assert {row["deviation"].partition(":")[0] for row in tables["deviations"]} >= {"data", "backbones"}
+
+
+def test_a_deviation_in_rounding_has_its_measured_effect(made, tmp_path, monkeypatch):
+    folder, record = made
+    rounded = Deviation(field="precision", recipe="32-true", run="bf16-mixed", origin="ours", changes_experiment=False)
+    changed = record.model_copy(update={"deviations": (rounded,)})
+    monkeypatch.setattr("fgbench.records.store.Store.read", lambda *_: changed)
+    (row,) = shown("show", record.run_id, "--results", str(folder))["deviations"]
+    assert row["deviation"] == f"precision: 32-true -> bf16-mixed ({measured_effect(rounded)})"
 
 
 @pytest.mark.parametrize("name", ["bcnn/bcnn_d", "bcnn/t1/bcnn_dd/bird"])

@@ -18,7 +18,7 @@ from fgbench.util.gpu_board import Meter
 RECIPES = ("bcnn/fv_sift", "bcnn/bcnn_mm", "bcnn/fc_cnn_m")
 
 
-def rates_of_this_process(device, threads):
+def rates_of_this_process(*_):
     return replace(gpu_rates("h100"), name=str(os.getpid()))
 
 
@@ -80,7 +80,7 @@ def test_an_unfinished_run_is_expected_to_take_what_is_left(plans, tmp_path):
 
 def test_a_gpu_is_measured_in_another_process(monkeypatch):
     monkeypatch.setattr(estimates, "measure_device", rates_of_this_process)
-    assert estimates._measured("cuda", 1).name != estimates._measured("cpu", 1).name == str(os.getpid())
+    assert estimates._measured("cuda", 1, False).name != estimates._measured("cpu", 1, False).name == str(os.getpid())
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def patch_package(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(gpu_board, "board_of", without_counter)
 
 
-def simulated_rates(device, threads):
+def simulated_rates(*_):
     """Return rates of the simulated GPU."""
     return replace(machine_rates.gpu_rates("h100"), name="simulated GPU")
 

@@ -10,9 +10,7 @@ from pathlib import Path
 import mini
 import numpy as np
 import pytest
-import timm
-import torch
-from safetensors.torch import save_file
+from frozen_runs import frozen_run
 
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.store import Store
@@ -145,21 +143,6 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_values(tmp_path):
     assert two.cost.sittings in {kills, kills + 1}  # the last kill may have come after the record
     strip = [{k: v for k, v in point.model_dump().items() if k != "wall_s"} for point in one.curve]
     assert strip == [{k: v for k, v in point.model_dump().items() if k != "wall_s"} for point in two.curve]
-
-
-def frozen_run(tmp_path, monkeypatch, name, *, stages=None):
-    """Return a run on a network with random weights, trained only by the stages in `stages`."""
-    torch.manual_seed(0)
-    (tmp_path / "weights").mkdir(exist_ok=True)
-    save_file(timm.create_model("test_resnet").state_dict(), tmp_path / "weights/test_resnet.safetensors")
-    monkeypatch.setenv("FGBENCH_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setattr("fgbench.runs.streams.cache_folder", lambda: tmp_path / "cache")
-    recipe = mini.recipe(name)
-    *others, last = recipe.profiles["quick"]
-    last = last.model_copy(update={"set": {**last.set, "stages": stages or {}}})
-    recipe = recipe.model_copy(update={"profiles": {**recipe.profiles, "quick": (*others, last)}})
-    (run,) = plan([recipe], "quick", [0], device="cpu", changes=Changes(backbone="timm/test_resnet:features")).runs
-    return run
 
 
 def test_maps_of_a_frozen_network_are_reused_and_recorded(tmp_path, monkeypatch):

@@ -92,7 +92,7 @@ def test_a_recipe_that_does_not_define_the_profile_is_blocked():
     ("changes", "message"),
     [
         (Changes(backbone="vgg16:relu5_3"), "bcnn/fv_sift@cub has no network to replace"),
-        (Changes(precision="bf16-mixed"), "bcnn/fv_sift@cub trains no network, so it has no precision"),
+        (Changes(precision="bf16-mixed"), "bcnn/fv_sift@cub has no network, so it has no precision"),
         (Changes(epochs=1), "bcnn/fv_sift@cub trains no network, so it has no epochs"),
         (Changes(watch_test=True), "bcnn/fv_sift@cub trains no network"),
         (Changes(compile=True), "bcnn/fv_sift@cub trains no network"),

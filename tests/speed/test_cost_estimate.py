@@ -6,9 +6,12 @@ import pytest
 
 from fgbench.papers.recipes import load_recipes
 from fgbench.papers.settings import Stage
+from fgbench.speed import machine_rates
 from fgbench.speed.cost_estimate import MIB, estimate
 from fgbench.speed.kernels import Kernel
 from fgbench.speed.machine_rates import ASSUMED_HOST, DeviceRates, HostRates, gpu_rates
+from fgbench.speed.planned_costs import official_cost
+from fgbench.speed.roofline import Rates
 from fgbench.speed.run_kernels import RunKernels, Sizes, StageKernels, run_kernels
 from fgbench.util.errors import FgbenchError
 
@@ -55,6 +58,24 @@ def test_a_training_runs_its_step_for_every_batch_of_every_epoch():
     assert expected.part_s["launches"] == pytest.approx((batches * 2 + tests) * 0.5)
     half = SETTINGS.model_copy(update={"precision": "bf16-mixed"})
     assert seconds(made(step), settings=half).part_s["arithmetic"] == pytest.approx(batches * (0.25 + 0.5))
+
+
+def test_frozen_networks_in_bfloat16_compute_features_vocabulary_descriptors_and_tests_faster():
+    kernels = made([NOTHING], [Kernel("convolution", 1000.0, 0.0)], [Kernel("convolution", 100.0, 0.0)], (1, 1))
+    kernels = replace(kernels, fits=True)
+    svm = SETTINGS.model_copy(update={"classifier": "svm", "precision": "bf16-mixed"})
+    slow, fast = (estimate(kernels, svm, SIZES, CPU, HOST, 0, bf16=bf16) for bf16 in (False, True))
+    passes = (100 * 100.0 + (100 + 100 + 50) * 1000.0) / 10
+    assert slow.part_s["arithmetic"] - fast.part_s["arithmetic"] == pytest.approx(passes / 100 - passes / 400)
+
+
+@pytest.mark.parametrize(("key", "faster"), [("bcnn/bcnn_dd@cub", True), ("bcnn/fv_cnn_d@cub", False)])
+def test_a_network_that_another_recipe_trains_is_not_estimated_as_frozen(key, faster):
+    recipe = RECIPES[key]
+    frozen = recipe.resolve("paper").model_copy(update={"stages": {}})
+    half = frozen.model_copy(update={"precision": "bf16-mixed"})
+    one, other = (official_cost(recipe, settings, CPU, HOST).part_s["arithmetic"] for settings in (frozen, half))
+    assert (other < one) == faster
 
 
 def test_launches_count_on_a_gpu_only_as_far_as_they_take_longer_than_the_work():
@@ -140,6 +161,16 @@ def test_b_cnn_d_d_takes_less_than_ten_minutes_on_an_h100_at_half_of_its_peaks()
     assert least < expected.part_s["arithmetic"] < expected.wall_s < 600
     assert set(expected.part_s) == {"arithmetic", "launches", "feeding", "writing", "svm"}
     assert 20 * 1024 < expected.device_mib < 80e9 / MIB
+
+
+@pytest.mark.parametrize(("bf16", "expected"), [(True, 2.0), (False, 1.0)])
+def test_rates_of_a_processor_in_bfloat16_follow_from_the_probe(bf16, expected, monkeypatch):
+    monkeypatch.setattr(machine_rates, "bfloat16_gain", lambda *_: 2.0)
+    monkeypatch.setattr(machine_rates, "measure_rates", lambda *_: Rates(10.0, 1.0, 7.0))
+    monkeypatch.setattr(machine_rates, "_convolution_rates", lambda *_: (5.0, 3.0))
+    rates = machine_rates.measure_device("cpu", 1, bf16)
+    for flop_per_s in (rates.product_flop_per_s, rates.convolution_flop_per_s, rates.backward_flop_per_s):
+        assert flop_per_s["bf16"] == expected * flop_per_s["fp32"]
 
 
 def test_an_unknown_gpu_is_refused_with_the_nearest_name():

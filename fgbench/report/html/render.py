@@ -15,6 +15,7 @@ from fgbench.judge.sensitivity import Bounds
 from fgbench.judge.verdict import Verdict
 from fgbench.papers.printed import Paper
 from fgbench.papers.recipes import load_recipes
+from fgbench.records.deviations import measured_effect
 from fgbench.records.record import Record, by_identity
 from fgbench.report import formatting
 from fgbench.report.html import printed_cells, run_groups, run_values
@@ -123,7 +124,8 @@ def _environment() -> Environment:
         "webp": _webp_url,
         **FILTERS,
     }
-    environment.filters |= {"address": address, "is_web": is_web, "setting": setting_text}
+    environment.filters |= {"address": address, "is_web": is_web}
+    environment.filters |= {"setting": setting_text, "measured_effect": measured_effect}
     environment.filters |= {"paper_name": paper_name, "method_name": method_name}
     environment.globals |= {
         "counted": counted,

@@ -1,4 +1,4 @@
-"""Single precision for operations that would lose too much in half precision."""
+"""Half precision for networks, and single precision for operations that would lose too much in it."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -26,6 +26,23 @@ def at_least_float32(x: Tensor) -> Tensor:
 def without_autocast(device: str) -> AbstractContextManager[object]:
     """Return a context without autocast on a type of device; the device `meta` has no autocast."""
     return nullcontext() if device == "meta" else torch.autocast(device, enabled=False)
+
+
+def in_bfloat16(device: str, *, enabled: bool) -> AbstractContextManager[object]:
+    """Return a context in which convolutions and matrix products use bfloat16; if not enabled, it changes nothing.
+
+    Args:
+        device: type of the device of the computation.
+        enabled: False to leave the precision as it is.
+
+    Example:
+        >>> import torch
+        >>> x = torch.ones(2, 2)
+        >>> with in_bfloat16("cpu", enabled=True):
+        ...     (x @ x).dtype
+        torch.bfloat16
+    """
+    return torch.autocast(device, torch.bfloat16) if enabled else nullcontext()
 
 
 def full_precision(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:

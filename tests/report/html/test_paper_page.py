@@ -4,7 +4,8 @@ from made_records import Kept, deviation, made, of_accuracy
 from recompressed_runs import interval, series
 from report_pages import PAPERS, Parsed, pages
 
-from fgbench.records.record import Point
+from fgbench.records.deviations import measured_effect
+from fgbench.records.record import Deviation, Point
 from fgbench.util.errors import Obstacle
 
 
@@ -61,6 +62,13 @@ def test_details_have_reason_seeds_deviations_cost_training_command_and_provenan
         "fgbench run bcnn/bcnn_dd --data cub --profile paper", "Energy",
     ):  # fmt: skip
         assert words in text
+
+
+def test_a_deviation_in_rounding_has_its_measured_effect(tmp_path):
+    rounded = Deviation(field="precision", recipe="32-true", run="bf16-mixed", origin="ours", changes_experiment=False)
+    text = Parsed(pages(tmp_path, [run(80.0, deviations=[rounded, deviation("stages.finetune.lr")])])["bcnn"]).text
+    assert f"32-true bf16-mixed fgbench no: {measured_effect(rounded)}" in text
+    assert "stages.finetune.lr 1 2 the official code yes" in text
 
 
 def test_energy_of_a_run_has_its_remark_or_the_reason_why_it_is_missing(tmp_path):
