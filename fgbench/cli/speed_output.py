@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
+from fgbench.cli.chosen_device import checked_device
 from fgbench.cli.chosen_recipes import choose_recipes
 from fgbench.cli.console import Answer, is_wide, out, table
 from fgbench.cli.next_steps import next_command, print_next
-from fgbench.cli.run_requests import checked_device
 from fgbench.papers.recipes import Recipe
 from fgbench.speed.bench_rows import SPEED, FramesRow
 from fgbench.speed.method_speed import Kind, MethodSpeed, Subject, measure_alone, printed_fps
