@@ -161,8 +161,8 @@ def judge_store(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any
     recipes, records = load_recipes(), store.records()
     with store.remembering() as recall:
         anomalies = find_anomalies(records, store.outputs, recall=recall)
-    bounds = find_bounds(records, store.outputs)
-    verdicts = judge_papers(papers, records, obstacles(list(recipes.values())), recipes, anomalies, bounds)
+    bounds, blocked = find_bounds(records, store.outputs), obstacles(list(recipes.values()))
+    verdicts = judge_papers(papers, records, blocked, recipes, anomalies, bounds)
     sessions, damaged = read_speed(store.folder.parent)
     for text in damaged:
         warnings.warn(f"skipped: {text}", stacklevel=3)
