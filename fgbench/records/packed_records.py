@@ -197,7 +197,7 @@ class Unpacker:
             if name == "head":
                 plain: dict[str, Any] = {"external": None, "starts_from": None} if content["alone"] else {}
                 plain |= {} if content["has_curve"] else {"curve": []}
-                fields = {field: content[field] for field in HEAD} | plain
+                fields = {field: content[field] for field in (*HEAD, "has_curve")} | plain
                 content = {"fields": fields, "value_names": frozenset(content["value_names"])}
             self._contents[name, text] = content
         return self._contents[name, text]

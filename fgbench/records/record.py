@@ -215,6 +215,11 @@ class Record(StrictModel):
         return hashlib.sha256(repr(pairs).encode()).hexdigest()
 
     @cached_property
+    def has_curve(self) -> bool:
+        """True if the run has a learning curve."""
+        return bool(self.curve)
+
+    @cached_property
     def finished(self) -> str:
         """Time at which the run finished; empty if it is unknown."""
         return str(self.provenance.get("finished") or "")
@@ -234,7 +239,7 @@ class Record(StrictModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields replaced; what was computed from the fields is computed again."""
         copy = super().model_copy(update=update, deep=deep)
-        for name in ("identity", "settings_text", "values_key", "finished"):
+        for name in ("identity", "settings_text", "values_key", "has_curve", "finished"):
             copy.__dict__.pop(name, None)
         return copy
 

@@ -59,7 +59,16 @@ def test_the_second_reading_checks_nothing_and_gives_equal_records(results, inde
     for record in again:
         plain = without.read(record.run_id)
         assert record.model_copy().model_dump() == plain.model_dump()
-        for name in ("identity", "values_key", "finished", "settings_text", "comparable", "control", "sealed"):
+        for name in (
+            "identity",
+            "values_key",
+            "finished",
+            "has_curve",
+            "settings_text",
+            "comparable",
+            "control",
+            "sealed",
+        ):
             assert getattr(record, name) == getattr(plain, name), name
         assert record.has_value("accuracy")
         assert not record.has_value("pck@0.1")

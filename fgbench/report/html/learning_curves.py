@@ -20,7 +20,7 @@ MAX_EPOCHS = 60
 
 def learning_sections(groups: Sequence[RunGroup]) -> list[ChartSection]:
     """Return charts of loss and training accuracy for each protocol; runs without epochs are left out."""
-    trained = [group for group in groups if all(record.curve for record in group)]
+    trained = [group for group in groups if all(record.has_curve for record in group)]
     protocols, left_out = protocol_sections(trained, MAX_PROTOCOLS)
     sections = []
     for caption, same in protocols:
