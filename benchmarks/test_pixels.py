@@ -119,7 +119,7 @@ DRAW = Race(
     "draw 400 synthetic birds, all cores",
     {FGBENCH: birds(None), "one process": birds(1)},
     at_least={"one process": 1.1},
-    rounds=3,
+    rounds=2,
     threads=CORES,
     warm=False,
 )

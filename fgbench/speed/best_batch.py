@@ -101,9 +101,11 @@ class _Search:
     """
 
     def __init__(self, make: Make, conditions: Conditions, limits: Limits, clock: Clock) -> None:
-        brief = replace(limits, window_s=limits.window_s * TRIAL_SHARE, warmup_s=limits.warmup_s * TRIAL_SHARE)
+        short = replace(limits, window_s=limits.window_s * TRIAL_SHARE)
+        brief = replace(short, warmup_s=limits.warmup_s * TRIAL_SHARE)
         start, self.size, self.stopped = clock(), 1, ""
-        self.one = best = _warm(make, replace(conditions, batch=1), brief, clock)
+        # One image may be in the final measurement as it is, and has the whole warm-up.
+        self.one = best = _warm(make, replace(conditions, batch=1), short, clock)
         self.tried = [Trial(1, None if best is None else best.fps)]
         while best is not None and not self.stopped:
             size = 2 * self.size

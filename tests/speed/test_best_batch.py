@@ -60,6 +60,14 @@ def test_one_image_is_the_best_batch_if_two_are_slower():
     assert len(found.one.window_s) == 5
 
 
+def test_one_image_has_the_whole_warm_up():
+    """The first batches are slower, so that the third one is the first that agrees with the one before it."""
+    clock = Clock()
+    found = best_batch(lambda c: clock.work([0.8, 0.6, 0.4, 0.4]), CPU, Limits(warmup_s=2.0, max_batch=1), clock)
+    assert found.one.steady
+    assert found.best.steady
+
+
 def noisy(clock, fps, noise):
     """Return a function that makes work with a rate by batch size, whose calls take longer by a random factor."""
 
