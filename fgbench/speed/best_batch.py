@@ -49,8 +49,8 @@ def best_batch(make: Make, conditions: Conditions, limits: Limits, clock: Clock 
 
     The search doubles the batch size, starting with one image. Windows of a batch size and of the doubled one are timed
     in turns until two successive ratios agree. The search ends when the doubled batch is no faster, does not fit in
-    memory, or exceeds a limit: `Speed.stopped` gives the reason and `Speed.tried` the trials. Trials run code that is
-    not compiled, because compilation for every batch size would take minutes.
+    memory, or exceeds a limit: `Speed.stopped` gives the reason and `Speed.tried` the trials. Two images are always
+    tried. Trials run code that is not compiled, because compilation for every batch size would take minutes.
 
     The final measurement times the best batch and one image in turns and takes the faster one, so that noise in the
     search cannot give a best batch that is slower than one image. A batch that fits in a trial but not in the final
@@ -111,7 +111,7 @@ class _Search:
             size = 2 * self.size
             if size > limits.max_batch:
                 self.stopped = f"the largest batch to try is {limits.max_batch}"
-            elif clock() - start > limits.search_s:
+            elif size > 2 and clock() - start > limits.search_s:
                 self.stopped = f"the time for trials is {limits.search_s:g} s"
             elif (larger := _warm(make, replace(conditions, batch=size), brief, clock)) is None:
                 self.tried.append(Trial(size, None))

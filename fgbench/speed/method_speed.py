@@ -47,7 +47,7 @@ from fgbench.util.gpu_board import board_of
 from fgbench.util.processes import die_with_parent
 
 LIMITS = {
-    "cpu": Limits(window_s=0.05, rounds=7, warmup_s=2.0, budget_s=1.0, search_s=6.0, max_batch=8),
+    "cpu": Limits(window_s=0.05, rounds=7, warmup_s=5.0, budget_s=1.0, search_s=6.0, max_batch=8),
     "cuda": Limits(rounds=15, warmup_s=60.0, budget_s=15.0, search_s=30.0),
 }
 """Limits by device. The CPU has few rounds, because VGG-16 takes half a second per image at 448 px."""

@@ -66,7 +66,7 @@ class Limits:
     budget_s: float = 30.0
     """Seconds after which no further window starts, except to complete three."""
     search_s: float = 30.0
-    """Seconds after which no larger batch is tried."""
+    """Seconds after which no batch of more than two images is tried."""
     max_batch: int = 1024
     """Largest batch that is tried."""
 

@@ -60,6 +60,13 @@ def test_one_image_is_the_best_batch_if_two_are_slower():
     assert len(found.one.window_s) == 5
 
 
+def test_two_images_are_tried_also_after_the_time_for_trials():
+    clock = Clock()
+    found = best_batch(rates(lambda batch: 0.1 / batch, clock), CPU, Limits(search_s=1.0), clock)
+    assert found.best.conditions.batch == 1
+    assert found.best.stopped == "a batch of 2 was slower"
+
+
 def test_one_image_has_the_whole_warm_up():
     """The first batches are slower, so that the third one is the first that agrees with the one before it."""
     clock = Clock()
