@@ -156,7 +156,7 @@ def _lines(race: Race) -> Iterator[tuple[str, ...]]:
             yield race.title, peer, *own, "not measured", "-", least, "", floor
             continue
         requirement = asked.pop(f"times as fast as {peer}", None)
-        peer_time, ratio = _seconds(outcome.median_s(peer)), f"{outcome.ratio(peer):.1f} times as fast"
+        peer_time, ratio = _seconds(outcome.median_s(peer)), f"{outcome.ratio(peer):.3g} times as fast"
         yield race.title, peer, *own, peer_time, ratio, least, _mark(requirement), floor
     for requirement in asked.values():
         show = _seconds if requirement.what == "seconds" else "{:.4g}".format

@@ -65,7 +65,7 @@ def test_without_check_nothing_fails_and_the_table_says_what_was_missed(measured
     assert code == 0, text
     lines = [" ".join(line.split()) for line in text.splitlines() if line.startswith("a slow path")]
     assert lines == [
-        "a slow path a peer 250 ms 250 ms to 250 ms 250 ms 1.0 times as fast at least 1000 missed -",
+        "a slow path a peer 250 ms 250 ms to 250 ms 250 ms 1 times as fast at least 1000 missed -",
         "a slow path an absent one 250 ms 250 ms to 250 ms not measured - at least 2 -",
         "a slow path seconds 250 ms 250 ms to 250 ms - 250 ms at most 1e-06 us missed -",
         "a slow path peak_mib 250 ms 250 ms to 250 ms - 3387 at most 2048 missed -",
