@@ -2,6 +2,12 @@
 
 The Fisher vector of scikit-image also has the gradients with respect to the weights, and those with respect to the
 deviations have the opposite sign.
+
+Bound of the ratio for the maps of a network, 784 x 512 and K = 64: scikit-image computes four products of 51 MFLOP
+each. fgbench needs the two of the posteriors, 0.7 ms at 150 GFLOP/s. It reads 1.6 MB of descriptors, writes them with
+their squares, 3.2 MB, and reads these for the posteriors and for the moments: 11 MB, 0.5 ms at 20 GB/s from the cache
+of all cores. Nine passes over the 65,536 numbers of the vector take 0.2 ms. The sum is 1.4 ms, and scikit-image takes 3
+to 4 ms on the same core. For dense SIFT, both compute the four products, which are half of the time of fgbench.
 """
 
 import warnings
@@ -36,41 +42,45 @@ def scikit_mixture(gmm):
     return peer
 
 
-def fisher_race(count, dims, words, apart, least, rounds):
-    def fgbench_entrant():
+def fisher_race(images, count, dims, words, apart, products, least, rounds):
+    def problem():
         gmm = mixture(words, dims, apart)
-        x = points(count, gmm)
+        return points(images * count, gmm).view(images, count, dims), gmm
+
+    def fgbench_entrant():
+        x, gmm = problem()
         return lambda: fisher_vector(x, gmm).numpy()
 
     def scikit_image():
         encode = pytest.importorskip("skimage.feature").fisher_vector
-        gmm = mixture(words, dims, apart)
-        x, peer_gmm = points(count, gmm).numpy(), scikit_mixture(gmm)
-        return lambda: encode(x, peer_gmm, improved=True)
+        x, gmm = problem()
+        peer_gmm = scikit_mixture(gmm)
+        return lambda: np.stack([encode(image, peer_gmm, improved=True) for image in x.numpy()])
 
     def agree(result, peer_result):
-        peer_result = peer_result[words:].copy()
-        peer_result[words * dims :] *= -1
-        assert np.allclose(result, peer_result / np.linalg.norm(peer_result), atol=2e-4)
+        peer_result = peer_result[:, words:].copy()
+        peer_result[:, words * dims :] *= -1
+        assert np.allclose(result, peer_result / np.linalg.norm(peer_result, axis=1, keepdims=True), atol=2e-4)
 
+    sums = "two for the moments" if products == 4 else "the moments of descriptors with one component need none"
     return Race(
-        f"improved Fisher vector, {count:,} x {dims}, K = {words}",
+        f"improved Fisher vectors, {images} x {count:,} x {dims}, K = {words}",
         {FGBENCH: fgbench_entrant, SCIKIT_IMAGE: scikit_image},
         at_least={SCIKIT_IMAGE: least},
         agree=agree,
         rounds=rounds,
         floor=Floor(
-            flop=2 * 4 * count * dims * words,
-            moved_bytes=4 * (count * dims + 2 * words * dims),
-            counts="four products of points and components: two for the posteriors, two for the moments",
+            flop=images * 2 * products * count * dims * words,
+            moved_bytes=4 * images * (count * dims + 2 * words * dims),
+            counts=f"products of points and components: two for the posteriors, {sums}",
         ),
     )
 
 
 # As measured on birds: conv5 descriptors of VGG-16 have about one component each (1.6 % of the posteriors are above
 # 1e-9, and 1/64 is 1.56 %); dense SIFT descriptors have several (5 % are above 1e-8).
-CNN = fisher_race(784, 512, 64, apart=1.0, least=1.5, rounds=25)
-SIFT = fisher_race(20_000, 80, 256, apart=0.5, least=2.4, rounds=9)
+CNN = fisher_race(8, 784, 512, 64, apart=1.0, products=2, least=1.8, rounds=25)
+SIFT = fisher_race(1, 20_000, 80, 256, apart=0.5, products=4, least=1.5, rounds=9)
 
 
 @pytest.mark.parametrize("who", CNN.names)
@@ -146,7 +156,7 @@ def agree_em(result, peer_result):
 EM = Race(
     "EM of a Gaussian mixture, 65,536 x 80, K = 256, 10 iterations",
     {FGBENCH: fgbench_em, SCIKIT_LEARN: scikit_em},
-    at_least={SCIKIT_LEARN: 3},
+    at_least={SCIKIT_LEARN: 5},
     agree=agree_em,
     rounds=3,
     peer_rounds={SCIKIT_LEARN: 2},

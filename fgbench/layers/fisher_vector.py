@@ -1,5 +1,7 @@
 """Improved Fisher vectors (Perronnin, Sanchez and Mensink, ECCV 2010)."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -35,22 +37,22 @@ def fisher_vector(x: Tensor, gmm: Gmm, *, improved: bool = True) -> Tensor:
     if x.dim() != 3 or not x.shape[1] or x.shape[2] != gmm.means.shape[1]:
         raise ArgumentError(f"descriptors {tuple(x.shape)} do not fit a mixture of means {tuple(gmm.means.shape)}")
     batch, count, _ = x.shape
-    if x.device.type == "cpu" and batch > 1:  # one image at a time stays in the cache
-        return torch.cat([fisher_vector(image[None], gmm, improved=improved) for image in x])
 
-    # Posterior-weighted sums of the descriptors and their squares: mass (B, K), first and second (B, K, D).
+    # Posterior-weighted sums of the descriptors and their squares: mass (B, K, 1), first and second (B, K, D).
     sums = gmm.moments(x)
-    means, deviation, mass = gmm.means - sums.centre, gmm.variances.sqrt(), sums.mass[:, :, None]
+    mass, means, scale = sums.mass[:, :, None], gmm.form.means, count * gmm.weights.sqrt()[:, None]
 
     # Gradients for means and standard deviations, (B, K, D) each.
-    by_mean = (sums.first - mass * means) / deviation / (count * gmm.weights.sqrt()[:, None])
-    spread = sums.second - 2 * means * sums.first + mass * (means.square() - gmm.variances)
-    by_deviation = spread / gmm.variances / (count * (2 * gmm.weights).sqrt()[:, None])
-    vector = torch.cat([by_mean.reshape(batch, -1), by_deviation.reshape(batch, -1)], dim=1)  # (B, 2 K D)
+    gradients = x.new_empty(batch, 2, *means.shape)
+    by_mean, by_deviation = gradients.unbind(1)
+    torch.addcmul(sums.first, mass, means, value=-1, out=by_mean).div_(gmm.variances.sqrt() * scale)
+    torch.addcmul(sums.second, means, sums.first, value=-2, out=by_deviation)
+    by_deviation.addcmul_(mass, means.square() - gmm.variances).div_(gmm.variances * (math.sqrt(2) * scale))
+    vector = gradients.flatten(1)  # (B, 2 K D)
     if not improved:
         return vector
 
     # Signed square root and l2 norm.
-    vector = vector.sign() * vector.abs().sqrt()
-    length: Tensor = torch.linalg.vector_norm(vector, dim=1, keepdim=True)
-    return vector / length.clamp(min=torch.finfo(x.dtype).tiny)
+    root = vector.abs().sqrt_().copysign_(vector)
+    length: Tensor = torch.linalg.vector_norm(root, dim=1, keepdim=True)
+    return root.div_(length.clamp(min=torch.finfo(x.dtype).tiny))

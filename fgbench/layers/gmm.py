@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,9 +14,30 @@ from fgbench.util.errors import ArgumentError
 from fgbench.util.numeric.deterministic import running_sum
 from fgbench.util.numeric.devices import to_device
 from fgbench.util.numeric.matmul import linear, product
+from fgbench.util.numeric.precision import without_autocast
 
 BLOCK = 1 << 13
 """Points per block. Sums within a block have the precision of the points; blocks are added in float64."""
+SMALLEST = -80.0
+"""Lower limit of the logarithm of a posterior, relative to the largest one of its point. Smaller posteriors change no
+sum, but float32 stores them with fewer digits, and processors compute slowly with such numbers."""
+
+
+class LinearForm(NamedTuple):
+    """The log densities as linear functions of the points and their squares.
+
+    Points are taken relative to the mean of the mixture: the expanded square then stays accurate in float32 for data
+    far from the origin.
+    """
+
+    centre: Tensor
+    """(D,), mean of the mixture."""
+    means: Tensor
+    """(K, D), means of the components relative to `centre`."""
+    slope: Tensor
+    """(2 D, K), factors of the points and of their squares."""
+    constant: Tensor
+    """(K,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +59,17 @@ class Gmm:
     """(K, D), centres of the components."""
     variances: Tensor
     """(K, D), diagonals of the covariances."""
+    form: LinearForm = field(init=False, repr=False, compare=False)
+    """The log densities of all points are computed from it."""
+
+    def __post_init__(self) -> None:
+        with without_autocast(self.means.device.type):
+            object.__setattr__(self, "form", self._linear_form())
 
     def log_joint(self, x: Tensor) -> Tensor:
         """Compute log(weight * density) of points (..., D) under each component: (..., K)."""
-        centre, slope, constant = self._linear()
-        return constant + _lift(x, centre) @ slope
+        lifted = x.new_empty(*x.shape[:-1], 2 * x.shape[-1])
+        return self.form.constant + _lift(x, self.form.centre, lifted) @ self.form.slope
 
     def posteriors(self, x: Tensor) -> Tensor:
         """Compute the probability of each component given each point (..., D): (..., K)."""
@@ -58,34 +87,27 @@ class Gmm:
             x: (B, N, D) points.
             likelihood: compute the log-likelihood, too.
         """
-        centre, slope, constant = self._linear()
-        batch, _, dims = x.shape
-        mass, powers = (
-            x.new_zeros(batch, len(constant)),
-            x.new_zeros(batch, len(constant), 2 * dims),
-        )  # (B, K), (B, K, 2 D)
+        centre, _, slope, constant = self.form
+        (batch, count, dims), components = x.shape, len(constant)
+        mass, powers = x.new_zeros(batch, components), x.new_zeros(batch, components, 2 * dims)  # (B, K), (B, K, 2 D)
         log_likelihood = x.new_full((), 0.0 if likelihood else math.nan, dtype=torch.float64)
-        rows = max(1, _block_values(x) // (batch * max(len(constant), 2 * dims)))
-        for block in torch.split(x, rows, dim=1):
-            lifted = _lift(block, centre)  # (B, n, 2 D)
-            joint = linear(lifted.flatten(0, 1), slope.T, constant).view(batch, -1, len(constant))
-            share = joint.softmax(dim=2)  # (B, n, K), the posteriors
-            if likelihood:
-                top = joint.max(dim=2, keepdim=True)
-                log_likelihood += (top.values - share.gather(2, top.indices).log()).double().sum()
-            mass += share.sum(dim=1)
-            powers += _weighted_sums(share, lifted)
+        # On a CPU, one set at a time, so that its block stays in the cache.
+        sets = 1 if x.is_cpu else batch
+        rows = min(count, max(1, _block_values(x) // (2 * sets * (components + dims))))
+        memory = x.new_empty(sets * rows * 2 * dims)
+        for first in range(0, batch, sets):
+            for block in torch.split(x[first : first + sets], rows, dim=1):
+                lifted = _lift(block, centre, memory[: 2 * block.numel()].view(sets, -1, 2 * dims))  # (B, n, 2 D)
+                joint = linear(lifted.flatten(0, 1), slope.T, constant).view(sets, -1, components)
+                top = joint.amax(dim=2, keepdim=True)
+                share = joint.clamp_(min=top + SMALLEST).softmax(dim=2)  # (B, n, K), the posteriors
+                if likelihood:
+                    log_likelihood += (top[:, :, 0] - share.amax(dim=2).log()).double().sum()
+                mass[first : first + sets] += share.sum(dim=1)
+                powers[first : first + sets] += _weighted_sums(share, lifted)
         return Moments(centre, mass, powers[:, :, :dims], powers[:, :, dims:], log_likelihood)
 
-    def _linear(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Write the log densities as linear functions of the points and their squares.
-
-        Points are taken relative to the mean of the mixture: the expanded square then stays accurate in float32 for
-        data far from the origin.
-
-        Returns:
-            The mean of the mixture (D,), the slopes (2 D, K) and the constants (K,).
-        """
+    def _linear_form(self) -> LinearForm:
         centre = self.weights @ self.means
         means, precision = self.means - centre, 1 / self.variances
         constant = (
@@ -94,7 +116,7 @@ class Gmm:
             - 0.5 * self.variances.log().sum(1)
             - 0.5 * self.means.shape[1] * math.log(2 * math.pi)
         )
-        return centre, torch.cat([means * precision, -0.5 * precision], dim=1).T, constant
+        return LinearForm(centre, means, torch.cat([(means * precision).T, -0.5 * precision.T]), constant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,36 +135,36 @@ class Moments:
     """(), log-likelihood of all points together; NaN if not computed."""
 
 
-def _lift(x: Tensor, centre: Tensor) -> Tensor:
-    """Return points (..., D) relative to `centre`, and their squares, (..., 2 D), for use in one matrix product."""
-    lifted = x.new_empty(*x.shape[:-1], 2 * x.shape[-1])
-    points, squares = lifted.chunk(2, dim=-1)
+def _lift(x: Tensor, centre: Tensor, out: Tensor) -> Tensor:
+    """Return points (..., D) relative to `centre`, and their squares, in `out` (..., 2 D) for one matrix product."""
+    points, squares = out.chunk(2, dim=-1)
     torch.sub(x, centre, out=points)
     torch.mul(points, points, out=squares)
-    return lifted
+    return out
 
 
 def _weighted_sums(share: Tensor, x: Tensor) -> Tensor:
-    """Compute the sums (B, K, D) of points x (B, N, D) with weights `share` (B, N, K).
+    """Compute the sums (B, K, D) of points x (B, N, D) with weights `share` (B, N, K); on a CPU, B is 1.
 
-    In many dimensions nearly every point belongs to a single component. Weights that are too small to change a digit
-    are then skipped. VLFeat skips those below 1e-6.
+    In many dimensions nearly every point belongs to a single component. On a CPU, weights that are too small to change
+    a digit are then skipped. VLFeat skips those below 1e-6.
     """
-    if share.device.type != "cpu" or len(share) > 1:
+    if not share.is_cpu:
         return share.transpose(1, 2) @ x
-    kept = share.transpose(1, 2) > torch.finfo(share.dtype).eps / 128
-    count = kept.sum(dim=2)
-    if 32 * int(count.sum()) > share.numel():
+    weights, components = share[0].numpy(), share.shape[2]
+    kept = np.flatnonzero(weights > torch.finfo(share.dtype).eps / 128)
+    if 32 * len(kept) > weights.size:
         return product(share[0].T, x[0])[None]
-    points = kept[0].nonzero()[:, 1]
-    starts = count[0].cumsum(0) - count[0]
-    weights = share[0].T[kept[0]]
-    return F.embedding_bag(points, x[0], starts, mode="sum", per_sample_weights=weights)[None]
+    # Sort the kept weights by component and add their points.
+    kept = kept[(kept % components).argsort(kind="stable")]
+    first = (kept % components).searchsorted(np.arange(components))
+    points, starts, kept_weights = (torch.from_numpy(v) for v in (kept // components, first, weights.take(kept)))
+    return F.embedding_bag(points, x[0], starts, mode="sum", per_sample_weights=kept_weights)[None]
 
 
 def _block_values(x: Tensor) -> int:
-    """Return the number of posteriors per block: few enough for the cache of a core, or enough to use a whole GPU."""
-    return 1 << 19 if x.device.type == "cpu" else 1 << 26
+    """Return the number of values per block: few enough for the cache of a processor, or enough to use a whole GPU."""
+    return 1 << 20 if x.is_cpu else 1 << 26
 
 
 def fit_gmm(

@@ -46,6 +46,47 @@ def test_log_joint_is_the_density():
             assert gmm.log_joint(x)[t, k] == pytest.approx(float(expected), abs=1e-9)
 
 
+def naive_moments(x, gmm):
+    """Return mass, first and second moments and log-likelihood of points (N, D), from the densities."""
+    normal = torch.distributions.Normal(gmm.means, gmm.variances.sqrt())
+    joint = gmm.weights.log() + normal.log_prob(x[:, None]).sum(dim=2)
+    share, points = joint.softmax(dim=1), x - gmm.weights @ gmm.means
+    return share.sum(dim=0), share.T @ points, share.T @ points.square(), joint.logsumexp(dim=1).sum()
+
+
+@pytest.mark.parametrize(("block", "sets"), [(1 << 20, 1), (1 << 20, 3), (2 * 60 * 7, 3), (1, 1)])
+@pytest.mark.parametrize(("apart", "one_each"), [(0.3, False), (10.0, True), (300.0, True)])
+def test_moments_equal_a_naive_reference(monkeypatch, block, sets, apart, one_each):
+    """Points of several components, of one each, and so far apart that posteriors underflow; one component has none."""
+    monkeypatch.setattr(module, "_block_values", lambda x: block)
+    multiplied = []
+    monkeypatch.setattr(module, "product", lambda a, b: (multiplied.append(a), a @ b)[1])
+    generator = torch.Generator().manual_seed(0)
+    means = apart * torch.randn(40, 20, generator=generator, dtype=torch.float64)
+    variances = torch.rand(40, 20, generator=generator, dtype=torch.float64) + 0.5
+    gmm = Gmm(torch.full((40,), 1 / 40, dtype=torch.float64), means, variances)
+    which = torch.randint(1, 40, (sets, 50), generator=generator)
+    x = means[which] + torch.randn(sets, 50, 20, generator=generator, dtype=torch.float64)
+    moments = gmm.moments(x, likelihood=True)
+    assert bool(multiplied) != one_each
+    expected = [naive_moments(points, gmm) for points in x]
+    for number, values in enumerate((moments.mass, moments.first, moments.second)):
+        reference = torch.stack([each[number] for each in expected])
+        torch.testing.assert_close(values, reference, rtol=1e-9, atol=1e-9 * float(reference.abs().max()))
+    assert float(moments.log_likelihood) == pytest.approx(float(sum(each[3] for each in expected)), rel=1e-9)
+
+
+def test_posteriors_that_underflow_do_not_become_subnormal(monkeypatch):
+    """Subnormal numbers in a product take many times as long."""
+    seen = []
+    monkeypatch.setattr(module, "_weighted_sums", lambda share, x: (seen.append(share), share.transpose(1, 2) @ x)[1])
+    gmm = Gmm(torch.full((2,), 0.5), torch.tensor([[0.0], [1.0]]), torch.full((2, 1), 0.01))
+    gmm.moments(torch.linspace(-2, 2, 500).view(1, -1, 1))
+    (share,) = seen
+    assert share.min() > torch.finfo(torch.float32).tiny
+    assert share.max() == 1
+
+
 def test_each_iteration_increases_the_likelihood():
     x = blobs()
     values = [fit_gmm(x, 3, generator=rng(), iterations=i, tolerance=-1, kmeans_iterations=1).log_likelihood(x)
