@@ -7,7 +7,10 @@ from fgbench.papers.recipes import Recipe, flatten
 from fgbench.papers.settings import Settings
 from fgbench.records.record import Deviation
 
-ROUNDING = {"precision": "EFFECT"}
+ROUNDING = {
+    "precision": "frozen B-CNN [D,D] classified 570 images of 19 classes of CUB-200-2011 the same in both precisions, "
+    "523 of them right"
+}
 """Settings that change only the rounding of numbers, each with its measured effect."""
 
 
