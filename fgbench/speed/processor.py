@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from fgbench.records.provenance import cpu_name
 from fgbench.util.counted import counted
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -67,7 +66,10 @@ class Processor(BaseModel):
 @cache
 def this_processor() -> Processor:
     """Return the processor of this machine."""
+    # Reading result files needs no torch.
     import torch
+
+    from fgbench.records.provenance import cpu_name
 
     return Processor(
         name=cpu_name() or "unknown processor",

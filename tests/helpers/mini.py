@@ -60,7 +60,9 @@ def recipe(name: str, *, starts: bool = False) -> Recipe:
         "test_pipeline": "resize_short(64) | center_crop(64)" if name == "fv_sift" else PIPELINE,
         "stages": {key: stage.model_dump() for key, stage in stages.get(name, {"finetune": STAGE}).items()},
     }
-    smaller = {"options": {"words": 8, **({"pca": 24} if name == "fv_sift" else {})}} if name.startswith("fv") else {}
+    # Which of several Gaussians a point starts in differs with the last digit of a feature map; two are steady.
+    options = {"fv_sift": {"words": 8, "pca": 24}, "fv_cnn_d": {"words": 2}}
+    smaller = {"options": options[name]} if name in options else {}
     last = found.profiles["quick"][0].model_copy(update={"set": {**changes, **smaller}})
     return found.model_copy(update={"profiles": {**found.profiles, "quick": (*found.profiles["quick"], last)}})
 
