@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from fgbench.layers.diagonals import by_diagonal, by_row, diagonals, split, stored_cells
-from fgbench.util.numeric.matmul import linear, product, write
+from fgbench.layers.diagonals import are_maps, by_diagonal, by_row, diagonals, split, stored_cells, to_maps
+from fgbench.util.numeric.matmul import add_product, linear, product, transposed_product, write
 from fgbench.util.numeric.precision import without_autocast
 
 
@@ -87,14 +87,15 @@ class _Scan(torch.autograd.Function):
         # Stored states (cells * B, hidden), initially those outside the grid, and their views for each diagonal.
         h, c = (state.repeat(stored_cells(size), 1) for state in (h0, c0))
         up, left = reading_columns(weight_up)
+        sigmoids = _sigmoid_columns(h)
         hs, cs = diagonals(h, size), diagonals(c, size)
         for gate, (h_up, h_left, h_here), (c_up, c_left, c_here) in zip(split(gates, hs), hs, cs, strict=True):
             # Add the part of the gates that reads the neighbours, then apply the non-linearities in place.
-            gate[:, up] += linear(h_up, weight_up)
-            gate[:, left] += linear(h_left, weight_left)
+            add_product(gate[:, up], h_up, weight_up)
+            add_product(gate[:, left], h_left, weight_left)
             f_l, i, o, g, f_r = gate.chunk(5, dim=1)
-            for sigmoid in (f_l, i, o, f_r):
-                sigmoid.sigmoid_()
+            for columns in sigmoids:
+                gate[:, columns].sigmoid_()
             g.tanh_()
             # c = g * i + c_left * f_r + c_up * f_l
             torch.mul(g, i, out=c_here).addcmul_(c_left, f_r).addcmul_(c_up, f_l)
@@ -113,6 +114,7 @@ class _Scan(torch.autograd.Function):
         size = ctx.size
         dgates, dh, dc = torch.empty_like(gates), torch.zeros_like(h), torch.zeros_like(c)
         up, left = reading_columns(weight_up)
+        sigmoids = _sigmoid_columns(h)
         hs, cs, dhs, dcs = (diagonals(state, size) for state in (h, c, dh, dc))
         outer_dhs, gate_parts, dgate_parts = (split(part, hs) for part in (by_diagonal(gradient, size), gates, dgates))
         for step in reversed(range(len(hs))):
@@ -137,25 +139,34 @@ class _Scan(torch.autograd.Function):
             dc_up.addcmul_(dc_here, f_l)
             dc_left.addcmul_(dc_here, f_r)
             # Gradients of the gates before their non-linearities, and of the neighbours' h.
-            for sigmoid, into in ((f_l, df_l), (i, di), (o, do), (f_r, df_r)):
-                into.mul_(sigmoid).mul_(1 - sigmoid)
+            for columns in sigmoids:
+                dgate[:, columns].mul_(gate[:, columns]).mul_(1 - gate[:, columns])
             dg.mul_(1 - g.square())
-            dh_up += product(dgate[:, up], weight_up)
-            dh_left += product(dgate[:, left], weight_left)
+            add_product(dh_up, dgate[:, up], weight_up.T)
+            add_product(dh_left, dgate[:, left], weight_left.T)
             # The sums below must contain only the cells outside the grid.
             for finished in (dh_here, dc_here):
                 finished.zero_()
+        dx = by_row(product(dgates, weight_x), size) if ctx.needs_input_grad[0] else None
+        if dx is not None and are_maps(x):
+            dx = to_maps(dx)
         return (
-            by_row(product(dgates, weight_x), size) if ctx.needs_input_grad[0] else None,
-            product(dgates.T, by_diagonal(x, size)),
-            product(dgates[:, up].T, torch.cat([h_up for h_up, _, _ in hs])),
-            product(dgates[:, left].T, torch.cat([h_left for _, h_left, _ in hs])),
+            dx,
+            transposed_product(dgates, by_diagonal(x, size)),
+            transposed_product(dgates[:, up], torch.cat([h_up for h_up, _, _ in hs])),
+            transposed_product(dgates[:, left], torch.cat([h_left for _, h_left, _ in hs])),
             dgates.sum(dim=0) if ctx.biased else None,
             dh.view(stored_cells(size), x.shape[1], h.shape[1]).sum(dim=0),
             dc.view(stored_cells(size), x.shape[1], h.shape[1]).sum(dim=0),
             None,
             None,
         )
+
+
+def _sigmoid_columns(h: Tensor) -> tuple[slice, slice]:
+    """Return the columns of the gates with a sigmoid: f^l, i and o, which are contiguous, and f^r."""
+    hidden = h.shape[1]
+    return slice(0, 3 * hidden), slice(4 * hidden, 5 * hidden)
 
 
 def reading_columns(weight: Tensor) -> tuple[slice, slice]:

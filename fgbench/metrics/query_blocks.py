@@ -130,7 +130,7 @@ def blocks(distances: np.ndarray | Features, search: Search, block_mib: float = 
     roles = _Roles(search)
     for start in range(0, expected[0], step):
         rows = slice(start, min(start + step, expected[0]))
-        block = left[rows].astype(exact, copy=False) if right is None else array_product(left[rows], right.T)
+        block = np.ascontiguousarray(left[rows], exact) if right is None else array_product(left[rows], right.T)
         query, image = roles.matches(rows)
         yield Block(rows, np.bincount(query, minlength=len(block)), block, block[query, image], roles)
 

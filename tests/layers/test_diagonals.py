@@ -1,7 +1,15 @@
 import pytest
 import torch
 
-from fgbench.layers.diagonals import diagonals, outside_cells, stored_cells
+from fgbench.layers.diagonals import (
+    are_maps,
+    by_diagonal,
+    by_row,
+    diagonals,
+    outside_cells,
+    stored_cells,
+    to_maps,
+)
 
 SIZES = [(1, 1), (1, 4), (4, 1), (2, 3), (3, 2), (4, 4)]
 
@@ -32,3 +40,16 @@ def test_neighbours_are_the_cells_above_and_to_the_left(size):
             row, column = place
             assert up == ([row - 1, column] if row else [-1, -1])
             assert side == ([row, column - 1] if column else [-1, -1])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("batch", "channels"), [(1, 1), (2, 1), (1, 3), (2, 3)])
+def test_maps_have_the_order_of_cells_in_rows(size, batch, channels):
+    maps = torch.rand(batch, channels, *size)
+    cells = maps.permute(2, 3, 0, 1).flatten(0, 1)
+    rows = cells.contiguous()
+    assert are_maps(cells)
+    assert torch.equal(by_diagonal(cells, size), by_diagonal(rows, size))
+    assert torch.equal(by_row(by_diagonal(cells, size), size), rows)
+    assert torch.equal(to_maps(rows), rows)
+    assert to_maps(rows).stride() == cells.stride() or 1 in (size[0] * size[1], batch, channels)

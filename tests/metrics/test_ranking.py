@@ -59,6 +59,19 @@ def test_block_size_has_no_effect(block_mib, same_camera):
     np.testing.assert_array_equal(distances, before)
 
 
+@pytest.mark.parametrize("layout", ["columns first", "every second column", "file"])
+def test_memory_layout_has_no_effect(tmp_path, layout):
+    search, distances = Search(*crowd(), same_camera="remove"), matrix(values=25)
+    if layout == "columns first":
+        stored = np.asfortranarray(distances)
+    elif layout == "every second column":
+        stored = distances.repeat(2, axis=1)[:, ::2]
+    else:
+        np.save(tmp_path / "distances.npy", distances)
+        stored = np.load(tmp_path / "distances.npy", mmap_mode="r")
+    assert_equal_naive(rank(stored, search, block_mib=0.003), distances, search)
+
+
 @pytest.mark.parametrize(
     ("matches", "first", "step", "trapezoid", "inp"),
     [

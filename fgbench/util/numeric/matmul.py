@@ -49,6 +49,17 @@ def inner_products(x: Tensor) -> Tensor:
     return torch.from_numpy(values @ values.T)  # NumPy computes one triangle if both matrices are the same memory
 
 
+def transposed_product(a: Tensor, b: Tensor) -> Tensor:
+    """Return `a.T @ b` of shape (M, N) of matrices (K, M) and (K, N) without a gradient.
+
+    On a CPU, the BLAS of NumPy reads both matrices in place. oneDNN would first copy `a`, and takes many times as long
+    if `b` is a part of a wider matrix.
+    """
+    if _is_served(a, b):
+        return torch.from_numpy(a.numpy().T @ b.numpy())
+    return a.T @ b
+
+
 def add_product(total: Tensor, x: Tensor, weight: Tensor) -> None:
     """Add `x @ weight.T` to a matrix (M, N) in place, on a GPU with one kernel; not for operations with a gradient."""
     if _is_served(x, weight):

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from fgbench.util.numeric import matmul as products
-from fgbench.util.numeric.matmul import add_product, array_product, inner_products, linear, product
+from fgbench.util.numeric.matmul import add_product, array_product, inner_products, linear, product, transposed_product
 
 
 def matrix(rows, columns, seed, dtype=torch.float32):
@@ -53,9 +53,16 @@ def test_inner_products_of_rows(rows, columns, dtype):
         assert torch.allclose(result.double(), x.double() @ x.double().T, atol=1e-5 * x.shape[1] ** 0.5)
 
 
+def test_a_product_over_rows_of_whole_matrices_and_of_columns(library):
+    a, b = matrix(50, 9, 0), matrix(50, 20, 1)
+    for left, right in ((a, b), (a[:, 2:7], b), (a, b[:, 3:11]), (a[:, :1], b[:, 3:4])):
+        assert torch.allclose(transposed_product(left, right), left.T @ right, atol=1e-5)
+
+
 def test_double_precision_stays(library):
     a, b = matrix(4, 6, 0, torch.float64), matrix(6, 5, 1, torch.float64)
     assert torch.equal(product(a, b), a @ b)
+    assert torch.equal(transposed_product(a.T, b), a @ b)
 
 
 def test_an_empty_matrix(library):
