@@ -17,7 +17,7 @@ from pathlib import Path
 
 from fgbench.papers.printed import reproductions_root
 from fgbench.papers.recipes import Recipe, load_recipes
-from fgbench.records.record import Expected
+from fgbench.records.run_cost import Expected
 from fgbench.speed.machine_rates import ASSUMED_HOST, gpu_rates
 from fgbench.speed.planned_costs import official_cost
 from fgbench.util.errors import FgbenchError

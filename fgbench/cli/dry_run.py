@@ -12,7 +12,7 @@ from fgbench.cli.run_requests import Request, settled, whole_plan
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import Recipe, load_recipes
 from fgbench.records.expectations import keep_expected
-from fgbench.records.record import Expected
+from fgbench.records.run_cost import Expected
 from fgbench.records.store import store_of
 from fgbench.runs.changed_settings import changed_settings
 from fgbench.runs.plan_graph import is_finished, users_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from fgbench.cli.chosen_device import device_of
-from fgbench.records.record import Expected
+from fgbench.records.run_cost import Expected
 from fgbench.runs.run import THREADS
 from fgbench.speed.machine_rates import ASSUMED_HOST, DeviceRates, HostRates, gpu_rates, measure_device, measure_host
 from fgbench.util.errors import FgbenchError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from fgbench.records.record import Expected
+from fgbench.records.run_cost import Expected
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import make_folder, write_json
 from fgbench.util.json_toml import read_json

@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 from fgbench.metrics.values import Value
 from fgbench.records.external import External
 from fgbench.records.output_fingerprint import fingerprint
-from fgbench.records.record import Cost, Deviation, Record, StartsFrom, Weights
+from fgbench.records.record import Deviation, Record, StartsFrom, Weights
+from fgbench.records.run_cost import Cost
 from fgbench.util.hashing import canonical
 from fgbench.util.validation import StrictModel
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fgbench.records.record import Expected, Record
+from fgbench.records.record import Record
+from fgbench.records.run_cost import Expected
 
 WHOLE = "whole"
 """Name of the sum over all phases."""

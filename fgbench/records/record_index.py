@@ -8,7 +8,6 @@ of a results folder, `fgbench verify` does not use it, and without it everything
 It also keeps results that follow from the content of array files alone, such as comparisons of two runs.
 """
 
-import gc
 import hashlib
 import json
 import os
@@ -30,6 +29,7 @@ from fgbench.records.record import Record
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder
 from fgbench.util.hashing import ID_LENGTH, canonical, stamp_of_status
+from fgbench.util.memory import garbage_collector_off
 
 MIN_RECORDS = 1000
 """Folders with fewer records have no index: they are read in a second."""
@@ -98,7 +98,7 @@ class RecordIndex:
         columns = ", ".join((*Own._fields, *SHARED))
         records: dict[str, Record] = {}
         width = len(Own._fields) + 1
-        with _without_garbage_collection():
+        with garbage_collector_off():
             for row in self._database.execute(f"SELECT stamp, {columns} FROM records"):
                 own = Own._make(row[1:width])
                 if stamps.get(own.run_id) == row[0]:
@@ -263,15 +263,3 @@ def _remove_if_folder_is_gone(file: Path) -> None:
         database.close()
         if row and not Path(row[0]).is_dir():
             file.unlink()
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Do not search for unused objects in the block, in which many objects are made and none is given up."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

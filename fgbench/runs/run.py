@@ -11,7 +11,8 @@ from fgbench.datasets.image_folder import hashed_name, recorded_name
 from fgbench.methods import methods, options_of
 from fgbench.papers.recipes import Recipe
 from fgbench.papers.settings import Settings, Stage
-from fgbench.records.record import Deviation, Expected
+from fgbench.records.record import Deviation
+from fgbench.records.run_cost import Expected
 from fgbench.runs.outside_network import OutsideNetwork
 from fgbench.runs.protocol import Protocol
 from fgbench.runs.streams import StreamWeights

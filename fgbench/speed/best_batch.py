@@ -17,11 +17,11 @@ from fgbench.speed.throughput import (
     Trial,
     Work,
     agree,
-    garbage_collector_off,
     measure_in_turns,
     out_of_memory,
 )
 from fgbench.util.errors import MissingError
+from fgbench.util.memory import garbage_collector_off
 
 MIN_GAIN = 1.03
 """Smallest ratio of frames per second at which a larger batch counts as faster."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.papers.settings import Settings
-from fgbench.records.record import Expected
+from fgbench.records.run_cost import Expected
 from fgbench.runs.training.head_features import Storage, choose_storage
 from fgbench.runs.training.row_reader import FREE_SHARE as IMAGES_SHARE
 from fgbench.speed.kernels import Kernel

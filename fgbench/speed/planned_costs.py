@@ -8,7 +8,7 @@ from fgbench.datasets.pixel_cache import pixel_file
 from fgbench.datasets.synthetic.bird_drawing import KEYPOINTS
 from fgbench.papers.recipes import Recipe
 from fgbench.papers.settings import Settings
-from fgbench.records.record import Expected
+from fgbench.records.run_cost import Expected
 from fgbench.runs.experiment import PersonSearch, experiment
 from fgbench.runs.frozen_networks import uses_bf16
 from fgbench.runs.planning import known_index

@@ -1,6 +1,5 @@
 """The reference workload: a fixed piece of work whose time tells how busy and how fast the machine was at a moment."""
 
-import gc
 import statistics
 import time
 from collections.abc import Callable
@@ -9,20 +8,18 @@ from typing import TypeVar
 
 import torch
 
+from fgbench.util.memory import garbage_collector_off
+
 T = TypeVar("T")
 
 
 def timed(work: Callable[[], T], calls: int = 1) -> tuple[float, T]:
     """Return the mean seconds of several calls without the garbage collector, and the last result."""
-    gc.collect()
-    gc.disable()
-    try:
+    with garbage_collector_off():
         start = time.perf_counter()
         for _ in range(calls):
             result = work()
         return (time.perf_counter() - start) / calls, result
-    finally:
-        gc.enable()
 
 
 def reference() -> None:

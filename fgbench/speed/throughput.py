@@ -1,6 +1,5 @@
 """Frames per second under stated conditions: warm-up until steady, synchronised windows, median and quartiles."""
 
-import gc
 import math
 import statistics
 import time
@@ -13,7 +12,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from fgbench.util.errors import ArgumentError, nearest
-from fgbench.util.memory import peak_mib
+from fgbench.util.memory import garbage_collector_off, peak_mib
 
 Dtype = Literal["fp32", "tf32", "bf16", "fp16"]
 Layout = Literal["NCHW", "channels_last"]
@@ -272,16 +271,3 @@ def _peak_mib(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     return peak_mib()
-
-
-@contextmanager
-def garbage_collector_off() -> Iterator[None]:
-    """Switch off the garbage collector, which would add its time to random windows."""
-    gc.collect()
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -1,6 +1,7 @@
 """Memory of this process: its peak, mapped files, and reuse of freed memory."""
 
 import ctypes
+import gc
 import mmap
 import sys
 from collections.abc import Callable, Iterator
@@ -86,6 +87,22 @@ def freed_memory_kept() -> Iterator[bool]:
         if not _blocks:
             _set(mallopt, RETURN_FREED)
             trim(0)
+
+
+@contextmanager
+def garbage_collector_off() -> Iterator[None]:
+    """Switch off the garbage collector in a block, after a collection.
+
+    It would add its time to measurements, and look through thousands of new objects again and again.
+    """
+    gc.collect()
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _set(mallopt: Callable[[int, int], int], values: dict[int, int]) -> bool:

@@ -1,9 +1,13 @@
 """Base class of the models that are read from files, and validation errors in one line."""
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fgbench.util.errors import nearest
 
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+"""A number of things, which JSON keeps exactly."""
 MAX_QUOTED = 200
 """Longest quotation of a value in a message, in characters."""
 

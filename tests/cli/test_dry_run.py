@@ -11,7 +11,7 @@ from command_line import answer_of, run
 from fgbench.cli import estimates
 from fgbench.datasets import datasets
 from fgbench.records.expectations import EXPECTED, keep_expected, read_expected
-from fgbench.records.record import Expected
+from fgbench.records.run_cost import Expected
 from fgbench.records.store import store_of
 from fgbench.speed.machine_rates import ASSUMED_HOST, gpu_rates
 

@@ -9,8 +9,8 @@ from made_records import ESTIMATE, GPU
 from stored_records import DEVIATIONS, ODD, record, write_record
 
 import fgbench
-from fgbench.judge.frames import CELLS, VALUES, VERDICTS
-from fgbench.judge.frames import GPU as GPU_COLUMNS
+from fgbench.judge.table_columns import CELLS, VALUES, VERDICTS
+from fgbench.judge.table_columns import GPU as GPU_COLUMNS
 from fgbench.metrics.values import Value
 from fgbench.records.store import Store
 from fgbench.util.errors import FgbenchError

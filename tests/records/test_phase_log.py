@@ -8,7 +8,7 @@ import pytest
 from fgbench.records import phase_log
 from fgbench.records.phase_log import PhaseLog
 from fgbench.records.provenance import cost
-from fgbench.records.record import Cost
+from fgbench.records.run_cost import Cost
 from fgbench.runs.executors.runner import do_run
 from fgbench.util.gpu_board import Meter
 from fgbench.util.memory import peak_mib

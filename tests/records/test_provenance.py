@@ -8,7 +8,7 @@ from fake_nvml import FakeNvml
 from fgbench.records import provenance as module
 from fgbench.records.phase_log import PhaseLog
 from fgbench.records.provenance import cost, provenance
-from fgbench.records.record import Cost
+from fgbench.records.run_cost import Cost
 from fgbench.records.store import Store
 from fgbench.runs.execute import Execution
 from fgbench.util import device_memory

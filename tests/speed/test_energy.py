@@ -8,7 +8,7 @@ from scipy import stats
 
 from fgbench.records.phase_log import KILLED, UNMEASURED, PhaseLog
 from fgbench.records.provenance import cost
-from fgbench.records.record import Cost
+from fgbench.records.run_cost import Cost
 from fgbench.speed.energy import SENSOR_S, measure_energy
 from fgbench.util.damaged import write_checked_json
 from fgbench.util.errors import MissingError

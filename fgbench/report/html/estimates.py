@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fgbench.records.phases import expected_of
-from fgbench.records.record import Expected
+from fgbench.records.run_cost import Expected
 from fgbench.report.html.run_groups import MAX_TABLE_ROWS, RunGroup, named_groups, sort_groups
 
 PARTS = ("arithmetic", "launches", "feeding", "writing", "svm")

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fgbench.judge.frames import START, deviations_text, split_deviations, typed_frame
+from fgbench.judge.frames import deviations_text, split_deviations, typed_frame
 from fgbench.judge.seed_interval import SeedInterval, seed_interval
+from fgbench.judge.table_columns import START
 from fgbench.judge.verdict import Verdict, cell_value_name, split_means
 from fgbench.metrics.values import headline
 from fgbench.records.phases import phases_of
