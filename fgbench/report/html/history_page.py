@@ -139,6 +139,7 @@ def history_page(nights: Sequence[Night]) -> Page:
         "value_charts": [series.chart(len(nights)) for series in changing[:MAX_CHARTS]],
         "benchmark_charts": [series.chart(len(nights)) for series in benchmarks[:MAX_CHARTS]],
         "not_drawn": [*changing[MAX_CHARTS:], *benchmarks[MAX_CHARTS:]],
+        "first_drawn": max(1, len(nights) + 1 - DRAWN_NIGHTS),
         "constant": [series for series in values if series.is_constant],
     }
     return Page("history", "History", "history.html.j2", DataOrigin(False, text), context=context)

@@ -18,6 +18,7 @@ def listed_groups(groups: Sequence[RunGroup], shown: Iterable[RunGroup]) -> list
     if len(groups) <= MAX_LISTED:
         return list(groups)
     listed = {group[0].run_id for group in shown}
-    latest = sorted(groups, key=lambda group: max(record.finished for record in group), reverse=True)
-    listed |= {group[0].run_id for group in latest[: max(0, MAX_LISTED - len(listed))]}
+    others = [group for group in groups if group[0].run_id not in listed]
+    others.sort(key=lambda group: max(record.finished for record in group), reverse=True)
+    listed |= {group[0].run_id for group in others[: max(0, MAX_LISTED - len(listed))]}
     return [group for group in groups if group[0].run_id in listed]

@@ -95,3 +95,4 @@ def test_a_chart_has_the_last_nights_alone(tmp_path, monkeypatch):
     assert "30 nights" in page
     assert "The last 10 nights are drawn." in page
     assert "level shift at night 16" in page
+    assert "The charts show night 21 and later." in page

@@ -74,12 +74,12 @@ def test_frames_have_conditions_quartiles_bound_energy_and_printed_value(tmp_pat
     cpu, gpu, training = rows(page, "frames")
     conditions = "Some CPU, 2 threads, fp32, channels last, from pixels"
     dash = "–"  # noqa: RUF001
-    assert cpu == [conditions, "B-CNN [D,M]", "448", "1", "1.7", "1.6 to 1.8", "69 % of 2.5", dash, "812", "8.0"]
+    assert cpu == [conditions, "B-CNN [D,M]", "1.7", "1", "1.6 to 1.8", "448", "69 % of 2.5", dash, "812", "8.0"]
     assert gpu == [
         "NVIDIA H200, bf16, compiled (default), channels last, from pixels",
         "B-CNN [D,M] clocks reduced by power cap; tried 32: 2000, 64: 2346, 128: out of memory; "
         "a batch of 128 did not fit in memory; scores differ from fp32 by 1.2%",
-        *("448", "64 (best)", "2346", "2300 to 2400", "59 % of 4000", "0.25 0.24 to 0.26; 589 W", "812", "8.0"),
+        *("2346", "64 (best)", "2300 to 2400", "448", "59 % of 4000", "0.25 0.24 to 0.26; 589 W", "812", "8.0"),
     ]
     assert training[:2] == [f"training step, {conditions}", "B-CNN [M,M]"]
     assert "Reasons for missing energy: no GPU was used." in text
