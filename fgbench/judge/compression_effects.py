@@ -10,7 +10,7 @@ from fgbench.judge.margin_test import points
 from fgbench.judge.recompression import plain_settings, quality_of
 from fgbench.judge.recomputed import depends_on_seed
 from fgbench.metrics.per_sample import Samples, sample_values
-from fgbench.records.record import Record, by_identity
+from fgbench.records.record import Record, by_identity, finish_order
 from fgbench.runs.run import LIBRARIES
 from fgbench.statistics import ALPHA, Interval
 from fgbench.statistics.variance_components import Component, half_width
@@ -117,7 +117,7 @@ def measure(records: Sequence[Record], outputs: ReadOutputs) -> list[Measurement
             by_machine.setdefault(machine_of(record), []).append(record)
         for group in by_machine.values():
             measurements += _of_group(group, alike, outputs)
-    return sorted(measurements, key=lambda measurement: _finished(measurement.first))
+    return sorted(measurements, key=lambda measurement: finish_order(measurement.first))
 
 
 def _of_group(group: Sequence[Record], alike: Sequence[Record], outputs: ReadOutputs) -> Iterator[Measurement]:
@@ -129,7 +129,7 @@ def _of_group(group: Sequence[Record], alike: Sequence[Record], outputs: ReadOut
         outputs: returns the per-sample arrays of a record.
     """
     runs: dict[int | None, dict[int, Record]] = {}
-    for record in sorted(group, key=_finished):
+    for record in sorted(group, key=finish_order):
         runs.setdefault(quality_of(record), {}).setdefault(record.seed, record)
     plain = runs.pop(None, {})
     pairs = {
@@ -269,8 +269,3 @@ def _trend(pairs: Sequence[_Pairs], seeds: Component | None, unit: str) -> str:
         text += f" (95 % interval {slope - half:+.2f} to {slope + half:+.2f})"
     steps = np.diff([0.0, *effects])
     return text if (steps >= 0).all() or (steps <= 0).all() else f"{text}; it does not grow steadily"
-
-
-def _finished(record: Record) -> tuple[str, str]:
-    """Return the time at which a run finished, and its id."""
-    return record.finished, record.run_id

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fgbench.records.file_stamps import file_stamps
 from fgbench.records.packed_records import Packed, pack
 from fgbench.records.record import Record
-from fgbench.records.record_index import RecordIndex, file_stamps
+from fgbench.records.record_index import RecordIndex
 from fgbench.util.child_process import read_in_child
 from fgbench.util.errors import FgbenchError
 

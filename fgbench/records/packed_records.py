@@ -1,7 +1,7 @@
 """Records as short texts, and records that are read from such texts part by part.
 
-What many records have in common is stored once. Judging a folder needs few fields of most records, so the values, the
-cost of a record are parsed at their first use, and its learning curve is read from its file.
+What many records have in common is stored once. Judging a folder needs few fields of most records. The values and the
+cost of a record are therefore parsed at their first use, and its learning curve is then read from its file.
 """
 
 import json
@@ -109,10 +109,29 @@ class PackedRecord(Record):
         """Return a copy whose parsed fields are not kept."""
         return PackedRecord.made_of(**self.__dict__)
 
-    def __copy__(self) -> Self:
-        """Return a copy with all fields."""
-        whole = {name: getattr(self, name) for name in Record.model_fields}
-        return Record.model_construct(**whole)  # type: ignore[return-value]
+    # What pydantic and Python do with the fields of a record, they do with all of them.
+
+    def __copy__(self) -> Record:  # type: ignore[override]
+        return Record.model_construct(**{name: getattr(self, name) for name in Record.model_fields})
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Record:  # type: ignore[override]
+        return self.__copy__().__deepcopy__(memo)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _record_of, (self.__copy__().__dict__,)
+
+    def __eq__(self, other: object) -> bool:
+        return self.__copy__() == (other.__copy__() if isinstance(other, PackedRecord) else other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        """Return all fields as a dictionary."""
+        return self.__copy__().model_dump(**options)
+
+
+def _record_of(fields: Mapping[str, Any]) -> Record:
+    return Record.model_construct(**fields)
 
 
 _LATE = {*_Rest.model_fields, "provenance"} - {"single"}
@@ -138,7 +157,8 @@ def pack(record: Record, arrays: Mapping[str, np.ndarray]) -> Packed:
     """
     fields = record.model_dump(mode="json")
     provenance = fields["provenance"]
-    single = {name: provenance.pop(name) for name in SINGLE if name in provenance}
+    single = {name: provenance[name] for name in SINGLE if name in provenance}
+    provenance |= dict.fromkeys(single)  # a place in the order of the fields
     rest = {name: fields[name] for name in _Rest.model_fields if name != "single"} | {"single": single}
     own = [getattr(record, name) for name in Own._fields if name != "rest"]
     head = {name: fields[name] for name in HEAD}
@@ -148,7 +168,7 @@ def pack(record: Record, arrays: Mapping[str, np.ndarray]) -> Packed:
     shared = {"head": head} | {name: fields[name] for name in SHARED[1:]}
     return Packed(
         Own._make([*own, json.dumps(rest)]),
-        tuple(canonical(shared[name]) for name in SHARED),
+        tuple(json.dumps(shared[name]) for name in SHARED),
         fingerprint(arrays),
     )
 
@@ -184,8 +204,7 @@ class Unpacker:
             identity=own.identity,
             values_key=own.values_key,
             finished=own.finished,
-            settings=self._content("settings", settings),
-            settings_text=settings,
+            **self._content("settings", settings),
             protocol=self._content("protocol", protocol),
             deviations=self._content("deviations", deviations),
             weights=self._content("weights", weights),
@@ -200,5 +219,7 @@ class Unpacker:
                 plain |= {} if content["has_curve"] else {"curve": []}
                 fields = {field: content[field] for field in (*HEAD, "has_curve")} | plain
                 content = {"fields": fields, "value_names": frozenset(content["value_names"])}
+            elif name == "settings":
+                content = {"settings": content, "settings_text": canonical(content)}
             self._contents[name, text] = content
         return self._contents[name, text]

@@ -184,8 +184,9 @@ class Record(StrictModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields replaced; what was computed from the fields is computed again."""
         copy = super().model_copy(update=update, deep=deep)
-        for name in ("identity", "settings_text", "values_key", "has_curve", "finished"):
-            copy.__dict__.pop(name, None)
+        for name, member in vars(Record).items():
+            if isinstance(member, cached_property):
+                copy.__dict__.pop(name, None)
         return copy
 
     @cached_property
@@ -239,10 +240,10 @@ def by_identity(records: Iterable[Record]) -> list[list[Record]]:
     groups: dict[str, dict[int, Record]] = {}
     for record in records:
         seeds = groups.setdefault(record.identity, {})
-        seeds[record.seed] = min(seeds.get(record.seed, record), record, key=_finish)
+        seeds[record.seed] = min(seeds.get(record.seed, record), record, key=finish_order)
     return [list(group.values()) for group in groups.values()]
 
 
-def _finish(record: Record) -> tuple[str, str]:
+def finish_order(record: Record) -> tuple[str, str]:
     """Return the time at which a run finished, and its id."""
     return record.finished, record.run_id

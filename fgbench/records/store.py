@@ -25,7 +25,7 @@ from fgbench.records.record_index import MIN_RECORDS, Recall, RecordIndex, compu
 from fgbench.records.seal import seal_of
 from fgbench.records.verification import changed_definitions, wrong_values
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import read_bytes, remove_leftovers, write_bytes, write_json
+from fgbench.util.files import read_bytes, remove_leftovers, storage_error, write_bytes, write_json
 from fgbench.util.plain_text import one_line
 
 RECORDS = "records"
@@ -63,10 +63,8 @@ class Store:
         Raises:
             FgbenchError: the run is finished, but its record or its array file is damaged or was changed.
         """
-        if not (self.folder / f"{run_id}.json").exists():
-            return False
-        self._checked(run_id, values=False)
-        return True
+        exists = (self.folder / f"{run_id}.json").exists()
+        return exists and bool(self._checked(run_id, values=False))
 
     def run_ids(self) -> list[str]:
         """Return the ids of all runs by the names of their files, sorted. Hidden files are no records.
@@ -74,11 +72,14 @@ class Store:
         Raises:
             FgbenchError: something else than a folder is in the place of the folder.
         """
-        if os.path.lexists(self.folder) and not self.folder.is_dir():
-            raise FgbenchError(f"{self.folder} is not a folder", "name a results folder")
         if not self.folder.is_dir():
+            if os.path.lexists(self.folder):
+                raise FgbenchError(f"{self.folder} is not a folder", "name a results folder")
             return []
-        names = [path.name for path in self.folder.iterdir()]
+        try:
+            names = [path.name for path in self.folder.iterdir()]
+        except OSError as error:
+            raise storage_error(error, self.folder, "read") from error
         return sorted(name.removesuffix(".json") for name in names if name.endswith(".json") and name[0] != ".")
 
     def without_record(self) -> list[str]:
@@ -275,7 +276,7 @@ class Store:
         return self.wrong_parts(record) or changed_definitions(record.values, self.outputs(record))
 
     def wrong_parts(self, record: Record) -> list[str]:
-        """Check the array file and recompute every value; return a sentence a problem. Such a record is not used."""
+        """Check the array file and recompute every value; return a sentence a problem."""
         try:
             return wrong_values(record, self.outputs(record))
         except FgbenchError as error:

@@ -10,7 +10,7 @@ ALPHA = 0.001
 ORDERS = 9999
 """Random orders of a permutation test."""
 BLOCK = 100
-"""Orders that are drawn at once: most series have no shift, which few orders show."""
+"""Orders that are drawn at once. For a series without a shift, few orders are enough."""
 MIN_SEGMENT = 3
 """Minimum number of values between two change points."""
 

@@ -36,6 +36,11 @@ def stamp_of_status(status: os.stat_result) -> str:
     return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}:{status.st_ctime_ns}"
 
 
+def hash_texts(*parts: object) -> str:
+    """Return the first 32 hex digits of the SHA-256 of some values as text, such as a row of a table."""
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode(errors="surrogatepass")).hexdigest()[: 2 * ID_LENGTH]
+
+
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file in hex; the file is read in blocks."""
     with path.open("rb") as file:

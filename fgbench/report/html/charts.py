@@ -103,7 +103,7 @@ class Chart:
     def svg(self) -> Markup:
         """The SVG. Vega escapes names for XML."""
         layers = {"layer": self.spec["layer"][:-1]} if self.hover else {}
-        return Markup(drawn(json.dumps({**self.spec, **layers}, allow_nan=False), _svg))
+        return Markup(_svg(json.dumps({**self.spec, **layers}, allow_nan=False)))
 
     @property
     def script(self) -> Markup:
@@ -112,7 +112,7 @@ class Chart:
 
 
 def _svg(spec: str) -> str:
-    svg: str = vl_convert.vegalite_to_svg(spec)
+    svg = drawn(spec, vl_convert.vegalite_to_svg)
     # Only inside tags: the text of a name may look like an attribute.
     svg = re.sub("<[^>]+>", lambda tag: re.sub(UNUSED_ATTRIBUTES, "", tag[0]), svg)
     return svg.replace("<svg", '<svg aria-hidden="true"', 1)
@@ -121,12 +121,8 @@ def _svg(spec: str) -> str:
 @lru_cache(maxsize=1)
 def library() -> str:
     """Return `charts.js` bundled with Vega, Vega-Lite and Vega-Embed; this needs no network."""
-    return drawn((Path(__file__).parent / "templates" / LIBRARY).read_text(encoding="utf-8"), _bundle)
-
-
-def _bundle(source: str) -> str:
-    script: str = vl_convert.javascript_bundle(source)
-    return script
+    source = (Path(__file__).parent / "templates" / LIBRARY).read_text(encoding="utf-8")
+    return drawn(source, vl_convert.javascript_bundle)
 
 
 def layered(layers: Sequence[Layer], height: int) -> dict[str, Any]:

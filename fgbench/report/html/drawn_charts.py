@@ -1,4 +1,4 @@
-"""Drawn charts and the script of the pages, kept in the cache folder: drawing takes a tenth of a second a chart."""
+"""What vl-convert drew, kept in the cache folder: it needs a tenth of a second for a chart."""
 
 import hashlib
 import time
@@ -22,8 +22,8 @@ def drawn(source: str, draw: Callable[[str], str]) -> str:
     Without a cache folder that can be written, everything is drawn again.
 
     Args:
-        source: what is drawn; with the version of vl-convert it decides the result.
-        draw: draws it.
+        source: what is drawn.
+        draw: a function of vl-convert. Nothing but its name, its version and the source may decide the result.
     """
     name = hashlib.sha256(f"{VERSION}\n{draw.__qualname__}\n{source}".encode()).hexdigest()
     try:
@@ -33,7 +33,8 @@ def drawn(source: str, draw: Callable[[str], str]) -> str:
     _remove_unused(path.parent)
     with suppress(OSError, UnicodeDecodeError):
         text = path.read_text(encoding="utf-8")
-        path.touch()
+        with suppress(OSError):
+            path.touch()
         return text
     text = draw(source)
     with suppress(FgbenchError):

@@ -97,7 +97,7 @@ def _runs_of(paper: str, groups: Sequence[RunGroup]) -> int:
 def shown_groups(paper: str, verdicts: Sequence[Verdict], groups: Sequence[RunGroup]) -> list[RunGroup]:
     """Return the groups on the page of a paper: those behind its cells, and the best of each of its recipes.
 
-    A results folder of many nights has thousands of runs; the overview lists all of them.
+    A results folder of many nights has thousands of runs.
 
     Args:
         paper: id of the paper.

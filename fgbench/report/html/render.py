@@ -74,7 +74,8 @@ def render(
     pictures, anomalies = pictures or {}, anomalies or {}
     all_groups = by_identity(records)
     shown = {name: shown_groups(name, verdicts[name], all_groups) for name in papers}
-    groups = listed_groups(all_groups, (group for of_paper in shown.values() for group in of_paper))
+    linked = {run_id for bound in (bounds or {}).values() for run_id in bound.run_ids}
+    groups = listed_groups(all_groups, (group for of_paper in shown.values() for group in of_paper), linked)
     not_listed = len(all_groups) - len(groups)
     if not_listed:
         records = [record for group in groups for record in group]

@@ -55,6 +55,13 @@ def test_a_damaged_or_unused_drawing_is_drawn_again(cache):
     assert sources == ["a", "a", "b"]
 
 
+def test_without_a_home_folder_charts_are_drawn(cache, monkeypatch):
+    draw, sources = counting()
+    monkeypatch.setenv("FGBENCH_CACHE", "~nobody-of-this-name/cache")
+    assert drawn("a", draw) == drawn("a", draw) == "<svg>aé</svg>"
+    assert sources == ["a", "a"]
+
+
 def test_a_file_in_the_place_of_the_cache_folder_costs_only_time(cache):
     draw, sources = counting()
     cache.write_text("")

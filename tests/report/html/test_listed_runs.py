@@ -23,6 +23,8 @@ def test_the_shown_and_the_latest_groups_are_listed_in_their_order(monkeypatch):
     monkeypatch.setattr(listed_runs, "MAX_LISTED", 3)
     listed = listed_groups(groups, [groups[2]])
     assert [group[0].run_id[-1] for group in listed] == ["9", "1", "7"]
+    linked = listed_groups(groups, [], [groups[0][0].run_id])
+    assert [group[0].run_id[-1] for group in linked] == ["3", "9", "7"]
 
 
 def test_the_overview_says_how_many_runs_are_not_listed(tmp_path, monkeypatch):
