@@ -4,7 +4,6 @@ import json
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,9 +22,9 @@ def report_alone(seeds):
     """Return the report in a process of its own, which prints its time and its peak memory."""
 
     def prepare():
-        folder = tempfile.mkdtemp(prefix="fgbench-report-")
-        fill(Path(folder), RECORDS, seeds)
-        return partial(run_alone, __file__, folder)
+        folder = tempfile.TemporaryDirectory(prefix="fgbench-report-")  # removed with the function that keeps it
+        fill(Path(folder.name), RECORDS, seeds)
+        return lambda: run_alone(__file__, folder.name)
 
     return prepare
 

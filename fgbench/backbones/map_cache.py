@@ -19,7 +19,7 @@ from fgbench.util.files import DAMAGED_ARRAYS, remove_leftovers, write_atomic
 TOLERANCE = 1e-4
 """Allowed rounding error, as a fraction of the largest value of a map."""
 BF16_TOLERANCE = 0.05
-"""The same for a network in bfloat16, whose sums are rounded to 8 bits: another processor adds in another order."""
+"""The same for a network in bfloat16, whose sums are rounded to 8 bits: another library may add in another order."""
 
 
 class MapCache:

@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from fgbench.papers.settings import FULL, HALF
 from fgbench.runs.run import Changes
 from fgbench.runs.training.distributed import processes
 from fgbench.speed.precision_probe import bfloat16_gain
 from fgbench.util.errors import FgbenchError
 
-AUTO, FULL, HALF = "auto", "32-true", "bf16-mixed"
+AUTO = "auto"
 GAIN = 1.3
-"""How many times as fast as float32 bfloat16 is at least in the probe if `auto` chooses it."""
+"""`auto` chooses bfloat16 if the probe shows that it is at least this many times as fast as float32."""
 
 
 def check_auto(precision: str | None, *, is_here: bool) -> None:
@@ -53,7 +54,7 @@ def with_precision(changes: Changes, device: str, threads: int, say: Callable[[s
             say(f"precision {HALF} is slower here: {speed}")
         return changes
     if gain >= GAIN:
-        say(f"precision {HALF}: {speed}")
+        say(f"precision {HALF}: {speed}; to continue these runs, use --precision {HALF}")
         return replace(changes, precision=HALF)
-    say(f"precision {FULL}: {HALF} is {speed}, and auto chooses it from {GAIN} times on")
+    say(f"precision {FULL}: {HALF} is {speed}; auto requires at least {GAIN} times")
     return replace(changes, precision=FULL)

@@ -11,6 +11,7 @@ from fgbench.cli.estimates import Rates, estimated
 from fgbench.cli.run_requests import Request, settled, whole_plan
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import Recipe, load_recipes
+from fgbench.papers.settings import HALF
 from fgbench.records.expectations import keep_expected
 from fgbench.records.run_cost import Expected
 from fgbench.records.store import store_of
@@ -53,8 +54,8 @@ def give_dry_run(answer: Answer, request: Request, results: Path, *, gpu: str | 
     request = settled(request, has_gpu)
     profile = request.profile
     plan = whole_plan(request, profile, has_gpu, results)
-    precisions = {run.settings.precision for run in plan.runs} | {request.changes.precision or ""}
-    rates = Rates.of(profile, results, has_gpu=has_gpu, gpu=gpu, precisions=precisions)
+    bf16 = HALF in {request.changes.precision, *(run.settings.precision for run in plan.runs)}
+    rates = Rates.of(profile, results, has_gpu=has_gpu, gpu=gpu, bf16=bf16)
     papers, store = load_papers().values(), store_of(results)
     rows: list[dict[str, Any]] = []
     for run in plan.runs:

@@ -1,9 +1,7 @@
 """Rates of a machine, and estimated costs of runs, for `--dry-run` and `--within`."""
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +10,7 @@ from fgbench.records.run_cost import Expected
 from fgbench.runs.run import THREADS
 from fgbench.speed.machine_rates import ASSUMED_HOST, DeviceRates, HostRates, gpu_rates, measure_device, measure_host
 from fgbench.util.errors import FgbenchError
+from fgbench.util.processes import in_own_process
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +21,7 @@ class Rates:
     host: HostRates
 
     @classmethod
-    def of(
-        cls, profile: str, results: Path, *, has_gpu: bool, gpu: str | None = None, precisions: Iterable[str] = ()
-    ) -> Self:
+    def of(cls, profile: str, results: Path, *, has_gpu: bool, gpu: str | None = None, bf16: bool = False) -> Self:
         """Return the published rates of a GPU, or measure this machine.
 
         Args:
@@ -32,7 +29,7 @@ class Rates:
             results: results folder, on the disk that is measured.
             has_gpu: True if the runs use a GPU.
             gpu: name of published rates; None for this machine.
-            precisions: precisions of the runs.
+            bf16: True if a run uses bfloat16.
 
         Raises:
             FgbenchError: the GPU is unknown.
@@ -40,15 +37,14 @@ class Rates:
         if gpu is not None:
             return cls(gpu_rates(gpu), ASSUMED_HOST)
         device = device_of(profile, has_gpu=has_gpu)
-        return cls(_measured(device, THREADS[profile], "bf16-mixed" in precisions), measure_host(results))
+        return cls(_measured(device, THREADS[profile], bf16), measure_host(results))
 
 
 def _measured(device: str, threads: int, bf16: bool) -> DeviceRates:
     """Measure a device. A GPU is measured in a process of its own, whose memory is free again for the runs."""
     if device == "cpu":
         return measure_device(device, threads, bf16)
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(measure_device, device, threads).result()
+    return in_own_process("measures the GPU", measure_device, device, threads)
 
 
 def estimated(compute: Callable[[], Expected | None]) -> tuple[Expected | None, str]:

@@ -11,9 +11,10 @@ from fgbench.cli.chosen_device import checked_device
 from fgbench.cli.chosen_recipes import choose_recipes
 from fgbench.cli.console import Answer, is_wide, out, table
 from fgbench.cli.next_steps import next_command, print_next
+from fgbench.datasets import image_folder
 from fgbench.papers.recipes import Recipe
 from fgbench.speed.bench_rows import SPEED, FramesRow
-from fgbench.speed.method_speed import Kind, MethodSpeed, Subject, measure_alone, printed_fps
+from fgbench.speed.method_speed import Kind, MethodSpeed, Subject, energy_run_s, measure_alone, printed_fps
 from fgbench.speed.processor import this_processor
 from fgbench.speed.result_file import Entry, write_result_file
 from fgbench.speed.speed_sheet import SpeedSheet
@@ -35,6 +36,9 @@ def measure_and_write(names: Sequence[str], data: str, device: str | None, resul
     Raises:
         FgbenchError: an unknown recipe, data set or device, or a file cannot be written.
     """
+    if data.startswith(f"{image_folder.KIND}:"):
+        raise FgbenchError("this measurement uses random images, not those of a folder", "fgbench speed --data cub")
+    energy_run_s()  # refuses a wrong length before the work
     device = checked_device(device) or ("cuda" if torch.cuda.is_available() else "cpu")
     recipes = choose_recipes(data, names or _printed(data))
     make_folder(results)
@@ -83,8 +87,7 @@ def _pairs(rows: Sequence[FramesRow]) -> list[tuple[FramesRow, FramesRow]]:
 
 
 def _file_name(recipe: Recipe, device: str) -> str:
-    """Return the name of the result file; a folder of the user's images is not part of it."""
-    words = re.sub(r"[^\w.]+", "-", recipe.key.partition(":")[0])
+    words = re.sub(r"[^\w.]+", "-", recipe.key)
     return f"{words}-{device}.json"
 
 

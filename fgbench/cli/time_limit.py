@@ -9,6 +9,7 @@ from typing import Self
 from fgbench.cli.console import out
 from fgbench.cli.estimates import Rates, estimated
 from fgbench.papers.printed import load_papers
+from fgbench.papers.settings import HALF
 from fgbench.records.expectations import keep_expected, read_expected
 from fgbench.records.phase_log import logged_phases
 from fgbench.runs.executors.runner import WORK
@@ -97,12 +98,12 @@ def _left_s(run: Run, results: Path) -> float:
 
 def _with_estimates(runs: list[Run], results: Path, profile: str, has_gpu: bool) -> list[Run]:
     """Return runs with their estimated costs. An estimate of an earlier call is used again."""
-    rates, precisions = None, {run.settings.precision for run in runs}
+    rates, bf16 = None, any(run.settings.precision == HALF for run in runs)
     rated = []
     for run in runs:
         expected = read_expected(results, run.id)
         if expected is None:
-            rates = rates or Rates.of(profile, results, has_gpu=has_gpu, precisions=precisions)
+            rates = rates or Rates.of(profile, results, has_gpu=has_gpu, bf16=bf16)
             expected, _ = estimated(partial(expected_cost, run, rates.device, rates.host))
             if expected:
                 keep_expected(results, run.id, expected)

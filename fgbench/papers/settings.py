@@ -9,6 +9,9 @@ from fgbench.metrics.search_rules import SearchRules
 from fgbench.util.errors import FgbenchError
 from fgbench.util.validation import StrictModel
 
+FULL, HALF = "32-true", "bf16-mixed"
+"""Names of the precisions, as Lightning has them."""
+
 
 class Stage(StrictModel):
     """One stage of training."""
@@ -73,8 +76,8 @@ class Settings(StrictModel):
     options: dict[str, bool | int | float | str] = {}
     """Options of the method."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    """Precision of matrix products and convolutions: of the training, or of networks that no stage trains. All that is
-    computed from the maps of the networks outside of the training is float32."""
+    """Precision of matrix products and convolutions: of the training, or of the networks if the stages train at most
+    the head. All that is computed from the maps of the networks outside of the training is float32."""
     stages: dict[str, Stage] = {}
     """Stages of training by name."""
     starts_from: str = ""

@@ -7,14 +7,14 @@ from fgbench.backbones import split_stream
 from fgbench.backbones.networks import VECTOR_TAPS
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.papers.recipes import Recipe
-from fgbench.papers.settings import Settings, Stage
+from fgbench.papers.settings import FULL, HALF, Settings, Stage
 from fgbench.runs.run import Changes
 from fgbench.runs.set_values import known_names, with_values
 from fgbench.util.errors import FgbenchError, nearest
 
 AFTER_TRAINING = {"svm", "ranking", "mirror"}
 """Settings that the trained network does not depend on."""
-PRECISIONS = ("32-true", "bf16-mixed")
+PRECISIONS = (FULL, HALF)
 """Precisions of the networks, as Lightning Fabric names them."""
 
 

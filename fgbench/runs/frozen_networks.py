@@ -1,7 +1,7 @@
-"""Networks that a run does not train: whether there are some, and their precision."""
+"""Runs that train at most the head of a method, and the precision of their networks."""
 
 from fgbench.methods import methods
-from fgbench.papers.settings import Settings
+from fgbench.papers.settings import HALF, Settings
 
 
 def trains_networks(method: str, settings: Settings) -> bool:
@@ -13,7 +13,7 @@ def trains_networks(method: str, settings: Settings) -> bool:
 def uses_bf16(method: str, settings: Settings) -> bool:
     """Return True if the networks compute in bfloat16 outside of the training.
 
-    Under `bf16-mixed` these are networks that no stage trains. Their maps are most of the work of a run. A trained
-    network uses bfloat16 in the training only, and then predicts in float32.
+    Under `bf16-mixed` these are networks of runs whose stages train at most the head. The maps of the networks are most
+    of the work of such a run. Other runs use bfloat16 in the training only, and then predict in float32.
     """
-    return settings.precision == "bf16-mixed" and not trains_networks(method, settings)
+    return settings.precision == HALF and not trains_networks(method, settings)

@@ -1,12 +1,17 @@
 """Streams of recipes (`network:tap`) and the weights that they get on this machine."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from fgbench.backbones.build import Backbone, find_timm_weights, load_backbone
 from fgbench.backbones.networks import split_stream
 from fgbench.backbones.weights import cached_hash, find_weights
+from fgbench.records.provenance import cpu_name
 from fgbench.util.files import cache_folder
+from fgbench.util.hashing import hash_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,14 @@ def resolve_stream(stream: str, accepted: tuple[str, ...]) -> StreamWeights:
 
 
 def maps_folder(weights: StreamWeights, *, bf16: bool) -> Path:
-    """Return the cache folder of the maps that a stream computes for images, in bfloat16 or in float32."""
-    name = f"{weights.name}-{split_stream(weights.stream)[1]}-{weights.sha256[:16]}{'-bf16' if bf16 else ''}"
+    """Return the cache folder of the maps that a stream computes for images, in bfloat16 or in float32.
+
+    Maps in bfloat16 differ by up to a percent between processors, so that each processor has its own.
+    """
+    name = f"{weights.name}-{split_stream(weights.stream)[1]}-{weights.sha256[:16]}"
+    if bf16:
+        kernels = f"{cpu_name()} {torch.backends.cpu.get_cpu_capability()} {os.environ.get('ONEDNN_MAX_CPU_ISA', '')}"
+        name += f"-bf16-{hash_texts(kernels)[:8]}"
     return cache_folder() / "maps" / name.replace("/", "-")
 
 

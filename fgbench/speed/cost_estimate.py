@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from fgbench.datasets.pipeline import Pipeline
-from fgbench.papers.settings import Settings
+from fgbench.papers.settings import HALF, Settings
 from fgbench.records.run_cost import Expected
 from fgbench.runs.training.head_features import Storage, choose_storage
 from fgbench.runs.training.row_reader import FREE_SHARE as IMAGES_SHARE
@@ -135,7 +135,7 @@ class _Account:
     def _stage(self, stage: StageKernels) -> None:
         """Train a stage."""
         images, epochs = self.sizes.train_images, stage.stage.epochs
-        dtype: Dtype = "bf16" if self.settings.precision == "bf16-mixed" else "fp32"
+        dtype: Dtype = "bf16" if self.settings.precision == HALF else "fp32"
         before = sum(self.seconds.values())
         self._run("training", stage.step, epochs * images / min(stage.stage.batch_size, images), dtype)
         # The trunk of a stage that trains only the head.
@@ -249,7 +249,7 @@ class _Account:
     def _memory(self) -> tuple[float, float]:
         """Return the largest memory of the device and of the process, in bytes."""
         needs = [3 * max(kernel.size_bytes for kernel in self.kernels.predict)]
-        half = AUTOCAST_SHARE if self.settings.precision == "bf16-mixed" else 1.0
+        half = AUTOCAST_SHARE if self.settings.precision == HALF else 1.0
         for stage in self.kernels.stages:
             maps = stage.saved_bytes + 2 * max(kernel.size_bytes for kernel in stage.step)
             resident = self._resident_bytes(stage) if self.device.is_gpu else 0.0

@@ -8,8 +8,7 @@ import multiprocessing
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -44,7 +43,7 @@ from fgbench.speed.workloads import (
 from fgbench.util.code_hash import hash_code
 from fgbench.util.errors import FgbenchError, MissingError
 from fgbench.util.gpu_board import board_of
-from fgbench.util.processes import die_with_parent
+from fgbench.util.processes import in_own_process
 
 LIMITS = {
     "cpu": Limits(window_s=0.05, rounds=7, warmup_s=5.0, budget_s=1.0, search_s=6.0, max_batch=8),
@@ -53,6 +52,8 @@ LIMITS = {
 """Limits by device. The CPU has few rounds, because VGG-16 takes half a second per image at 448 px."""
 ENERGY_RUN = "FGBENCH_ENERGY_RUN_S"
 """Environment variable with the length in seconds of each of the runs whose energy is measured."""
+MAX_RUN_S = 3600
+"""Longest run whose energy is measured, in seconds."""
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 """How processes start: copies of a process that has imported everything, where the system can do that."""
 ELSEWHERE = "the energy is measured for recognition at the best batch"
@@ -130,14 +131,7 @@ def measure_alone(subject: Subject, kinds: Sequence[Kind], limits: Limits | None
     context: Any = multiprocessing.get_context(_METHOD)
     if _METHOD == "forkserver":
         context.set_forkserver_preload(["fgbench.speed.method_speed", "torch._dynamo"])
-    try:
-        with ProcessPoolExecutor(1, context, die_with_parent) as pool:
-            speeds = pool.submit(measure_kinds, subject, tuple(kinds), limits).result()
-    except BrokenProcessPool as error:
-        raise FgbenchError(
-            f"the process that measures {subject.title} was ended",
-            "close other programs that need memory, and try again",
-        ) from error
+    speeds = in_own_process(f"measures {subject.title}", measure_kinds, subject, tuple(kinds), limits, context=context)
     code = _code()
     return {kind: replace(speed, row=speed.row.model_copy(update={"code": code})) for kind, speed in speeds.items()}
 
@@ -222,11 +216,26 @@ class _BuiltMethod:
         return partial(decoding_work_of, self._module, files=files, pipeline=pipeline, workers=os.cpu_count() or 1)
 
 
+def energy_run_s() -> float | None:
+    """Return the length that the user chose for a run whose energy is measured; None without a choice.
+
+    Raises:
+        FgbenchError: the environment variable is not a number of seconds.
+    """
+    text = os.environ.get(ENERGY_RUN, "")
+    with suppress(ValueError):
+        if not text or 0 < float(text) <= MAX_RUN_S:
+            return float(text) if text else None
+    raise FgbenchError(
+        f"{ENERGY_RUN} is {text!r}, and not a number of seconds up to {MAX_RUN_S:,}", f"export {ENERGY_RUN}=20"
+    )
+
+
 def _energy(found: BatchSpeeds) -> Energy | str:
     """Return the energy of an image at the best batch, or the reason why it is not known."""
     conditions = found.best.conditions
     device = torch.device(conditions.device)
-    run_s = float(os.environ.get(ENERGY_RUN) or RUN_S[conditions.device])
+    run_s = energy_run_s() or RUN_S[conditions.device]
     try:
         counter = ProcessorEnergy() if conditions.device == "cpu" else board_of(device)
         return measure_energy(

@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from statistics import median
 
 import torch
@@ -12,6 +10,7 @@ from torch import Tensor, nn
 
 from fgbench.util.numeric.precision import in_bfloat16
 from fgbench.util.numeric.seeding import fixed_threads, refuse_tf32
+from fgbench.util.processes import in_own_process
 
 MAPS = ((64, 224), (128, 112), (256, 56))
 """Channels and side of the maps: those of conv1, conv2 and conv3 of VGG-16 for an image of 224 px.
@@ -38,8 +37,7 @@ def bfloat16_gain(device: str, threads: int) -> float:
     """
     if device == "cpu":
         return _measure(device, threads)
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(_measure, device, threads).result()
+    return in_own_process("probes the precision of the GPU", _measure, device, threads)
 
 
 def relative_speed(

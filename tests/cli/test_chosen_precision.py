@@ -13,6 +13,8 @@ from fgbench.util.errors import FgbenchError
 
 FULL, HALF = "32-true", "bf16-mixed"
 
+CONTINUE = "; to continue these runs, use --precision bf16-mixed"
+
 
 @pytest.fixture
 def gain_of(monkeypatch):
@@ -39,13 +41,13 @@ def plans(monkeypatch):
 @pytest.mark.parametrize(
     ("gain", "chosen", "line"),
     [
-        (2.04, HALF, "precision bf16-mixed: 2.0 times as fast as 32-true in a probe of this processor"),
-        (GAIN, HALF, "precision bf16-mixed: 1.3 times as fast as 32-true in a probe of this processor"),
+        (2.04, HALF, f"precision bf16-mixed: 2.0 times as fast as 32-true in a probe of this processor{CONTINUE}"),
+        (GAIN, HALF, f"precision bf16-mixed: 1.3 times as fast as 32-true in a probe of this processor{CONTINUE}"),
         (
             1.24,
             FULL,
-            "precision 32-true: bf16-mixed is 1.2 times as fast as 32-true in a probe of this processor, and auto "
-            "chooses it from 1.3 times on",
+            "precision 32-true: bf16-mixed is 1.2 times as fast as 32-true in a probe of this processor; auto "
+            "requires at least 1.3 times",
         ),
     ],
 )
@@ -87,7 +89,7 @@ def test_auto_on_a_gpu_probes_the_gpu(gain_of):
     calls, lines = gain_of(8.0), []
     assert with_precision(Changes(precision="auto"), "cuda", 4, lines.append).precision == HALF
     assert calls == [("cuda", 4)]
-    assert lines == ["precision bf16-mixed: 8.0 times as fast as 32-true in a probe of this GPU"]
+    assert lines == [f"precision bf16-mixed: 8.0 times as fast as 32-true in a probe of this GPU{CONTINUE}"]
 
 
 @pytest.mark.parametrize("options", [("--executor", "ray"), ("--dry-run", "--gpu", "h100")])
@@ -138,4 +140,4 @@ def test_the_function_run_resolves_auto(gain_of, tmp_path, monkeypatch):
         "bcnn/bcnn_mm", profile="quick", precision="auto", results=tmp_path, report=lambda what, _: steps.append(what)
     )
     assert planned.settings.precision == HALF
-    assert "precision bf16-mixed: 2.0 times as fast as 32-true in a probe of this processor" in steps
+    assert f"precision bf16-mixed: 2.0 times as fast as 32-true in a probe of this processor{CONTINUE}" in steps

@@ -13,7 +13,7 @@ import fgbench
 from fgbench import cli
 from fgbench.cli import speed_output
 from fgbench.speed.bench_rows import FramesRow, frames_of, read_speed
-from fgbench.speed.method_speed import MethodSpeed
+from fgbench.speed.method_speed import ENERGY_RUN, MethodSpeed
 from fgbench.speed.roofline import Need, Rates
 from fgbench.util.errors import FgbenchError
 
@@ -105,10 +105,20 @@ def test_what_is_measured_is_kept_if_a_later_recipe_fails(monkeypatch, measured,
     assert [path.name for path in (tmp_path / "runs/speed").iterdir()] == ["bcnn-bcnn_dm-cub-cpu.json"]
 
 
-def test_a_folder_of_own_images_is_not_in_the_name_of_the_file():
-    recipe = speed_output.choose_recipes("cub", ["bcnn/bcnn_dm"])[0]
-    own = recipe.model_copy(update={"settings": recipe.settings.model_copy(update={"data": "imagefolder:/home/a b"})})
-    assert speed_output._file_name(own, "cuda") == "bcnn-bcnn_dm-imagefolder-cuda.json"
+def test_a_folder_of_own_images_is_refused(measured, tmp_path):
+    code, text = run("speed", "--data", f"imagefolder:{tmp_path}", "--results", str(tmp_path / "runs"))
+    assert code == 2
+    assert "this measurement uses random images, not those of a folder" in text
+    assert measured == []
+
+
+@pytest.mark.parametrize("seconds", ["ten", "0", "-1", "nan", "inf", "1e9"])
+def test_a_wrong_length_of_energy_runs_is_refused_before_work(measured, tmp_path, monkeypatch, seconds):
+    monkeypatch.setenv(ENERGY_RUN, seconds)
+    code, text = run("speed", "bcnn/fv_sift", "--results", str(tmp_path / "runs"))
+    assert code == 2
+    assert f"FGBENCH_ENERGY_RUN_S is '{seconds}'" in text
+    assert measured == []
 
 
 def test_pytest_need_not_be_installed(tmp_path):
@@ -121,6 +131,6 @@ def test_pytest_need_not_be_installed(tmp_path):
     assert done.returncode == 0, done.stderr
     (speed,) = json.loads(done.stdout)["speeds"]
     assert speed["best_fps"] >= speed["fps"] > 0
-    assert 0 < speed["share_of_bound"] < 3
+    assert speed["share_of_bound"] > 0
     (session,), _ = read_speed(tmp_path / "runs")
     assert [timed.row.best_batch for timed in session.rows] == [False, True]

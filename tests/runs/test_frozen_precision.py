@@ -72,6 +72,8 @@ def test_maps_are_not_shared_between_precisions_and_are_recalled_within_one(tmp_
     (stream,) = set(frozen_run(tmp_path, monkeypatch, "bcnn_dd").streams)
     folders = [maps_folder(stream, bf16=bf16) for bf16 in (False, True)]
     assert [len(list(folder.rglob("*.npz"))) for folder in folders] == [2 * IMAGES] * 2
+    monkeypatch.setattr("fgbench.runs.streams.cpu_name", lambda: "another processor")
+    assert [maps_folder(stream, bf16=bf16) in folders for bf16 in (False, True)] == [True, False]
 
 
 @pytest.mark.parametrize(

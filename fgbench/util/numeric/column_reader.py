@@ -65,7 +65,7 @@ def column_blocks(array: np.ndarray, block_bytes: int, device: torch.device) -> 
         device: Device of the blocks.
 
     Yields:
-        The slice of W columns, and the block (N, W) float32. On a CPU, the next block but one takes its memory.
+        The slice of W columns, and the block (N, W) float32. On a CPU, the block after the next one reuses its memory.
     """
     rows, dims = array.shape
     width = max(1, min(dims, block_bytes // (4 * rows)))
