@@ -112,7 +112,7 @@ GIVEN = Race(
     at_most_s=0.5,
     agree=agree,
     rounds=7,
-    peer_rounds={TORCHREID: 3, SCIKIT: 3},
+    peer_rounds={TORCHREID: 3, SCIKIT: 1},
     parts={SCIKIT: SCIKIT_QUERIES / MARKET[0]},
     floor=Floor(moved_bytes=4 * MARKET[0] * MARKET[1], counts="the distances read once"),
 )
