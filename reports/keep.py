@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fgbench.metrics.values import CLASS_MAP
 from fgbench.records.store import Store, store_of
 from fgbench.util.errors import FgbenchError
 
@@ -32,6 +33,7 @@ def keep(source: Store, target: Store) -> None:
         if "scores" in arrays and arrays["scores"].shape[1] > HIGHEST:
             arrays["scores"] = highest(arrays["scores"])
             fields["scores_kept"] = HIGHEST
+            fields["values"].pop(CLASS_MAP, None)  # it needs all scores
         target.write(fields, arrays)
         try:
             _check(target, record.run_id)

@@ -12,11 +12,12 @@ from fgbench.cli.options import existing
 from fgbench.datasets.obtain import is_here
 from fgbench.metrics.values import headline
 from fgbench.papers.printed import Paper, load_papers
-from fgbench.papers.recipes import load_recipes
+from fgbench.papers.recipes import Recipe, flatten, load_recipes
+from fgbench.papers.value_sources import sources_of
 from fgbench.records.store import store_of
 from fgbench.util.errors import FgbenchError, nearest
 
-KINDS = ("papers", "rows", "cells", "recipes", "methods", "data", "runs")
+KINDS = ("papers", "rows", "cells", "recipes", "values", "methods", "data", "runs")
 """Names of the tables."""
 
 
@@ -29,22 +30,26 @@ OWN_IMAGES = {
 """Row of the images of the user."""
 
 
-def catalogue(kind: str, results: Path) -> dict[str, list[dict[str, Any]]]:
+def catalogue(kind: str, results: Path, paper: str | None = None) -> dict[str, list[dict[str, Any]]]:
     """Return tables of plain values.
 
     Args:
-        kind: one of `KINDS`, or `all` for all except `cells` and `runs`.
+        kind: one of `KINDS`, or `all` for all except `cells`, `values` and `runs`.
         results: results folder, for `runs`.
+        paper: paper of the rows, cells, recipes and values; None for all papers.
 
     Returns:
         Kind -> rows.
 
     Raises:
-        FgbenchError: an unknown kind, or no results folder.
+        FgbenchError: an unknown kind or paper, or no results folder.
     """
     if kind != "all" and kind not in KINDS:
         raise FgbenchError(f"no kind named {kind!r}; {nearest(kind, [*KINDS, 'all'])}", "fgbench list")
     papers = load_papers()
+    if paper is not None and paper not in papers:
+        raise FgbenchError(f"no paper named {paper!r}; {nearest(paper, papers)}", "fgbench list papers")
+    papers = {name: of_name for name, of_name in papers.items() if paper in {None, name}}
     tables: dict[str, list[dict[str, Any]]] = {}
     if kind in {"papers", "all"}:
         tables["papers"] = [
@@ -59,7 +64,10 @@ def catalogue(kind: str, results: Path) -> dict[str, list[dict[str, Any]]]:
         tables["recipes"] = [
             {"recipe": r.name, "data": r.settings.data, "method": r.method, "streams": " x ".join(r.settings.backbones)}
             for r in load_recipes().values()
+            if r.paper in papers
         ]
+    if kind == "values":
+        tables["values"] = [row for r in load_recipes().values() if r.paper in papers for row in _values(r)]
     if kind in {"methods", "all"}:
         from fgbench.methods import methods
 
@@ -69,6 +77,22 @@ def catalogue(kind: str, results: Path) -> dict[str, list[dict[str, Any]]]:
     if kind == "runs":
         tables["runs"] = _runs(results)
     return tables
+
+
+def _values(recipe: Recipe) -> list[dict[str, Any]]:
+    """Return every value of a recipe with its origin, the sentence that says it, and where it is written."""
+    values, sentences = flatten(recipe.settings.model_dump(mode="json")), sources_of(recipe)
+    return [
+        {
+            "recipe": recipe.key,
+            "setting": setting,
+            "value": values.get(setting),
+            "origin": recipe.origins[setting],
+            "source": sentences[setting],
+            "written in": place,
+        }
+        for setting, place in recipe.places.items()
+    ]
 
 
 def _data_set(name: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from fgbench.cli.console import is_wide, out, table
+from fgbench.papers.printed import Paper
 from fgbench.util.counted import counted
 
 RUNS = "runs here"
@@ -16,15 +17,20 @@ Rows = list[dict[str, Any]]
 """Rows with the same keys."""
 
 
-def show_catalogue(tables: dict[str, Rows], *, every: bool = False) -> None:
+def show_catalogue(tables: dict[str, Rows], *, every: bool = False, paper: Paper | None = None) -> None:
     """Print tables of `fgbench.cli.catalogue`.
 
     Args:
         tables: kind -> rows.
         every: print every row and column as it is.
+        paper: paper of the rows, whose cells are printed as in its tables; None for all papers.
     """
     for kind, rows in tables.items():
-        shown = {"rows": _rows, "cells": _cells, "recipes": _recipes, "runs": _runs}
+        if kind == "cells" and paper is not None and not every:
+            for title, printed in _printed_tables(paper).items():
+                table(title, printed)
+            continue
+        shown = {"rows": _rows, "cells": _cells, "recipes": _recipes, "values": _values, "runs": _runs}
         table(kind, rows if every or kind not in shown else shown[kind](rows))
         if not rows:
             out(f"no {kind}")
@@ -70,6 +76,38 @@ def _cells(rows: Rows) -> Rows:
         }
         for row in rows
     ]
+
+
+def _printed_tables(paper: Paper) -> dict[str, Rows]:
+    """Return the tables of a paper as it prints them: title -> a row for each printed row."""
+    return {
+        table.number: [
+            {"": row.label} | {column.label: value for column, value in zip(table.columns, row.values, strict=True)}
+            for row in table.rows
+        ]
+        for table in paper.tables
+    }
+
+
+def _values(rows: Rows) -> Rows:
+    """Return each value once, with the number of recipes that take it from the same place."""
+    recipes = Counter((row["written in"], row["setting"]) for row in rows)
+    once = {(row["written in"], row["setting"]): row for row in rows}
+    return [
+        {
+            "setting": setting,
+            "value": _text(row["value"]),
+            "origin": row["origin"],
+            "source": row["source"] or "none",
+            "recipes": recipes[place, setting],
+            "written in": place,
+        }
+        for (place, setting), row in once.items()
+    ]
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _recipes(rows: Rows) -> Rows:

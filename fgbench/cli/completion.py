@@ -22,6 +22,11 @@ def kinds(incomplete: str) -> list[str]:
     return _begin(lambda: KINDS, incomplete)
 
 
+def papers(incomplete: str) -> list[str]:
+    """Return the papers that begin so."""
+    return _begin(_papers, incomplete)
+
+
 def tables(incomplete: str) -> list[str]:
     """Return the tables of `fgbench export`, and the papers, that begin so."""
     return _begin(lambda: (*TABLES, *_papers()), incomplete)

@@ -14,21 +14,29 @@ def list_(
         typer.Argument(
             metavar="KIND",
             autocompletion=completion.kinds,
-            help="papers, rows, cells, recipes, methods, data, runs, or all.",
+            help="papers, rows, cells, recipes, values, methods, data, runs, or all.",
         ),
     ] = "all",
+    paper: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PAPER]", autocompletion=completion.papers, help="Only this paper. `cells` then prints its tables."
+        ),
+    ] = None,
     every: Every = False,
     as_json: AsJson = False,
     results: Results = RESULTS,
 ) -> None:
-    """List papers, rows, cells, recipes, methods, data, or runs.
+    """List papers, rows, cells, recipes, values, methods, data, or runs.
 
-    Rows and cells are those of the printed tables. Runs are those of a results folder, finished or not.
+    Rows and cells are those of the printed tables. Values are those of the recipes, each with its origin and the
+    sentence that says it. Runs are those of a results folder, finished or not.
     """
     from fgbench.cli.catalogue import catalogue
     from fgbench.cli.catalogue_tables import show_catalogue
     from fgbench.cli.console import Answer
+    from fgbench.papers.printed import load_papers
 
     with Answer(as_json=as_json) as answer:
-        tables = catalogue(kind, results)
-        answer.give(tables, lambda: show_catalogue(tables, every=every))
+        tables = catalogue(kind, results, paper)
+        answer.give(tables, lambda: show_catalogue(tables, every=every, paper=load_papers()[paper] if paper else None))

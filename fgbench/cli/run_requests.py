@@ -267,6 +267,8 @@ def plan_request(request: Request, profile: str, has_gpu: bool, say: Callable[[s
     # Under quick, all data sets of a group are the same synthetic data: one is enough.
     for data in members[:1] if profile == "quick" else members:
         recipes = choose_recipes(data, request.recipes)
+        if profile != "paper":
+            recipes = [recipe for recipe in recipes if not recipe.only_paper or recipe.name in request.recipes]
         # A recipe without the profile is blocked by `plan`; the other recipes still run.
         resolved = [recipe.resolve(profile) for recipe in recipes if profile == "paper" or recipe.profiles.get(profile)]
         splits = max((settings.ranking.splits for settings in resolved if settings.ranking), default=1)

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from fgbench.judge.anomalies import impossible_values
 from fgbench.judge.anomaly import Anomalies, ReadOutputs
+from fgbench.judge.equal_settings import with_equal_runs
 from fgbench.judge.protocol_diff import hash_without, protocol_difference
 from fgbench.judge.recompression import quality_of
 from fgbench.judge.recomputed import hidden_deviations
@@ -74,7 +75,7 @@ def check_claims(
         obstacles: recipe key -> why the `paper` profile of the recipe cannot run here.
     """
     plain: dict[str, list[Record]] = {}
-    for record in records:
+    for record in with_equal_runs(records, recipes):
         if not (record.control or record.own_images or record.external) and quality_of(record) is None:
             plain.setdefault(record.recipe, []).append(record)
     results = [_check(claim, plain, outputs, obstacles or {}) for paper in papers.values() for claim in paper.claims]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fgbench.judge.adjustment import adjust_for_all
 from fgbench.judge.anomaly import Anomalies
 from fgbench.judge.citations import own_cells, with_citations
+from fgbench.judge.equal_settings import with_equal_runs
 from fgbench.judge.external_verdicts import external_verdicts
 from fgbench.judge.protocol_diff import may_share_column, protocol_difference
 from fgbench.judge.run_choice import closeness
@@ -39,7 +40,7 @@ def judge_papers(
         bounds: result of `fgbench.judge.sensitivity.find_bounds`.
     """
     by_recipe: dict[str, list[Record]] = {}
-    for record in records:
+    for record in with_equal_runs(records, recipes):
         by_recipe.setdefault(record.recipe, []).append(record)
     verdicts = {
         name: one_protocol_per_column(

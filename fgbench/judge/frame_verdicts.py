@@ -1,7 +1,8 @@
 """Verdicts on printed frames per second, from benchmarks of fgbench.
 
 A speed is a number of a device. On the device of the paper, in float32 and not compiled, it is judged by the margin.
-Otherwise it is not comparable, and the shares of both peaks are told.
+Otherwise it is not comparable, and the shares of both peaks are told. A number for a CPU that the paper does not name
+is judged on any CPU.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from fgbench.papers.printed import Cell
 from fgbench.speed.bench_rows import FramesRow
 
 COMMAND = "fgbench speed"
+ANY_CPU = "CPU"
+"""Device of a number that the paper has for a CPU without its name."""
 
 
 def with_frames(verdicts: Mapping[str, Sequence[Verdict]], rows: Sequence[FramesRow]) -> dict[str, list[Verdict]]:
@@ -32,11 +35,7 @@ def _judged(verdict: Verdict, rows: Sequence[FramesRow]) -> Verdict:
     cell = verdict.cell
     if not cell.recipe or cell.role == "context":
         return verdict
-    fitting = [
-        row
-        for row in rows
-        if row.recipe in {cell.recipe, recipe_key(cell)} and row.task == "recognition" and not row.decode and row.steady
-    ]
+    fitting = [row for row in rows if row.recipe in {cell.recipe, recipe_key(cell)} and may_answer(row)]
     if not fitting:
         command = f"{COMMAND} {cell.recipe} --data {cell.data}"
         return replace(verdict, outcome=Outcome.NOT_RUN, reason="its speed is not measured", command=command)
@@ -48,6 +47,11 @@ def _judged(verdict: Verdict, rows: Sequence[FramesRow]) -> Verdict:
     return replace(verdict, outcome=outcome, reason=reason, command="", mean=row.frames_per_s, frames=row)
 
 
+def may_answer(row: FramesRow) -> bool:
+    """Return True for the speed of recognition from pixels, if it was steady."""
+    return row.task == "recognition" and not row.decode and row.steady
+
+
 def _is_judged(cell: Cell, row: FramesRow) -> bool:
     """Return True for a row that is judged by the margin: the device of the paper, float32, not compiled."""
     return _is_device(cell, row) and row.dtype == "fp32" and not row.compiled
@@ -55,12 +59,15 @@ def _is_judged(cell: Cell, row: FramesRow) -> bool:
 
 def _is_device(cell: Cell, row: FramesRow) -> bool:
     """Return True for the device of the paper. Its whole name must agree, because names of other cards begin alike."""
+    if cell.device == ANY_CPU:
+        return row.device_type == "cpu"
     return row.device.removeprefix("NVIDIA ").strip() in cell.devices
 
 
 def _outcome(cell: Cell, row: FramesRow) -> tuple[Outcome, str]:
     """Return the outcome on the device of the paper, by the quartiles of the windows and the margin."""
-    speed = f"{row.frames_per_s:.3g} frames/s on the device of the paper, {_conditions(row)}"
+    device = f"{row.device}; the paper does not name its CPU" if cell.device == ANY_CPU else "the device of the paper"
+    speed = f"{row.frames_per_s:.3g} frames/s on {device}, {_conditions(row)}"
     text = f"{speed}; printed {cell.value:g}, margin {cell.margin:g}"
     low, high = row.frames_per_s_low - cell.value, row.frames_per_s_high - cell.value
     if low > cell.margin:

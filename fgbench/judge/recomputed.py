@@ -69,7 +69,7 @@ def depends_on_seed(record: Record) -> bool:
 @lru_cache(maxsize=4096)
 def _is_seeded(method: str, settings_text: str, control: bool) -> bool | None:
     """Return whether values depend on the seed; None if the method is not installed."""
-    settings = _parsed_settings(settings_text)
+    settings = parsed_settings(settings_text)
     if settings is None:
         return True
     try:
@@ -80,11 +80,11 @@ def _is_seeded(method: str, settings_text: str, control: bool) -> bool | None:
 
 def _settings(record: Record) -> Settings | None:
     """Return the settings of a record; None if they are not settings of this version of fgbench."""
-    return _parsed_settings(record.settings_text)
+    return parsed_settings(record.settings_text)
 
 
 @lru_cache(maxsize=4096)
-def _parsed_settings(text: str) -> Settings | None:
+def parsed_settings(text: str) -> Settings | None:
     """Return the settings that JSON contains. Thousands of records have few different ones."""
     try:
         return Settings.model_validate(json.loads(text))

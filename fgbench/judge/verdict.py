@@ -23,7 +23,7 @@ from fgbench.speed.bench_rows import FramesRow
 from fgbench.statistics import ALPHA, MIN_SEEDS, Interval, mean_interval
 from fgbench.util.errors import Obstacle
 
-MEASURED = {"accuracy", "pck", "pcp", "cmc", "map"}
+MEASURED = {"accuracy", "class_map", "pck", "pcp", "cmc", "map"}
 """Metrics of cells that fgbench measures."""
 
 

@@ -133,6 +133,9 @@ class Method(nn.Module):
         """Compute the losses by name; a training stage minimises the sum of those that it names."""
         return {"cross_entropy": cross_entropy(outputs.logits, target.labels)}
 
+    def initialise(self, batches: Batches, context: FitContext) -> None:
+        """Compute initial weights that follow from training images, before any training; by default there are none."""
+
     def fit(self, batches: Batches, context: FitContext) -> None:
         """Fit the parts that need no labels (PCA, Gaussian mixture) to training images; by default there are none."""
 

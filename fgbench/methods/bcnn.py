@@ -1,10 +1,10 @@
 """B-CNN: the outer product of two convolutional streams, pooled over the image (Lin et al., ICCV 2015).
 
-Options give two descendants: B-CNN + SPP (Where to Focus, section 4.1) and compact bilinear pooling (Gao et al., CVPR
-2016).
+Options give three descendants: the low-dimensional B-CNN (section 3.3 of the paper), B-CNN + SPP (Where to Focus,
+section 4.1) and compact bilinear pooling (Gao et al., CVPR 2016).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -23,11 +23,24 @@ from fgbench.layers.bilinear import (
     symmetric_half,
 )
 from fgbench.layers.compact_bilinear import build_projection
-from fgbench.methods.base import Method, Options, Outputs, Target, Task, linear_head, methods
+from fgbench.layers.pca import fit_pca_of_maps
+from fgbench.methods.base import (
+    Batches,
+    FitContext,
+    Method,
+    Options,
+    Outputs,
+    Target,
+    Task,
+    linear_head,
+    methods,
+)
 from fgbench.util.errors import ArgumentError
 
 Normalization = Literal["sqrt_l2", "sqrt"]
 Pooling = Literal["full", "tensor_sketch", "random_maclaurin"]
+PCA_IMAGES = 1000
+"""Largest number of training images for the principal components of a projected stream."""
 
 
 def build_pooling(
@@ -59,6 +72,10 @@ class BcnnOptions(Options):
     """Dimensions of the random projection."""
     pyramid: int = Field(default=1, ge=1, le=4)
     """Levels of the spatial pyramid: level k divides the map into k x k cells that are pooled separately."""
+    projected: int = Field(default=0, ge=0)
+    """Channels to which the second stream is projected by a 1 x 1 convolution (section 3.3 of the paper); 0 for none.
+    Its initial weights are the principal components of the second stream, and the mean is in its bias. It is trained
+    with the backbone."""
     normalization: Normalization = "sqrt_l2"
     """Normalisation of the descriptors that `embed` returns: signed square root and l2 norm, or the signed square root
     alone, as in an early version of the official code. The softmax layer gets the l2 norm in both cases."""
@@ -80,7 +97,8 @@ class Bcnn(Method):
         self.symmetric = backbones[0] is backbones[1]
         self.streams = nn.ModuleList(backbones[:1] if self.symmetric else backbones)
         self.options = options
-        channels = backbones[0].channels, backbones[1].channels
+        channels = backbones[0].channels, options.projected or backbones[1].channels
+        self.projection = nn.Conv2d(backbones[1].channels, options.projected, 1) if options.projected else None
         self.pool = build_pooling(options.pooling, channels, options.dims, generator)
         self.levels = tuple(range(1, options.pyramid + 1))
         features = channels[0] * channels[1] if options.pooling == "full" else options.dims
@@ -90,11 +108,39 @@ class Bcnn(Method):
     def trunk(self, images: Tensor) -> Tensor:
         """Compute the bilinear descriptors (B, E), with their normalisation, of images (B, 3, H, W) uint8 RGB."""
         first = self.streams[0](images)  # (B, C, h, w)
-        second = first if self.symmetric else self.streams[1](images)  # (B, D, h', w')
+        second = self._second(first, images)  # (B, D, h', w')
         first, second = align_maps(first, second, self.options.dropped)  # both the smaller h and w
         pooled = bilinear_pyramid(first, second, self.pool, self.levels)  # (B, E), E = C * D * cells or dims * cells
         rooted = signed_sqrt(pooled, self.options.epsilon)
         return rooted if self.options.normalization == "sqrt" else l2_normalize(rooted, self.options.epsilon)
+
+    def _second(self, first: Tensor, images: Tensor) -> Tensor:
+        """Compute the maps (B, D, h, w) of the second stream; of two equal streams, from those of the first."""
+        second = first if self.symmetric else self.streams[1](images)
+        return self.projection(second) if self.projection else second
+
+    def initialise(self, batches: Batches, context: FitContext) -> None:
+        """Set the projection of the second stream to its principal components in at most 1,000 training images.
+
+        The paper does not say on how many images. The authors' code takes 1,000 for the vocabularies of Fisher vectors.
+        """
+        if self.projection is None:
+            return
+        context.progress("principal components of the second stream")
+        pca = fit_pca_of_maps(self._maps_for_pca(batches, context.images), self.options.projected)
+        self.projection.weight.copy_(pca.components[:, :, None, None])  # (D, C, 1, 1)
+        self.projection.bias.copy_(-pca.components @ pca.mean)  # type: ignore[union-attr]
+
+    def _maps_for_pca(self, batches: Batches, count: int) -> Iterator[Tensor]:
+        """Yield the maps of the second stream for images at equal distances among the training images."""
+        chosen = torch.zeros(count, dtype=torch.bool)
+        chosen[torch.linspace(0, count - 1, min(count, PCA_IMAGES)).round().long()] = True
+        start = 0
+        for images in batches():
+            some = images[chosen[start : start + len(images)].to(images.device)]
+            start += len(images)
+            if len(some):
+                yield self.streams[-1](some)
 
     def head(self, features: Tensor, target: Target | None = None) -> Outputs:
         """Compute the logits from descriptors (B, E) of length 1; the descriptors of `trunk` are the embedding."""
@@ -112,13 +158,13 @@ class Bcnn(Method):
         return outputs._replace(embedding=self._without_duplicates(outputs.embedding))
 
     def _without_duplicates(self, descriptors: Tensor) -> Tensor:
-        if not self.symmetric or self.options.pooling != "full":
+        if not self.symmetric or self.projection or self.options.pooling != "full":
             return descriptors
         return symmetric_half(descriptors, self.streams[0].channels)  # type: ignore[arg-type]
 
     def modules_of(self, group: str) -> list[nn.Module]:
-        """Return the modules of a group; the streams are the backbone, and a projection is never trained."""
-        return [self.classifier] if group == "classifier" else list(self.streams)
+        """Return the modules of a group; a random projection is never trained."""
+        return [self.classifier] if group == "classifier" else [*self.streams, *filter(None, [self.projection])]
 
     @classmethod
     def draws(cls, options: Any) -> bool:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from fgbench.datasets.bird_parts import PARTS
 from fgbench.metrics.accuracy import accuracy, correct, mean_class_accuracy
+from fgbench.metrics.class_precision import class_average_precisions
 from fgbench.metrics.keypoints import pck, pck_hits
 from fgbench.metrics.parts import part_boxes, pcp
 from fgbench.metrics.ranking import average, cmc
@@ -17,6 +18,8 @@ ALPHAS = (0.02, 0.05, 0.08, 0.10)
 """Distances of PCK as fractions of the longer side of the box (Zhang et al., arXiv 1511.07063, Table 2)."""
 RANKS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50)
 """Ranks of the cumulative match characteristic."""
+CLASS_MAP = "class_map"
+"""Name of the mean over the classes of the average precision. Records of earlier versions do not have it."""
 AP_RULE = "trapezoid"
 """Average precision of a printed `map` without a rule: that of the evaluation code of Market-1501, common in 2017."""
 
@@ -51,7 +54,7 @@ def measure(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
             `fgbench.metrics.person_search.search_arrays`.
 
     Returns:
-        From `scores` and `labels`: `accuracy`, `mean_class_accuracy`.
+        From `scores` and `labels`: `accuracy`, `mean_class_accuracy`, `class_map`.
         From `keypoints`: `pck@<alpha>/<part>`, their mean `pck@<alpha>`; for birds `pcp/head`, `pcp/body`.
         From `attention_at_parts`: `attention/<part>`, `attention/parts`, `attention/box`.
         From `first_rank`: `cmc@<rank>`, `map/step`, `map/trapezoid`, `minp`.
@@ -61,7 +64,7 @@ def measure(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
         >>> scores, labels = np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1])
         >>> values = measure({"scores": scores, "labels": labels})
         >>> {name: value.value for name, value in values.items()}
-        {'accuracy': 50.0, 'mean_class_accuracy': 50.0}
+        {'accuracy': 50.0, 'mean_class_accuracy': 50.0, 'class_map': 75.0}
     """
     values = _accuracies(arrays["scores"], arrays["labels"]) if "scores" in arrays else {}
     if "watched" in arrays:
@@ -101,10 +104,20 @@ def value_name(metric: str, params: Mapping[str, object]) -> str:
 
 def _accuracies(scores: np.ndarray, labels: np.ndarray) -> dict[str, Value]:
     n = len(labels)
+    precisions = 100 * class_average_precisions(scores, labels)
+    interval = mean_interval(precisions.tolist()) if len(precisions) > 1 else None
     return {
         "accuracy": _share(accuracy(scores, labels), int(correct(scores, labels).sum()), n, "per-image top-1"),
         "mean_class_accuracy": Value(
             value=mean_class_accuracy(scores, labels), unit="%", n=n, definition="mean of the classes' top-1"
+        ),
+        CLASS_MAP: Value(
+            value=float(precisions.mean()),
+            unit="%",
+            n=n,
+            low=interval and interval.low,
+            high=interval and interval.high,
+            definition="mean over the classes of the average precision of the images ranked by their score for it",
         ),
     }
 

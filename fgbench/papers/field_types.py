@@ -9,7 +9,7 @@ from pydantic import PlainValidator
 from fgbench.util.errors import nearest
 
 Annotation = Literal["boxes", "parts"]
-Metric = Literal["accuracy", "cmc", "map", "pck", "pcp", "fps"]
+Metric = Literal["accuracy", "class_map", "cmc", "map", "pck", "pcp", "fps"]
 
 _PARAMS: dict[str, set[str]] = {"cmc": {"rank"}, "pck": {"alpha", "part"}, "pcp": {"part"}}
 """Required parameters by metric; the other metrics have none."""

@@ -88,17 +88,23 @@ def _cited_row(where: str, cites: str, paper: "Paper", papers: Mapping[str, "Pap
 def _cited_cell(where: str, cell: "Cell", row: list["Cell"]) -> "Cell":
     """Return the cell of a cited row that a cell repeats."""
     same = [other for other in row if (other.data, other.metric, other.params) == (cell.data, cell.metric, cell.params)]
-    if len(same) != 1:
-        count = "no number" if not same else f"{len(same)} numbers"
-        params = "".join(f", {name} = {value}" for name, value in cell.params)
-        raise FgbenchError(f"{where}, which prints {count} of {cell.metric} on {cell.data}{params}")
-    (other,) = same
-    if (other.value, other.unit) != (cell.value, cell.unit):
+    params = "".join(f", {name} = {value}" for name, value in cell.params)
+    if not same:
+        raise FgbenchError(f"{where}, which prints no number of {cell.metric} on {cell.data}{params}")
+    # A table may print several numbers on one data set, such as without and with fine-tuning.
+    equal = [other for other in same if (other.value, other.unit) == (cell.value, cell.unit)]
+    if not equal:
+        printed = " and ".join(f"{other.value:g} {other.unit}" for other in same)
         raise FgbenchError(
-            f"{where}, which prints {other.value:g} {other.unit} on {cell.data}, not {cell.value:g} {cell.unit}",
+            f"{where}, which prints {printed} on {cell.data}, not {cell.value:g} {cell.unit}",
             "correct the number or remove the citation",
         )
-    return other
+    if len(equal) > 1:
+        raise FgbenchError(
+            f"{where}, which prints {len(equal)} equal numbers of {cell.metric} on {cell.data}{params}",
+            "remove the citation",
+        )
+    return equal[0]
 
 
 def as_citation(cell: "Cell", cited: "Cell") -> "Cell":

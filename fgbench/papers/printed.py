@@ -34,6 +34,8 @@ class Claim(StrictModel):
     """Recipes, best first."""
     across: tuple[Literal["train_sees", "test_sees"], ...] = ()
     """Protocol fields in which the compared runs may differ, because the claim is about this difference."""
+    devices: tuple[str, ...] = ()
+    """For frames per second: names by which the device of the paper calls itself, without `NVIDIA`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +158,14 @@ class Paper(StrictModel):
             unit=column.unit,
             margin=self._margins[margin].at(value) if isinstance(margin, str) else margin,
             margin_from=(margin if "/" in margin else f"{self.id}/{margin}") if isinstance(margin, str) else "",
-            device=column.device,
-            devices=column.devices,
-            device_tflop_per_s=column.device_tflop_per_s,
+            device=row.device or column.device,
+            devices=() if row.device else column.devices,
+            device_tflop_per_s=None if row.device else column.device_tflop_per_s,
             draws=column.draws,
-            train=tuple(row.train),
-            test=tuple(row.test),
+            train=tuple(dict.fromkeys((*column.train, *row.train))),
+            test=tuple(dict.fromkeys((*column.test, *row.test))),
             role=row.role,
-            recipe=row.recipe,
+            recipe=row.recipes.get(column.id, row.recipe),
             cites="",
             source=self.sources[row.source or table.source],
             note=row.note,

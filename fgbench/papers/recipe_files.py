@@ -4,13 +4,14 @@ A file holds one table for each recipe. A recipe has up to three tables of value
 values that the paper prints, `code` for values of the official code where the paper does not give them, and `ours` for
 values chosen here. `[defaults]` has the same three tables, for values that all recipes of the file share. `[profiles]`
 holds the changes that smaller profiles make. A file with `like` takes over the recipes of another file: all, or those
-that `only` names. Its `[changes]` replace values in all of them.
+that `only` names. Its `[changes]` replace values in all of them, and its `[pipelines]` parts of their pipelines.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import PrivateAttr, ValidationError
 
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.json_toml import read_toml
@@ -18,6 +19,8 @@ from fgbench.util.validation import StrictModel, explain
 
 ORIGINS = ("paper", "code", "ours")
 """Origins of values."""
+OTHER_FILES = ("paper", "sources")
+"""Files in the folder of a paper that are not files of recipes."""
 
 
 class Profile(StrictModel):
@@ -38,6 +41,8 @@ class RecipeTable(StrictModel):
     """Another recipe of the file. It gives the method and the values that this recipe does not give."""
     variant: bool = False
     """True for an alternative to the recipe that reproduces the printed row; it runs only if asked for by name."""
+    only_paper: bool = False
+    """True for a recipe that runs under the profile `paper` alone. Another recipe does the same under the others."""
     train: tuple[Literal["boxes", "parts"], ...] = ()
     """Annotations beyond class labels that training uses."""
     test: tuple[Literal["boxes", "parts"], ...] = ()
@@ -49,6 +54,23 @@ class RecipeTable(StrictModel):
     ours: dict[str, Any] = {}
     """Values chosen here."""
     profiles: dict[Literal["quick", "frozen"], Profile] = {}
+    _place: str = PrivateAttr("")
+    """`<file>.<recipe>` of the table in the recipe files; `defaults` and `changes` in the place of a recipe."""
+    _moved: dict[str, str] = PrivateAttr(default_factory=dict)
+    """Places of values that the table of another file replaced, by setting."""
+
+    def place_of(self, setting: str) -> str:
+        """Return `<file>.<recipe>` where a value of this table is written."""
+        return self._moved.get(setting, self._place)
+
+
+class Pipelines(StrictModel):
+    """Parts of pipelines that the paper replaces for a data set."""
+
+    replaced: dict[str, str] = {}
+    """Parts, each with the part in its place."""
+    not_in: tuple[str, ...] = ()
+    """Recipes that keep their own pipelines, because they follow another source."""
 
 
 class RecipeFile(StrictModel):
@@ -62,6 +84,8 @@ class RecipeFile(StrictModel):
     """Names of the recipes that are taken over; empty for all. Only for a file with `like`."""
     changes: RecipeTable = RecipeTable()
     """Values that replace those of all recipes; only for a file with `like`."""
+    pipelines: Pipelines = Pipelines()
+    """Parts of pipelines that differ for this data set; only for a file with `like`."""
     defaults: RecipeTable = RecipeTable()
     recipes: dict[str, RecipeTable] = {}
     profiles: dict[Literal["quick", "frozen"], Profile] = {}
@@ -77,8 +101,9 @@ def read_recipe_file(path: Path) -> tuple[RecipeFile, list[str]]:
     """
     file = _read(path)
     if not file.like:
-        if file.only:
-            raise FgbenchError(f"{path}: only a file with 'like' has 'only'", "remove 'only', or add 'like'")
+        for name in file.model_fields_set & {"only", "pipelines"}:
+            if getattr(file, name):
+                raise FgbenchError(f"{path}: only a file with 'like' has {name!r}", f"remove {name!r}, or add 'like'")
         return file, list(file.recipes)
     whole = _take_over(path, file)
     if unknown := [name for name in file.only if name not in whole.recipes]:
@@ -88,7 +113,7 @@ def read_recipe_file(path: Path) -> tuple[RecipeFile, list[str]]:
 
 def _take_over(path: Path, file: RecipeFile) -> RecipeFile:
     """Return the file with the recipes, defaults and profiles of the file it is like."""
-    others = {other.stem for other in path.parent.glob("*.toml")} - {path.stem, "paper"}
+    others = {other.stem for other in path.parent.glob("*.toml")} - {path.stem, *OTHER_FILES}
     if file.like not in others:
         raise FgbenchError(f"{path}: it cannot be like {file.like!r}; {nearest(file.like, others)}")
     base = _read(path.with_name(f"{file.like}.toml"))
@@ -101,17 +126,69 @@ def _take_over(path: Path, file: RecipeFile) -> RecipeFile:
         )
     if extra := sorted(file.changes.model_fields_set - set(ORIGINS)):
         raise FgbenchError(f"{path}: [changes] has no {extra[0]!r}, only values by origin: {', '.join(ORIGINS)}")
+    replaced, keep = file.pipelines.replaced, file.pipelines.not_in
+    if unknown := [name for name in keep if name not in base.recipes]:
+        raise FgbenchError(f"{path}: {file.like} has no recipe {unknown[0]!r}; {nearest(unknown[0], base.recipes)}")
+    texts = [text for table in (base.defaults, *base.recipes.values()) for _, _, text in _pipelines(table)]
+    if unused := [part for part in replaced if not any(part in text for text in texts)]:
+        raise FgbenchError(f"{path}: no recipe of {file.like} has the pipeline {unused[0]!r}", "remove it")
+    place = f"{path.stem}.pipelines"
+    recipes = {
+        name: table if name in keep else _with_pipelines(table, replaced, place) for name, table in base.recipes.items()
+    }
     return base.model_copy(
-        update={"data": file.data, "changes": file.changes, "recipes": {**base.recipes, **file.recipes}}
+        update={
+            "data": file.data,
+            "changes": file.changes,
+            "defaults": _with_pipelines(base.defaults, replaced, place),
+            "recipes": {**recipes, **file.recipes},
+        }
     )
+
+
+def _pipelines(table: RecipeTable) -> list[tuple[str, str, str]]:
+    """Return origin, name and text of the pipelines of a table."""
+    names = ("train_pipeline", "test_pipeline")
+    return [
+        (origin, name, str(getattr(table, origin)[name]))
+        for origin in ORIGINS
+        for name in names
+        if name in getattr(table, origin)
+    ]
+
+
+def _with_pipelines(table: RecipeTable, replaced: Mapping[str, str], place: str) -> RecipeTable:
+    """Return a table in which parts of pipelines are replaced; the paper is the origin of changed pipelines.
+
+    Args:
+        table: the table.
+        replaced: parts of pipelines, each with the part in its place.
+        place: where the changed pipelines are written.
+    """
+    values = {origin: dict(getattr(table, origin)) for origin in ORIGINS}
+    moved = {}
+    for origin, name, text in _pipelines(table):
+        changed = text
+        for part, other in replaced.items():
+            changed = changed.replace(part, other)
+        if changed != text:
+            del values[origin][name]
+            values["paper"][name] = changed
+            moved[name] = place
+    changed_table = table.model_copy(update=values)
+    changed_table._moved = moved
+    return changed_table
 
 
 def _read(path: Path) -> RecipeFile:
     content = read_toml(path)
     try:
-        return RecipeFile.model_validate(content)
+        file = RecipeFile.model_validate(content)
     except ValidationError as error:
         raise FgbenchError(f"{path}: {explain(error, RecipeFile)}") from error
+    for name, table in {**file.recipes, "defaults": file.defaults, "changes": file.changes}.items():
+        table._place = f"{path.stem}.{name}"
+    return file
 
 
 def ancestry(where: str, name: str, file: RecipeFile) -> list[RecipeTable]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fgbench.papers.printed import reproductions_root
-from fgbench.papers.recipe_files import ORIGINS, Profile, RecipeFile, ancestry, read_recipe_file
+from fgbench.papers.recipe_files import ORIGINS, OTHER_FILES, Profile, RecipeFile, ancestry, read_recipe_file
 from fgbench.papers.settings import Settings
 from fgbench.papers.starts import starting_recipe
 from fgbench.util.errors import FgbenchError, MissingError, nearest
@@ -28,6 +28,8 @@ class Recipe(StrictModel):
     method: str
     variant: bool
     """True if the recipe runs only when asked for by name."""
+    only_paper: bool
+    """True if the recipe runs under the profile `paper` alone."""
     train: tuple[str, ...]
     """Annotations beyond class labels that training uses."""
     test: tuple[str, ...]
@@ -36,6 +38,8 @@ class Recipe(StrictModel):
     """All values under the profile `paper`."""
     origins: dict[str, str]
     """`paper`, `code` or `ours` by dotted field name."""
+    places: dict[str, str]
+    """`<file>.<recipe>` where each value is written, by dotted field name."""
     profiles: dict[str, tuple[Profile, ...]]
     """Changes of the smaller profiles; those of the file come before those of the recipe."""
     start: "Recipe | None" = None
@@ -62,7 +66,9 @@ class Recipe(StrictModel):
             raise FgbenchError(f"no profile named {profile!r}; {nearest(profile, PROFILES)}")
         if profile != "paper" and not self.profiles.get(profile):
             raise MissingError(
-                "recipe", f"{self.key} does not define the profile {profile}", "use the profile quick or paper"
+                "recipe",
+                f"{self.key} does not define the profile {profile}",
+                f"use the profile {'paper' if self.only_paper else 'quick or paper'}",
             )
         values = self.settings.model_dump()
         for change in self.profiles.get(profile, ()):
@@ -114,7 +120,7 @@ def load_recipes(root: Path | None = None) -> dict[str, Recipe]:
     """
     recipes: dict[str, Recipe] = {}
     for path in sorted((root or reproductions_root()).glob("*/*.toml")):
-        if path.name != "paper.toml":
+        if path.stem not in OTHER_FILES:
             file, names = read_recipe_file(path)
             completed = (_complete(path, name, file) for name in names)
             recipes |= {recipe.key: recipe for recipe in completed}
@@ -127,6 +133,7 @@ def _complete(path: Path, name: str, file: RecipeFile) -> Recipe:
     tables = ancestry(where, name, file)
     values: dict[str, Any] = {"data": file.data}
     origins: dict[str, str] = {}
+    places: dict[str, str] = {}
     # Later tables replace values of earlier ones; within a table each value has one origin.
     for table in (file.defaults, *tables, file.changes):
         origins_in_table: dict[str, str] = {}
@@ -139,23 +146,26 @@ def _complete(path: Path, name: str, file: RecipeFile) -> Recipe:
             for key, value in flat.items():
                 _set_nested(values, key, value)
         origins |= origins_in_table
+        places |= {key: table.place_of(key) for key in origins_in_table}
     table = tables[-1]
     return Recipe(
         name=f"{path.parent.name}/{name}",
         title=table.title or name,
         method=next((ancestor.method for ancestor in reversed(tables) if ancestor.method), ""),
         variant=table.variant,
+        only_paper=table.only_paper,
         train=table.train,
         test=table.test,
         settings=_validated_settings(values, where),
         origins=origins,
+        places=places,
         profiles={
             profile: tuple(
                 profiles[profile]
                 for profiles in (file.profiles, *(ancestor.profiles for ancestor in tables))
                 if profile in profiles
             )
-            for profile in ("quick", "frozen")
+            for profile in (() if table.only_paper else ("quick", "frozen"))
         },
     )
 

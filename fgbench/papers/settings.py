@@ -50,7 +50,10 @@ class Svm(StrictModel):
     calibrate: bool = True
     """Shift and scale the scores of each class so that the medians of its negatives and positives are 0 and 1."""
     tolerance: float = Field(default=1e-3, gt=0)
-    """Duality gap, relative to the primal objective, at which training stops."""
+    """Duality gap at which training stops."""
+    gap: Literal["relative", "mean"] = "relative"
+    """Measure of the duality gap: divided by the primal objective; or by C and the number of samples, as VLFeat has it,
+    which then stops far from the optimum."""
 
 
 class Settings(StrictModel):

@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from fgbench.papers.field_types import Annotation, Margin, Metric, Params, Printed, check_params, check_unique
+from fgbench.util.errors import nearest
 from fgbench.util.validation import StrictModel
 
 
@@ -31,6 +32,10 @@ class Column(StrictModel):
     """Peak of the device in single precision, from the data sheet of its maker; None if it is not known."""
     draws: int = Field(default=0, ge=0, strict=True)
     """Number of random splits of the authors over which the numbers are averaged; 0 for the official split."""
+    train: tuple[Annotation, ...] = ()
+    """Annotations beyond class labels that training uses for every number of the column."""
+    test: tuple[Annotation, ...] = ()
+    """Annotations beyond class labels that testing uses for every number of the column."""
 
 
 class PrintedRow(StrictModel):
@@ -49,6 +54,10 @@ class PrintedRow(StrictModel):
     """Annotations beyond class labels that testing uses."""
     recipe: str = ""
     """`<paper>/<recipe>` that reproduces the row."""
+    recipes: dict[str, str] = {}
+    """The recipes of columns that another recipe reproduces, by the id of the column."""
+    device: str = ""
+    """For frames per second: the device of this row, if it is not that of the column. `CPU` stands for any CPU."""
     cites: str = ""
     """`<paper>/<table>/<row>` of another paper whose numbers the row repeats; they are judged there."""
     source: str = ""
@@ -79,9 +88,14 @@ class Table(StrictModel):
     def _consistent(self) -> Self:
         check_unique(f"column of {self.id}", [column.id for column in self.columns])
         check_unique(f"row of {self.id}", [row.id for row in self.rows])
+        columns = [column.id for column in self.columns]
         for row in self.rows:
             _check_values(self, row)
-            if row.cites and (row.recipe or row.train or row.test or row.margin):
+            if unknown := [name for name in row.recipes if name not in columns]:
+                raise ValueError(
+                    f"row {row.id!r} of {self.id}: recipes for a column {unknown[0]!r}; {nearest(unknown[0], columns)}"
+                )
+            if row.cites and (row.recipe or row.recipes or row.train or row.test or row.margin):
                 raise ValueError(
                     f"row {row.id!r} of {self.id} cites another row, so it has no recipe, annotations or margin"
                 )

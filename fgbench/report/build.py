@@ -11,6 +11,7 @@ from fgbench.judge.claims import check_claims
 from fgbench.judge.columns import judge_papers
 from fgbench.judge.frame_verdicts import with_frames
 from fgbench.judge.sensitivity import find_bounds
+from fgbench.judge.speed_claims import with_speed_claims
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.record import Record
@@ -99,6 +100,7 @@ def build_report(
     verdicts = judge_papers(papers, records, blocked, recipes, anomalies, bounds)
     verdicts = with_frames(verdicts, frames_of(sessions))
     claims = check_claims(papers, records, store.outputs, recipes, anomalies, blocked)
+    claims = with_speed_claims(claims, frames_of(sessions))
     of_runs = Pictures(store.all_pictures() if pictures else {})
     first_page = render(
         papers,

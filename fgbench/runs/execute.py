@@ -26,7 +26,7 @@ from fgbench.records.record import Record
 from fgbench.records.store import Store
 from fgbench.runs.built_method import build_method
 from fgbench.runs.experiment import PersonSearch, experiment
-from fgbench.runs.fitting import fit_method
+from fgbench.runs.fitting import fit_method, initialise_method
 from fgbench.runs.outside_network import OutsideNetwork
 from fgbench.runs.planning import planned_index
 from fgbench.runs.prediction import output_names, predictor
@@ -140,6 +140,8 @@ class Execution:
 
     def learn(self) -> None:
         """Train the stages. All processes take part."""
+        if not self.run.parent:
+            initialise_method(self.method, self.train_pixels, **self._fitting("initial weights"))
         arguments = self.run, self.store.folder.parent, len(self.train_data.labels)
         log = TrainingLog({}) if self.engine.rank else training_log(*arguments)
         with log, self.log.phase("training"), freed_memory_kept():
@@ -167,17 +169,19 @@ class Execution:
         """Fit the parts that need no labels, and train the SVM, unless they were loaded."""
         if not self.is_fitted:
             with self.log.phase("fit"):
-                fit_method(
-                    self.method,
-                    self.train_pixels,
-                    batch_size=self.batch_size,
-                    device=self.engine.device,
-                    draw=generator(self.run.seed, "fit"),
-                    work=self.work,
-                    progress=partial(self._progress, "fit"),
-                )
+                fit_method(self.method, self.train_pixels, **self._fitting("fit"))
         if self.svm is None and self.settings.classifier == "svm":
             self.svm = self._train_svm()
+
+    def _fitting(self, what: str) -> dict[str, Any]:
+        """Return the arguments of a fit; `what` names its random numbers."""
+        return {
+            "batch_size": self.batch_size,
+            "device": self.engine.device,
+            "draw": generator(self.run.seed, what),
+            "work": self.work,
+            "progress": partial(self._progress, "fit"),
+        }
 
     def predict(self) -> dict[str, np.ndarray]:
         """Compute the outputs for every test image.

@@ -1,4 +1,4 @@
-"""The fit of the parts of a method that need no labels, such as a vocabulary."""
+"""Parts of a method that follow from training images without labels: initial weights, and vocabularies."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,15 +38,8 @@ def fit_method(
     Raises:
         FgbenchError: the disk is full, or the folder cannot be written.
     """
-    if type(method).fit is Method.fit:
+    if type(method).fit is Method.fit or _restored(method, work / "fitted.pt", device):
         return
-    method.eval()
-    fitted = work / "fitted.pt"
-    if state := load_torch(fitted, device):
-        if same_form(state["method"], method.state_dict()):
-            method.load_state_dict(state["method"])
-            return
-        set_aside(fitted, "it is the state of another network")
     remove_files(work, "descriptors.*", "test-*")  # on a GPU, fitting again gives other values
     # Half of the progress is for the images, half for the fit itself.
     context = FitContext(len(pixels), draw, lambda what: progress(what, 1, 2))
@@ -60,4 +53,38 @@ def fit_method(
 
     with torch.inference_mode():
         method.fit(images, context)
-    save_torch(fitted, {"method": method.state_dict()})
+    save_torch(work / "fitted.pt", {"method": method.state_dict()})
+
+
+def initialise_method(
+    method: Method,
+    pixels: Pixels,
+    *,
+    batch_size: int,
+    device: torch.device,
+    draw: torch.Generator,
+    work: Path,
+    progress: Callable[[str, int, int], object],
+) -> None:
+    """Compute the initial weights of a method that follow from the training images; arguments as in `fit_method`.
+
+    Raises:
+        FgbenchError: the disk is full, or the folder cannot be written.
+    """
+    if type(method).initialise is Method.initialise or _restored(method, work / "initialised.pt", device):
+        return
+    context = FitContext(len(pixels), draw, lambda what: progress(what, 0, 1))
+    with torch.no_grad():
+        method.initialise(lambda: batches(pixels, batch_size, device), context)
+    save_torch(work / "initialised.pt", {"method": method.state_dict()})
+
+
+def _restored(method: Method, file: Path, device: torch.device) -> bool:
+    """Switch to evaluation, and return True if a file has the state of the method, which is then restored."""
+    method.eval()
+    if state := load_torch(file, device):
+        if same_form(state["method"], method.state_dict()):
+            method.load_state_dict(state["method"])
+            return True
+        set_aside(file, "it is the state of another network")
+    return False

@@ -13,8 +13,8 @@ from fgbench.report.html.pages import address
 from fgbench.util.counted import counted
 
 METRICS = {
-    "accuracy": "accuracy", "cmc": "rates of the first ranks", "map": "mean average precision", "pck": "PCK",
-    "pcp": "PCP", "fps": "frames a second",
+    "accuracy": "accuracy", "class_map": "mean average precision over classes", "cmc": "rates of the first ranks",
+    "map": "mean average precision", "pck": "PCK", "pcp": "PCP", "fps": "frames a second",
 }  # fmt: skip
 """Metric -> name in a sentence."""
 FACTOR_NAMES = {0.5: "half the margin", 2.0: "twice the margin"}

@@ -4,10 +4,13 @@ Coordinates are grouped in blocks. Inside a block the samples follow one after t
 block with the whole Gram matrix are most of the work, and are computed on the device of this matrix.
 """
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor
 
+Gap = Literal["relative", "mean"]
 COORDINATES = 512
 """Number of samples in a block of the ascent; the scores of all samples are changed once for each block."""
 INNER = 64
@@ -47,7 +50,7 @@ class _Scores:
 
 
 def ascend(
-    gram: Tensor, signs: np.ndarray, c: float, loss: str, tolerance: float, max_sweeps: int
+    gram: Tensor, signs: np.ndarray, c: float, loss: str, tolerance: float, max_sweeps: int, measure: Gap = "relative"
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Maximise the dual. Converged classes skip further sweeps.
 
@@ -56,11 +59,12 @@ def ascend(
         signs: (N, C) 1 for the class of a sample and -1 for the others, in the precision of `gram`.
         c: weight of the losses.
         loss: `hinge` or `squared_hinge`.
-        tolerance: largest duality gap of a converged class, relative to its primal objective.
+        tolerance: largest duality gap of a converged class.
         max_sweeps: maximum number of passes over the samples.
+        measure: `relative` for gaps relative to the primal objective, `mean` for gaps divided by c N.
 
     Returns:
-        Dual variables (N, C), relative gaps (C,) and number of sweeps.
+        Dual variables (N, C), gaps (C,) and number of sweeps.
     """
     samples, classes = signs.shape
     squared = loss == "squared_hinge"
@@ -78,7 +82,7 @@ def ascend(
             part, values = scores.block(rows)
             scores.add(_ascend_block(part, diagonal[rows], y[rows], alpha, values, rows, ridge, upper))
         duals[:, active] = alpha
-        gap[active] = _gaps(alpha, y, scores.of_all(), c, squared)
+        gap[active] = _gaps(alpha, y, scores.of_all(), c, squared, measure)
         keep = gap[active] > tolerance
         if not keep.all():
             active = active[keep]
@@ -112,8 +116,8 @@ def _ascend_block(
     return delta
 
 
-def _gaps(alpha: np.ndarray, y: np.ndarray, scores: np.ndarray, c: float, squared: bool) -> np.ndarray:
-    """Return the duality gap (C,) of each class, relative to the primal objective."""
+def _gaps(alpha: np.ndarray, y: np.ndarray, scores: np.ndarray, c: float, squared: bool, measure: Gap) -> np.ndarray:
+    """Return the duality gap (C,) of each class in a measure."""
     slack = np.maximum(0, 1 - y * scores)
     half = 0.5 * (alpha * y * scores).sum(axis=0)
     if squared:
@@ -122,4 +126,5 @@ def _gaps(alpha: np.ndarray, y: np.ndarray, scores: np.ndarray, c: float, square
     else:
         primal = half + c * slack.sum(axis=0)
         dual = alpha.sum(axis=0) - half
-    return (primal - dual) / np.maximum(primal, np.finfo(float).tiny)  # type: ignore[no-any-return]
+    scale = c * len(y) if measure == "mean" else np.maximum(primal, np.finfo(float).tiny)
+    return (primal - dual) / scale  # type: ignore[no-any-return]

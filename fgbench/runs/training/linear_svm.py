@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fgbench.runs.training.dual_ascent import ascend
+from fgbench.runs.training.dual_ascent import Gap, ascend
 from fgbench.util.device_memory import free_bytes, has_device_memory
 from fgbench.util.errors import FgbenchError
 from fgbench.util.numeric.column_reader import column_blocks
@@ -41,7 +41,7 @@ class LinearSvm:
     bias: Tensor
     """(C,) float32, bias of each class, on the same device."""
     gap: np.ndarray
-    """(C,) duality gap of each class, relative to its primal objective."""
+    """(C,) duality gap of each class, in the measure of the training."""
     sweeps: int
     """Number of passes over the samples."""
 
@@ -60,6 +60,7 @@ def train_svm(
     bias_multiplier: float = 1.0,
     calibrate: bool = False,
     tolerance: float = 1e-3,
+    gap: Gap = "relative",
     max_sweeps: int = 2000,
     progress: Progress = lambda share: None,
     device: torch.device = CPU,
@@ -78,7 +79,9 @@ def train_svm(
         bias_multiplier: value of the constant feature.
         calibrate: shift and scale each class so that the median scores of its negative and positive training samples
             are 0 and 1 (official B-CNN code).
-        tolerance: the training stops when the duality gap of every class is below this share of the primal objective.
+        tolerance: the training stops when the duality gap of every class is at most this.
+        gap: `relative` for the gap as a share of the primal objective; `mean` for the gap divided by c N, as in
+            `vl_svmtrain`, whose objective is lambda / 2 |w|^2 plus the mean loss.
         max_sweeps: maximum number of passes over the samples.
         progress: called after each block of columns.
         device: device of the products of matrices and of the classifiers.
@@ -104,10 +107,10 @@ def train_svm(
     gram = _gram(blocks, samples, lambda share: progress(GRAM * share)).add_(bias_multiplier**2)
     precision = np.float64 if gram.dtype == torch.float64 else np.float32
     signs = np.where(labels[:, None] == np.arange(classes), 1.0, -1.0).astype(precision)
-    duals, gap, sweeps = ascend(gram, signs, c, loss, tolerance, max_sweeps)
-    if gap.max() > tolerance:
+    duals, gaps, sweeps = ascend(gram, signs, c, loss, tolerance, max_sweeps, gap)
+    if gaps.max() > tolerance:
         raise FgbenchError(
-            f"the SVM of class {int(gap.argmax())} has a duality gap of {gap.max():.2g} after {sweeps} sweeps",
+            f"the SVM of class {int(gaps.argmax())} has a duality gap of {gaps.max():.2g} after {sweeps} sweeps",
             f"raise svm.tolerance above {tolerance:g}, or lower svm.c",
         )
     coefficients = torch.from_numpy((duals * signs).astype(np.float32)).to(device)
@@ -122,7 +125,7 @@ def train_svm(
         span = np.where(high > low, high - low, 1.0)
         weight /= torch.from_numpy(span[:, None].astype(np.float32)).to(device)
         bias = (bias - low) / span
-    return LinearSvm(weight, torch.from_numpy(bias.astype(np.float32)).to(device), gap, sweeps)
+    return LinearSvm(weight, torch.from_numpy(bias.astype(np.float32)).to(device), gaps, sweeps)
 
 
 class _Blocks:
