@@ -175,13 +175,9 @@ class Execution:
 
     def _fitting(self, what: str) -> dict[str, Any]:
         """Return the arguments of a fit; `what` names its random numbers."""
-        return {
-            "batch_size": self.batch_size,
-            "device": self.engine.device,
-            "draw": generator(self.run.seed, what),
-            "work": self.work,
-            "progress": partial(self._progress, "fit"),
-        }
+        draw, progress = generator(self.run.seed, what), partial(self._progress, "fit")
+        fixed = {"batch_size": self.batch_size, "device": self.engine.device, "work": self.work}
+        return {**fixed, "draw": draw, "progress": progress}
 
     def predict(self) -> dict[str, np.ndarray]:
         """Compute the outputs for every test image.

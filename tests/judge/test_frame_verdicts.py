@@ -18,7 +18,7 @@ from fgbench.speed.bench_rows import FramesRow, frames_of, read_speed
 from fgbench.speed.speed_source import SPEED_COLUMNS, SpeedSource
 
 CELLS = {cell.id: cell for cell in load_papers()["bcnn"].cells() if cell.metric == "fps"}
-CELL = CELLS["speed/bcnn_dm/fps"]
+CELL = CELLS["t1/bcnn_dm/fps"]
 
 
 def row(fps, device="Tesla K40c", spread=0.05, **fields):
@@ -86,6 +86,18 @@ def test_other_numbers_and_cards_with_a_name_that_begins_alike_are_not_comparabl
     verdict = judged(row(8.0, device, **{name: value for name, value in fields.items() if name != "device"}))
     assert verdict.outcome is Outcome.NOT_COMPARABLE
     assert judged(row(8.0, "NVIDIA Tesla K40c")).outcome is Outcome.REPRODUCED
+
+
+def test_a_number_for_a_cpu_without_a_name_is_judged_on_any_cpu():
+    cell = CELLS["t1/fv_sift/fps"]
+    cpu = {"recipe": "bcnn/fv_sift", "device_type": "cpu"}
+    found = judged(row(10.2, "AMD EPYC", **cpu), cell=cell)
+    assert found.outcome == Outcome.REPRODUCED
+    assert "10.2 frames/s on AMD EPYC; the paper does not name its CPU, fp32, batch 4, 448 px" in found.reason
+    assert judged(row(20.0, "AMD EPYC", **cpu), cell=cell).outcome == Outcome.EXCEEDS
+    gpu = judged(row(20.0, "NVIDIA H100", recipe="bcnn/fv_sift"), cell=cell)
+    assert gpu.outcome == Outcome.NOT_COMPARABLE
+    assert "printed for CPU" in gpu.reason
 
 
 def test_a_card_of_a_name_that_stands_for_several_is_not_judged():

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from fgbench.layers.pca import fit_pca
+from fgbench.layers.pca import fit_pca, fit_pca_of_maps
 from fgbench.util.errors import ArgumentError
 
 
@@ -29,3 +29,20 @@ def test_misuse_raises():
         fit_pca(points(), 4)
     with pytest.raises(ArgumentError, match="not finite"):
         fit_pca(torch.full((9, 3), torch.nan), 2)
+
+
+def test_maps_in_batches_give_the_projection_of_all_cells():
+    cells = points().float()
+    maps = cells.reshape(10, 4, 5, 3).permute(0, 3, 1, 2)  # (B, D, H, W)
+    found, expected = fit_pca_of_maps(maps.split(3), 2), fit_pca(cells, 2)
+    torch.testing.assert_close(found.mean, expected.mean)
+    torch.testing.assert_close(found.components, expected.components, atol=1e-5, rtol=0)
+
+
+def test_maps_that_do_not_fit_raise():
+    with pytest.raises(ArgumentError, match="too few"):
+        fit_pca_of_maps([torch.zeros(1, 3, 1, 1)], 2)
+    with pytest.raises(ArgumentError, match="too few"):
+        fit_pca_of_maps([], 2)
+    with pytest.raises(ArgumentError, match="not finite"):
+        fit_pca_of_maps([torch.full((1, 3, 2, 2), torch.nan)], 2)

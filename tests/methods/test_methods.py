@@ -1,9 +1,11 @@
 import pytest
 import torch
+from sklearn.decomposition import PCA
 
 from fgbench.backbones import load_backbone
 from fgbench.layers.bilinear import align_maps, bilinear_pool, l2_normalize, signed_sqrt
-from fgbench.methods import methods, options_of
+from fgbench.layers.pca import Pca
+from fgbench.methods import bcnn, methods, options_of
 from fgbench.methods.base import FitContext, Target, Task, parameters_of
 from fgbench.util.errors import ArgumentError, FgbenchError
 from fgbench.util.numeric.seeding import generator
@@ -43,6 +45,49 @@ def test_bcnn_descriptor_is_pooled_and_normalised():
         assert torch.allclose(method.embed(images()), expected)
         out = method(images())
         assert torch.allclose(out.logits, method.classifier(expected), atol=1e-6)
+
+
+def initialised(streams, **options):
+    """Return a B-CNN with the initial weights that follow from five images."""
+    method = build("bcnn", streams, **options)
+    with torch.no_grad():
+        method.initialise(lambda: iter([images(), images(2)]), FitContext(5, generator(0, "i"), lambda what: None))
+    return method
+
+
+@pytest.mark.parametrize("streams", [["tiny_m:conv", "tiny_m:conv"], ["tiny_d:conv", "tiny_m:conv"]])
+def test_a_projected_stream_has_the_principal_components_of_its_maps(streams):
+    method, plain = initialised(streams, projected=6), build("bcnn", streams)
+    with torch.inference_mode():
+        maps = torch.cat([method.streams[-1](batch) for batch in (images(), images(2))])
+        cells = maps.movedim(1, -1).flatten(0, 2)
+        reference = PCA(6).fit(cells.double().numpy())
+        projected = method.projection(maps).movedim(1, -1).flatten(0, 2)
+        expected = torch.from_numpy(reference.transform(cells.double().numpy())).float()
+        torch.testing.assert_close(projected.abs(), expected.abs(), atol=1e-4, rtol=1e-3)
+        first, second = align_maps(method.streams[0](images()), method.projection(method.streams[-1](images())))
+        naive = l2_normalize(signed_sqrt(bilinear_pool(first, second)))
+        torch.testing.assert_close(method.embed(images()), naive)  # nothing is left out as a duplicate
+        assert method.embed(images()).shape[1] == plain.streams[0](images()).shape[1] * 6
+    assert method.classifier.in_features == naive.shape[1]
+
+
+def test_the_projection_is_trained_with_the_backbone():
+    method = initialised(["tiny_m:conv", "tiny_m:conv"], projected=6)
+    ids = {id(parameter) for parameter in parameters_of(method, "backbone")}
+    assert {id(parameter) for parameter in method.projection.parameters()} <= ids
+    method.losses(method(images()), Target(torch.tensor([0, 1, 2])))["cross_entropy"].backward()
+    assert method.projection.weight.grad.abs().sum() > 0
+
+
+def test_principal_components_are_of_at_most_a_thousand_images_at_equal_distances(monkeypatch):
+    monkeypatch.setattr(bcnn, "PCA_IMAGES", 3)
+    seen = []
+    monkeypatch.setattr(bcnn, "fit_pca_of_maps", lambda maps, dims: seen.extend(maps) or Pca(torch.zeros(48), torch.zeros(6, 48)))
+    method = initialised(["tiny_m:conv", "tiny_m:conv"], projected=6)
+    with torch.no_grad():
+        whole = torch.cat([method.streams[0](batch) for batch in (images(), images(2))])
+    torch.testing.assert_close(torch.cat(seen), whole[[0, 2, 4]])
 
 
 def test_bcnn_descriptors_of_the_square_root_alone_are_those_of_a_naive_computation():

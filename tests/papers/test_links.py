@@ -82,11 +82,24 @@ def test_a_citation_that_does_not_fit_is_an_error(tmp_path, old, new, message):
     assert error_of(tmp_path, (old, new), *more).partition("\n")[0] == f"t1/theirs: {message}"
 
 
-def test_a_cited_row_with_two_numbers_of_the_same_kind_is_an_error(tmp_path):
+def with_another_number(value):
+    """Return the first paper with a second column for the data set and metric of its first column."""
     column = FIRST.split("[[tables.columns]]")[1]
     first = FIRST.replace("[[tables.rows]]", f"[[tables.columns]]{column.replace('birds', 'again')}[[tables.rows]]", 1)
-    first = first.replace("[84.1, 50.0]", "[84.1, 50.0, 84.1]").replace('[80.0, "-"]', '[80.0, "-", "-"]')
-    assert "which prints 2 numbers of accuracy on cub" in error_of(tmp_path, first=first)
+    return first.replace("[84.1, 50.0]", f"[84.1, 50.0, {value}]").replace('[80.0, "-"]', '[80.0, "-", "-"]')
+
+
+def test_of_two_numbers_of_the_same_kind_the_equal_one_is_cited(tmp_path):
+    cell = load(tmp_path, first=with_another_number(80.1))["demo"].cells()[2]
+    assert cell.cites == "first/t1/ours/birds"
+    assert error_of(tmp_path / "other", ('84.1, "-"', '84.2, "-"'), first=with_another_number(80.1)).startswith(
+        "t1/theirs: cites 'first/t1/ours', which prints 84.1 % and 80.1 % on cub, not 84.2 %"
+    )
+
+
+def test_two_equal_numbers_of_the_same_kind_are_an_error(tmp_path):
+    message = error_of(tmp_path, first=with_another_number(84.1))
+    assert "which prints 2 equal numbers of accuracy on cub" in message
 
 
 def test_a_chain_and_a_circle_of_citations_are_errors(tmp_path):

@@ -83,6 +83,9 @@ def test_a_file_with_only_takes_over_the_named_recipes_and_has_its_own(root):
         ('like = "cub"\n[profiles.quick]\nset.mirror = false', r"a file with 'like' has no \[defaults\]"),
         ('like = "cub"\nonly = ["bcnn_d"]', r"aircraft.toml: cub has no recipe 'bcnn_d'; did you mean 'bcnn_d"),
         ('only = ["bcnn_dd"]', "aircraft.toml: only a file with 'like' has 'only'"),
+        ("[pipelines.replaced]\na = 'b'", "aircraft.toml: only a file with 'like' has 'pipelines'"),
+        ('like = "cub"\n[pipelines]\nnot_in = ["bcnn_d"]', "cub has no recipe 'bcnn_d'; did you mean 'bcnn_d"),
+        ("like = 'cub'\n[pipelines.replaced]\nsquare = 'b'", "no recipe of cub has the pipeline 'square'"),
         ('like = "cub"\n[recipes.own]\nlike = "bcnn_d"', "cannot be like 'bcnn_d'; did you mean 'bcnn_d"),
     ],
 )
@@ -112,3 +115,52 @@ def test_a_file_cannot_be_like_a_file_with_like(root):
     write_recipes(root, 'data = "cars"\nlike = "aircraft"\n', "cars")
     with pytest.raises(FgbenchError, match=r"cars.toml: aircraft is itself like cub"):
         load_recipes(root)
+
+
+def test_parts_of_pipelines_are_replaced_and_have_the_paper_as_origin(root):
+    text = """
+    data = "aircraft"
+    like = "cub"
+    [pipelines]
+    not_in = ["bcnn_dm"]
+    [pipelines.replaced]
+    "resize_short(448, bilinear) | center_crop(448)" = "resize(448, bilinear)"
+    """
+    write_recipes(root, text)
+    recipes = load_recipes(root)
+    found = {name: recipes[f"bcnn/{name}@aircraft"] for name in ("bcnn_dd", "bcnn_dd_box", "fc_cnn_d")}
+    pipelines = {name: recipe.settings.test_pipeline for name, recipe in found.items()}
+    assert pipelines == {
+        "bcnn_dd": "resize(448, bilinear)",
+        "bcnn_dd_box": "crop_box | resize(448, bilinear)",
+        "fc_cnn_d": "resize_short(224, bicubic) | center_crop(224)",
+    }
+    assert {name: recipe.origins["test_pipeline"] for name, recipe in found.items()} == {
+        "bcnn_dd": "paper", "bcnn_dd_box": "paper", "fc_cnn_d": "code"
+    }  # fmt: skip
+    assert found["bcnn_dd"].settings.train_pipeline == "resize(448, bilinear) | flip"
+    assert {name: recipe.places["test_pipeline"] for name, recipe in found.items()} == {
+        "bcnn_dd": "aircraft.pipelines", "bcnn_dd_box": "aircraft.pipelines", "fc_cnn_d": "cub.fc_cnn_d_no_ft"
+    }  # fmt: skip
+    assert "resize_short" in recipes["bcnn/bcnn_dd@cub"].settings.test_pipeline
+
+
+def test_a_recipe_knows_where_each_value_is_written(root):
+    write_recipes(root, 'data = "aircraft"\nlike = "cub"\n[changes.ours]\nsvm.c = 7.0\n')
+    recipes = load_recipes(root)
+    places = recipes["bcnn/bcnn_dm@aircraft"].places
+    assert places["svm.c"] == "aircraft.changes"
+    assert places["mirror"] == "cub.defaults"
+    assert places["backbones"] == "cub.bcnn_dm"
+    assert places["stages.classifier.epochs"] == "cub.bcnn_dd"
+    assert recipes["bcnn/bcnn_dm@cub"].places["svm.c"] == "cub.defaults"
+
+
+def test_a_recipe_for_paper_alone_has_no_other_profile(root):
+    recipes = load_recipes(root)
+    alone = recipes["bcnn/bcnn_dd_no_ft@cub"]
+    assert alone.resolve("paper").stages == {}
+    with pytest.raises(FgbenchError, match="does not define the profile quick") as error:
+        alone.resolve("quick")
+    assert error.value.hint == "use the profile paper"
+    assert recipes["bcnn/bcnn_dd@cub"].resolve("quick").stages

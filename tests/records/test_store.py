@@ -32,6 +32,18 @@ def test_verify_reports_a_missing_value(tmp_path):
     assert store.verify(store.write(fields, outputs)) == ["mean_class_accuracy is missing from the record"]
 
 
+def test_records_of_earlier_versions_lack_the_mean_average_precision(tmp_path):
+    """The highest scores alone do not give it, so that a record that keeps only these has no such value."""
+    fields, outputs = record()
+    without = {name: value for name, value in fields["values"].items() if name != "class_map"}
+    store = Store(tmp_path)
+    assert store.verify(store.write({**fields, "values": without}, outputs)) == []
+    assert store.verify(store.write({**fields, "values": without, "scores_kept": 1}, outputs)) == []
+    assert store.verify(store.write({**fields, "scores_kept": 1}, outputs)) == [
+        "class_map is not a value of this protocol"
+    ]
+
+
 def test_verify_reports_changed_or_missing_outputs(tmp_path):
     store = Store(tmp_path)
     written = store.write(*record())

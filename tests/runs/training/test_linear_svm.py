@@ -58,6 +58,22 @@ def test_duality_gap_is_below_the_tolerance():
         train_svm(x, labels, 4, tolerance=1e-9, max_sweeps=2)
 
 
+def test_the_mean_gap_is_that_of_the_objective_of_vlfeat():
+    """vl_svmtrain minimises lambda / 2 |w|^2 + mean loss with lambda = 1 / (n c), and stops at a gap of this."""
+    x, labels = problem(300)
+    svm = train_svm(x, labels, 4, c=2.0, tolerance=1e-3, gap="mean")
+    best = train_svm(x, labels, 4, c=2.0, tolerance=1e-9, max_sweeps=20000)
+    for k in range(4):
+        y = np.where(labels == k, 1, -1)
+
+        def objective(fitted, y=y, k=k):
+            w, b = fitted.weight[k].numpy().astype(np.float64), float(fitted.bias[k])
+            return (w @ w + b**2) / (2 * 300 * 2.0) + np.maximum(0, 1 - y * (x @ w + b)).mean()
+
+        assert 0 <= objective(svm) - objective(best) <= svm.gap[k] <= 1e-3
+    assert svm.sweeps < train_svm(x, labels, 4, c=2.0, tolerance=1e-3).sweeps
+
+
 def test_calibration_puts_the_medians_at_zero_and_one():
     x, labels = problem(150, 20)
     svm = train_svm(x, labels, 4, calibrate=True, tolerance=1e-6)
