@@ -91,7 +91,7 @@ DECODE = Race(
     values=lambda result: {"cores_busy": result[1]},
     values_at_least={"cores_busy": 0.8 * CORES},
     agree=agree,
-    rounds=5,
+    rounds=3,
     threads=CORES,
 )
 
@@ -119,7 +119,7 @@ DRAW = Race(
     "draw 400 synthetic birds, all cores",
     {FGBENCH: birds(None), "one process": birds(1)},
     at_least={"one process": 1.1},
-    rounds=2,
+    rounds=1,
     threads=CORES,
     warm=False,
 )

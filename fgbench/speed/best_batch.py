@@ -128,13 +128,13 @@ class _Search:
 def _gain(smaller: TimedWork, larger: TimedWork, tolerance: float) -> float:
     """Return how many times as fast the larger batch is: the median ratio of windows in turns.
 
-    Two successive ratios that agree end the comparison.
+    The first ratio is that of the windows before. Two successive ratios that agree end the comparison.
     """
-    ratios: list[float] = []
-    while len(ratios) < MAX_PAIRS:
+    ratios = [larger.fps / smaller.fps]
+    while len(ratios) <= MAX_PAIRS:
         smaller_fps = smaller.measure()
         ratios.append(larger.measure() / smaller_fps)
-        if len(ratios) > 1 and agree(ratios[-1], ratios[-2], tolerance):
+        if agree(ratios[-1], ratios[-2], tolerance):
             break
     return statistics.median(ratios)
 

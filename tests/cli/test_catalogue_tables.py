@@ -8,6 +8,7 @@ from command_line import answer_of, run
 
 from fgbench.cli import console
 from fgbench.cli.catalogue_tables import show_missing
+from fgbench.papers.printed import load_papers
 
 
 @pytest.fixture
@@ -73,3 +74,39 @@ def test_an_empty_table_is_a_line(tmp_path):
 def test_what_lacks_the_most_comes_first(capsys):
     show_missing([("weights: vgg needs a.pth", "x"), ("data: A is not on this machine", "y"), *[("z", "")] * 2], "row")
     assert capsys.readouterr().out == "2 rows: z\n1 row: vgg needs a.pth: x\n1 row needs A: y\n"
+
+
+def test_values_are_a_line_each_with_the_recipes_that_share_them(width):
+    width(200)
+    code, text = run("list", "values", "tasn")
+    assert code == 0
+    (line,) = [line for line in text.splitlines() if "options.temperature" in line]
+    setting, value, origin, *source, recipes, place = line.split()
+    assert (setting, value, origin, place) == ("options.temperature", "10.0", "code", "cub.tasn_r50")
+    assert int(recipes) > 1
+    assert source
+    assert "bcnn" not in text
+
+
+def test_values_as_json_are_those_of_every_recipe():
+    _, answer = answer_of("list", "values", "bcnn", "--json")
+    rows = {(row["recipe"], row["setting"]): row for row in answer["values"]}
+    row = rows["bcnn/bcnn_mm@cars", "test_pipeline"]
+    assert (row["value"], row["origin"], row["written in"]) == ("resize(448, bilinear)", "paper", "cars.pipelines")
+    assert rows["bcnn/bcnn_mm@cub", "test_pipeline"]["written in"] == "cub.defaults"
+
+
+def test_only_the_named_paper_is_listed():
+    _, answer = answer_of("list", "recipes", "tasn", "--json")
+    assert {row["recipe"].partition("/")[0] for row in answer["recipes"]} == {"tasn"}
+    code, text = run("list", "cells", "tasm")
+    assert code != 0
+    assert "no paper named 'tasm'; did you mean 'tasn'?" in text
+
+
+def test_cells_of_a_paper_are_its_tables(width):
+    width(200)
+    _, text = run("list", "cells", "keypoint_fcn")
+    assert {table.number for table in load_papers()["keypoint_fcn"].tables} <= set(text.splitlines())
+    assert "keypoint_fcn/t1" not in text
+    assert "keypoint_fcn/t1" in run("list", "cells")[1]

@@ -2,6 +2,7 @@
 
 from command_line import run
 
+from fgbench.cli import console
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import load_recipes
 
@@ -73,7 +74,7 @@ def test_frames_per_second_are_those_of_a_k40_except_on_a_cpu():
 
 
 def test_the_command_prints_the_table_as_the_paper(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "220")
+    monkeypatch.setattr(console._stdout, "width", 220)
     code, text = run("list", "cells", "bcnn")
     assert code == 0
     lines = [" ".join(line.split()) for line in text.splitlines()]
