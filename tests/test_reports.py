@@ -81,7 +81,7 @@ def test_fv_sift_was_run_on_all_birds_as_the_recipe_says_and_so_has_a_verdict():
     assert len(own) == 4
     assert {(r.protocol["train_images"], r.protocol["test_images"], r.comparable) for r in own} == {(5994, 5794, True)}
     papers, recipes = load_papers(), load_recipes()
-    (cell,) = [cell for cell in papers["bcnn"].cells() if cell.id == "t1/fv_sift/birds"]
+    (cell,) = [cell for cell in papers["bcnn"].cells() if cell.id == "t1/fv_sift/birds_no_ft"]
     verdict = judge(cell, records, {}, recipes)
     assert (verdict.outcome, len(verdict.records)) == (Outcome.INCONCLUSIVE, 3)
     assert "with an unknown effect on the number" in verdict.reason
@@ -90,7 +90,7 @@ def test_fv_sift_was_run_on_all_birds_as_the_recipe_says_and_so_has_a_verdict():
 def test_the_effect_of_the_recompression_on_fv_sift_was_measured_and_leaves_its_verdict_open():
     store = store_of(Path(__file__).parents[1] / "reports/cub-200-2011")
     verdicts = judge_store(load_papers(), store)
-    (verdict,) = [verdict for verdict in verdicts["bcnn"] if verdict.cell.id == "t1/fv_sift/birds"]
+    (verdict,) = [verdict for verdict in verdicts["bcnn"] if verdict.cell.id == "t1/fv_sift/birds_no_ft"]
     of_fv_sift = {record.run_id for record in store.records() if record.method == "fv_sift"}
     (bound,) = [b for b in find_bounds(store.records(), store.outputs).values() if of_fv_sift & set(b.run_ids)]
     assert verdict.outcome == Outcome.INCONCLUSIVE

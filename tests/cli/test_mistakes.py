@@ -18,7 +18,7 @@ MISTAKES = {
     ("run",): "Missing argument 'RECIPE'",
     ("run", "bcnn/bcnn_d"): "did you mean 'bcnn/bcnn_d",
     ("run", "bcnn/fv_sift", "--data", "birds"): "fgbench reproduce cub",
-    ("run", "bcnn/t1/fv_sift/birds", "--data", "cars"): "add --data cub",
+    ("run", "bcnn/t1/fv_sift/birds_no_ft", "--data", "cars"): "add --data cub",
     (*RUN, "--seeds", "0"): "--seed 0 for the seed 0",
     (*RUN, "--seed", "1", "--seeds", "2"): "leave one out",
     (*RUN, "--jobs", "0"): "'--jobs'",

@@ -75,7 +75,7 @@ def test_each_column_and_table_has_its_own_protocol():
     boxes = {"train_sees": ["boxes"], "test_sees": ["boxes"], "images": "others"}
     found = verdicts([of_accuracy(84.0), of_accuracy(84.8, recipe="bcnn/bcnn_dd_box@cub", protocol=boxes)])
     assert found["t1/bcnn_dd/birds"].mean == 84.0
-    assert found["t1box/bcnn_dd/birds"].mean == 84.8
+    assert found["t1/bcnn_dd/birds_box"].mean == 84.8
 
 
 def test_rows_may_differ_in_their_annotations_only():

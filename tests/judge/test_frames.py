@@ -143,7 +143,7 @@ def test_verdicts_stand_beside_the_mean_over_seeds(tmp_path):
     frame = fgbench.verdicts(tmp_path)
     assert [str(kind) for kind in frame.dtypes] == list(VERDICTS.values())
     assert len(frame) == len(fgbench.cells())
-    sift = frame[(frame.paper == "bcnn") & (frame.cell == "t1/fv_sift/birds")].iloc[0]
+    sift = frame[(frame.paper == "bcnn") & (frame.cell == "t1/fv_sift/birds_no_ft")].iloc[0]
     assert (sift.measured, sift.sampling_low, sift.sampling_high) == (100 / 3, 200 / 7, 40.0)
     assert (sift.verdict, sift.seeds, sift.runs, sift.synthetic) == ("not comparable", 1, "a" * 16, True)
     other = frame[(frame.paper == "bcnn") & (frame.cell == "t1/bcnn_dd/birds")].iloc[0]

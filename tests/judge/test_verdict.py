@@ -161,12 +161,12 @@ def test_without_records():
     blocked = verdict([], obstacles={KEY: Obstacle("weights: missing", "fgbench weights get x")})
     assert (blocked.outcome, blocked.command) == (Outcome.BLOCKED, "fgbench weights get x")
     assert verdict([of_accuracy(84.0)], cell=CELLS["t1/bcnn_dd/cars"]).outcome == Outcome.NOT_RUN
-    box = CELLS["t1box/bcnn_dd/birds"]
+    box = CELLS["t1/bcnn_dd/birds_box"]
     assert judge(box, [of_accuracy(84.8)], {}, RECIPES).outcome == Outcome.NOT_RUN
 
 
 def test_a_run_without_boxes_is_not_used_for_a_cell_with_boxes():
-    box = CELLS["t1box/bcnn_dd/birds"]
+    box = CELLS["t1/bcnn_dd/birds_box"]
     key = f"{box.recipe}@cub"
     sees = {"train_sees": [], "test_sees": []}
     assert verdict([of_accuracy(84.8, recipe=key, protocol=sees)], box).outcome == Outcome.NOT_RUN

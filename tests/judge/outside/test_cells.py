@@ -27,7 +27,7 @@ def test_a_cell_that_predictions_do_not_answer_is_refused(name, message):
 def test_a_cited_cell_names_the_cell_that_is_judged():
     with pytest.raises(FgbenchError) as error:
         asked_cell("where_to_focus/t2/fv_sift/birds")
-    assert error.value.hint == "--cell bcnn/t1/fv_sift/birds"
+    assert error.value.hint == "--cell bcnn/t1/fv_sift/birds_no_ft"
 
 
 def test_every_cell_is_answered_or_refused_with_a_reason(monkeypatch):

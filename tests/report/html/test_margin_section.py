@@ -53,8 +53,8 @@ def test_rows_with_equal_differences_have_one_mark():
 def test_the_margin_of_a_cell_says_how_it_was_made():
     cells = {f"{paper.id}/{cell.id}": cell for paper in PAPERS.values() for cell in paper.cells()}
     for name, text in (
-        ("bcnn/t1/fv_sift/birds", "derived from 23 re-implementations, scaled to 18.8 %"),
-        ("bcnn/t1/fv_sift/cars", "derived from 23 re-implementations, scaled to 59.2 %, from cub to cars"),
+        ("bcnn/t1/fv_sift/birds_no_ft", "derived from 23 re-implementations, scaled to 18.8 %"),
+        ("bcnn/t1/fv_sift/cars_no_ft", "derived from 23 re-implementations, scaled to 59.2 %, from cub to cars"),
         ("keypoint_fcn/t3/ours/head", "chosen, not derived"),
     ):
         assert margin_origin(cells[name], PAPERS) == text

@@ -35,7 +35,7 @@ def test_values_and_verdicts_say_what_was_made_outside(folder):
     assert set(values[values.external != ""].external_file) == {"mine-0.csv", "other-0.csv"}
     assert values.external_sha256.str.len().isin([0, 64]).all()
     verdicts = fgbench.verdicts(folder)
-    cell = verdicts[(verdicts.cell == "t1/fv_sift/birds") & (verdicts.paper == "bcnn")]
+    cell = verdicts[(verdicts.cell == "t1/fv_sift/birds_no_ft") & (verdicts.paper == "bcnn")]
     assert cell.external.tolist() == ["", "predictions", "predictions"]
     assert cell.result.tolist() == ["", "mine", "other"]
     assert len(verdicts[verdicts.external == ""]) == len(fgbench.cells())
