@@ -27,7 +27,7 @@ def derived_margins(paper: "Paper", papers: Mapping[str, "Paper"]) -> dict[str, 
     for table in paper.tables:
         for row in table.rows:
             for column, value in zip(table.columns, row.values, strict=True):
-                name = row.margin or column.margin
+                name = row.margin_of(column)
                 if isinstance(name, str):
                     _check_margin(f"{table.id}/{row.id}/{column.id}", name, known, column, value)
     return known

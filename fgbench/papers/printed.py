@@ -142,7 +142,7 @@ class Paper(StrictModel):
         return [self._cell(table, row, column, value) for column, value in values if value != "-"]
 
     def _cell(self, table: Table, row: PrintedRow, column: Column, value: float) -> Cell:
-        margin = row.margin or column.margin
+        margin = row.margin_of(column)
         return Cell(
             paper=self.id,
             version=row.version or self.version,

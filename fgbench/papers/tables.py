@@ -68,8 +68,14 @@ class PrintedRow(StrictModel):
     """A reason for caution about the numbers."""
     margin: Margin | None = None
     """Replaces the margin of every column."""
+    margins: dict[str, Margin] = {}
+    """Replaces the margin of columns, by the id of the column."""
     params: Params = {}
     """Parameters of the metric, in addition to those of the column or instead of them."""
+
+    def margin_of(self, column: Column) -> Margin:
+        """Return the margin of the number of a column."""
+        return self.margins.get(column.id) or self.margin or column.margin
 
 
 class Table(StrictModel):
@@ -91,11 +97,11 @@ class Table(StrictModel):
         columns = [column.id for column in self.columns]
         for row in self.rows:
             _check_values(self, row)
-            if unknown := [name for name in row.recipes if name not in columns]:
+            if unknown := [name for name in (*row.recipes, *row.margins) if name not in columns]:
                 raise ValueError(
-                    f"row {row.id!r} of {self.id}: recipes for a column {unknown[0]!r}; {nearest(unknown[0], columns)}"
+                    f"row {row.id!r} of {self.id}: no column {unknown[0]!r}; {nearest(unknown[0], columns)}"
                 )
-            if row.cites and (row.recipe or row.recipes or row.train or row.test or row.margin):
+            if row.cites and (row.recipe or row.recipes or row.train or row.test or row.margin or row.margins):
                 raise ValueError(
                     f"row {row.id!r} of {self.id} cites another row, so it has no recipe, annotations or margin"
                 )

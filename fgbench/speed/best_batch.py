@@ -120,7 +120,7 @@ class _Search:
                 gain = _gain(best, larger, limits.tolerance)
                 self.tried[-1:] = [Trial(self.size, best.fps), Trial(size, larger.fps)]
                 if gain < MIN_GAIN:
-                    self.stopped = f"a batch of {size} was {'slower' if larger.fps < best.fps else 'not faster'}"
+                    self.stopped = f"a batch of {size} was {'slower' if gain < 1 - limits.tolerance else 'not faster'}"
                 else:
                     best, self.size = larger, size
 

@@ -83,7 +83,9 @@ def test_the_projection_is_trained_with_the_backbone():
 def test_principal_components_are_of_at_most_a_thousand_images_at_equal_distances(monkeypatch):
     monkeypatch.setattr(bcnn, "PCA_IMAGES", 3)
     seen = []
-    monkeypatch.setattr(bcnn, "fit_pca_of_maps", lambda maps, dims: seen.extend(maps) or Pca(torch.zeros(48), torch.zeros(6, 48)))
+    monkeypatch.setattr(
+        bcnn, "fit_pca_of_maps", lambda maps, dims: seen.extend(maps) or Pca(torch.zeros(48), torch.zeros(6, 48))
+    )
     method = initialised(["tiny_m:conv", "tiny_m:conv"], projected=6)
     with torch.no_grad():
         whole = torch.cat([method.streams[0](batch) for batch in (images(), images(2))])

@@ -40,7 +40,7 @@ def arrays(names=KEYPOINTS, keypoints=True, attention=True):
 def test_accuracies():
     samples = arrays(keypoints=False, attention=False)
     values = measure(samples)
-    assert set(values) == {"accuracy", "mean_class_accuracy"}
+    assert set(values) == {"accuracy", "mean_class_accuracy", "class_map"}
     assert values["accuracy"].value == accuracy(samples["scores"], samples["labels"])
     assert values["mean_class_accuracy"].value == mean_class_accuracy(samples["scores"], samples["labels"])
     assert {(v.unit, v.n) for v in values.values()} == {("%", N)}
@@ -51,7 +51,7 @@ def test_keypoints():
     values = measure(samples)
     predicted, truth, boxes = samples["keypoints"][..., :2], samples["true_keypoints"], samples["boxes"]
     shown = [name for name in KEYPOINTS if name != HIDDEN]
-    expected = {"accuracy", "mean_class_accuracy", "pcp/head", "pcp/body"}
+    expected = {"accuracy", "mean_class_accuracy", "class_map", "pcp/head", "pcp/body"}
     for alpha in ("0.02", "0.05", "0.08", "0.10"):
         expected |= {f"pck@{alpha}", *(f"pck@{alpha}/{name}" for name in shown)}
     assert set(values) == expected
@@ -90,7 +90,8 @@ def test_attention():
     parts, box = samples["attention_at_parts"], samples["attention_in_box"]
     shown = [name for name in KEYPOINTS if name != HIDDEN]
     assert set(values) == {
-        "accuracy", "mean_class_accuracy", "attention/parts", "attention/box", *(f"attention/{n}" for n in shown)
+        "accuracy", "mean_class_accuracy", "class_map", "attention/parts", "attention/box",
+        *(f"attention/{n}" for n in shown)
     }  # fmt: skip
     assert values["attention/parts"].value == pytest.approx(np.nanmean(parts))
     assert values["attention/parts"].n == (~np.isnan(parts)).sum()

@@ -155,7 +155,7 @@ def test_an_unknown_or_missing_key_is_named(tmp_path, old, new, message):
             "margin = inf",
             "'tables.0.columns.0.margin': neither a number above 0 nor the name of a margin (got inf)",
         ),
-        ('"accuracy"', '"acuracy"', "'tables.0.columns.0.metric': Input should be 'accuracy', 'cmc', "),
+        ('"accuracy"', '"acuracy"', "'tables.0.columns.0.metric': Input should be 'accuracy', 'class_map', "),
         ('role = "method"', 'role = "rival"', "'tables.0.rows.0.role': Input should be 'method', 'baseline' or "),
         ('"method"', '"method"\ntrain = ["box"]', "'tables.0.rows.0.train.0': Input should be 'boxes' or 'parts'"),
         ('["demo/ours", "demo/base"]', '["demo/ours"]', "'claims.0.order': Tuple should have at least 2 items"),

@@ -12,6 +12,8 @@ from fgbench.util.errors import FgbenchError
 STARTED = {
     "bcnn/fv_cnn_d": "bcnn/fc_cnn_d",
     "bcnn/fv_cnn_m": "bcnn/fc_cnn_m",
+    "bcnn/fv_cnn_d_box": "bcnn/fc_cnn_d_box",
+    "bcnn/fv_cnn_m_box": "bcnn/fc_cnn_m_box",
     **dict.fromkeys(
         (f"keypoint_fcn/{name}" for name in ("keypoint_baseline", "fc7_model", "compact_bilinear", "part_nets")),
         "keypoint_fcn/localizer",
@@ -62,8 +64,8 @@ def recipes_with(tmp_path, old, new, count=1):
             "which has no recipe for .*, only for cuhk03, market1501, viper",
         ),
         (
-            "[recipes.fc_cnn_d.paper]\n",
-            '[recipes.fc_cnn_d.paper]\nstarts_from = "bcnn/fv_cnn_d"\n',
+            "[recipes.fc_cnn_d]\n",
+            '[recipes.fc_cnn_d]\npaper.starts_from = "bcnn/fv_cnn_d"\n',
             "start from each other",
         ),
     ],

@@ -50,7 +50,7 @@ def test_the_search_ends_when_a_doubled_batch_is_not_faster():
 
 def test_one_image_is_the_best_batch_if_two_are_slower():
     clock = Clock()
-    make = rates(lambda batch: 5.5 / batch, clock)
+    make = rates(lambda batch: 5.6 / batch, clock)
     found = best_batch(make, CPU, Limits(rounds=5), clock)
     assert found.best.conditions.batch == 1
     assert found.best.window_s == found.one.window_s

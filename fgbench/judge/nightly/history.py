@@ -9,6 +9,7 @@ from pydantic import ConfigDict, ValidationError
 from fgbench.judge.nightly.benchmark_times import BenchmarkTimes
 from fgbench.judge.nightly.results_folder import ResultsFolder
 from fgbench.judge.nightly.run_matching import named_runs
+from fgbench.metrics.values import CLASS_MAP
 from fgbench.statistics.shift_limits import RECENT
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_text, write_text
@@ -121,7 +122,7 @@ def mean_values(folder: ResultsFolder) -> tuple[dict[str, float], dict[str, str]
     """
     values, units = {}, {}
     for label, seeds in named_runs(folder.records).items():
-        for name in set.intersection(*(set(record.values) for record in seeds)):
+        for name in set.intersection(*(set(record.values) - {CLASS_MAP} for record in seeds)):
             per_seed = [record.values[name] for record in seeds]
             where, mean = f"{label}: {name}", sum(value.value for value in per_seed) / len(per_seed)
             if isfinite(mean):

@@ -10,7 +10,8 @@ from fgbench.papers.recipes import Recipe, load_recipes
 from fgbench.util.errors import FgbenchError, nearest
 
 TASKS: Mapping[str, Task] = {
-    "accuracy": "classes", "pck": "keypoints", "pcp": "keypoints", "cmc": "search", "map": "search",
+    "accuracy": "classes", "class_map": "classes", "pck": "keypoints", "pcp": "keypoints", "cmc": "search",
+    "map": "search",
 }  # fmt: skip
 """Metric of a cell -> what it asks for each test image."""
 LIST = "fgbench list cells"

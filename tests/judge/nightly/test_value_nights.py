@@ -8,6 +8,7 @@ from night_folders import RIGHT, fewer
 from fgbench.judge.nightly.history import read_history
 from fgbench.judge.nightly.night_comparison import judge_night
 from fgbench.judge.nightly.night_storage import finish_night
+from fgbench.metrics.values import measure
 
 SETTINGS = untrained("bcnn/bcnn_dd@cub").settings.model_dump(mode="json")
 NAME = "bcnn/bcnn_dd@cub (paper, seed 0, not fine-tuned): accuracy"
@@ -28,9 +29,11 @@ def frozen(right):
 def seeds(*shares):
     """Return a run with one seed for each share of right images."""
     rng = np.random.default_rng(1)
-    runs = [of_right(rng.random(4000) < share, seed=seed) for seed, share in enumerate(shares)]
-    for _, arrays in runs:  # equal scores would be those of copied seeds
-        arrays["scores"] += rng.uniform(0, 0.1, arrays["scores"].shape).astype(np.float32)
+    runs = []
+    for seed, share in enumerate(shares):
+        record, arrays = of_right(rng.random(4000) < share, seed=seed)
+        arrays["scores"] += rng.uniform(0, 0.1, arrays["scores"].shape).astype(np.float32)  # else seeds are copies
+        runs.append((record.model_copy(update={"values": measure(arrays)}), arrays))
     return runs
 
 
