@@ -41,7 +41,7 @@ def test_a_recipe_is_shown_with_the_origin_of_each_value_and_its_cells(tmp_path)
     assert set(head["also on"].split(", ")) == {"aircraft", "cars", "nabirds"}
     assert "GiB of disk" in head["one seed on an H100 at half of its peaks"]
     origins = {row["setting"]: row["origin"] for row in tables["values"]}
-    assert (origins["mirror"], origins["stages.finetune.batch_size"]) == ("code", "ours")
+    assert (origins["mirror"], origins["stages.finetune.batch_size"]) == ("paper", "ours")
     assert "bcnn/t1/bcnn_dd/birds" in {row["cell"] for row in tables["printed cells"]}
     other = shown("show", "bcnn/bcnn_dd@cars", "--results", str(tmp_path))
     assert values(other["bcnn/bcnn_dd@cars"])["command"] == "fgbench run bcnn/bcnn_dd --data cars --profile paper"

@@ -46,7 +46,8 @@ def test_values_and_origins_agree_with_the_papers():
     sift = recipes["bcnn/fv_sift@cub"]
     assert sift.settings.options == {"words": 256, "pca": 80, "bin_size": 8, "step": 4, "samples_per_word": 1000}
     assert sift.origins["options.words"] == "paper"
-    assert sift.origins["options.step"] == "code"
+    assert sift.origins["options.step"] == "paper"
+    assert sift.origins["options.samples_per_word"] == "code"
     bcnn = recipes["bcnn/bcnn_mm@cub"].settings
     assert bcnn.stages["classifier"].lr * bcnn.stages["classifier"].classifier_lr_scale == 1.0
     assert (bcnn.stages["finetune"].batch_size, bcnn.stages["finetune"].momentum) == (64, 0.9)
@@ -91,12 +92,14 @@ def test_the_two_trainings_in_pytorch_have_the_published_values_and_cells_of_the
     assert (first.epochs, first.batch_size) == (25, 256)
     assert (second.optimizer, second.lr, second.momentum, second.weight_decay) == ("adam", 1e-4, 0.99, 1e-5)
     assert (second.epochs, second.batch_size, second.lr_drops) == (45, 128, (26,))
-    assert second.classifier_lr_scale == second.classifier_decay_scale == 1
+    assert (second.classifier_lr_scale, second.classifier_decay_scale) == (100, 1)
+    assert first.augment
     first, second = haomood.settings.stages.values()
     assert (first.lr * first.classifier_lr_scale, first.batch_size, first.epochs) == (1.0, 64, 55)
     assert (first.weight_decay, first.momentum) == (1e-8, 0.9)
     assert (second.optimizer, second.lr, second.batch_size, second.epochs) == ("sgd", 0.01, 64, 25)
     assert (second.weight_decay, second.momentum) == (1e-5, 0.9)
+    assert second.classifier_lr_scale == second.classifier_decay_scale == 1
     assert "best epoch on test" in haomood.title
     for recipe in (authors, haomood):
         assert recipe.settings.classifier == "softmax"
@@ -154,7 +157,7 @@ def test_every_cell_that_names_a_recipe_has_it():
         ("epochs = 25", 'epochs = "many"', "stages.finetune.epochs"),
         ("epochs = 25", "epochs = 0", "greater than 0"),
         ("mirror = true ", "# ", "'mirror': missing"),
-        ("options.pca = 80", "options.words = 80", "'options.words' is given under 'paper' and under 'code'"),
+        ("options.samples_per_word", "options.words", "'options.words' is given under 'paper' and under 'code'"),
         ("center_crop(448) | flip", "centre_crop(448) | flip", "did you mean 'center_crop'"),
         ('like = "fc_cnn_d"', 'like = "fc_cn_d"', "did you mean 'fc_cnn_d'"),
         ('like = "fc_cnn_d"', 'like = "fc_cnn_m"', "cannot be like"),
