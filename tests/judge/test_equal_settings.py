@@ -12,7 +12,7 @@ from fgbench.records.record import Deviation
 STAGES = Deviation(
     field="stages", recipe="classifier, finetune", run="none", origin="code", changes_experiment=True
 )  # fmt: skip
-IMAGES = deviation("data.images", changes=False, run="recompressed")
+IMAGES = deviation("data.images", changes=False, run="recompressed").model_copy(update={"origin": "data"})
 
 
 def frozen(key="bcnn/bcnn_dd@cub", value=80.1, *others, **settings):

@@ -64,8 +64,8 @@ def recipes_with(tmp_path, old, new, count=1):
             "which has no recipe for .*, only for cuhk03, market1501, viper",
         ),
         (
-            "[recipes.fc_cnn_d]\n",
-            '[recipes.fc_cnn_d]\npaper.starts_from = "bcnn/fv_cnn_d"\n',
+            "[recipes.fc_cnn_d.paper]\n",
+            '[recipes.fc_cnn_d.paper]\nstarts_from = "bcnn/fv_cnn_d"\n',
             "start from each other",
         ),
     ],
