@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fgbench.papers.printed import reproductions_root
+from fgbench.papers.recipe_files import OTHER_FILES
 from fgbench.papers.recipes import Recipe, load_recipes
 from fgbench.records.run_cost import Expected
 from fgbench.speed.machine_rates import ASSUMED_HOST, gpu_rates
@@ -94,7 +95,7 @@ def recipes_of(path: Path) -> list[Recipe]:
 
 def files() -> list[Path]:
     """Return the files of recipes."""
-    return sorted(path for path in reproductions_root().glob("*/*.toml") if path.name != "paper.toml")
+    return sorted(path for path in reproductions_root().glob("*/*.toml") if path.stem not in OTHER_FILES)
 
 
 if __name__ == "__main__":

@@ -189,6 +189,16 @@ def test_recipes_of_person_data_sets_differ_only_in_splits_and_galleries():
     assert not any(recipe.resolve("frozen").stages for recipe in by_data.values())
 
 
+def test_the_decay_of_where_to_focus_is_the_gradient_of_its_printed_penalty():
+    gamma = 1e-5
+    recipes = [r for r in load_recipes().values() if r.name == "where_to_focus/spatial_lstm_dm"]
+    assert len(recipes) == 6
+    for recipe in recipes:
+        # The gradient of gamma * theta^2 is 2 * gamma * theta; an optimizer adds weight_decay * theta.
+        assert {stage.weight_decay for stage in recipe.settings.stages.values()} == {2 * gamma}
+        assert {recipe.origins[f"stages.{name}.weight_decay"] for name in recipe.settings.stages} == {"paper"}
+
+
 @pytest.mark.parametrize(
     ("streams", "replaced", "result"),
     [
