@@ -20,14 +20,14 @@ def list_(
     paper: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PAPER]", autocompletion=completion.papers, help="Only this paper. `cells` then prints its tables."
+            metavar="PAPER", autocompletion=completion.papers, help="Only this paper. `cells` then prints its tables."
         ),
     ] = None,
     every: Every = False,
     as_json: AsJson = False,
     results: Results = RESULTS,
 ) -> None:
-    """List papers, rows, cells, recipes, values, methods, data, or runs.
+    """List papers, cells, recipes, values, methods, data, or runs.
 
     Rows and cells are those of the printed tables. Values are those of the recipes, each with its origin and the
     sentence that says it. Runs are those of a results folder, finished or not.

@@ -22,7 +22,7 @@ from fgbench.judge.sensitivity import (
     find_bounds,
     missing_for_bound,
 )
-from fgbench.judge.verdict import cell_value_name, judge, recipe_key
+from fgbench.judge.verdict import MEASURED, cell_value_name, judge, recipe_key
 from fgbench.metrics.values import headline
 from fgbench.papers.printed import Cell, load_papers
 from fgbench.papers.recipes import load_recipes
@@ -100,7 +100,9 @@ def _cells(record: Record) -> list[Cell]:
         cell
         for paper in papers.values()
         for cell in own_cells(paper, papers)
-        if recipe_key(cell) == record.recipe and cell.role != "context" and (list(cell.train), list(cell.test)) == sees
+        if (recipe_key(cell), list(cell.train), list(cell.test)) == (record.recipe, *sees)
+        and cell.role != "context"
+        and cell.metric in MEASURED
     ]
 
 

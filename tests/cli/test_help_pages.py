@@ -56,6 +56,6 @@ def test_every_verb_names_the_results_folder_alike(words):
 
 def test_arguments_are_named_in_capitals_and_the_old_folder_is_hidden():
     assert "Usage: fgbench run [OPTIONS] RECIPE...\n" in page(("run",))
-    assert "Usage: fgbench list [OPTIONS] [KIND]\n" in page(("list",))
+    assert "Usage: fgbench list [OPTIONS] [KIND] [PAPER]\n" in page(("list",))
     assert "Usage: fgbench verify [OPTIONS]\n" in page(("verify",))
     assert "Usage: fgbench compare [OPTIONS] BASE\n" in page(("compare",))

@@ -108,7 +108,7 @@ def test_effects_trend_bound_and_verdicts_are_printed(monkeypatch, capsys):
     assert re.search(rf"quality 30 +68.00 +-2.00 +{low:.2f} to {high:.2f} +30 +10 +1\b", text)
     assert f"bound: {-low:.2f} points. The unknown compression is assumed" in text
     assert "B-CNN [D,D]" in text
-    assert "B-CNN [D,D], birds, printed 84 %: " in text
+    assert "B-CNN [D,D], birds, w/ ft, printed 84 %: " in text
     assert "context" not in text
 
 
