@@ -17,8 +17,8 @@ from fgbench.report.tables.latex_markdown import markdown_text
 from fgbench.report.tables.run_table import row_interval_text
 
 HEAD = (
-    "| Method | Profile | Seeds | Printed | Measured | 95 % over seeds | Difference | Verdict |",
-    "|:--|:--|--:|--:|--:|--:|--:|:--|",
+    "| Method | Column | Profile | Seeds | Printed | Measured | 95 % over seeds | Difference | Verdict |",
+    "|:--|:--|:--|--:|--:|--:|--:|--:|:--|",
 )
 
 
@@ -33,6 +33,7 @@ def _row(row: "pd.Series[object]") -> str:
     places = len(f"{row.printed}".partition(".")[2])
     fields = (
         markdown_text(str(row.row)),
+        markdown_text(str(row.column)),
         str(row.profile),
         str(row.seeds),
         f"{row.printed:.{places}f} {row.unit}",
