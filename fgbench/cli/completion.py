@@ -8,7 +8,7 @@ import typer
 from fgbench.util.errors import FgbenchError
 
 PROFILES = ("auto", "quick", "frozen", "paper")
-KINDS = ("papers", "rows", "cells", "recipes", "methods", "data", "runs", "all")
+KINDS = ("papers", "rows", "cells", "recipes", "values", "methods", "data", "runs", "all")
 TABLES = ("values", "runs", "curves", "phases", "differences", "verdicts", "cells", "predictions", "keypoints")
 
 

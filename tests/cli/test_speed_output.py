@@ -104,9 +104,8 @@ def test_what_is_measured_is_kept_if_a_later_recipe_fails(monkeypatch, measured,
 
     monkeypatch.setattr(speed_output, "measure_alone", measure)
     assert CALL.invoke(cli.app, ["speed", "--device", "cpu"]).exit_code == 1
-    assert [path.name for path in (tmp_path / "runs/speed").iterdir()] == [
-        f"{measured[0].replace('/', '-')}-cub-cpu.json"
-    ]
+    (file,) = (tmp_path / "runs/speed").iterdir()
+    assert file.name == f"{measured[0].replace('/', '-')}-cub-cpu.json"
 
 
 def test_a_folder_of_own_images_is_refused(measured, tmp_path):
