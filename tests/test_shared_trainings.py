@@ -17,11 +17,11 @@ def test_the_counts_of_the_guide_are_those_of_the_recipes():
     assert head == list(TABLE["HEAD"])
     counted = [list(row[:COUNTS]) for row in TABLE["rows"](with_hours=False)]
     assert [row[:COUNTS] for row in rows] == counted
-    # FV-CNN [D] and [M] leave out 25 epochs each (7 under `quick`), and models of the keypoint FCN 16: three of them.
-    # Under `paper` these are four models, 50 epochs each.
+    # FV-CNN [D] and [M], without and with boxes, leave out 25 epochs each, and four models of the keypoint FCN 50 each.
+    # Under `quick` these are two without boxes with 7 epochs each, and three models with 16.
     saved = {(row[0], row[1]): int(row[4]) - int(row[5]) for row in counted}
-    assert saved["paper", "cars"] == saved["paper", "aircraft"] == 2 * 25
-    assert saved["paper", "cub"] == 2 * 25 + 4 * 50
+    assert saved["paper", "cars"] == saved["paper", "aircraft"] == 4 * 25
+    assert saved["paper", "cub"] == 4 * 25 + 4 * 50
     assert saved["quick", "generated birds"] == 2 * 7 + 3 * 16
     for _, _, *_, alone, shared in rows[1:]:
         assert float(alone) > float(shared) > 0

@@ -47,6 +47,8 @@ def catalogue(kind: str, results: Path, paper: str | None = None) -> dict[str, l
     if kind != "all" and kind not in KINDS:
         raise FgbenchError(f"no kind named {kind!r}; {nearest(kind, [*KINDS, 'all'])}", "fgbench list")
     papers = load_papers()
+    if paper is not None and kind in {"methods", "data", "runs", "all"}:
+        raise FgbenchError(f"{kind} are not of one paper", f"fgbench list {kind}")
     if paper is not None and paper not in papers:
         raise FgbenchError(f"no paper named {paper!r}; {nearest(paper, papers)}", "fgbench list papers")
     papers = {name: of_name for name, of_name in papers.items() if paper in {None, name}}

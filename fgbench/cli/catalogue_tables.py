@@ -91,18 +91,18 @@ def _printed_tables(paper: Paper) -> dict[str, Rows]:
 
 def _values(rows: Rows) -> Rows:
     """Return each value once, with the number of recipes that take it from the same place."""
-    recipes = Counter((row["written in"], row["setting"]) for row in rows)
-    once = {(row["written in"], row["setting"]): row for row in rows}
+    keys = [(row["written in"], row["setting"], _text(row["value"])) for row in rows]
+    recipes, once = Counter(keys), dict(zip(keys, rows, strict=True))
     return [
         {
             "setting": setting,
-            "value": _text(row["value"]),
+            "value": value,
             "origin": row["origin"],
             "source": row["source"] or "none",
-            "recipes": recipes[place, setting],
+            "recipes": recipes[place, setting, value],
             "written in": place,
         }
-        for (place, setting), row in once.items()
+        for (place, setting, value), row in once.items()
     ]
 
 

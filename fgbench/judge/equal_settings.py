@@ -44,17 +44,17 @@ def with_equal_runs(records: Iterable[Record], recipes: Mapping[str, Recipe]) ->
         if not recipe.settings.stages:
             experiment = _Experiment(recipe.settings.data, recipe.method, recipe.train, recipe.test)
             untrained.setdefault(experiment, []).append(recipe)
-    equal: dict[tuple[str, str], list[Recipe]] = {}  # by recipe and settings: thousands of runs have few different ones
+    equal: dict[tuple[str, str, _Experiment], list[Recipe]] = {}  # thousands of runs have few different settings
     result = []
     for record in records:
         result.append(record)
         if record.external is not None or record.recipe not in recipes:
             continue
-        key = record.recipe, record.settings_text
+        sees = (tuple(record.protocol[name]) for name in ("train_sees", "test_sees"))
+        experiment = _Experiment(record.data, record.method, *sees)
+        key = record.recipe, record.settings_text, experiment
         if key not in equal:
-            sees = (tuple(record.protocol[name]) for name in ("train_sees", "test_sees"))
-            candidates = untrained.get(_Experiment(record.data, record.method, *sees), [])
-            equal[key] = _equal_recipes(record, candidates)
+            equal[key] = _equal_recipes(record, untrained.get(experiment, []))
         result += [_under_name(record, recipe, recipes[record.recipe].name) for recipe in equal[key]]
     return result
 
@@ -87,13 +87,13 @@ def _under_name(record: Record, recipe: Recipe, own_name: str) -> Record:
         origin="ours",
         changes_experiment=False,
     )
-    planned = recipe.settings.model_copy(update={name: record.settings[name] for name in ROUNDING})
+    rounding = {name: record.settings[name] for name in ROUNDING.keys() & record.settings.keys()}
     return record.model_copy(
         update={
             "recipe": recipe.key,
             "title": recipe.title,
             "profile": "paper",
-            "settings": planned.model_dump(mode="json"),
+            "settings": recipe.settings.model_dump(mode="json") | rounding,
             "deviations": [*(d for d in record.deviations if not _is_of_settings(d)), remark],
         }
     )

@@ -97,6 +97,10 @@ class Bcnn(Method):
         self.symmetric = backbones[0] is backbones[1]
         self.streams = nn.ModuleList(backbones[:1] if self.symmetric else backbones)
         self.options = options
+        if options.projected > backbones[1].channels:
+            raise ArgumentError(
+                f"projected is {options.projected}, but the second stream has {backbones[1].channels} channels"
+            )
         channels = backbones[0].channels, options.projected or backbones[1].channels
         self.projection = nn.Conv2d(backbones[1].channels, options.projected, 1) if options.projected else None
         self.pool = build_pooling(options.pooling, channels, options.dims, generator)
@@ -122,7 +126,7 @@ class Bcnn(Method):
     def initialise(self, batches: Batches, context: FitContext) -> None:
         """Set the projection of the second stream to its principal components in at most 1,000 training images.
 
-        The paper does not say on how many images. The authors' code takes 1,000 for the vocabularies of Fisher vectors.
+        The paper does not say on how many images.
         """
         if self.projection is None:
             return

@@ -4,9 +4,6 @@ import numpy as np
 
 from fgbench.metrics.accuracy import correct
 
-BLOCK = 1 << 22
-"""Number of scores that are compared at a time."""
-
 
 def class_average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the average precision of each class with samples, as a fraction: (K,), in the order of the classes.
@@ -29,13 +26,15 @@ def class_average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarr
         [0.833, 0.5]
     """
     correct(scores, labels)  # checks both
-    count = len(labels)
-    precisions = np.empty(count)
-    step = max(1, BLOCK // count)
-    for start in range(0, count, step):
-        classes = labels[start : start + step]
-        of_class = scores[:, classes]  # (N, B): scores of all samples for the class of each sample of the block
-        ranked = of_class >= scores[np.arange(start, start + len(classes)), classes]  # (N, B), not after the sample
-        precisions[start : start + step] = (ranked & (labels[:, None] == classes)).sum(axis=0) / ranked.sum(axis=0)
-    sizes = np.bincount(labels)
-    return np.bincount(labels, weights=precisions)[sizes > 0] / sizes[sizes > 0]
+    order = np.argsort(labels, kind="stable")
+    classes, starts = np.unique(labels[order], return_index=True)
+    rows = np.split(order, starts[1:])  # the samples of each class
+    return np.array([_average_precision(scores[:, c], of_class) for c, of_class in zip(classes, rows, strict=True)])
+
+
+def _average_precision(scores: np.ndarray, rows: np.ndarray) -> float:
+    """Return the average precision of the samples `rows` among all samples with scores (N,)."""
+    own = np.sort(scores[rows])
+    not_after = len(scores) - np.searchsorted(np.sort(scores), own)  # samples with at least the score of each
+    own_not_after = len(own) - np.searchsorted(own, own)
+    return float((own_not_after / not_after).mean())

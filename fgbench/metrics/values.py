@@ -46,12 +46,13 @@ class Value(StrictModel):
     """Definition of the metric."""
 
 
-def measure(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
+def measure(arrays: Mapping[str, np.ndarray], *, class_map: bool = True) -> dict[str, Value]:
     """Return the values that follow from per-sample arrays, by name.
 
     Args:
         arrays: per-sample arrays, from `fgbench.metrics.sample_arrays.sample_arrays` or
             `fgbench.metrics.person_search.search_arrays`.
+        class_map: False to leave out `class_map`.
 
     Returns:
         From `scores` and `labels`: `accuracy`, `mean_class_accuracy`, `class_map`.
@@ -66,7 +67,7 @@ def measure(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
         >>> {name: value.value for name, value in values.items()}
         {'accuracy': 50.0, 'mean_class_accuracy': 50.0, 'class_map': 75.0}
     """
-    values = _accuracies(arrays["scores"], arrays["labels"]) if "scores" in arrays else {}
+    values = _accuracies(arrays["scores"], arrays["labels"], class_map=class_map) if "scores" in arrays else {}
     if "watched" in arrays:
         values |= _watched(arrays["watched"], arrays["labels"])
     if "keypoints" in arrays:
@@ -102,15 +103,19 @@ def value_name(metric: str, params: Mapping[str, object]) -> str:
     return {"pcp": f"pcp/{params.get('part')}", "map": f"map/{AP_RULE}"}.get(metric, metric)
 
 
-def _accuracies(scores: np.ndarray, labels: np.ndarray) -> dict[str, Value]:
+def _accuracies(scores: np.ndarray, labels: np.ndarray, *, class_map: bool) -> dict[str, Value]:
     n = len(labels)
-    precisions = 100 * class_average_precisions(scores, labels)
-    interval = mean_interval(precisions.tolist()) if len(precisions) > 1 else None
-    return {
+    values = {
         "accuracy": _share(accuracy(scores, labels), int(correct(scores, labels).sum()), n, "per-image top-1"),
         "mean_class_accuracy": Value(
             value=mean_class_accuracy(scores, labels), unit="%", n=n, definition="mean of the classes' top-1"
         ),
+    }
+    if not class_map:
+        return values
+    precisions = 100 * class_average_precisions(scores, labels)
+    interval = mean_interval(precisions.tolist()) if len(precisions) > 1 else None
+    return values | {
         CLASS_MAP: Value(
             value=float(precisions.mean()),
             unit="%",

@@ -126,6 +126,9 @@ class Execution:
             augmented = self._pixels(training, self.train_pipeline) if trains else self.train_pixels
             watched = self._pixels(test, self.train_pipeline) if self.run.changes.watch_test else None
         self.method = build_method(self.run, self.trial, self.log.recall)
+        if not self.run.network:
+            with self.log.phase("fit"):
+                initialise_method(self.method, self.train_pixels, **self._fitting("components", "pixels"))
         if self.run.parent:
             self.started = start_from_network(self.run, self.method, self.store.folder.parent, self.work)
         self.method.to(self.engine.device)
@@ -140,8 +143,6 @@ class Execution:
 
     def learn(self) -> None:
         """Train the stages. All processes take part."""
-        if not self.run.parent:
-            initialise_method(self.method, self.train_pixels, **self._fitting("initial weights"))
         arguments = self.run, self.store.folder.parent, len(self.train_data.labels)
         log = TrainingLog({}) if self.engine.rank else training_log(*arguments)
         with log, self.log.phase("training"), freed_memory_kept():
@@ -169,13 +170,13 @@ class Execution:
         """Fit the parts that need no labels, and train the SVM, unless they were loaded."""
         if not self.is_fitted:
             with self.log.phase("fit"):
-                fit_method(self.method, self.train_pixels, **self._fitting("fit"))
+                fit_method(self.method, self.train_pixels, **self._fitting("fit", "fit"))
         if self.svm is None and self.settings.classifier == "svm":
             self.svm = self._train_svm()
 
-    def _fitting(self, what: str) -> dict[str, Any]:
-        """Return the arguments of a fit; `what` names its random numbers."""
-        draw, progress = generator(self.run.seed, what), partial(self._progress, "fit")
+    def _fitting(self, stream: str, phase: str) -> dict[str, Any]:
+        """Return the arguments of a fit, with the names of its random numbers and of the phase of its progress."""
+        draw, progress = generator(self.run.seed, stream), partial(self._progress, phase)
         fixed = {"batch_size": self.batch_size, "device": self.engine.device, "work": self.work}
         return {**fixed, "draw": draw, "progress": progress}
 

@@ -71,9 +71,13 @@ def initialise_method(
     Raises:
         FgbenchError: the disk is full, or the folder cannot be written.
     """
-    if type(method).initialise is Method.initialise or _restored(method, work / "initialised.pt", device):
+    if type(method).initialise is Method.initialise:
         return
-    context = FitContext(len(pixels), draw, lambda what: progress(what, 0, 1))
+    method.to(device)
+    if _restored(method, work / "initialised.pt", device):
+        return
+    remove_files(work, "checkpoint.pt", "features-*")  # on a GPU, the weights differ from those of before
+    context = FitContext(len(pixels), draw, lambda what: progress(what, 1, 1))
     with torch.no_grad():
         method.initialise(lambda: batches(pixels, batch_size, device), context)
     save_torch(work / "initialised.pt", {"method": method.state_dict()})

@@ -19,7 +19,7 @@ def test_analyse(tmp_path, monkeypatch, capsys):
     (code,) = blocks(ANALYSE, "python")
     names = {}
     exec(compile(code.text, str(ANALYSE), "exec"), names)
-    assert len(names["values"]) == 4
+    assert len(names["values"]) == 6
     assert list(names["accuracy"].run_id) == ["b" * 16]
     assert set(names["arrays"]) == {"ids", "labels", "scores"}
     assert "(40, 4)" in capsys.readouterr().out

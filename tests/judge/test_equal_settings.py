@@ -7,6 +7,7 @@ from fgbench.judge.columns import judge_papers
 from fgbench.judge.equal_settings import with_equal_runs
 from fgbench.judge.verdict import Outcome
 from fgbench.papers.printed import load_papers
+from fgbench.records.external import External
 from fgbench.records.record import Deviation
 
 STAGES = Deviation(
@@ -54,6 +55,35 @@ def test_deviations_of_the_data_stay():
     assert [d.field for d in found.deviations] == ["data.images", "recipe"]
 
 
+@pytest.mark.parametrize("field", ["weights.0", "control", "data.counts.train", "unverified"])
+def test_deviations_of_other_things_than_settings_stay(field):
+    listed = deviation(field)
+    (copy,) = [r for r in with_equal_runs([frozen("bcnn/bcnn_dd@cub", 78.0, listed)], RECIPES) if r.profile == "paper"]
+    assert listed in copy.deviations
+
+
+def test_predictions_from_outside_answer_for_their_own_recipe_alone():
+    outside = {"what": "predictions", "name": "a", "file": "a.csv", "sha256": "0" * 64, "result": "a"}
+    record = frozen().model_copy(update={"profile": "external", "external": External.model_validate(outside)})
+    assert with_equal_runs([record], RECIPES) == [record]
+
+
+def test_the_annotations_that_a_run_sees_count_also_after_a_run_with_equal_settings():
+    boxes = {"train_sees": ["boxes"], "test_sees": ["boxes"]}
+    first, second = frozen(), frozen()
+    second = second.model_copy(update={"protocol": second.protocol | boxes})
+    other = frozen().model_copy(update={"method": "fc_cnn"})
+    copies = [r for r in with_equal_runs([first, second, other], RECIPES) if r.profile == "paper"]
+    assert len(copies) == 1
+
+
+def test_a_record_that_lacks_a_setting_with_a_default_is_read():
+    record = frozen()
+    settings = {name: value for name, value in record.settings.items() if name != "precision"}
+    copies = with_equal_runs([record.model_copy(update={"settings": settings})], RECIPES)
+    assert len(copies) == 2
+
+
 def test_rounding_is_a_setting_that_stays():
     record = frozen(precision="bf16-mixed")
     (copy,) = [r for r in with_equal_runs([record], RECIPES) if r.recipe == "bcnn/bcnn_dd_no_ft@cub"]
@@ -66,9 +96,10 @@ def test_rounding_is_a_setting_that_stays():
         frozen(mirror=False),
         frozen(backbones=("vggm:relu5", "vggm:relu5")),
         frozen(test_pipeline="resize(448, bilinear)"),
+        frozen(test_pipeline=f"recompress(50) | {RECIPES['bcnn/bcnn_dd@cub'].settings.test_pipeline}"),
         of_accuracy(84.0),
     ],
-    ids=["other setting", "other networks", "other pipeline", "trained"],
+    ids=["other setting", "other networks", "other pipeline", "recompressed", "trained"],
 )
 def test_other_experiments_answer_for_no_other_recipe(record):
     answers = {r.recipe for r in with_equal_runs([record], RECIPES)}

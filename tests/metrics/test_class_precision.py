@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from fgbench.metrics import class_precision
 from fgbench.metrics.class_precision import class_average_precisions
 from fgbench.metrics.values import measure
 from fgbench.util.errors import ArgumentError
@@ -30,13 +29,6 @@ def test_without_ties_it_is_the_mean_precision_at_each_sample_of_the_class():
         ranked = labels[np.argsort(-scores[:, c])] == c
         precisions = [ranked[: place + 1].mean() for place in np.flatnonzero(ranked)]
         assert found == pytest.approx(np.mean(precisions))
-
-
-def test_blocks_do_not_change_the_result(monkeypatch):
-    scores, labels = problem()
-    expected = class_average_precisions(scores, labels)
-    monkeypatch.setattr(class_precision, "BLOCK", 7 * 60)
-    assert class_average_precisions(scores, labels).tolist() == expected.tolist()
 
 
 def test_classes_without_samples_are_left_out():

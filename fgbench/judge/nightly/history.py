@@ -118,7 +118,8 @@ def mean_values(folder: ResultsFolder) -> tuple[dict[str, float], dict[str, str]
     """Return the means over seeds and the units of the runs of a night, by run and metric as in findings.
 
     Runs that differ in their settings or protocol have different names, so they are never averaged. Values that are not
-    finite are left out; `compare_quality` reports them.
+    finite are left out; `compare_quality` reports them. The mean average precision is left out, because it follows from
+    the same scores as the accuracies and would be tested for the same change once more.
     """
     values, units = {}, {}
     for label, seeds in named_runs(folder.records).items():
