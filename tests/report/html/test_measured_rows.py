@@ -49,7 +49,7 @@ def test_rows_are_sorted_by_outcome_then_by_the_size_of_the_difference(busy_rows
     sizes = [abs(row.difference or 0) for row in incomparable if not row.on_synthetic]
     assert sizes == sorted(sizes, reverse=True)
     found, _ = rows_of([*seeds("bcnn_mm", 10.0, 1, synthetic=True), *seeds("fc_cnn_d", 1.0, 1, synthetic=True)])
-    assert [row.name for row in found] == ["FC-CNN [D], birds", "B-CNN [M,M], birds"]
+    assert [row.name for row in found] == ["FC-CNN [D], birds, w/ ft", "B-CNN [M,M], birds, w/ ft"]
     changed = {"deviations": [deviation("stages", run="none")]}
     below, above = seeds("bcnn_dd", 80.0, 1, **changed), seeds("fc_cnn_d", 78.0, 1, **changed)
     found, _ = rows_of([*below, *above])
@@ -61,7 +61,7 @@ def test_a_row_has_the_difference_the_interval_the_reason_and_the_link_to_its_de
     records = seeds("bcnn_mm", 70.0)
     ((row,), _) = rows_of(records)
     cell = row.verdict.cell
-    assert (row.paper, row.name, row.anchor) == ("bcnn", "B-CNN [M,M], birds", "bcnn-t1-bcnn_mm-birds")
+    assert (row.paper, row.name, row.anchor) == ("bcnn", "B-CNN [M,M], birds, w/ ft", "bcnn-t1-bcnn_mm-birds")
     assert row.address == "bcnn.html#cell-t1-bcnn_mm-birds"
     assert row.difference == pytest.approx(70.02 - cell.value)
     assert row.interval == seed_interval(records, "accuracy")
@@ -115,10 +115,10 @@ def test_the_first_page_has_the_rows_with_anchors_that_occur_once(written):
     }
     assert len(rows) == 4
     own = rows["bcnn-t1-bcnn_dd-birds"]
-    assert own == ("B-CNN [D,D], birds B-CNN 84.0 84.02 +0.02 83.97 to 84.07 ● reproduced within the margin")
+    assert own == ("B-CNN [D,D], birds, w/ ft B-CNN 84.0 84.02 +0.02 83.97 to 84.07 ● reproduced within the margin")
     assert "B-CNN, external: mine 84.0 60.00 −24.00" in rows["bcnn-t1-bcnn_dd-birds-mine"]  # noqa: RUF001
     none = rows["bcnn-t1-fc_cnn_d-birds"]
-    assert none == "FC-CNN [D], birds B-CNN 70.4 – – – ◇ not comparable runs of several protocols"  # noqa: RUF001
+    assert none == "FC-CNN [D], birds, w/ ft B-CNN 70.4 – – – ◇ not comparable runs of several protocols"  # noqa: RUF001
     assert "71.2" not in table
     assert "72.3" not in table
 

@@ -139,7 +139,9 @@ def test_deviations_have_their_runs_and_cells(tmp_path):
 
 def test_verdicts_are_beside_the_printed_numbers(tmp_path):
     part = section(pages(tmp_path, [of_accuracy(84.0 + s / 20, s) for s in range(3)])["method-bcnn"], "cells")
-    assert "B-CNN [D,D], birds B-CNN 84.0 % 84.0" in text(part).replace("84.1 %", "84.0 %").replace("84.1 ", "84.0 ")
+    assert "B-CNN [D,D], birds, w/ ft B-CNN 84.0 % 84.0" in text(part).replace("84.1 %", "84.0 %").replace(
+        "84.1 ", "84.0 "
+    )
     assert 'href="bcnn.html#at-' in part
     assert "● reproduced" in text(part)
 

@@ -33,8 +33,8 @@ def test_the_matrix_counts_each_judged_cell_once_and_context_separately(verdicts
         for outcome, count in zip(OUTCOMES, row.counts, strict=True):
             first = next((v for v in of_paper if v.outcome == outcome), None)
             assert count.first == ("" if first is None else cell_anchor(first.cell))
-    assert total.judged == sum(row.judged for row in rows) == 127
-    assert (total.others, total.cited) == (66, 19)
+    assert total.judged == sum(row.judged for row in rows) == 174
+    assert (total.others, total.cited) == (85, 19)
     assert total.judged + total.others + total.cited == sum(len(of_paper) for of_paper in verdicts.values())
 
 
@@ -62,11 +62,11 @@ def test_the_first_sentence_counts_the_measured_numbers(tmp_path):
         index = pages(tmp_path / str(len(records)), records)["index"]
         return Parsed(index.split('<p class="lead">')[1].split("</p>")[0]).text
 
-    assert lead([]) == "None of 127 printed numbers of 4 papers is measured yet."
+    assert lead([]) == "None of 174 printed numbers of 4 papers is measured yet."
     good = [of_accuracy(84.0 + s / 50, s) for s in range(3)]
-    assert lead(good) == "1 of 127 printed numbers of 4 papers is measured: 1 ● reproduced ."
+    assert lead(good) == "1 of 174 printed numbers of 4 papers is measured: 1 ● reproduced ."
     more = [*good, of_accuracy(70.0, recipe="bcnn/fc_cnn_d@cub", deviations=[deviation("stages")])]
-    assert lead(more) == "2 of 127 printed numbers of 4 papers are measured: 1 ● reproduced , 1 ◇ not comparable ."
+    assert lead(more) == "2 of 174 printed numbers of 4 papers are measured: 1 ● reproduced , 1 ◇ not comparable ."
 
 
 def test_claims_without_runs_are_folded_and_those_with_runs_are_not(tmp_path):

@@ -80,7 +80,7 @@ def test_anomalies_are_shown_beside_the_cell_and_the_run(tmp_path):
     record = run(84.0)
     odd = {record.run_id: [Anomaly("chance", HOSTILE)]}
     written = pages(tmp_path, [record], anomalies=odd)
-    row = written["bcnn"].split('aria-label="Results"')[1].split("B-CNN [D,D]")[1].split("</tr>")[0]
+    row = written["bcnn"].split('aria-label="Table 1"')[1].split("B-CNN [D,D]")[1].split("</tr>")[0]
     assert "⚑</span> chance" in row
     assert "chance: <script>" in Parsed(written["bcnn"]).text
     assert "⚑</span> chance" in written["index"]
