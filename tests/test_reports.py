@@ -9,6 +9,7 @@ from fgbench.judge.claims import check_claims
 from fgbench.judge.frames import judge_store
 from fgbench.judge.recompression import quality_of
 from fgbench.judge.sensitivity import find_bounds
+from fgbench.judge.speed_claims import with_speed_claims
 from fgbench.judge.verdict import Outcome, judge
 from fgbench.metrics.values import headline
 from fgbench.papers.printed import load_papers
@@ -19,6 +20,7 @@ from fgbench.records.store import store_of
 from fgbench.report.formatting import measured
 from fgbench.report.tables.differences import difference_frame
 from fgbench.runs.run import is_seeded
+from fgbench.speed.bench_rows import frames_of, read_speed
 
 WITH_PAGES = {"cub-200-2011"}
 ROOT = Path(__file__).parents[1]
@@ -65,6 +67,7 @@ def test_committed_pages_say_of_runs_cells_and_claims_what_the_records_say(name)
     assert judged
     assert not [v.reason for v in judged if not v.cell.cites and str(escape(v.reason)) not in pages[v.cell.paper]]
     claims = check_claims(papers, records, store.outputs, load_recipes())
+    claims = with_speed_claims(claims, frames_of(read_speed(folder)[0]))
     assert not [claim.text for claim in claims if str(escape(claim.text)) not in pages["index"]]
 
 

@@ -65,7 +65,7 @@ def measure(arrays: Mapping[str, np.ndarray], *, class_map: bool = True) -> dict
         >>> scores, labels = np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1])
         >>> values = measure({"scores": scores, "labels": labels})
         >>> {name: value.value for name, value in values.items()}
-        {'accuracy': 50.0, 'mean_class_accuracy': 50.0, 'class_map': 75.0}
+        {'accuracy': 50.0, 'mean_class_accuracy': 50.0, 'class_map': 100.0}
     """
     values = _accuracies(arrays["scores"], arrays["labels"], class_map=class_map) if "scores" in arrays else {}
     if "watched" in arrays:

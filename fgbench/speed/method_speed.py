@@ -284,7 +284,7 @@ def printed_fps() -> dict[str, tuple[float, str]]:
     """Return the first printed frames per second of each recipe by its key, and their source with the device."""
     cells = [cell for paper in load_papers().values() for cell in paper.cells()]
     return {
-        f"{cell.recipe}@{cell.data}": (cell.value, f"{cell.column}; {cell.source}")
+        f"{cell.recipe}@{cell.data}": (cell.value, f"{cell.column}, {cell.device or 'device not named'}; {cell.source}")
         for cell in reversed(cells)
         if cell.metric == "fps" and cell.recipe
     }

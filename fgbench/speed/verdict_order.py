@@ -27,6 +27,8 @@ class RatedRuns:
 def decided_cells(run: Run, papers: Iterable[Paper]) -> int:
     """Return the number of printed cells that a run decides: none if it deviates from the experiment of its recipe.
 
+    Frames per second are decided by a measurement of speed, not by a run.
+
     Args:
         run: the run.
         papers: all papers; a cell that cites another paper counts with the recipe of that paper.
@@ -34,7 +36,9 @@ def decided_cells(run: Run, papers: Iterable[Paper]) -> int:
     if any(deviation.changes_experiment for deviation in run.deviations):
         return 0
     return sum(
-        (cell.recipe, cell.data) == (run.recipe.name, run.settings.data) for paper in papers for cell in paper.cells()
+        (cell.recipe, cell.data) == (run.recipe.name, run.settings.data) and cell.metric != "fps"
+        for paper in papers
+        for cell in paper.cells()
     )
 
 
