@@ -61,7 +61,12 @@ def _is_device(cell: Cell, row: FramesRow) -> bool:
     """Return True for the device of the paper. Its whole name must agree, because names of other cards begin alike."""
     if cell.device == ANY_CPU:
         return row.device_type == "cpu"
-    return row.device.removeprefix("NVIDIA ").strip() in cell.devices
+    return is_named(row.device, cell.devices)
+
+
+def is_named(device: str, names: Sequence[str]) -> bool:
+    """Return True for a device that calls itself by one of some names, which are without `NVIDIA`."""
+    return device.removeprefix("NVIDIA ").strip() in names
 
 
 def _outcome(cell: Cell, row: FramesRow) -> tuple[Outcome, str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from fgbench.judge.claims import ClaimResult
-from fgbench.judge.frame_verdicts import COMMAND, may_answer
+from fgbench.judge.frame_verdicts import COMMAND, is_named, may_answer
 from fgbench.judge.run_pairs import ClaimState
 from fgbench.papers.printed import Claim
 from fgbench.speed.bench_rows import FramesRow
@@ -37,7 +37,7 @@ def _judged(claim: Claim, rows: Sequence[FramesRow]) -> ClaimResult:
     if not by_device:
         text = f"the speeds are not measured on one device: {COMMAND} {' '.join(claim.order)} --data {claim.data}"
         return ClaimResult(claim, ClaimState.NOT_RUN, text)
-    of_paper = [name for name in by_device if name.removeprefix("NVIDIA ").strip() in claim.devices]
+    of_paper = [name for name in by_device if is_named(name, claim.devices)]
     device = (of_paper or [*by_device])[0]
     pairs = list(pairwise(by_device[device]))
     text = "; ".join(

@@ -85,12 +85,11 @@ def read_sources(folder: Path) -> SourceFile:
         return SourceFile(documents={}, values={})
     content = read_toml(path)
     documents = content.pop("documents", {})
-    values = {
-        f"{stem}.{name}": flatten(sentences)
-        for stem, tables in content.items()
-        if isinstance(tables, dict)
-        for name, sentences in tables.items()
-    }
+    values = {}
+    for stem, tables in content.items():
+        if not isinstance(tables, dict) or not all(isinstance(sentences, dict) for sentences in tables.values()):
+            raise FgbenchError(f"{path}: {stem} has a sentence outside of a recipe", f"write it below [{stem}.RECIPE]")
+        values |= {f"{stem}.{name}": flatten(sentences) for name, sentences in tables.items()}
     try:
         file = SourceFile.model_validate({"documents": documents, "values": values})
     except ValidationError as error:

@@ -26,7 +26,7 @@ from fgbench.records.record import Record
 from fgbench.records.store import Store
 from fgbench.runs.built_method import build_method
 from fgbench.runs.experiment import PersonSearch, experiment
-from fgbench.runs.fitting import fit_method, initialise_method
+from fgbench.runs.fitting import Fitting
 from fgbench.runs.outside_network import OutsideNetwork
 from fgbench.runs.planning import planned_index
 from fgbench.runs.prediction import output_names, predictor
@@ -128,7 +128,8 @@ class Execution:
         self.method = build_method(self.run, self.trial, self.log.recall)
         if not self.run.network:
             with self.log.phase("fit"):
-                initialise_method(self.method, self.train_pixels, **self._fitting("components", "pixels"))
+                draw = generator(self.run.seed, "components")
+                self._fitting().initialise(self.method, draw, partial(self._progress, "pixels"))
         if self.run.parent:
             self.started = start_from_network(self.run, self.method, self.store.folder.parent, self.work)
         self.method.to(self.engine.device)
@@ -170,15 +171,12 @@ class Execution:
         """Fit the parts that need no labels, and train the SVM, unless they were loaded."""
         if not self.is_fitted:
             with self.log.phase("fit"):
-                fit_method(self.method, self.train_pixels, **self._fitting("fit", "fit"))
+                self._fitting().fit(self.method, generator(self.run.seed, "fit"), partial(self._progress, "fit"))
         if self.svm is None and self.settings.classifier == "svm":
             self.svm = self._train_svm()
 
-    def _fitting(self, stream: str, phase: str) -> dict[str, Any]:
-        """Return the arguments of a fit, with the names of its random numbers and of the phase of its progress."""
-        draw, progress = generator(self.run.seed, stream), partial(self._progress, phase)
-        fixed = {"batch_size": self.batch_size, "device": self.engine.device, "work": self.work}
-        return {**fixed, "draw": draw, "progress": progress}
+    def _fitting(self) -> Fitting:
+        return Fitting(self.train_pixels, self.batch_size, self.engine.device, self.work)
 
     def predict(self) -> dict[str, np.ndarray]:
         """Compute the outputs for every test image.

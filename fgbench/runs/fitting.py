@@ -1,6 +1,7 @@
 """Parts of a method that follow from training images without labels: initial weights, and vocabularies."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,74 +14,64 @@ from fgbench.runs.training.loop import remove_files
 from fgbench.util.damaged import set_aside
 from fgbench.util.torch_files import load_torch, same_form, save_torch
 
+Progress = Callable[[str, int, int], object]
 
-def fit_method(
-    method: Method,
-    pixels: Pixels,
-    *,
-    batch_size: int,
-    device: torch.device,
-    draw: torch.Generator,
-    work: Path,
-    progress: Callable[[str, int, int], object],
-) -> None:
-    """Fit a method to the training images. A file in the work folder keeps the result.
 
-    Args:
-        method: the trained method; nothing is done if it has no such parts.
-        pixels: (N, H, W, 3) uint8, the training images.
-        batch_size: images at a time.
-        device: device of the computation.
-        draw: source of the random numbers.
-        work: work folder of the run.
-        progress: called with (name of the current step, finished work, all work).
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """Fits a method to the training images. Files in the work folder keep the results.
 
-    Raises:
-        FgbenchError: the disk is full, or the folder cannot be written.
+    Its functions raise an FgbenchError if the disk is full, or the folder cannot be written.
     """
-    if type(method).fit is Method.fit or _restored(method, work / "fitted.pt", device):
-        return
-    remove_files(work, "descriptors.*", "test-*")  # on a GPU, fitting again gives other values
-    # Half of the progress is for the images, half for the fit itself.
-    context = FitContext(len(pixels), draw, lambda what: progress(what, 1, 2))
 
-    def images() -> Iterator[Tensor]:
-        done = 0
-        for batch in batches(pixels, batch_size, device):
-            yield batch
-            progress("local descriptors", done, 2 * len(pixels))
-            done += len(batch)
+    pixels: Pixels
+    """(N, H, W, 3) uint8, the training images."""
+    batch_size: int
+    """Images at a time."""
+    device: torch.device
+    """Device of the computation."""
+    work: Path
+    """Work folder of the run."""
 
-    with torch.inference_mode():
-        method.fit(images, context)
-    save_torch(work / "fitted.pt", {"method": method.state_dict()})
+    def initialise(self, method: Method, draw: torch.Generator, progress: Progress) -> None:
+        """Compute the initial weights that follow from the images; nothing is done if a method has none.
 
+        Args:
+            method: the method before any training.
+            draw: source of the random numbers.
+            progress: called with (name of the current step, finished work, all work).
+        """
+        if type(method).initialise is Method.initialise:
+            return
+        method.to(self.device)
+        file = self.work / "initialised.pt"
+        if _restored(method, file, self.device):
+            return
+        remove_files(self.work, "checkpoint.pt", "features-*")  # on a GPU, the weights differ from those of before
+        context = FitContext(len(self.pixels), draw, lambda what: progress(what, 1, 1))
+        with torch.no_grad():
+            method.initialise(lambda: batches(self.pixels, self.batch_size, self.device), context)
+        save_torch(file, {"method": method.state_dict()})
 
-def initialise_method(
-    method: Method,
-    pixels: Pixels,
-    *,
-    batch_size: int,
-    device: torch.device,
-    draw: torch.Generator,
-    work: Path,
-    progress: Callable[[str, int, int], object],
-) -> None:
-    """Compute the initial weights of a method that follow from the training images; arguments as in `fit_method`.
+    def fit(self, method: Method, draw: torch.Generator, progress: Progress) -> None:
+        """Fit the parts that need no labels of a trained method, as `initialise` does before the training."""
+        file, count = self.work / "fitted.pt", len(self.pixels)
+        if type(method).fit is Method.fit or _restored(method, file, self.device):
+            return
+        remove_files(self.work, "descriptors.*", "test-*")  # on a GPU, fitting again gives other values
+        # Half of the progress is for the images, half for the fit itself.
+        context = FitContext(count, draw, lambda what: progress(what, 1, 2))
 
-    Raises:
-        FgbenchError: the disk is full, or the folder cannot be written.
-    """
-    if type(method).initialise is Method.initialise:
-        return
-    method.to(device)
-    if _restored(method, work / "initialised.pt", device):
-        return
-    remove_files(work, "checkpoint.pt", "features-*")  # on a GPU, the weights differ from those of before
-    context = FitContext(len(pixels), draw, lambda what: progress(what, 1, 1))
-    with torch.no_grad():
-        method.initialise(lambda: batches(pixels, batch_size, device), context)
-    save_torch(work / "initialised.pt", {"method": method.state_dict()})
+        def images() -> Iterator[Tensor]:
+            done = 0
+            for batch in batches(self.pixels, self.batch_size, self.device):
+                yield batch
+                progress("local descriptors", done, 2 * count)
+                done += len(batch)
+
+        with torch.inference_mode():
+            method.fit(images, context)
+        save_torch(file, {"method": method.state_dict()})
 
 
 def _restored(method: Method, file: Path, device: torch.device) -> bool:

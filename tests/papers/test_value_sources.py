@@ -103,6 +103,8 @@ def test_a_paper_without_the_file_has_no_sentences(root, monkeypatch):
         ('[cub.a]\nmirror = "page 1"', r"cub.a.mirror begins with 'page 1', which is no document", "one of ours"),
         (DOCUMENT.replace('"paper"', '"talk"'), "origin.*'paper' or 'code'", ""),
         (f"{DOCUMENT}[cub.a]\nmirror = true", "mirror", ""),
+        ('[cub]\nmirror = "ours: a"', "cub has a sentence outside of a recipe", "below [cub.RECIPE]"),
+        ('cub = "ours: a"', "cub has a sentence outside of a recipe", "below [cub.RECIPE]"),
         ("[documents.paper", "is not TOML", ""),
     ],
 )
