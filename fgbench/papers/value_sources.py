@@ -85,7 +85,7 @@ def read_sources(folder: Path) -> SourceFile:
         return SourceFile(documents={}, values={})
     content = read_toml(path)
     documents = content.pop("documents", {})
-    values = {}
+    values: dict[str, dict[str, str]] = {}
     for stem, tables in content.items():
         if not isinstance(tables, dict) or not all(isinstance(sentences, dict) for sentences in tables.values()):
             raise FgbenchError(f"{path}: {stem} has a sentence outside of a recipe", f"write it below [{stem}.RECIPE]")
