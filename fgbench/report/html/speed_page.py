@@ -134,6 +134,18 @@ class SpeedPage:
         return DataOrigin(False, f"Timed on {machines}. This page has times and no accuracies.")
 
     @property
+    def files_by_session(self) -> dict[str, list[str]]:
+        """Names of files by machine, time and commit, in words: `fgbench speed` writes a file for each recipe."""
+        files: dict[str, list[str]] = {}
+        for s in self.sessions:
+            features = f" ({s.features})" if s.features else ""
+            commit = f", commit {s.commit[:12]}" if s.commit else ""
+            time = s.finished[:19].replace("T", " ")
+            text = f"{s.machine}{features}; {s.platform}, Python {s.python}; {time}{commit}"
+            files.setdefault(text, []).append(s.file)
+        return files
+
+    @property
     def frames_by_conditions(self) -> dict[str, list[FramesLine]]:
         """Frames per second by conditions."""
         by_conditions: dict[str, list[FramesLine]] = {}

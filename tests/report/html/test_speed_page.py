@@ -140,6 +140,17 @@ def test_a_curve_of_two_points_has_no_exponent(tmp_path):
     assert "nan" not in page
 
 
+def test_files_of_one_session_name_their_machine_once(tmp_path):
+    other = content(hot(), machine_info={"system": "Linux", "cpu": {"brand_raw": "Another CPU"}})
+    sessions = []
+    for name, whole in (("a", content(hot())), ("b", content(hot())), ("c", other)):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(whole))
+        sessions.append(read_session(path))
+    files = [*speed_page(sessions).files_by_session.values()]
+    assert files == [["a.json", "b.json"], ["c.json"]]
+
+
 def test_rows_name_their_machine_if_the_machines_differ(tmp_path):
     one = pages(tmp_path / "a", content(hot()))["speed"]
     assert one.count("Fake Xeon, 2 cores") == 2  # the first line, and the file
