@@ -13,6 +13,7 @@ from fgbench.backbones.networks import DENSE_TAPS, FC_PX, GRIDS, TAPS, VECTOR_TA
 from fgbench.backbones.spec import InputSpec, WeightFile, WeightSpec
 from fgbench.backbones.state_dict import load_into, read_state
 from fgbench.backbones.weights import cached_hash, find_file, find_weights
+from fgbench.backbones.winograd import FastConvolutions
 from fgbench.layers.grid import Grid
 from fgbench.util.errors import FgbenchError, MissingError
 from fgbench.util.memory import freed_memory_kept
@@ -64,6 +65,7 @@ class Backbone(nn.Module):
         self._cells: dict[int, tuple[int, int]] = {}
         self._cache: MapCache | None = None
         self._compiled: Callable[[nn.Module, Tensor], Tensor] | None = None
+        self._fast = FastConvolutions()
         self.channels = self._count_channels() if channels is None else channels
 
     def forward(self, images: Tensor) -> Tensor:
@@ -107,9 +109,11 @@ class Backbone(nn.Module):
 
     def _call(self, part: nn.Module, x: Tensor) -> Tensor:
         """Run a part of the layers; its compiled form only with gradients."""
-        run = self._compiled if self._compiled and torch.is_grad_enabled() else run_part
-        with in_bfloat16(x.device.type, enabled=self.uses_bf16):
-            return run(part, x)
+        if torch.is_grad_enabled():
+            with in_bfloat16(x.device.type, enabled=self.uses_bf16):
+                return (self._compiled or run_part)(part, x)
+        with in_bfloat16(x.device.type, enabled=self.uses_bf16) if self.uses_bf16 else self._fast:
+            return run_part(part, x)
 
     def compile_layers(self, backend: str) -> None:
         """Compile the layers by torch.compile for passes with gradients. The names of the parameters do not change."""

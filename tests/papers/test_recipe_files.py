@@ -128,20 +128,24 @@ def test_parts_of_pipelines_are_replaced_and_have_the_paper_as_origin(root):
     """
     write_recipes(root, text)
     recipes = load_recipes(root)
-    found = {name: recipes[f"bcnn/{name}@aircraft"] for name in ("bcnn_dd", "bcnn_dd_box", "fc_cnn_d")}
+    found = {
+        name: recipes[f"bcnn/{name}@aircraft"] for name in ("bcnn_dd", "bcnn_dd_box_keep_aspect_no_ft", "fc_cnn_d")
+    }
     pipelines = {name: recipe.settings.test_pipeline for name, recipe in found.items()}
     assert pipelines == {
         "bcnn_dd": "resize(448, bilinear)",
-        "bcnn_dd_box": "crop_box | resize(448, bilinear)",
+        "bcnn_dd_box_keep_aspect_no_ft": "crop_box | resize(448, bilinear)",
         "fc_cnn_d": "resize_short(224, bicubic) | center_crop(224)",
     }
     assert {name: recipe.origins["test_pipeline"] for name, recipe in found.items()} == {
-        "bcnn_dd": "paper", "bcnn_dd_box": "paper", "fc_cnn_d": "code"
+        "bcnn_dd": "paper", "bcnn_dd_box_keep_aspect_no_ft": "paper", "fc_cnn_d": "code"
     }  # fmt: skip
     assert found["bcnn_dd"].settings.train_pipeline == "resize(448, bilinear) | flip"
     assert {name: recipe.places["test_pipeline"] for name, recipe in found.items()} == {
-        "bcnn_dd": "aircraft.pipelines", "bcnn_dd_box": "aircraft.pipelines", "fc_cnn_d": "cub.fc_cnn_d_no_ft"
-    }  # fmt: skip
+        "bcnn_dd": "aircraft.pipelines",
+        "bcnn_dd_box_keep_aspect_no_ft": "aircraft.pipelines",
+        "fc_cnn_d": "cub.fc_cnn_d_no_ft",
+    }
     assert "resize_short" in recipes["bcnn/bcnn_dd@cub"].settings.test_pipeline
 
 
