@@ -106,13 +106,16 @@ def _vgg(network: str, tap: str) -> Network:
 
 
 class FullyConnected(nn.Module):
-    """VGG-16 or VGG-19 up to relu7 for images of 224 px, where the adaptive pooling of torchvision has no effect."""
+    """VGG-16 or VGG-19 up to relu7 for images of 224 px, where the adaptive pooling of torchvision has no effect.
+
+    It has no dropout, as the networks of MatConvNet, which the official code of B-CNN fine-tunes.
+    """
 
     def __init__(self, features: nn.Sequential) -> None:
         super().__init__()
         self.features = features
         self.classifier = nn.Sequential(
-            *(nn.Linear(512 * 7 * 7, 4096), nn.ReLU(inplace=True), nn.Dropout()),
+            *(nn.Linear(512 * 7 * 7, 4096), nn.ReLU(inplace=True), nn.Identity()),
             *(nn.Linear(4096, 4096), nn.ReLU()),
         )
 

@@ -35,6 +35,7 @@ class Pipeline:
     - `recompress(q)` compresses the image to JPEG of quality q, from 1 to 95, and decodes it. It must be the first
       step.
     - `crop_box` cuts out the box of the object. It must be the first step, except for `recompress`.
+    - `cut_bottom(n)` removes the lowest n px, such as a banner. It must be the first step, except for `recompress`.
     - `resize_short(n)` resizes the shorter side to n px and keeps the aspect ratio.
     - `resize(n)` resizes to n x n px.
     - `center_crop(n)` cuts n x n px from the middle.
@@ -165,8 +166,9 @@ def _parse(text: str) -> Pipeline:
         )
     if any(step.name == "recompress" for step in steps[1:]):
         raise FgbenchError(f"in {text!r}: recompress must be the first step", "write it first")
-    if any(step.name == "crop_box" and before.name != "recompress" for before, step in pairwise(steps)):
-        raise FgbenchError(f"in {text!r}: crop_box must be the first step", "write it first")
+    for before, step in pairwise(steps):
+        if step.name in {"crop_box", "cut_bottom"} and before.name != "recompress":
+            raise FgbenchError(f"in {text!r}: {step.name} must be the first step", "write it first")
     pipeline = Pipeline(steps)
     if not pipeline.fixed or pipeline.fixed[-1].name not in {"resize", "center_crop"}:
         raise FgbenchError(

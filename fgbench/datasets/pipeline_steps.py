@@ -37,6 +37,7 @@ class StepSyntax:
 STEPS = {
     # Deterministic steps, implemented in `PipelineStep.window` and `recompressed`.
     "recompress": StepSyntax("a JPEG quality from 1 to 95", max_amount=95),
+    "cut_bottom": StepSyntax("a height in pixels of the original image, at most 1000", max_amount=1000),
     "crop_box": StepSyntax("no argument"),
     "resize_short": StepSyntax("a size in pixels and a filter", lengths=1, has_filter=True),
     "resize": StepSyntax("a size in pixels and a filter", lengths=1, has_filter=True),
@@ -54,6 +55,8 @@ FIXED = tuple(name for name, syntax in STEPS.items() if not syntax.random)
 """Names of the deterministic steps."""
 RANDOM = tuple(name for name, syntax in STEPS.items() if syntax.random)
 """Names of the random steps."""
+WHOLE = {"recompress", "cut_bottom"}
+"""Steps whose number is a whole number."""
 _STEP_PATTERN = re.compile(r"([a-z_]+)(?:\(([^()]*)\))?")
 
 
@@ -96,6 +99,11 @@ class PipelineStep:
         whole = (0, 0, width, height)
         if self.name == "recompress":
             return whole, size
+        if self.name == "cut_bottom":
+            kept = height - int(self.numbers[0])
+            if kept < 1:
+                raise FgbenchError(f"{self} leaves nothing of the image of {width} x {height} px", "cut off less")
+            return (0, 0, width, kept), (width, kept)
         if self.name == "resize":
             return whole, (self.size, self.size)
         if self.name == "resize_short":
@@ -161,7 +169,7 @@ def parse_step(part: str, text: str) -> PipelineStep:
     # One number that does not depend on the size of the image.
     if syntax.max_amount is not None:
         amount = _number(arguments[0]) if len(arguments) == 1 else None
-        if amount is None or not 0 < amount <= syntax.max_amount or (name == "recompress" and amount % 1):
+        if amount is None or not 0 < amount <= syntax.max_amount or (name in WHOLE and amount % 1):
             raise usage_error
         return PipelineStep(name, (amount,))
 

@@ -160,15 +160,24 @@ def symmetric_half(x: Tensor, channels: int) -> Tensor:
     return (x.reshape(len(x), -1, channels**2)[:, :, rows * channels + columns] * factors).flatten(1)
 
 
-def bilinear_pyramid(a: Tensor, b: Tensor, pool: Callable[[Tensor, Tensor], Tensor], levels: tuple[int, ...]) -> Tensor:
+def bilinear_pyramid(
+    a: Tensor,
+    b: Tensor,
+    pool: Callable[[Tensor, Tensor], Tensor],
+    levels: tuple[int, ...],
+    cells: Literal["sum", "mean"] = "sum",
+) -> Tensor:
     """Apply `pool` to each cell of each level of a spatial pyramid (He et al. 2014; Where to Focus, section 4.1).
 
     Args:
         a: (B, C, H, W).
         b: (B, D, H, W).
-        pool: maps two maps to (B, E), such as `bilinear_pool`.
+        pool: maps two maps to the mean over their locations, (B, E), such as `bilinear_pool`.
         levels: number of cells along a side at each level; (1, 2) is the whole map and its quarters. Cells overlap
             where a side is not divisible, as in adaptive pooling.
+        cells: `sum` multiplies the mean of each cell by its share of the locations: the sums over the cells, divided
+            by the number of all locations. The whole map then has as much weight as its quarters together. `mean`
+            gives each cell the weight of the whole map.
 
     Returns:
         (B, E * number of cells), level by level and row by row.
@@ -180,6 +189,8 @@ def bilinear_pyramid(a: Tensor, b: Tensor, pool: Callable[[Tensor, Tensor], Tens
         >>> import torch
         >>> a = torch.tensor([1.0, 3.0, 5.0, 7.0]).view(1, 1, 2, 2)
         >>> bilinear_pyramid(a, torch.ones(1, 1, 2, 2), bilinear_pool, (1, 2)).tolist()
+        [[4.0, 0.25, 0.75, 1.25, 1.75]]
+        >>> bilinear_pyramid(a, torch.ones(1, 1, 2, 2), bilinear_pool, (1, 2), "mean").tolist()
         [[4.0, 1.0, 3.0, 5.0, 7.0]]
     """
     check_maps(a, b)
@@ -189,7 +200,9 @@ def bilinear_pyramid(a: Tensor, b: Tensor, pool: Callable[[Tensor, Tensor], Tens
     for level in levels:
         for top, bottom in _cell_edges(a.shape[2], level):
             for left, right in _cell_edges(a.shape[3], level):
-                pooled.append(pool(a[:, :, top:bottom, left:right], b[:, :, top:bottom, left:right]))
+                mean = pool(a[:, :, top:bottom, left:right], b[:, :, top:bottom, left:right])
+                share = (bottom - top) * (right - left) / (a.shape[2] * a.shape[3])
+                pooled.append(mean * share if cells == "sum" else mean)
     return torch.cat(pooled, dim=1)
 
 

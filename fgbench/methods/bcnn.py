@@ -4,7 +4,7 @@ Options give three descendants: the low-dimensional B-CNN (section 3.3 of the pa
 section 4.1) and compact bilinear pooling (Gao et al., CVPR 2016).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -35,6 +35,7 @@ from fgbench.methods.base import (
     linear_head,
     methods,
 )
+from fgbench.methods.some_images import evenly_spaced, of_chosen
 from fgbench.util.errors import ArgumentError
 
 Normalization = Literal["sqrt_l2", "sqrt"]
@@ -72,6 +73,8 @@ class BcnnOptions(Options):
     """Dimensions of the random projection."""
     pyramid: int = Field(default=1, ge=1, le=4)
     """Levels of the spatial pyramid: level k divides the map into k x k cells that are pooled separately."""
+    pyramid_cells: Literal["sum", "mean"] = "sum"
+    """What a cell of the pyramid holds. With `mean` the four quarters have four times the weight of the whole map."""
     projected: int = Field(default=0, ge=0)
     """Channels to which the second stream is projected by a 1 x 1 convolution (section 3.3 of the paper); 0 for none.
     Its initial weights are the principal components of the second stream, and the mean is in its bias. It is trained
@@ -114,7 +117,9 @@ class Bcnn(Method):
         first = self.streams[0](images)  # (B, C, h, w)
         second = self._second(first, images)  # (B, D, h', w')
         first, second = align_maps(first, second, self.options.dropped)  # both the smaller h and w
-        pooled = bilinear_pyramid(first, second, self.pool, self.levels)  # (B, E), E = C * D * cells or dims * cells
+        pooled = bilinear_pyramid(
+            first, second, self.pool, self.levels, self.options.pyramid_cells
+        )  # (B, E), E = C * D * cells or dims * cells
         rooted = signed_sqrt(pooled, self.options.epsilon)
         return rooted if self.options.normalization == "sqrt" else l2_normalize(rooted, self.options.epsilon)
 
@@ -131,20 +136,10 @@ class Bcnn(Method):
         if self.projection is None:
             return
         context.progress("principal components of the second stream")
-        pca = fit_pca_of_maps(self._maps_for_pca(batches, context.images), self.options.projected)
+        chosen = of_chosen(batches(), evenly_spaced(context.images, PCA_IMAGES))
+        pca = fit_pca_of_maps((self.streams[-1](images) for images in chosen), self.options.projected)
         self.projection.weight.copy_(pca.components[:, :, None, None])  # (D, C, 1, 1)
         self.projection.bias.copy_(-pca.components @ pca.mean)  # type: ignore[union-attr]
-
-    def _maps_for_pca(self, batches: Batches, count: int) -> Iterator[Tensor]:
-        """Yield the maps of the second stream for images at equal distances among the training images."""
-        chosen = torch.zeros(count, dtype=torch.bool)
-        chosen[torch.linspace(0, count - 1, min(count, PCA_IMAGES)).round().long()] = True
-        start = 0
-        for images in batches():
-            some = images[chosen[start : start + len(images)].to(images.device)]
-            start += len(images)
-            if len(some):
-                yield self.streams[-1](some)
 
     def head(self, features: Tensor, target: Target | None = None) -> Outputs:
         """Compute the logits from descriptors (B, E) of length 1; the descriptors of `trunk` are the embedding."""

@@ -13,6 +13,7 @@ from fgbench.layers.fisher_vector import fisher_vector
 from fgbench.layers.gmm import Gmm, fit_gmm
 from fgbench.layers.pca import Pca, fit_pca
 from fgbench.methods.base import Batches, FitContext, Method, Options, Outputs, Task, linear_head, methods
+from fgbench.methods.some_images import evenly_spaced, of_chosen
 from fgbench.util.errors import ArgumentError, FgbenchError
 
 
@@ -39,6 +40,8 @@ class FisherOptions(Options):
     """Components of the Gaussian mixture."""
     samples_per_word: int = Field(default=1000, gt=0)
     """Local descriptors per component that are drawn from the training images to fit the mixture."""
+    fit_images: int = Field(default=0, ge=0)
+    """Training images, at equal distances, from which these descriptors are drawn; 0 for all."""
     iterations: int = Field(default=100, gt=0)
     """Maximum number of EM iterations."""
 
@@ -72,13 +75,15 @@ class FisherMethod(Method):
 
     def _sample(self, batches: Batches, context: FitContext) -> Tensor:
         """Draw at least words * samples_per_word local descriptors, the same number from every image: (rows, D)."""
-        per_image = -(-self.options.words * self.options.samples_per_word // context.images)
+        chosen = evenly_spaced(context.images, self.options.fit_images or context.images)  # (images,) bool
+        number = int(chosen.sum())
+        per_image = -(-self.options.words * self.options.samples_per_word // number)
         samples, count = torch.empty(0), 0
-        for images in batches():
+        for images in of_chosen(batches(), chosen):
             for descriptors in self.describe(images):  # (N, D)
                 rows = torch.randperm(len(descriptors), generator=context.generator)[:per_image]
                 if not count:
-                    samples = descriptors.new_empty(context.images * len(rows), descriptors.shape[1])
+                    samples = descriptors.new_empty(number * len(rows), descriptors.shape[1])
                 samples[count : count + len(rows)] = descriptors[rows.to(descriptors.device)]
                 count += len(rows)
         return samples[:count]

@@ -1,6 +1,6 @@
 """TASN: trilinear attention sampling, and distillation from part to master net (Zheng, Fu, Zha and Luo, CVPR 2019)."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -22,11 +22,12 @@ from fgbench.methods.base import Method, Options, Outputs, Target, Task, cross_e
 from fgbench.util.errors import ArgumentError
 
 
-def _resize(images: Tensor, size: int) -> Tensor:
-    """Resize (B, 3, H, W) uint8 to (B, 3, size, size) uint8."""
+def _resize(images: Tensor, size: int, antialias: bool) -> Tensor:
+    """Resize (B, 3, H, W) uint8 to (B, 3, size, size) uint8; without antialiasing the corners are aligned."""
     if images.shape[-1] == size:
         return images
-    small = F.interpolate(images.float(), size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+    how: dict[str, Any] = {"mode": "bilinear", "antialias": antialias, "align_corners": not antialias}
+    small = F.interpolate(images.float(), size=(size, size), **how)
     return small.round().clamp(0, 255).to(torch.uint8)
 
 
@@ -41,15 +42,16 @@ def _samples_per_cell(places: Tensor, cells: int, size: int) -> Tensor:
 class _DilatedConvolution(nn.Module):
     """One 3 x 3 convolution applied at several dilations; the ReLUs of the results are summed."""
 
-    def __init__(self, channels: int, dilations: tuple[int, ...], generator: torch.Generator) -> None:
+    def __init__(self, channels: int, dilations: tuple[int, ...], biased: bool, generator: torch.Generator) -> None:
         super().__init__()
         self.dilations = dilations
+        self.bias = nn.Parameter(torch.zeros(channels)) if biased else None
         weight = torch.empty(channels, channels, 3, 3)
         self.weight = nn.Parameter(nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
-        maps = [F.relu(F.conv2d(x, self.weight, padding=d, dilation=d)) for d in self.dilations]
+        maps = [F.relu(F.conv2d(x, self.weight, self.bias, padding=d, dilation=d)) for d in self.dilations]
         return torch.stack(maps).sum(dim=0)
 
 
@@ -57,7 +59,13 @@ class TasnOptions(Options):
     """Options of TASN; where the paper and the official code differ, both variants have a name."""
 
     size: int = Field(default=224, gt=0)
-    """Side in pixels of the sampled images, and of the image from which the attention is computed."""
+    """Side in pixels of the sampled images."""
+    attention_size: int = Field(default=0, ge=0)
+    """Side in pixels of the image from which the attention is computed; 0 for that of the sampled images."""
+    attention_antialias: bool = True
+    """Resize this image with antialiasing. The code does not, and aligns the corners of both images."""
+    attention_norm: bool = False
+    """Apply batch normalisation and a ReLU before the softmax layer of the attention network, as in the code."""
     normalisation: Normalisation = "both"
     """Softmaxes of the trilinear attention; `both` in the paper and in the code."""
     scale: float = Field(default=1.0, gt=0)
@@ -72,6 +80,11 @@ class TasnOptions(Options):
     """Draw the channel of the detail map among channels of different mass, as in the code."""
     dilations: bool = False
     """Insert two convolutions at several dilations between attention network and attention, as in the code."""
+    dilation_bias: bool = False
+    """Give each of these convolutions a bias, which its dilations share, as in the code."""
+    joint_batch: bool = False
+    """Compute the features of detail and structure images in one batch, as in the code: batch normalisation then has
+    the statistics of both. Otherwise each has its own."""
     temperature: float = Field(default=10.0, gt=0)
     """Temperature of the distillation; 10 in the code."""
     distillation: float = Field(default=1.0, ge=0)
@@ -105,10 +118,12 @@ class Tasn(Method):
         super().__init__()
         if len(backbones) != 2:
             raise ArgumentError(f"tasn takes two streams, one for attention and one for features, not {len(backbones)}")
-        if options.size > task.size:
-            raise ArgumentError(
-                f"tasn cannot sample {options.size} px from images of {task.size} px", "lower options.size"
-            )
+        for name in ("size", "attention_size"):
+            if getattr(options, name) > task.size:
+                raise ArgumentError(
+                    f"tasn cannot sample {getattr(options, name)} px from images of {task.size} px",
+                    f"lower options.{name}",
+                )
         if options.measured == "shared" and not options.shared_head:
             raise ArgumentError("tasn cannot measure a shared head without one", "set options.shared_head")
         self.options = options
@@ -116,10 +131,15 @@ class Tasn(Method):
         attention_channels, features = self.attention_net.channels, self.backbone.channels
         self.dilated = (
             nn.Sequential(
-                _DilatedConvolution(attention_channels, (1, 2), generator),
-                _DilatedConvolution(attention_channels, (1, 2, 3), generator),
+                _DilatedConvolution(attention_channels, (1, 2), options.dilation_bias, generator),
+                _DilatedConvolution(attention_channels, (1, 2, 3), options.dilation_bias, generator),
             )
             if options.dilations
+            else nn.Identity()
+        )
+        self.attention_norm = (
+            nn.Sequential(nn.BatchNorm2d(attention_channels, eps=2e-5), nn.ReLU())
+            if options.attention_norm
             else nn.Identity()
         )
         inputs = {"master": features, "part": features, "attention": attention_channels}
@@ -138,7 +158,8 @@ class Tasn(Method):
         Returns:
             The feature map (B, C, h, w), and the attention maps (B, C, h, w), which block the gradient.
         """
-        features: Tensor = self.dilated(self.attention_net(_resize(images, self.options.size)))
+        size = self.options.attention_size or self.options.size
+        features: Tensor = self.dilated(self.attention_net(_resize(images, size, self.options.attention_antialias)))
         attention = trilinear_attention(
             features.detach(), normalisation=self.options.normalisation, scale=self.options.scale
         )
@@ -161,21 +182,30 @@ class Tasn(Method):
         # Trilinear attention, and the structure map of all its channels.
         attention_features, attention = self.attend(images)  # (B, C, h, w) each
         structure = structure_map(attention, reduction=self.options.reduction)  # (B, h, w)
-        # Master net: the structure-preserved image.
-        features = self.backbone(self.sample(images, structure, self.options.squared))  # (B, D)
+        # Structure-preserved image; in training, the detail-preserved image of one random channel.
+        samples = [self.sample(images, structure, self.options.squared)]
+        if target is not None:
+            channels = random_channels(attention, None, unique=self.options.unique)  # (B,)
+            samples.append(self.sample(images, detail_map(attention, channels)))
+        features, *part_features = self._features(samples)  # (B, D) each
+        # Master net.
         extra = {"master": self.heads["master"](features)}  # (B, classes)
         if self.options.shared_head:
             extra["shared"] = self.heads["shared"](features)
-        # Part net: the detail-preserved image of one random channel.
-        if target is not None:
-            channels = random_channels(attention, None, unique=self.options.unique)  # (B,)
-            part_features = self.backbone(self.sample(images, detail_map(attention, channels)))  # (B, D)
-            extra["part"] = self.heads["part"](part_features)
-            extra["attention"] = self.heads["attention"](attention_features.mean(dim=(2, 3)))
+        # Part net.
+        for part in part_features:
+            extra["part"] = self.heads["part"](part)
+            extra["attention"] = self.heads["attention"](self.attention_norm(attention_features).mean(dim=(2, 3)))
             if self.options.shared_head:
-                extra["shared_part"] = self.heads["shared"](part_features)
+                extra["shared_part"] = self.heads["shared"](part)
         density = self._sampling_density(structure, images.shape[-1])  # (B, h, w)
         return Outputs(extra[self.options.measured], features, attention=density, extra=extra)
+
+    def _features(self, samples: list[Tensor]) -> list[Tensor]:
+        """Compute the features (B, D) of some images (B, 3, size, size), in one batch or one by one."""
+        if self.options.joint_batch:
+            return list(torch.chunk(self.backbone(torch.cat(samples)), len(samples)))
+        return [self.backbone(images) for images in samples]
 
     def _sampling_density(self, structure: Tensor, size: int) -> Tensor:
         """Count the samples in each cell of structure maps (B, h, w): the attention of the master net, (B, h, w)."""
@@ -222,6 +252,6 @@ class Tasn(Method):
         groups: dict[str, list[nn.Module]] = {
             "classifier": [self.heads],
             "backbone": [self.backbone],
-            "attention": [self.attention_net, self.dilated],
+            "attention": [self.attention_net, self.dilated, self.attention_norm],
         }
         return groups[group]

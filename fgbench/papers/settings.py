@@ -33,6 +33,10 @@ class Stage(StrictModel):
     weight_decay: float = Field(ge=0)
     """Weight decay of the backbone. That of the classifier is `weight_decay` times `classifier_decay_scale`."""
     classifier_decay_scale: float = Field(default=1.0, ge=0)
+    classifier_bias_lr_scale: float | None = Field(default=None, gt=0)
+    """Factor on `lr` for the biases of the classifier; None for that of its weights."""
+    classifier_bias_decay_scale: float | None = Field(default=None, ge=0)
+    """Factor on `weight_decay` for the biases of the classifier; None for that of its weights."""
     lr_scales: dict[str, float] = {}
     """Factors on the learning rate of groups other than the classifier."""
     lr_drops: tuple[int, ...] = ()
@@ -48,7 +52,10 @@ class Svm(StrictModel):
     loss: Literal["hinge", "squared_hinge"] = "hinge"
     bias_multiplier: float = Field(default=1.0, gt=0)
     calibrate: bool = True
-    """Shift and scale the scores of each class so that the medians of its negatives and positives are 0 and 1."""
+    """Calibrate the scores of each class by the medians of its negatives and positives in training."""
+    calibrated: Literal["weights_and_bias", "weights"] = "weights_and_bias"
+    """What is calibrated. With `weights_and_bias` the medians become 0 and 1. With `weights` the weights alone are
+    scaled, so that the medians differ by 2, and the bias stays."""
     tolerance: float = Field(default=1e-3, gt=0)
     """Duality gap at which training stops."""
     gap: Literal["relative", "mean"] = "relative"

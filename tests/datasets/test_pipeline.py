@@ -57,6 +57,9 @@ def test_str_writes_every_argument():
         ("resize(8) | resize_short(9)", "must be resize or center_crop"),
         ("resize(8) | crop_box | center_crop(4)", "crop_box must be the first step"),
         ("crop_box | crop_box | resize(8)", "crop_box must be the first step"),
+        ("resize(8) | cut_bottom(2) | resize(8)", "cut_bottom must be the first step"),
+        ("cut_bottom | resize(8)", "cut_bottom takes a height in pixels"),
+        ("cut_bottom(2.5) | resize(8)", "cut_bottom takes a height in pixels"),
         ("resize(8) | recompress(75) | resize(8)", "recompress must be the first step"),
         ("recompress(75) | recompress(75) | resize(8)", "recompress must be the first step"),
         ("recompress | resize(8)", "recompress takes a JPEG quality from 1 to 95"),
@@ -174,6 +177,16 @@ def test_crop_box_keeps_all_pixels_that_the_box_touches():
     assert (out == 255).all()
 
 
+def test_cut_bottom_removes_the_lowest_rows_of_the_original_image():
+    pixels = np.full((80, 100, 3), 7, np.uint8)
+    pixels[60:] = 200
+    pipeline = Pipeline.parse("cut_bottom(20) | resize(8)")
+    assert (pipeline.decode(Image.fromarray(pixels)) == 7).all()
+    assert str(pipeline.resized(16)) == "cut_bottom(20) | resize(16, bicubic)"
+    with pytest.raises(FgbenchError, match="leaves nothing of the image of 100 x 20 px"):
+        pipeline.decode(Image.new("RGB", (100, 20)))
+
+
 @pytest.mark.parametrize(
     "box", [None, [100, 5, 20, 20], [-30, 5, 30, 20], [5, 80, 3, 3], [5, -20, 3, 20], [5, 5, 0, 9]]
 )
@@ -212,6 +225,7 @@ FIXED = [
     "resize_short(200) | center_crop(150) | resize(140)",
     "crop_box | resize(64)",
     "crop_box | resize_short(70) | center_crop(64)",
+    "cut_bottom(9) | resize(64)",
 ]
 
 

@@ -117,7 +117,7 @@ def test_dropped_rows_and_columns_get_no_gradient():
         assert torch.equal(big.grad[0, 0] == 0, without_gradient)
 
 
-def naive_pyramid(a, b, levels):
+def naive_pyramid(a, b, levels, cells="sum"):
     """Cell k of n covers the rows from floor(k H / n) to ceil((k + 1) H / n)."""
     height, width = a.shape[2:]
     result = []
@@ -127,23 +127,24 @@ def naive_pyramid(a, b, levels):
                 rows = range(math.floor(Fraction(k * height, n)), math.ceil(Fraction((k + 1) * height, n)))
                 columns = range(math.floor(Fraction(m * width, n)), math.ceil(Fraction((m + 1) * width, n)))
                 total = sum(a[:, :, None, i, j] * b[:, None, :, i, j] for i in rows for j in columns)
-                result.append((total / (len(rows) * len(columns))).flatten(1))
+                result.append((total / (height * width if cells == "sum" else len(rows) * len(columns))).flatten(1))
     return torch.cat(result, dim=1)
 
 
 @pytest.mark.parametrize("levels", [(1,), (1, 2), (1, 2, 3), (3, 1), (4,)])
 @pytest.mark.parametrize("size", [(4, 4), (5, 7), (6, 4)])
-def test_pyramid_pools_each_cell_of_each_level(levels, size):
+@pytest.mark.parametrize("cells", ["sum", "mean"])
+def test_pyramid_pools_each_cell_of_each_level(levels, size, cells):
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(2, c, *size, dtype=torch.float64, generator=generator) for c in (3, 2))
-    result = bilinear_pyramid(a, b, bilinear_pool, levels)
+    result = bilinear_pyramid(a, b, bilinear_pool, levels, cells)
     assert result.shape == (2, 6 * sum(n * n for n in levels))
-    torch.testing.assert_close(result, naive_pyramid(a, b, levels), atol=1e-12, rtol=0)
+    torch.testing.assert_close(result, naive_pyramid(a, b, levels, cells), atol=1e-12, rtol=0)
 
 
 def test_pyramid_cells_equal_adaptive_pooling():
     a, ones = maps(4, 7), torch.ones(2, 1, 7, 7, dtype=torch.float64)
-    result = bilinear_pyramid(a, ones, bilinear_pool, (3,)).view(2, 9, 4)
+    result = bilinear_pyramid(a, ones, bilinear_pool, (3,), "mean").view(2, 9, 4)
     expected = torch.nn.functional.adaptive_avg_pool2d(a, 3).flatten(2).transpose(1, 2)
     torch.testing.assert_close(result, expected)
 

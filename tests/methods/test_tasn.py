@@ -190,7 +190,49 @@ def test_attention_is_computed_at_the_sampled_size():
     assert seen[0].dtype == torch.uint8
 
 
-@pytest.mark.parametrize("options", [{}, {"dilations": True, "shared_head": True}])
+@pytest.mark.parametrize("antialias", [True, False])
+def test_the_attention_network_has_an_input_size_of_its_own(antialias):
+    method, seen = build_small(attention_size=20, attention_antialias=antialias), []
+    method.attention_net.register_forward_hook(lambda module, inputs, maps: seen.append(inputs[0]))
+    method(images())
+    (small_images,) = seen
+    assert small_images.shape == (3, 3, 20, 20)
+    assert method.backbone.seen[0].shape == (3, 3, SAMPLED, SAMPLED)
+    corners = images()[..., [0, 0, -1, -1], [0, -1, 0, -1]]
+    assert torch.equal(small_images[..., [0, 0, -1, -1], [0, -1, 0, -1]], corners) is not antialias
+
+
+def test_images_of_one_batch_share_their_batch_statistics():
+    """The mean over both kinds of images is zero after batch normalisation only if they are one batch."""
+    means = {}
+    for joint in (True, False):
+        method = build_small(joint_batch=joint)
+        norm = torch.nn.BatchNorm1d(6, affine=False)
+        network = method.backbone
+        method.backbone = torch.nn.Sequential(network, norm)
+        torch.manual_seed(0)
+        features = method._features([images(), 255 - images()])
+        assert [len(part) for part in features] == [3, 3]
+        assert torch.cat(features).mean(dim=0).abs().max() < 1e-5
+        means[joint] = float(features[0].detach().mean(dim=0).abs().max())
+        assert len(network.seen) == (1 if joint else 2)
+    assert means[True] > 1e-2
+    assert means[False] < 1e-4
+
+
+def test_batch_normalisation_before_the_head_of_the_attention_network():
+    method = build_small(attention_norm=True).train()
+    out = method(images(), target())
+    maps = method.attend(images())[0]
+    mean, variance = maps.mean(dim=(0, 2, 3)), maps.var(dim=(0, 2, 3), unbiased=False)
+    normal = (maps - mean[:, None, None]) / (variance + 2e-5).sqrt()[:, None, None]
+    expected = method.heads["attention"](normal.relu().mean(dim=(2, 3)))
+    assert torch.allclose(out.extra["attention"], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"dilations": True, "shared_head": True}, {"dilations": True, "dilation_bias": True, "attention_norm": True},
+])  # fmt: skip
 def test_groups_cover_every_parameter_once(options):
     method = build_small(**options)
     covers_all_parameters_once(method)
@@ -198,11 +240,15 @@ def test_groups_cover_every_parameter_once(options):
     assert all(grads(sum(losses.values()), [*method.parameters()]))
 
 
-def test_dilated_convolutions_sum_their_relus():
-    method = build_small(dilations=True)
+@pytest.mark.parametrize("biased", [True, False])
+def test_dilated_convolutions_sum_their_relus(biased):
+    method = build_small(dilations=True, dilation_bias=biased)
     x = torch.rand(2, 5, 8, 8)
     for layer, dilations in zip(method.dilated, ((1, 2), (1, 2, 3)), strict=True):
-        expected = sum(torch.conv2d(x, layer.weight, padding=d, dilation=d).relu() for d in dilations)
+        bias = torch.linspace(-1, 1, 5) if biased else torch.zeros(5)
+        if biased:
+            layer.bias.data.copy_(bias)
+        expected = sum(torch.conv2d(x, layer.weight, bias, padding=d, dilation=d).relu() for d in dilations)
         assert torch.allclose(layer(x), expected, atol=1e-6)
 
 
@@ -225,5 +271,9 @@ def test_misuse_raises():
         build("tasn", [small()], size=SAMPLED)
     with pytest.raises(ArgumentError, match="cannot sample 64 px from images of 32 px"):
         build_small(size=64)
+    with pytest.raises(
+        ArgumentError, match=r"cannot sample 64 px from images of 32 px\n  lower options.attention_size"
+    ):
+        build_small(attention_size=64)
     with pytest.raises(ArgumentError, match="cannot measure a shared head"):
         build_small(measured="shared")

@@ -59,6 +59,7 @@ def train_svm(
     loss: Literal["hinge", "squared_hinge"] = "hinge",
     bias_multiplier: float = 1.0,
     calibrate: bool = False,
+    calibrated: Literal["weights_and_bias", "weights"] = "weights_and_bias",
     tolerance: float = 1e-3,
     gap: Gap = "relative",
     max_sweeps: int = 2000,
@@ -77,8 +78,9 @@ def train_svm(
         c: weight of the losses.
         loss: of a sample with margin m: max(0, 1 - m), or its square.
         bias_multiplier: value of the constant feature.
-        calibrate: shift and scale each class so that the median scores of its negative and positive training samples
-            are 0 and 1 (official B-CNN code).
+        calibrate: calibrate each class by the median scores of its negative and positive training samples.
+        calibrated: `weights_and_bias` shifts and scales the scores so that the medians are 0 and 1 (official B-CNN
+            code); `weights` scales the weights alone, so that the medians differ by 2 (B-CNN, section 3.2).
         tolerance: the training stops when the duality gap of every class is at most this.
         gap: `relative` for the gap as a share of the primal objective; `mean` for the gap divided by c N, as in
             `vl_svmtrain`, whose objective is lambda / 2 |w|^2 plus the mean loss.
@@ -123,8 +125,11 @@ def train_svm(
         high = np.array([np.median(scores[labels == k, k]) for k in range(classes)])
         low = np.array([np.median(scores[labels != k, k]) for k in range(classes)])
         span = np.where(high > low, high - low, 1.0)
+        if calibrated == "weights":
+            span /= 2
+        else:
+            bias = (bias - low) / span
         weight /= torch.from_numpy(span[:, None].astype(np.float32)).to(device)
-        bias = (bias - low) / span
     return LinearSvm(weight, torch.from_numpy(bias.astype(np.float32)).to(device), gaps, sweeps)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fgbench.methods.base import Method, parameters_of
 from fgbench.papers.settings import Stage
@@ -236,20 +236,33 @@ def _optimizer(method: Method, stage: Stage) -> torch.optim.Optimizer:
     groups = []
     for name in stage.train:
         # Streams may share a network: its parameters belong to the first group that the stage names.
-        if parameters := [p for p in parameters_of(method, name) if not p.requires_grad]:
-            head = name == "classifier"
-            groups.append(
-                {
-                    "params": parameters,
-                    "scale": stage.classifier_lr_scale if head else stage.lr_scales.get(name, 1.0),
-                    "weight_decay": stage.weight_decay * (stage.classifier_decay_scale if head else 1.0),
-                }
-            )
-            for parameter in parameters:
-                parameter.requires_grad_()
+        parameters = [p for p in parameters_of(method, name) if not p.requires_grad]
+        for some, scale, decay in _with_factors(stage, name, parameters):
+            groups.append({"params": some, "scale": scale, "weight_decay": stage.weight_decay * decay})
+        for parameter in parameters:
+            parameter.requires_grad_()
     if stage.optimizer == "adam":
         return torch.optim.Adam(groups, lr=stage.lr, betas=(stage.momentum, 0.999))
     return torch.optim.SGD(groups, lr=stage.lr, momentum=stage.momentum)
+
+
+def _with_factors(
+    stage: Stage, group: str, parameters: list[nn.Parameter]
+) -> list[tuple[list[nn.Parameter], float, float]]:
+    """Return the parameters of a group with their factors on learning rate and weight decay, biases apart."""
+    if group != "classifier":
+        return [(parameters, stage.lr_scales.get(group, 1.0), 1.0)] if parameters else []
+    scale, decay = stage.classifier_lr_scale, stage.classifier_decay_scale
+    bias_scale, bias_decay = stage.classifier_bias_lr_scale, stage.classifier_bias_decay_scale
+    parts = [
+        ([p for p in parameters if p.ndim > 1], scale, decay),
+        (
+            [p for p in parameters if p.ndim <= 1],
+            scale if bias_scale is None else bias_scale,
+            decay if bias_decay is None else bias_decay,
+        ),
+    ]
+    return [part for part in parts if part[0]]
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, stage: Stage, epoch: int) -> float:

@@ -83,6 +83,19 @@ def test_calibration_puts_the_medians_at_zero_and_one():
         assert np.median(scores[labels != k, k]) == pytest.approx(0, abs=1e-3)
 
 
+def test_calibrated_weights_leave_the_bias_and_put_the_medians_two_apart():
+    x, labels = problem(150, 20)
+    plain = train_svm(x, labels, 4, tolerance=1e-6)
+    svm = train_svm(x, labels, 4, calibrate=True, calibrated="weights", tolerance=1e-6)
+    assert torch.equal(svm.bias, plain.bias)
+    ratios = svm.weight / plain.weight
+    torch.testing.assert_close(ratios, ratios[:, :1].expand_as(ratios))
+    scores = svm.scores(torch.from_numpy(x)).numpy()
+    for k in range(4):
+        apart = np.median(scores[labels == k, k]) - np.median(scores[labels != k, k])
+        assert apart == pytest.approx(2, abs=1e-3)
+
+
 def test_repeated_samples_and_a_class_with_one_sample_train():
     x, labels = problem(40, 10)
     x, labels = np.concatenate([x, x]), np.concatenate([labels, labels])
