@@ -6,10 +6,20 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fgbench.backbones.dense_vgg import DenseVgg, dense_vgg
+from fgbench.backbones.dense_vgg import DenseVgg, dense_vgg, keep_odd_sides
 from fgbench.backbones.map_cache import BF16_TOLERANCE, TOLERANCE, MapCache
 from fgbench.backbones.matconvnet import read_matconvnet
-from fgbench.backbones.networks import DENSE_TAPS, FC_PX, GRIDS, TAPS, VECTOR_TAPS, Network, build_network, split_stream
+from fgbench.backbones.networks import (
+    CEIL,
+    DENSE_TAPS,
+    FC_PX,
+    GRIDS,
+    TAPS,
+    VECTOR_TAPS,
+    Network,
+    build_network,
+    split_stream,
+)
 from fgbench.backbones.spec import InputSpec, WeightFile, WeightSpec
 from fgbench.backbones.state_dict import load_into, read_state
 from fgbench.backbones.weights import cached_hash, find_file, find_weights
@@ -224,8 +234,11 @@ def load_backbone(
     file = find_weights(network, tap, (name,) if name else (), path)
     # A MatConvNet file describes its own layers.
     if file.spec.format == "matconvnet":
-        last, published = TAPS[network][0] if tap == "pool" else tap, bool(file.spec.md5 or file.spec.sha256)
+        last = TAPS[network][0] if tap == "pool" else tap.removesuffix(CEIL)
+        published = bool(file.spec.md5 or file.spec.sha256)
         layers, spec, channels = read_matconvnet(file.path, last, verified=published)
+        if tap.endswith(CEIL):
+            layers.apply(keep_odd_sides)
         if tap == "pool":
             layers.add_module("pool", nn.AdaptiveAvgPool2d(1))
         return Backbone(network, tap, layers, spec, channels, file).eval()

@@ -38,13 +38,10 @@ def dense_vgg(layers: nn.Module, same: bool) -> DenseVgg:
             convolutions already.
         same: Pad fc6 so that every cell of pool5 has an output; otherwise only cells where its 7 x 7 window fits.
     """
-    # Make pooling round up and fc6 pad as asked.
+    # Make pooling keep the rest of odd sides, and fc6 pad as asked.
     named = dict(_named_layers(layers) if isinstance(layers, FullyConnected) else layers.named_children())
-    for name, layer in named.items():
-        if isinstance(layer, nn.MaxPool2d):
-            layer.ceil_mode = True
-        elif isinstance(layer, Pool):
-            named[name] = Pool(layer.method, layer.size, layer.stride, (0, 1, 0, 1))
+    for layer in named.values():
+        keep_odd_sides(layer)
     fc6 = named["fc6"]
     assert isinstance(fc6, nn.Conv2d)
     fc6.padding = (3, 3) if same else (0, 0)
@@ -55,6 +52,14 @@ def dense_vgg(layers: nn.Module, same: bool) -> DenseVgg:
         nn.Sequential(OrderedDict((name, named[name]) for name in part)) for part in (names[:pool5], names[pool5:])
     )
     return DenseVgg(maps, top)
+
+
+def keep_odd_sides(layer: nn.Module) -> None:
+    """Make a 2 x 2 pooling layer keep the last row and column of an odd side, as Caffe does; leave other layers."""
+    if isinstance(layer, nn.MaxPool2d):
+        layer.ceil_mode = True
+    elif isinstance(layer, Pool):
+        layer.pad = (0, 1, 0, 1)
 
 
 def _named_layers(layers: FullyConnected) -> list[tuple[str, nn.Module]]:

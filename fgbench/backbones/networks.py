@@ -15,7 +15,7 @@ from fgbench.layers.grid import Grid
 from fgbench.util.errors import FgbenchError, nearest
 
 TAPS = {
-    "vgg16": ("relu5_3", "conv5_3", "pool", "relu7", "fcn7", "fcn7_same"),
+    "vgg16": ("relu5_3", "relu5_3_ceil", "conv5_3", "pool", "relu7", "fcn7", "fcn7_same"),
     "vgg19": ("relu5_4", "conv5_4", "pool", "relu7"),
     "vggm": ("relu5", "conv5", "relu7"),
     "squeezenet1_1": ("features", "pool"),
@@ -24,6 +24,10 @@ TAPS = {
 }
 """Taps by network: the layers whose output it can return, the last map first. Models of timm have `TIMM_TAPS`."""
 TIMM_TAPS = ("features", "features8", "pool")
+CEIL = "_ceil"
+"""End of the name of a tap whose pooling layers keep the rest of an odd side, as those of Caffe do.
+
+An image of 500 px then has 32 x 32 cells instead of 31 x 31."""
 DENSE_TAPS = {"fcn7", "fcn7_same"}
 """Taps with fc7 of VGG-16 as a convolution: `fcn7` without padding of fc6, `fcn7_same` with zero padding, which gives
 an output for every cell of the last map."""
@@ -34,6 +38,7 @@ FC_PX = 224
 TINY_INPUT = InputSpec("rgb", 1.0, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))
 GRIDS = {
     ("vgg16", "relu5_3"): Grid(8.0, 16.0),
+    ("vgg16", "relu5_3_ceil"): Grid(8.0, 16.0),
     ("vgg16", "conv5_3"): Grid(8.0, 16.0),
     ("vgg16", "fcn7"): Grid(112.0, 32.0),
     ("vgg16", "fcn7_same"): Grid(16.0, 32.0),
@@ -93,7 +98,7 @@ def _vgg(network: str, tap: str) -> Network:
             nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
             features.extend((convolution, nn.ReLU(inplace=True)))
             inputs = outputs
-        features.append(nn.MaxPool2d(2))
+        features.append(nn.MaxPool2d(2, ceil_mode=tap.endswith(CEIL)))
     if tap == "relu7":
         return Network(FullyConnected(features), 4096, IMAGENET)
     maps = nn.Sequential(*list(features)[:-2])

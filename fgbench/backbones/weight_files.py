@@ -10,7 +10,7 @@ weight_specs: Registry[WeightSpec] = Registry(
     group="fgbench.weights",
 )
 
-_VGG16 = ("relu5_3", "conv5_3", "pool")
+_VGG16 = ("relu5_3", "relu5_3_ceil", "conv5_3", "pool")
 _VGG19 = ("relu5_4", "conv5_4", "pool", "relu7")
 _VGG16_FC = ("relu7", "fcn7", "fcn7_same")
 _MATCONVNET = "https://www.vlfeat.org/matconvnet/models"

@@ -8,7 +8,7 @@ from matconvnet_files import Layer, conv, write_matconvnet
 from torch import Tensor, nn
 
 from fgbench.backbones import Backbone, load_backbone
-from fgbench.backbones.dense_vgg import DenseVgg, dense_vgg
+from fgbench.backbones.dense_vgg import DenseVgg, dense_vgg, keep_odd_sides
 from fgbench.backbones.matconvnet import read_matconvnet
 from fgbench.backbones.matconvnet_layers import Pool
 from fgbench.backbones.networks import GRIDS, FullyConnected, build_network
@@ -128,6 +128,30 @@ def test_the_dense_form_of_a_matconvnet_file(tmp_path: Path) -> None:
         assert dense_vgg(layers, same=True)(pictures(500)).shape == (2, WIDE, 16, 16)
     assert channels == WIDE
     assert spec.scale == 255.0
+
+
+def test_the_tap_that_keeps_odd_sides_has_the_map_of_the_dense_form() -> None:
+    """60 px have 4 x 4 cells with the pooling of Caffe (30, 15, 8, 4), and 3 x 3 without the rest of odd sides."""
+    dense = load_backbone("vgg16", "fcn7_same", pretrained=False)
+    images = torch.randint(0, 256, (2, 3, 60, 60), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    states = {}
+    for tap, cells in (("relu5_3_ceil", 4), ("relu5_3", 3)):
+        backbone = load_backbone("vgg16", tap, pretrained=False)
+        with torch.inference_mode():
+            maps = backbone(images)
+        assert maps.shape == (2, 512, cells, cells)
+        assert backbone.cells(60) == (cells, cells)
+        states[tap] = maps
+    with torch.inference_mode():
+        torch.testing.assert_close(dense.with_map(images)[0], states["relu5_3_ceil"])
+
+
+def test_layers_of_a_matconvnet_file_keep_odd_sides(tmp_path: Path) -> None:
+    layers = read_matconvnet(write_matconvnet(tmp_path / "vgg.mat", small_matconvnet()), "relu5_3")[0].eval()
+    with torch.inference_mode():
+        assert layers(pictures(500)).shape[2:] == (31, 31)
+        layers.apply(keep_odd_sides)
+        assert layers(pictures(500)).shape[2:] == (32, 32)
 
 
 def test_pooling_at_the_border_ignores_the_padding() -> None:
