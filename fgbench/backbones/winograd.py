@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 from torch.utils.weak import WeakIdKeyDictionary
 
 TILE = 4
@@ -133,5 +134,6 @@ def _is_faster(x: Tensor, weight: Tensor, bias: Tensor | None, *options: Any) ->
         and tiles >= MIN_TILES
         and x.dtype == weight.dtype == torch.float32
         and x.device.type == "cpu"
+        and not is_in_torch_dispatch_mode()  # operations are counted for the direct algorithm
         and not weight.is_inference()
     )

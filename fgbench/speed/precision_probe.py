@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import lru_cache, partial
 from statistics import median
 
 import torch
 from torch import Tensor, nn
 
+from fgbench.backbones.winograd import FastConvolutions
 from fgbench.util.numeric.precision import in_bfloat16
 from fgbench.util.numeric.seeding import fixed_threads, refuse_tf32
 from fgbench.util.processes import in_own_process
@@ -78,13 +80,14 @@ def _measure(device: str, threads: int) -> float:
         (layer.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last))  # type: ignore[call-overload]
         for layer, x in zip(layers, maps, strict=True)
     ]
+    as_float32, as_bf16 = FastConvolutions(), in_bfloat16(device, enabled=True)
     with fixed_threads(threads), torch.inference_mode():
-        return relative_speed(partial(_convolve, work, bf16=False), partial(_convolve, work, bf16=True))
+        return relative_speed(partial(_convolve, work, as_float32), partial(_convolve, work, as_bf16))
 
 
-def _convolve(work: list[tuple[nn.Conv2d, Tensor]], *, bf16: bool) -> None:
+def _convolve(work: list[tuple[nn.Conv2d, Tensor]], context: AbstractContextManager[object]) -> None:
     device = work[0][1].device
-    with in_bfloat16(device.type, enabled=bf16):
+    with context:
         for layer, x in work:
             layer(x)
     if device.type == "cuda":
