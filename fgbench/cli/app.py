@@ -18,6 +18,7 @@ from fgbench.cli import (
     faults,
     help_pages,
     judge,
+    keep,
     list_,
     log,
     nightly,
@@ -65,6 +66,7 @@ _verb()(speed.speed)
 _verb()(report.report)
 _verb()(export.export)
 _verb()(verify.verify)
+_verb()(keep.keep)
 _verb()(compare.compare)
 _verb()(nightly.nightly)
 app.add_typer(data.app, name="data")

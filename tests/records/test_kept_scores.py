@@ -1,18 +1,16 @@
-"""Records as the repository keeps them."""
-
-import runpy
-from pathlib import Path
+"""Copies of records with the highest scores alone, and `fgbench keep`."""
 
 import numpy as np
 import pytest
+from command_line import run
 from stored_records import PROTOCOL, record
 
 from fgbench.metrics.values import measure
-from fgbench.records.store import Store
+from fgbench.records import kept_scores
+from fgbench.records.kept_scores import keep
+from fgbench.records.store import Store, store_of
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_value
-
-KEEP = runpy.run_path(str(Path(__file__).parents[1] / "reports/keep.py"))
 
 
 def wide(seed=0):
@@ -30,7 +28,7 @@ def wide(seed=0):
 def test_values_classes_and_the_highest_scores_stay_and_the_rest_goes(tmp_path):
     source, target = Store(tmp_path / "a"), Store(tmp_path / "b")
     before = source.write(*wide())
-    KEEP["keep"](source, target)
+    keep(source, target)
     (after,) = target.records()
     assert (before.scores_kept, after.scores_kept) == (None, 5)
     kept_values = {name: value for name, value in before.values.items() if name != "class_map"}  # it needs all scores
@@ -49,12 +47,12 @@ def test_few_classes_and_what_is_there_are_left_as_they_are(tmp_path):
     source, target = Store(tmp_path / "a"), Store(tmp_path / "b")
     fields, arrays = record()
     source.write(fields, arrays)
-    KEEP["keep"](source, target)
+    keep(source, target)
     (after,) = target.records()
     assert after.scores_kept is None
     assert np.array_equal(target.outputs(after)["scores"], arrays["scores"])
     written = (target.folder / after.outputs).stat().st_mtime_ns
-    KEEP["keep"](source, target)
+    keep(source, target)
     assert (target.folder / after.outputs).stat().st_mtime_ns == written
 
 
@@ -64,9 +62,9 @@ def test_a_record_whose_values_do_not_come_of_what_is_kept_is_not_kept(tmp_path,
     right = np.arange(60) % 3 > 0
     arrays["scores"][np.arange(60), arrays["labels"]] += 10 * right
     source.write({**fields, "values": measure(arrays)}, arrays)
-    monkeypatch.setitem(KEEP["keep"].__globals__, "highest", lambda scores: -scores)
+    monkeypatch.setattr(kept_scores, "highest", lambda scores: -scores)
     with pytest.raises(FgbenchError, match="the outputs give"):
-        KEEP["keep"](source, target)
+        keep(source, target)
     assert list(target.folder.iterdir()) == []
 
 
@@ -75,5 +73,24 @@ def test_a_record_that_does_not_verify_is_not_kept(tmp_path):
     fields, arrays = wide()
     source.write({**fields, "values": measure(wide(1)[1])}, arrays)
     with pytest.raises(FgbenchError, match="the outputs give"):
-        KEEP["keep"](source, target)
+        keep(source, target)
     assert target.records() == []
+
+
+def test_the_verb_copies_what_is_missing_and_says_what_it_did(tmp_path):
+    source, target = tmp_path / "a", tmp_path / "b"
+    fields, arrays = wide()
+    written = store_of(source).write(fields, arrays)
+    code, text = run("keep", str(target), "--results", str(source))
+    assert code == 0
+    assert f"{written.run_id}\n1 record copied to {target}, 0 already there" in text
+    assert store_of(target).read(written.run_id).scores_kept == 5
+    assert "0 records copied to" in run("keep", str(target), "--results", str(source))[1]
+
+
+def test_the_verb_refuses_a_folder_without_records(tmp_path):
+    (tmp_path / "a").mkdir()
+    code, text = run("keep", str(tmp_path / "b"), "--results", str(tmp_path / "a"))
+    assert code == 2
+    assert "no records in" in text
+    assert not (tmp_path / "b").exists()
