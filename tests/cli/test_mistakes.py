@@ -54,6 +54,7 @@ MISTAKES = {
     ("export", "values", "--format", "pdf"): "known: csv",
     ("export", "values", "--format", "csv", "--json"): "leave one out",
     ("verify", "--results", "empty"): "fgbench reproduce cub --results empty",
+    ("keep", "copies", "--results", "empty"): "fgbench reproduce cub --results empty",
     ("compare", "nowhere"): "there is no folder nowhere",
     ("compare", "empty", "--results", "results"): "empty has no records",
     ("nightly", "--results", "nowhere"): "tox -e nightly",

@@ -86,11 +86,3 @@ def test_the_verb_copies_what_is_missing_and_says_what_it_did(tmp_path):
     assert f"{written.run_id}\n1 record copied to {target}, 0 already there" in text
     assert store_of(target).read(written.run_id).scores_kept == 5
     assert "0 records copied to" in run("keep", str(target), "--results", str(source))[1]
-
-
-def test_the_verb_refuses_a_folder_without_records(tmp_path):
-    (tmp_path / "a").mkdir()
-    code, text = run("keep", str(tmp_path / "b"), "--results", str(tmp_path / "a"))
-    assert code == 2
-    assert "no records in" in text
-    assert not (tmp_path / "b").exists()
