@@ -47,7 +47,9 @@ def reading_note(image: Image.Image) -> str:
             notes.append("its EXIF orientation is not applied: a viewer shows it rotated or mirrored")
     if image.mode.startswith("I"):
         values = np.asarray(image)
-        notes.append(f"values from {values.min()} to {values.max()} of 0 to {_largest_value(image)} are scaled to 8 bits")
+        notes.append(
+            f"values from {values.min()} to {values.max()} of 0 to {_largest_value(image)} are scaled to 8 bits"
+        )
     if image.mode in {"CMYK", "LAB"}:
         notes.append(f"{image.mode} is converted to RGB without its colour profile")
     if image.has_transparency_data and _is_transparent(image):

@@ -52,7 +52,9 @@ def picture(side=48):
     """A picture with edges and noise."""
     x, y = np.meshgrid(np.arange(side), np.arange(side))
     noise = np.random.default_rng(0).integers(0, 20, (side, side, 3))
-    return Image.fromarray((np.stack([x * 4 % 251, y * 5 % 251, x * y % 251], -1) + noise).clip(0, 255).astype(np.uint8))
+    return Image.fromarray(
+        (np.stack([x * 4 % 251, y * 5 % 251, x * y % 251], -1) + noise).clip(0, 255).astype(np.uint8)
+    )
 
 
 def encoded(path, image, **options):
@@ -75,7 +77,7 @@ def assert_named_by_a_run(root, file):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_flipped_bit_is_a_finding_about_the_file_or_changes_pixels(tmp_path, name):
+def test_a_flipped_bit_changes_pixels_or_is_an_error_with_the_file(tmp_path, name):
     """A damaged AVIF raised `RuntimeError`, a damaged TIFF `struct.error`, others `SyntaxError` or `OverflowError`.
 
     Reported for libavif: #1725 (`Failed to decode frame`), for Pillow: #1544 (`ValueError`), #1163 (`struct.error`).
@@ -122,7 +124,7 @@ def test_every_error_of_a_decoder_is_listed_and_the_check_goes_on(root, monkeypa
     ],
 )
 def test_damaged_sizes_are_findings_for_the_check_and_errors_with_the_file_for_a_run(root, name, place, value):
-    """The check ended in `DecompressionBombError`. Reported for Geti: #1486, for MONAILabel: #1230, memery: #10."""
+    """The sizes of images were read with `DecompressionBombError`. Reported for MONAILabel: #1230, for memery: #10."""
     path = root / "train/ash/0.png"
     content = encoded(path.with_name(name), picture())
     path.with_name(name).unlink()
@@ -133,6 +135,8 @@ def test_damaged_sizes_are_findings_for_the_check_and_errors_with_the_file_for_a
     assert_named_by_a_run(root, "train/ash/0.png")
     code, text = run("data", "check", f"imagefolder:{root}")
     assert (code, "train/ash/0.png" in text, "Traceback" in text) == (1, True, False)
+    with pytest.raises(FgbenchError, match=r"0.png .*\n  fgbench data check"):
+        image_sizes(find(f"imagefolder:{root}").index())
 
 
 def test_a_photograph_of_180_million_pixels_is_read(root):
@@ -145,8 +149,8 @@ def test_a_photograph_of_180_million_pixels_is_read(root):
     assert (cached_pixels(index, PIPELINE)[index.files.index("train/ash/0.png")] == 255).all()
 
 
-def test_an_image_above_the_limit_is_named_with_its_size_and_the_limit(root, monkeypatch):
-    """The limit is stated. Asked for webknossos-libs: #892, how the limit can be raised."""
+def test_an_image_above_the_limit_is_named_with_its_size_and_the_limit(root):
+    """The error gave no file. Reported for Hugging Face dataset-viewer: #1192 (806 million pixels)."""
     path = root / "train/ash/0.png"
     Image.new("1", (30_000, 20_000)).save(path)
     text = "has 30000 x 20000 pixels, and the limit is 500 million pixels: make it smaller"
@@ -159,7 +163,10 @@ def test_an_image_above_the_limit_is_named_with_its_size_and_the_limit(root, mon
 @pytest.mark.parametrize("share", [0.5, 0.9])
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "lossless.webp", "a.avif"])
 def test_a_file_whose_end_is_zeros_is_refused(root, name, share):
-    """An interrupted download of full length is grey or noise below. Reported for YOLOv5: #916, #3638; libvips: #2309."""
+    """An interrupted download of full length is grey or noise below.
+
+    Reported for YOLOv5: #916, #3638, for libvips: #2309.
+    """
     path = root / "train/ash/0.png"
     content = encoded(path.with_name(name), picture(400), **FORMATS[name])
     path.with_name(name).unlink()
@@ -194,7 +201,7 @@ def test_data_behind_the_end_of_an_image_are_no_damage(root):
 
 
 def test_a_wrong_checksum_of_pixels_of_a_png_is_damage(root):
-    """Pillow does not compare the checksum of the pixels. Reported for Pillow: #6342, `verify` passes damaged pixels."""
+    """Pillow does not compare the checksum of the pixels. Reported for Pillow: #6342 (`verify` finds no damage)."""
     path = root / "train/ash/0.png"
     content = encoded(path, picture())
     content[content.index(b"IEND") - 6] ^= 1  # the checksum of the last chunk with pixels

@@ -3,12 +3,12 @@
 import shutil
 
 import pytest
-from command_line import run
-from own_folders import draw, fill
+from own_folders import fill
 from reid_folders import market
 
+from fgbench.cli.data import _print_findings
 from fgbench.datasets import cub, find, market1501
-from fgbench.datasets.check import check
+from fgbench.datasets.check import CheckResult, FileProblem, check
 
 
 @pytest.fixture
@@ -20,7 +20,9 @@ def copies(index):
     """Return problems and notes about copies: (kind, file, what) in their order."""
     result = check(index)
     kinds = {"leak", "label", "duplicate"}
-    return tuple([(f.kind, f.file, f.what) for f in found if f.kind in kinds] for found in (result.problems, result.notes))
+    return tuple(
+        [(f.kind, f.file, f.what) for f in found if f.kind in kinds] for found in (result.problems, result.notes)
+    )
 
 
 def test_all_members_of_a_group_of_an_official_data_set_are_listed_with_their_split(copy):
@@ -36,12 +38,14 @@ def test_all_members_of_a_group_of_an_official_data_set_are_listed_with_their_sp
     problems, notes = copies(cub.load(copy))
     bird = index.classes[0]
     assert problems == []
-    what = f"this test image of {bird} has the same bytes as {names[0]} (training, {bird}), {names[1]} (training, {bird})"
+    what = (
+        f"this test image of {bird} has the same bytes as {names[0]} (training, {bird}), {names[1]} (training, {bird})"
+    )
     assert notes == [("leak", names[2], what)]
 
 
 def test_groups_in_training_and_test_are_first_then_groups_of_two_classes(tmp_path):
-    """A leak was one line among many copies. Reported for Hugging Face-like folders: nutrify #50, PlantSeg #11."""
+    """A leak was one line among many copies. Reported for mrdbourke/nutrify: #50, for PlantSeg: #11."""
     root = fill(tmp_path / "leaves", {"train": {"ash": 4, "fern": 1}, "test": {"ash": 3}})
     pairs = (("train/ash/0.png", "train/ash/1.png"), ("train/ash/2.png", "train/fern/0.png"),
              ("train/ash/3.png", "test/ash/2.png"), ("test/ash/0.png", "test/ash/1.png"))  # fmt: skip
@@ -53,23 +57,20 @@ def test_groups_in_training_and_test_are_first_then_groups_of_two_classes(tmp_pa
         ("leak", "test/ash/2.png", f"this test image of ash {same} train/ash/3.png (training, ash)"),
         ("label", "train/ash/2.png", f"this training image of ash {same} train/fern/0.png (training, fern)"),
     ]
-    assert {(kind, file) for kind, file, _ in notes} == {("duplicate", "train/ash/0.png"), ("duplicate", "test/ash/0.png")}
+    assert {(kind, file) for kind, file, _ in notes} == {
+        ("duplicate", "train/ash/0.png"),
+        ("duplicate", "test/ash/0.png"),
+    }
 
 
-def test_every_leak_is_printed_before_other_notes_also_when_there_are_many(copy, monkeypatch):
+def test_every_leak_is_printed_before_other_notes_also_when_there_are_many(capsys):
     """More than 20 notes of a kind were shortened to three. Reported for PlantSeg: #11, 265 groups."""
-    index = cub.load(copy)
-    train, test = (index.train == True).nonzero()[0], (~index.train).nonzero()[0]  # noqa: E712 - an array
-    for number, row in enumerate(test):
-        draw(copy / index.files[row], number)
-        shutil.copy(copy / index.files[row], copy / index.files[train[number]])
-    monkeypatch.setattr("fgbench.cli.data.SHOWN_NOTES", 1)
-    from fgbench.cli.data import _print_findings
-
-    result = check(cub.load(copy))
-    result.notes += [type(result.notes[0])("duplicate", f"{n}.jpg", "same") for n in range(30)]
-    result.notes += [type(result.notes[0])("leak", f"{n}.jpg", "same") for n in range(30)]
-    _print_findings(result)
+    kinds = ("constant", "duplicate", "leak")
+    notes = [FileProblem(kind, f"{kind}_{n}.jpg", "same") for kind in kinds for n in range(30)]
+    _print_findings(CheckResult(images=90, notes=notes))
+    text = capsys.readouterr().out
+    assert text.index("notes: leak (30)") < text.index("notes: constant (30)") < text.index("notes: duplicate (30)")
+    assert (text.count("leak_"), text.count("duplicate_")) == (30, 3)
 
 
 def test_leaks_of_persons_name_their_split(tmp_path):
@@ -81,8 +82,3 @@ def test_leaks_of_persons_name_their_split(tmp_path):
     problems, notes = copies(market1501.load(root))
     assert problems == []
     assert [(kind, file) for kind, file, _ in notes] == [("leak", train)]
-
-
-def test_the_command_lists_leaks_first(tmp_path):
-    root = fill(tmp_path / "leaves")
-    code, text = run("data", "check", f"imagefolder:{root}")

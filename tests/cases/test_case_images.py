@@ -87,9 +87,7 @@ def test_the_pixel_cache_and_the_check_see_the_scaled_values(tmp_path, monkeypat
     index = find(f"imagefolder:{root}").index()
     pixels = cached_pixels(index, PIPELINE)[index.files.index("train/ash/0.png")]
     assert (pixels == eight_bits(RAMP)[..., None]).all()
-    assert notes(root) == {
-        ("reading", "train/ash/0.png"): "values from 0 to 65535 of 0 to 65535 are scaled to 8 bits"
-    }
+    assert notes(root) == {("reading", "train/ash/0.png"): "values from 0 to 65535 of 0 to 65535 are scaled to 8 bits"}
 
 
 @pytest.mark.parametrize(("dtype", "name"), [(np.float32, "a.tif"), (np.int32, "a.tif"), (np.float32, "a.pfm")])
@@ -157,7 +155,7 @@ def test_opaque_images_with_an_alpha_channel_keep_their_values_without_a_note(tm
 
 
 def test_palettes_and_black_and_white_have_the_colours_of_their_tables(tmp_path):
-    """Asked for Pillow: #2574 and others, what a conversion does. Already right before."""
+    """The values of the tables. Reported for Urcheon: #61 (grey images that became black and white)."""
     palette = np.random.default_rng(1).integers(0, 256, (256, 3), np.uint8)
     image = Image.fromarray(RANDOM[..., 0], "L").copy()
     image.putpalette(palette.tobytes())
@@ -180,7 +178,7 @@ def test_cmyk_is_the_product_of_the_remaining_light(tmp_path):
 
 
 def test_ycbcr_is_converted_as_jfif_says(tmp_path):
-    """The equations of JFIF 1.02, page 3. Already right before."""
+    """The equations of JFIF 1.02, page 3."""
     y, blue, red = (RANDOM[..., k].astype(float) for k in range(3))
     blue, red = blue - 128, red - 128
     expected = np.stack([y + 1.402 * red, y - 0.344136 * blue - 0.714136 * red, y + 1.772 * blue], -1).clip(0, 255)
@@ -190,7 +188,7 @@ def test_ycbcr_is_converted_as_jfif_says(tmp_path):
 
 @pytest.mark.skipif(not features.check("littlecms2"), reason="Pillow without Little CMS")
 def test_lab_is_converted_through_d50_to_srgb(tmp_path):
-    """CIE L*a*b* of TIFF has the white point D50. Asked for Pillow: #6643. Already right before."""
+    """CIE L*a*b* of TIFF has the white point D50. Asked for Pillow: #6643."""
     lab = np.array([[60, 20, 30], [50, 0, 0], [80, -30, 20], [30, 10, -20]], float)
     codes = np.round(lab * (2.55, 1, 1)).astype(int)
     pixels = (codes & 255).astype(np.uint8)[np.arange(SIDE * SIDE) % 4].reshape(SIDE, SIDE, 3)
