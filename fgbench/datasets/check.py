@@ -105,10 +105,6 @@ def check(
     else:
         problems = [FileProblem("extra", file, "on disk, but not in the annotations") for file in _extra(index)]
         notes = []
-
-    # Copies. The user can remove those in a folder of the user; official data sets are used as they are.
-    for copy in copies(index, hash_files(index.root, tuple(present))):
-        (problems if is_own and copy[0] != "duplicate" else notes).append(FileProblem(*copy))
     result.problems += problems
 
     # Content of the images.
@@ -119,6 +115,11 @@ def check(
             sizes[file] = size
             for finding in findings:
                 (result.problems if finding.kind == "corrupt" else result.notes).append(finding)
+
+    # Copies of readable images. Users can remove copies from their folders; official data sets are used as they are.
+    readable = tuple(file for file in present if any(sizes[file]))
+    for copy in copies(index, hash_files(index.root, readable)):
+        (result.problems if is_own and copy[0] != "duplicate" else result.notes).append(FileProblem(*copy))
     result.notes += notes
     result.notes += _unmatched(index) if isinstance(index, ReidIndex) else _outside(index, sizes)
     return result

@@ -28,8 +28,11 @@ def copies(index: Index | ReidIndex, digests: Mapping[str, str]) -> list[Finding
     for row, file in enumerate(index.files):
         if file in digests:
             groups[digests[file]].append(row)
-    of_group = _of_group if isinstance(index, Index) else _of_persons
-    found = [of_group(index, group) for group in groups.values() if len(group) > 1]  # type: ignore[arg-type]
+    found = [
+        _of_group(index, group) if isinstance(index, Index) else _of_persons(index, group)
+        for group in groups.values()
+        if len(group) > 1
+    ]
     return sorted(found, key=lambda finding: KINDS.index(finding[0]))
 
 

@@ -185,6 +185,25 @@ def test_the_missing_end_of_a_jpeg_is_said(root):
     assert findings(root) == {"train/ash/0.png": "is damaged: its end marker is missing"}
 
 
+def test_a_file_that_may_not_be_read_is_a_finding(root, monkeypatch):
+    """It ended the check. Reported for Hugging Face dataset-viewer: #1192 (one failing image)."""
+    refused = root / "train/ash/0.png"
+    original = Path.open
+
+    def opened(path, *arguments, **options):
+        if path == refused:
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path, *arguments, **options)
+
+    def image_opened(path, *arguments, **options):
+        return original_image(opened(Path(path), "rb"), *arguments, **options)
+
+    original_image = Image.open
+    monkeypatch.setattr(Path, "open", opened)
+    monkeypatch.setattr(Image, "open", image_opened)
+    assert findings(root) == {"train/ash/0.png": "cannot be decoded: Permission denied"}
+
+
 def test_data_behind_the_end_of_an_image_are_no_damage(root):
     """Telephones append data; a check of the last two bytes refuses them. Reported for YOLOv5: #3638, #4548."""
     for number, name in enumerate(FORMATS):

@@ -1,6 +1,7 @@
 """Pixel modes, transparency, orientation: the values that a network gets, against computations without Pillow."""
 
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -45,6 +46,19 @@ def eight_bits(values, largest=65535):
     return np.floor(values.astype(float) * 255 / largest + 0.5).astype(int)
 
 
+def png(path, pixels):
+    """Write an RGB image of 16 bits a channel, which Pillow cannot write."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", SIDE, SIDE, 16, 2, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    return path
+
+
 def on_white(colours, alpha):
     share = alpha[..., None] / 255
     return colours * share + 255 * (1 - share)
@@ -77,6 +91,19 @@ def test_the_same_grey_values_in_8_and_16_bits_are_equal_pixels(tmp_path):
     grey = RANDOM[..., 0]
     eight, sixteen = saved(tmp_path / "8.png", grey), saved(tmp_path / "16.png", grey.astype(np.uint16) * 257)
     np.testing.assert_array_equal(read(eight), read(sixteen))
+
+
+def test_colours_of_16_bits_lose_their_lower_8_bits(tmp_path):
+    """The upper byte of each channel is read. Reported for unsloth: #10094 (16 bits that were clipped)."""
+    colours = np.random.default_rng(2).integers(0, 65536, (SIDE, SIDE, 3))
+    np.testing.assert_array_equal(read(png(tmp_path / "a.png", colours)), colours >> 8)
+
+
+def test_a_file_is_read_by_its_content_and_the_first_of_several_images_counts(tmp_path):
+    """A wrong suffix changes nothing. Reported for darknet: #5293 (files named .jpg in another format)."""
+    first, second = (Image.fromarray(RANDOM[..., k] // 2) for k in range(2))
+    first.save(tmp_path / "a.jpg", format="TIFF", save_all=True, append_images=[second])
+    np.testing.assert_array_equal(read(tmp_path / "a.jpg"), (RANDOM[..., 0] // 2)[..., None].repeat(3, -1))
 
 
 def test_the_pixel_cache_and_the_check_see_the_scaled_values(tmp_path, monkeypatch):
