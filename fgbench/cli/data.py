@@ -129,13 +129,14 @@ def _print_classes(by_class: Mapping[str, Mapping[str, int]]) -> None:
 
 
 def _print_findings(result: "CheckResult") -> None:
-    """Print problems and notes as one table for each kind."""
+    """Print problems and notes as one table for each kind, images that are in training and test first."""
     from fgbench.cli.console import out, table
 
     for title, findings in (("problems", result.problems), ("notes", result.notes)):
-        for kind in sorted({finding.kind for finding in findings}):
+        for kind in sorted({finding.kind for finding in findings}, key=lambda kind: (kind != "leak", kind)):
             of_kind = [finding for finding in findings if finding.kind == kind]
-            shown = of_kind if title == "problems" or len(of_kind) <= 20 else of_kind[:SHOWN_NOTES]
+            is_short = title == "problems" or kind == "leak" or len(of_kind) <= 20
+            shown = of_kind if is_short else of_kind[:SHOWN_NOTES]
             table(f"{title}: {kind} ({len(of_kind)})", [{"file": f.file, "what": f.what} for f in shown])
             if len(shown) < len(of_kind):
                 out(f"  and {len(of_kind) - len(shown)} more (--json lists all)")

@@ -67,6 +67,8 @@ def _show(kept: "KeptRun", predictions: list["Prediction"]) -> None:
         table(f"{prediction.image}: keypoints", _keypoint_rows(prediction))
         for path in prediction.drawings:
             out(f"drawn: {path}")
+        if prediction.note:
+            out(f"note: {prediction.image}: {prediction.note}")
     if not kept.same_code:
         out(f"note: the run {OTHER_CODE}")
 
@@ -110,6 +112,7 @@ def _facts(kept: "KeptRun", predictions: list["Prediction"]) -> dict[str, Any]:
                     for part, (x, y, confidence) in prediction.keypoints.items()
                 ],
                 "drawings": [str(path) for path in prediction.drawings],
+                "note": prediction.note,
             }
             for prediction in predictions
         ],

@@ -1,20 +1,21 @@
 """Check of a data set: decode every image and compare every annotation with the official one."""
 
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from fgbench.datasets.duplicates import copies
+from fgbench.datasets.image_damage import constant_rows
 from fgbench.datasets.image_folder import PREFIX
-from fgbench.datasets.image_folder_check import own_findings, reading_note
+from fgbench.datasets.image_folder_check import own_findings
+from fgbench.datasets.image_hash import hash_files
+from fgbench.datasets.image_modes import reading_note
+from fgbench.datasets.image_reading import ImageError, decoded_image
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import IMAGE_SUFFIXES, ReidIndex
-from fgbench.util.hashing import hash_file
 
 COUNT_NAMES = {
     "images": "images",
@@ -37,9 +38,9 @@ class FileProblem:
     """A problem or a note about one file."""
 
     kind: str
-    """`missing`, `corrupt`, `extra` or `annotation` for a problem; `grey`, `format`, `duplicate`, `outside`,
-    `unmatched` or `unverified` for a note. Images of the user also have the problems `leak` and `label`, and the notes
-    `unused`, `class` and `reading`."""
+    """`missing`, `corrupt`, `extra` or `annotation` for a problem; `grey`, `reading`, `constant`, `format`, `leak`,
+    `label`, `duplicate`, `outside`, `unmatched` or `unverified` for a note. Of images of the user, `leak` and `label`
+    are problems, and `unused` and `class` are further notes."""
     file: str
     """Path of the file relative to the data set's folder; for `unverified`, the word annotations."""
     what: str
@@ -100,22 +101,25 @@ def check(
         result.problems.append(FileProblem("missing", file, what))
     is_own = index.name.startswith(PREFIX)
     if isinstance(index, Index) and is_own:
-        findings = own_findings(index, present)
-        problems, notes = ([FileProblem(*finding) for finding in of_kind] for of_kind in findings)
+        problems, notes = ([FileProblem(*finding) for finding in of_kind] for of_kind in own_findings(index))
     else:
         problems = [FileProblem("extra", file, "on disk, but not in the annotations") for file in _extra(index)]
-        notes = _duplicates(index.root, present)
+        notes = []
     result.problems += problems
 
     # Content of the images.
     sizes: dict[str, tuple[int, int]] = {}
     with ThreadPoolExecutor() as pool:
-        for file, (size, problem) in zip(
-            present, pool.map(lambda file: _decode(index.root, file, on_image, is_own=is_own), present), strict=True
-        ):
+        for file, (size, findings) in zip(present, pool.map(lambda file: _decode(index, file), present), strict=True):
+            on_image()
             sizes[file] = size
-            if problem:
-                (result.problems if problem.kind == "corrupt" else result.notes).append(problem)
+            for finding in findings:
+                (result.problems if finding.kind == "corrupt" else result.notes).append(finding)
+
+    # Copies of readable images. Users can remove copies from their folders; official data sets are used as they are.
+    readable = tuple(file for file in present if any(sizes[file]))
+    for copy in copies(index, hash_files(index.root, readable)):
+        (result.problems if is_own and copy[0] != "duplicate" else result.notes).append(FileProblem(*copy))
     result.notes += notes
     result.notes += _unmatched(index) if isinstance(index, ReidIndex) else _outside(index, sizes)
     return result
@@ -134,51 +138,27 @@ def _extra(index: Index | ReidIndex) -> list[str]:
     return sorted(name for path in images if (name := path.relative_to(index.root).as_posix()) not in known)
 
 
-def _decode(
-    root: Path, file: str, on_image: Callable[[], object], *, is_own: bool
-) -> tuple[tuple[int, int], FileProblem | None]:
+def _decode(index: Index | ReidIndex, file: str) -> tuple[tuple[int, int], list[FileProblem]]:
     """Decode an image.
 
     Args:
-        root: folder of the data set.
-        file: path of the image relative to it.
-        on_image: function called after the image, for a progress bar.
-        is_own: True for images of the user.
+        index: the data set.
+        file: path of the image relative to its folder.
 
     Returns:
-        Width and height in pixels, 0 x 0 if the image cannot be decoded; and a problem or note about the image.
+        Width and height in pixels, 0 x 0 if the image cannot be decoded; and problems and notes about the image.
     """
     try:
-        with Image.open(root / file) as image:
-            image.load()
-            mode, kind, size = image.mode, image.format, image.size
-            note = reading_note(image) if is_own else ""
-    except UnidentifiedImageError:
-        return (0, 0), FileProblem("corrupt", file, "not an image that Pillow can read")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return (0, 0), FileProblem("corrupt", file, f"cannot be decoded: {error}")
-    finally:
-        on_image()
-    if note:
-        return size, FileProblem("reading", file, note)
-    if mode in {"L", "1", "LA"}:
-        return size, FileProblem("grey", file, "grey image; read as three equal channels")
-    if kind != "JPEG" and not is_own and file.lower().endswith((".jpg", ".jpeg")):
-        return size, FileProblem("format", file, f"named .jpg, but the format is {kind}: not the official file")
-    return size, None
-
-
-def _duplicates(root: Path, files: Iterable[str]) -> list[FileProblem]:
-    """Find files with equal bytes; only files of equal size are read."""
-    by_size: dict[int, list[str]] = defaultdict(list)
-    for file in files:
-        by_size[(root / file).stat().st_size].append(file)
-    by_hash: dict[str, list[str]] = defaultdict(list)
-    for same_size in by_size.values():
-        if len(same_size) > 1:
-            for file in same_size:
-                by_hash[hash_file(root / file)].append(file)
-    return [FileProblem("duplicate", group[1], f"same bytes as {group[0]}") for group in by_hash.values() if group[1:]]
+        with decoded_image(index.root / file) as image:
+            stored, size = image.stored, image.stored.size
+            notes = {"reading": reading_note(stored), "constant": constant_rows(np.asarray(stored))}
+    except ImageError as error:
+        return (0, 0), [FileProblem("corrupt", file, error.reason)]
+    if stored.mode in {"L", "1", "LA"}:
+        notes["grey"] = "grey image; read as three equal channels"
+    if stored.format != "JPEG" and not index.name.startswith(PREFIX) and file.lower().endswith((".jpg", ".jpeg")):
+        notes["format"] = f"named .jpg, but the format is {stored.format}: not the official file"
+    return size, [FileProblem(kind, file, what) for kind, what in notes.items() if what]
 
 
 def _outside(index: Index, sizes: dict[str, tuple[int, int]]) -> list[FileProblem]:

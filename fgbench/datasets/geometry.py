@@ -1,31 +1,30 @@
 """Conversion of points between original images and the inputs of a method."""
 
 import os
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image
 
+from fgbench.datasets.image_reading import ImageError, image_size
 from fgbench.datasets.index import Index
 from fgbench.datasets.pipeline import Pipeline
-from fgbench.util.errors import ArgumentError, FgbenchError
+from fgbench.util.errors import ArgumentError
 
 
 def image_sizes(index: Index) -> np.ndarray:
     """Return width and height of every image in pixels, (N, 2) int64, from the headers of the files.
 
     Raises:
-        FgbenchError: a file is not an image.
+        ImageError: a file is not an image.
     """
 
     def size(file: str) -> tuple[int, int]:
         try:
-            with Image.open(index.root / file) as image:
-                return image.size
-        except OSError as error:
-            raise FgbenchError(
-                f"{index.root / file} cannot be decoded: {error}", f"fgbench data check {index.name}"
-            ) from error
+            return image_size(index.root / file)
+        except ImageError as error:
+            error.hint = f"fgbench data check {shlex.quote(index.name)}"
+            raise
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return np.array(list(pool.map(size, index.files)), dtype=np.int64).reshape(-1, 2)

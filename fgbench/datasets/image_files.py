@@ -1,16 +1,15 @@
 """Image files that the user names one by one, decoded through a pipeline on access."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from fgbench.datasets.image_modes import reading_note
+from fgbench.datasets.image_reading import ImageError, decoded_image, image_size
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import kind_of_special_file
 
 
 class ImageFiles:
@@ -41,47 +40,40 @@ class ImageFiles:
         Raises:
             FgbenchError: a file cannot be decoded, or a step does not fit its image.
         """
-        return np.stack([_decoded(self.files[row], self._pipeline) for row in np.arange(len(self.files))[rows]])
+        return np.stack([_decoded(self.files[row], self._pipeline)[0] for row in np.arange(len(self.files))[rows]])
 
-    def check(self) -> None:
+    def check(self) -> tuple[str, ...]:
         """Decode every file.
+
+        Returns:
+            For each file, in which way the network sees it differently than a viewer shows it, as `reading_note`.
 
         Raises:
             FgbenchError: files are missing or damaged, are no images, or do not fit the pipeline; all are named.
         """
-        faults = []
+        faults, notes = [], {}
         for file in dict.fromkeys(self.files):
             try:
-                _decoded(file, self._pipeline)
+                notes[file] = _decoded(file, self._pipeline)[1]
             except FgbenchError as error:
                 faults.append(str(error.args[0]))
         if faults:
             listed = "".join(f"\n    {fault}" for fault in faults)
             of_all = f"{len(faults)} of {counted(len(self.files), 'image')} cannot be used:{listed}"
             raise FgbenchError(faults[0] if len(self.files) == 1 else of_all, "name only images that can be decoded")
+        return tuple(notes[file] for file in self.files)
 
     def sizes(self) -> list[tuple[int, int]]:
         """Return width and height of the original images in pixels."""
-        sizes = []
-        for file in self.files:
-            with Image.open(file) as image:
-                sizes.append(image.size)
-        return sizes
+        return [image_size(file) for file in self.files]
 
 
-def _decoded(file: Path, pipeline: Pipeline) -> np.ndarray:
-    """Decode one image; errors name its file and say what is wrong."""
+def _decoded(file: Path, pipeline: Pipeline) -> tuple[np.ndarray, str]:
+    """Return an image after a pipeline, and the note of `reading_note`; errors name the file."""
     try:
-        if kind := kind_of_special_file(file):
-            raise FgbenchError(f"{file} is {kind}, not an image")
-        with Image.open(file) as image:
-            return pipeline.decode(image)
-    except FileNotFoundError as error:
-        raise FgbenchError(f"{file} does not exist") from error
-    except UnidentifiedImageError as error:
-        raise FgbenchError(f"{file} is not an image") from error
+        with decoded_image(file) as image:
+            return pipeline.decode(image.rgb), reading_note(image.stored)
+    except ImageError:
+        raise
     except FgbenchError as error:
-        named = str(error.args[0])
-        raise FgbenchError(named if named.startswith(os.fspath(file)) else f"{file}: {named}") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise FgbenchError(f"{file} cannot be decoded: {getattr(error, 'strerror', None) or error}") from error
+        raise FgbenchError(f"{file}: {error.args[0]}") from error

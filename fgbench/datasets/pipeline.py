@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from fgbench.datasets.image_modes import to_rgb
 from fgbench.datasets.pipeline_steps import FILTERS, FIXED, RANDOM, STEPS, PipelineStep, parse_step, recompressed
 from fgbench.util.errors import FgbenchError
 
@@ -117,7 +118,7 @@ class Pipeline:
         """Apply the deterministic steps to one image.
 
         Args:
-            image: the original image. Grey images are converted to three equal channels.
+            image: the original image; `to_rgb` converts it.
             box: (4,) x, y, width, height of the object in pixels; only `crop_box` uses it.
 
         Returns:
@@ -126,7 +127,7 @@ class Pipeline:
         Raises:
             FgbenchError: a crop is larger than the image, or the box is missing or outside the image.
         """
-        image = image.convert("RGB")
+        image = to_rgb(image)
         for step in self.fixed:
             if step.name == "recompress":
                 image = recompressed(image, step.size)

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import PIL
-from PIL import Image
 
+from fgbench.datasets.image_reading import ImageError, decoded_image
 from fgbench.datasets.index import Index
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.util.checked_rows import CheckedRows, are_complete
@@ -24,6 +24,8 @@ from fgbench.util.memory import unmap_pages
 
 CHUNK = 64
 """Number of images that are written together, with one checksum."""
+READING = 2
+"""Version of the conversion of files to RGB. Increase it when the same file gives other pixels."""
 
 
 class Pixels(Protocol):
@@ -64,10 +66,10 @@ class Rows:
 
 
 def pixel_key(index: Index, pipeline: Pipeline) -> str:
-    """Return the cache key: hash of image bytes, deterministic steps, boxes (with `crop_box`) and Pillow version."""
+    """Return the cache key: hash of image bytes, deterministic steps, boxes (with `crop_box`) and versions."""
     steps = [str(step) for step in pipeline.fixed]
     boxes = index.boxes.tolist() if "crop_box" in steps and index.boxes is not None else None
-    return hash_value([index.image_hash, steps, PIL.__version__, *([boxes] if boxes else [])])
+    return hash_value([index.image_hash, steps, PIL.__version__, READING, *([boxes] if boxes else [])])
 
 
 def pixel_file(index: Index, pipeline: Pipeline) -> Path:
@@ -163,10 +165,10 @@ def _decode(index: Index, row: int, pipeline: Pipeline) -> np.ndarray:
     """Decode one image; errors name its file."""
     file = index.root / index.files[row]
     try:
-        with Image.open(file) as image:
-            return pipeline.decode(image, None if index.boxes is None else index.boxes[row])
+        with decoded_image(file) as image:
+            return pipeline.decode(image.rgb, None if index.boxes is None else index.boxes[row])
+    except ImageError as error:
+        error.hint = f"fgbench data check {shlex.quote(index.name)}"
+        raise
     except FgbenchError as error:
         raise FgbenchError(f"{file}: {error.args[0]}", error.hint) from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        hint = f"fgbench data check {shlex.quote(index.name)}"
-        raise FgbenchError(f"{file} cannot be decoded: {error}", hint) from error

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from fgbench.datasets import Dataset, find
+from fgbench.datasets.image_reading import decoded_image, image_size
 from fgbench.datasets.index import Index
 from fgbench.records.record import Record
 from fgbench.util.errors import FgbenchError
@@ -102,18 +103,18 @@ def _is_generated(dataset: Dataset) -> bool:
 def _thumbnail(index: Index, row: int) -> bytes | None:
     """Return a square around the object of an image, or the middle of the image without a box; None if unreadable."""
     try:
-        with Image.open(index.root / index.files[row]) as image:
-            size = image.size
-            image.draft("RGB", (4 * SIDE_PX, 4 * SIDE_PX))  # a JPEG is decoded at a fraction of its size
-            rgb = image.convert("RGB")
+        file = index.root / index.files[row]
+        width, _ = image_size(file)
+        with decoded_image(file, 4 * SIDE_PX) as image:
+            rgb = image.rgb
         square: Any = rgb
         if index.boxes is not None:
-            square = rgb.crop(_square(index.boxes[row] * (rgb.size[0] / size[0]), rgb.size))
+            square = rgb.crop(_square(index.boxes[row] * (rgb.size[0] / width), rgb.size))
         small = ImageOps.fit(square, (SIDE_PX, SIDE_PX))
         content = io.BytesIO()
         small.save(content, "WEBP", quality=QUALITY)
         return content.getvalue()
-    except Exception:  # noqa: BLE001  # Pillow raises errors of many types for damaged files
+    except Exception:  # noqa: BLE001  # the box may be outside a damaged or exchanged image
         return None
 
 

@@ -44,6 +44,9 @@ class Prediction:
     """Name of the part -> x and y in pixels of the original image, and confidence; empty if the method finds none."""
     drawings: tuple[Path, ...] = ()
     """Written pictures; empty unless they were asked for."""
+    note: str = ""
+    """In which way the network sees the image differently than a viewer shows it, such as an EXIF orientation that is
+    not applied; empty if it does not."""
 
     @property
     def label(self) -> str:
@@ -89,7 +92,7 @@ def predict_files(
             "predict without drawings, or name a run of where_to_focus, keypoint_fcn, part_nets or tasn",
         )
     images = ImageFiles(files, run.pipeline)
-    images.check()
+    notes = images.check()
     if drawings:
         make_folder(drawings)
     answer = run.predict(images, report, draw=drawings is not None)
@@ -102,6 +105,7 @@ def predict_files(
             classes(scores[row]) if scores is not None and run.classes else (),
             points[row] if points else {},
             paths[row],
+            notes[row],
         )
         for row, file in enumerate(files)
     ]

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from fgbench.backbones import load_backbone, split_stream
+from fgbench.datasets.image_reading import decoded_image
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.synthetic.bird_drawing import KEYPOINTS
 from fgbench.layers.gmm import Gmm
@@ -161,8 +161,8 @@ def decoding_work_of(
     pool, position = ThreadPoolExecutor(workers), 0
 
     def decode(file: Path) -> np.ndarray:
-        with Image.open(file) as image:
-            return pipeline.decode(image)
+        with decoded_image(file) as image:
+            return pipeline.decode(image.rgb)
 
     def work() -> Tensor:
         nonlocal position

@@ -98,3 +98,18 @@ def test_what_cannot_be_predicted_is_refused_before_any_work(made, tmp_path, mon
     assert not (tmp_path / "drawn").exists()
     assert "no device named 'gpu'" in refused(folder, record.run_id, files[0], "--device", "gpu")
     assert "there is no folder" in refused(tmp_path / "nothing", record.run_id, files[0])
+
+
+def test_a_photograph_with_an_orientation_is_told(made, tmp_path):
+    folder, record, _, files = made
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(files[0]) as image:
+        image.save(tmp_path / "turned.png", exif=exif)
+    images = [files[1], str(tmp_path / "turned.png")]
+    code, text = predict(folder, record.run_id, *images)
+    assert code == 0, text
+    assert text.count("note: ") == 1
+    assert "its EXIF orientation is not applied" in text
+    code, text = predict(folder, record.run_id, *images, "--json")
+    assert [bool(entry["note"]) for entry in json.loads(text)["images"]] == [False, True]

@@ -171,7 +171,7 @@ def test_check_lists_missing_extra_and_corrupt_images_and_boxes_outside(copy):
         ("corrupt", files[2]),
         ("extra", "data/images/9999999.jpg"),
     }
-    assert [(f.kind, f.file) for f in health.notes] == [("outside", files[3])]
+    assert [(f.kind, f.file) for f in health.notes] == [("constant", files[3]), ("outside", files[3])]
     assert all("images.txt" not in f.what for f in health.problems)
 
 

@@ -214,7 +214,7 @@ def test_check_lists_missing_extra_and_corrupt_images_and_boxes_outside(copy):
         ("corrupt", files[-1]),
         ("extra", "cars_test/99999.jpg"),
     }
-    assert [(f.kind, f.file) for f in health.notes] == [("outside", files[3])]
+    assert [(f.kind, f.file) for f in health.notes] == [("constant", files[3]), ("outside", files[3])]
 
 
 def test_get_data_explains_how_to_install_the_files_by_hand(copy, tmp_path, monkeypatch):

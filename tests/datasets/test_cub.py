@@ -120,7 +120,7 @@ def test_check_notes_grey_recompressed_and_duplicate_images_and_boxes_outside(co
     health = check(cub.load(copy))
     assert health.problems == []
     kinds = {(f.kind, f.file.rsplit("/", 1)[1]) for f in health.notes}
-    assert {("grey", files[0].name), ("format", files[1].name), ("duplicate", files[3].name)} <= kinds
+    assert {("grey", files[0].name), ("format", files[1].name), ("duplicate", files[2].name)} <= kinds
     assert ("outside", files[4].name) in kinds
 
 
