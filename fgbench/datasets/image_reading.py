@@ -6,6 +6,7 @@ Every error of a decoder becomes an `ImageError` that names the file. Damaged fi
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ MAX_PIXELS = 500_000_000
 """Largest number of pixels of an image. It is decoded in 2 GB of memory."""
 LARGE_PIXELS = 50_000_000
 """Images of more pixels are decoded one at a time, so that threads do not need the memory for several."""
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "DIB", "PPM", "JPEG2000", "TGA")
+"""Formats that are read. Others of Pillow are not photographs, or start a program, as EPS does."""
 _one_large = threading.Lock()
 
 if Image.MAX_IMAGE_PIXELS is not None:  # the limit of Pillow is smaller than photographs of telephones
@@ -88,12 +91,19 @@ def _opened(file: Path) -> Image.Image:
     """Open a file and check the number of pixels; no pixel is decoded."""
     if kind := kind_of_special_file(file):
         raise FgbenchError(f"is {kind}, not an image")
-    image = Image.open(file)
+    image = Image.open(file, formats=_formats())
     if image.width * image.height > MAX_PIXELS:
         image.close()
         limit = f"the limit is {MAX_PIXELS / 1e6:.0f} million pixels"
         raise FgbenchError(f"has {image.width} x {image.height} pixels, and {limit}: make it smaller")
     return image
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return the formats of `FORMATS` that this Pillow reads."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 @contextmanager
@@ -113,7 +123,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "does not exist"
     if isinstance(error, UnidentifiedImageError):
-        return "is not an image, or its header is damaged"
+        return "is not an image in a format that is read, or its header is damaged"
     if isinstance(error, MemoryError):
         return "cannot be decoded: there is not enough memory"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -11,6 +11,7 @@ from PIL import Image, features
 from fgbench.datasets import find
 from fgbench.datasets.check import check
 from fgbench.datasets.image_files import ImageFiles
+from fgbench.datasets.image_reading import ImageError, decoded_image
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import cached_pixels
 from fgbench.util.errors import FgbenchError
@@ -248,3 +249,14 @@ def test_the_exif_orientation_is_not_applied_and_is_told(tmp_path, orientation):
     text = "its EXIF orientation is not applied: a viewer shows it rotated or mirrored"
     assert told == ("" if orientation == 1 else text,)
     assert notes(root) == ({} if orientation == 1 else {("reading", "train/ash/0.png"): text})
+
+
+@pytest.mark.parametrize("name", ["EPS", "PDF", "FITS"])
+def test_files_that_are_no_photographs_are_refused_although_pillow_opens_them(tmp_path, name):
+    """Pillow decodes EPS by starting the program Ghostscript."""
+    starts = {"EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n", "PDF": b"%PDF-1.4\n",
+              "FITS": b"SIMPLE  =                    T"}  # fmt: skip
+    file = tmp_path / "1.jpg"
+    file.write_bytes(starts[name].ljust(3000, b" "))
+    with pytest.raises(ImageError, match=r"1.jpg is not an image in a format that is read"), decoded_image(file):
+        pass

@@ -20,7 +20,10 @@ def test_image_sizes_are_width_and_height(index):
 
 def test_an_error_names_a_file_that_is_not_an_image(index):
     (index.root / "1.png").write_bytes(b"nothing")
-    with pytest.raises(FgbenchError, match=r"1.png is not an image, or its header is damaged\n  fgbench data check"):
+    with pytest.raises(
+        FgbenchError,
+        match=r"1.png is not an image in a format that is read, or its header is damaged\n  fgbench data check",
+    ):
         image_sizes(index)
     (index.root / "1.png").unlink()
     with pytest.raises(FgbenchError, match=r"1.png does not exist"):

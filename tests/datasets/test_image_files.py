@@ -42,7 +42,7 @@ def test_every_file_that_is_no_image_is_named(tmp_path):
     assert faults[0].startswith(f"{cut} cannot be decoded: ")
     assert faults[1:4] == [
         f"{missing} does not exist",
-        f"{text} is not an image, or its header is damaged",
+        f"{text} is not an image in a format that is read, or its header is damaged",
         f"{folder} is a folder, not an image",
     ]
     assert faults[4].startswith(f"{small}: ")
