@@ -76,7 +76,7 @@ def _identify(path: Path, specs: list[WeightSpec], network: str) -> WeightSpec:
         if path.name in spec.files:
             return spec
     for spec in specs:
-        if (spec.sha256 or spec.md5) and not _mismatch(spec, path):
+        if spec.has_hash and not _mismatch(spec, path):
             return spec
     if len(specs) == 1:
         return specs[0]
