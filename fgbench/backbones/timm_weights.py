@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import fgbench.util.torch_compat  # noqa: F401 - before the first import of timm
 from fgbench.backbones.weights import find_file
 from fgbench.util.errors import MissingError
 
