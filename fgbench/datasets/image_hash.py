@@ -1,20 +1,24 @@
 """Hash and file type of the images of a data set."""
 
 import hashlib
+import random
 import shlex
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from fgbench.util.damaged import is_present, read_npz, set_aside
+from fgbench.util.damaged import is_present, read_npz, set_aside, tell
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import DAMAGED_ARRAYS, cache_folder, remove_leftovers, write_atomic
 from fgbench.util.hashing import hash_file, hash_value, stamp_of
 
 COLUMNS = ("files", "stamps", "digests")
 """Arrays of a file with hashes."""
+SAMPLE = 64
+"""Number of images whose remembered hashes are compared with their content each time."""
 JPEG_START = b"\xff\xd8\xff"
 """First bytes of every JPEG file."""
 
@@ -54,8 +58,9 @@ def count_not_jpeg(root: Path, files: tuple[str, ...]) -> int:
 def hash_files(root: Path, files: tuple[str, ...]) -> dict[str, str]:
     """Return the SHA-256 of each file in hex.
 
-    Hashes are kept in the cache. A file with an unchanged path and `stamp_of` is not read again. If the cache cannot
-    be written, all files are read each time.
+    Hashes are kept in the cache. A file with an unchanged path and `stamp_of` is not read again, except for a random
+    sample of `SAMPLE` files. If one of these has another hash, the user is told, and all files are read again. If the
+    cache cannot be written, all files are read each time.
 
     Args:
         root: folder of the data set.
@@ -64,6 +69,9 @@ def hash_files(root: Path, files: tuple[str, ...]) -> dict[str, str]:
     root_hash = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
     store = cache_folder() / "hashes" / f"{root_hash}.npz"
     known = _read_hashes(store)
+    if changed := _changed_in_sample(root, files, known):
+        tell(f"{changed} has other content than before, with the same size and times: all images are read again.")
+        known = {}
 
     def digest(file: str) -> tuple[str, str]:
         stamp = stamp_of(root / file)
@@ -76,6 +84,15 @@ def hash_files(root: Path, files: tuple[str, ...]) -> dict[str, str]:
         with suppress(FgbenchError):  # a cache that cannot be written
             _write_hashes(store, known | current)
     return {file: entry[1] for file, entry in current.items()}
+
+
+def _changed_in_sample(root: Path, files: tuple[str, ...], known: Mapping[str, tuple[str, str]]) -> Path | None:
+    """Return a file of a random sample of the known files that has another hash; None if there is none."""
+    same = [file for file in files if file in known and known[file][0] == stamp_of(root / file)]
+    sample = random.Random().sample(same, min(SAMPLE, len(same)))  # not the global generator, which runs seed
+    with ThreadPoolExecutor() as pool:
+        hashes = zip(sample, pool.map(lambda file: hash_file(root / file), sample), strict=True)
+        return next((root / file for file, sha256 in hashes if sha256 != known[file][1]), None)
 
 
 def _read_hashes(store: Path) -> dict[str, tuple[str, str]]:
