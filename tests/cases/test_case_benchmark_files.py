@@ -148,7 +148,7 @@ def test_a_folder_without_a_row_of_fgbench_is_refused(tmp_path: Path, make: Call
     base = sessions(tmp_path / "base")
     with pytest.raises(FgbenchError, match=r"no JSON file|no file in .* has a row of fgbench"):
         read_named([folder])
-    with pytest.raises(FgbenchError, match="no JSON file|no benchmark of fgbench"):
+    with pytest.raises(FgbenchError, match=r"no JSON file|no benchmark of fgbench"):
         compare_folders(tmp_path / "base", tmp_path / "base", base, [folder])
 
 
@@ -185,10 +185,10 @@ def test_a_copy_of_a_file_is_no_second_session(tmp_path: Path) -> None:
         files = sessions(tmp_path / name)
         shutil.copy(files[0], files[0].with_name("benchmarks-0 (1).json"))
     result = compare_folders(tmp_path / "base", tmp_path / "head")
-    assert [f.text for f in result.findings if f.where == "files of benchmarks"] == [
-        f"{tmp_path / name / 'benchmarks-0 (1).json'} is a copy of another file of benchmarks"
-        for name in ("base", "head")
-    ]
+    texts = [finding.text for finding in result.findings if finding.where == "files of benchmarks"]
+    assert [text.split("/")[-1] for text in texts] == [
+        "benchmarks-0 (1).json is a copy of another file of benchmarks"
+    ] * 2
     folder = tmp_path / "results" / "speed"
     folder.mkdir(parents=True)
     write(folder / "a.json", content(bench_file.frames()))
