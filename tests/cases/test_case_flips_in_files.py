@@ -128,14 +128,13 @@ def test_a_flip_in_a_record_is_refused_or_changes_nothing(folders: Path, end: st
     "whole", [everything(), content(hot(rounds_of_reference=[1.0, 2.0]), frames(), cuda())], ids=["all", "session"]
 )
 def test_a_flip_in_a_benchmark_file_is_no_traceback(folders: Path, whole: dict[str, Any]) -> None:
-    """A benchmark file has no checksum: a number may change, but no row is lost without being counted."""
+    """A benchmark file has no checksum: a number or a name in it may change, but the program goes on."""
     path = write(folders / "b.json", whole)
     rows = len(whole["benchmarks"])
     for bit in flips(path):
         session = outcome(lambda: read_session(path), path)
         if session:
-            assert len(session.rows) + session.others <= rows, bit
+            assert 0 < len(session.rows) + session.others <= rows, bit
             assert session.sha256 == hash_file(path)
-        counts: list[int] = []
-        outcome(lambda: read_benchmark_times([path], lambda _, used, others: counts.append(used + others)), path)
-        assert not counts or counts[0] <= rows, bit
+        times = outcome(lambda: read_benchmark_times([path]), path)
+        assert times is None or len(times) <= rows, bit
