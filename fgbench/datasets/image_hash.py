@@ -3,7 +3,6 @@
 import hashlib
 import random
 import shlex
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -69,30 +68,22 @@ def hash_files(root: Path, files: tuple[str, ...]) -> dict[str, str]:
     root_hash = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
     store = cache_folder() / "hashes" / f"{root_hash}.npz"
     known = _read_hashes(store)
-    if changed := _changed_in_sample(root, files, known):
-        tell(f"{changed} has other content than before, with the same size and times: all images are read again.")
-        known = {}
-
-    def digest(file: str) -> tuple[str, str]:
-        stamp = stamp_of(root / file)
-        entry = known.get(file)
-        return entry if entry and entry[0] == stamp else (stamp, hash_file(root / file))
-
     with ThreadPoolExecutor() as pool:
-        current = dict(zip(files, pool.map(digest, files), strict=True))
+        stamps = dict(zip(files, pool.map(lambda file: stamp_of(root / file), files), strict=True))
+        same = [file for file in files if file in known and known[file][0] == stamps[file]]
+        sample = random.Random().sample(same, min(SAMPLE, len(same)))  # not the global generator, which runs seed
+        again = zip(sample, pool.map(lambda file: hash_file(root / file), sample), strict=True)
+        if changed := next((file for file, sha256 in again if sha256 != known[file][1]), ""):
+            what = "has other content than before, with the same size and times: all images are read again"
+            tell(f"{root / changed} {what}.")
+            same = []
+        unread = sorted({*files}.difference(same))
+        digests = dict(zip(unread, pool.map(lambda file: hash_file(root / file), unread), strict=True))
+    current = {file: (stamps[file], digests[file] if file in digests else known[file][1]) for file in files}
     if any(known.get(file) != entry for file, entry in current.items()):
         with suppress(FgbenchError):  # a cache that cannot be written
             _write_hashes(store, known | current)
     return {file: entry[1] for file, entry in current.items()}
-
-
-def _changed_in_sample(root: Path, files: tuple[str, ...], known: Mapping[str, tuple[str, str]]) -> Path | None:
-    """Return a file of a random sample of the known files that has another hash; None if there is none."""
-    same = [file for file in files if file in known and known[file][0] == stamp_of(root / file)]
-    sample = random.Random().sample(same, min(SAMPLE, len(same)))  # not the global generator, which runs seed
-    with ThreadPoolExecutor() as pool:
-        hashes = zip(sample, pool.map(lambda file: hash_file(root / file), sample), strict=True)
-        return next((root / file for file, sha256 in hashes if sha256 != known[file][1]), None)
 
 
 def _read_hashes(store: Path) -> dict[str, tuple[str, str]]:

@@ -9,6 +9,7 @@ from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_file
 
+COPY = "a copy of another file, left out"
 SPEED = "speed"
 """Name of the folder of benchmarks in a results folder."""
 
@@ -35,8 +36,8 @@ def benchmark_files(paths: Iterable[Path]) -> list[Path]:
     return files
 
 
-def without_copies(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """Return the files without those that are copies of others, and a sentence for each copy.
+def without_copies(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the files without those that are copies of others, and the copies.
 
     A file that cannot be read is no copy; its reader names the reason.
     """
@@ -44,8 +45,7 @@ def without_copies(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
     for path in sorted(files, key=lambda path: len(path.name)):  # a copy has a longer name, such as `a (1).json`
         first.setdefault(hash_file(path) if path.is_file() else str(path), path)
     kept = set(first.values())
-    copies = [f"{path} is a copy of another file of benchmarks" for path in files if path not in kept]
-    return [path for path in files if path in kept], copies
+    return [path for path in files if path in kept], [path for path in files if path not in kept]
 
 
 def read_speed(results: Path) -> tuple[list[BenchmarkSession], list[str]]:
@@ -78,7 +78,8 @@ def read_named(paths: Sequence[Path], known: Iterable[Path] = ()) -> tuple[list[
         used = [session for session in read if session.rows]
         if files and not used:
             raise FgbenchError(f"no file in {path} has a row of fgbench", BENCHMARK_COMMAND)
-        left_out += [*copies, *(others_text(session.file, session.others) for session in read if session.others)]
+        left_out += [f"{copy.name}: {COPY}" for copy in copies]
+        left_out += [f"{session.file}: {others_text(session.others)}" for session in read if session.others]
         sessions += used
     return sessions, left_out
 
@@ -99,6 +100,6 @@ def _source(session: BenchmarkSession, row: FramesRow) -> SpeedSource:
     )
 
 
-def others_text(file: str, number: int) -> str:
-    """Return a sentence on the rows of a file that are left out."""
-    return f"{file}: {counted(number, 'benchmark')} of other projects left out"
+def others_text(number: int) -> str:
+    """Return words on the rows of a file that are left out."""
+    return f"{counted(number, 'benchmark')} of other projects left out"

@@ -82,8 +82,8 @@ def test_times_of_machines_without_a_name_are_compared_with_a_note(tmp_path: Pat
             write(tmp_path / name / f"benchmarks-{number}.json", whole)
     result = compare_folders(tmp_path / "base", tmp_path / "head")
     assert [check.of for check in result.checks] == ["speed"]
-    assert [f.text.split(" do not")[0] for f in result.findings if f.where == "machine"] == [
-        f"the files of {tmp_path / name}" for name in ("base", "head")
+    assert [finding.where for finding in result.findings if "do not name their machine" in finding.text] == [
+        f"machine of {tmp_path / name}" for name in ("base", "head")
     ]
 
 
@@ -133,8 +133,9 @@ def test_a_storage_folder_is_read(tmp_path: Path, which: str) -> None:
     ]
     base = sessions(tmp_path / "base")
     result = compare_folders(tmp_path / "base", tmp_path, base, [tmp_path / which])
-    notes = [finding.text for finding in result.findings if finding.where == "files of benchmarks"]
-    assert len(notes) == 2
+    assert [finding.where for finding in result.findings if "other projects" in finding.text] == [
+        str(folder / name) for name in ("0002_other.json", "0003_second.json")
+    ]
 
 
 @pytest.mark.parametrize("make", [
@@ -157,7 +158,7 @@ def test_compare_fails_if_it_uses_no_row_of_a_named_file(tmp_path: Path) -> None
     for name in ("base", "head"):
         sessions(tmp_path / name)
     path = write(tmp_path / "other.json", of_version_3_0("test_a", "test_b"))
-    message = "other.json has no benchmark of fgbench with times of the reference workload; other.json: 2 benchmarks"
+    message = "other.json has no benchmark of fgbench with times of the reference workload; 2 benchmarks of other"
     for times in ({"base_times": [path]}, {"head_times": [*sessions(tmp_path / "head"), path]}):
         with pytest.raises(FgbenchError, match=re.escape(message)):
             compare_folders(tmp_path / "base", tmp_path / "head", **times)
@@ -175,8 +176,8 @@ def test_compare_names_what_it_left_out(tmp_path: Path) -> None:
         write(files[0], whole | {"benchmarks": [*whole["benchmarks"], foreign()]})
     code, answer = answer_of("compare", str(tmp_path / "base"), str(tmp_path / "head"), "--json")
     assert code == 0
-    texts = [finding["text"] for finding in answer["findings"]]
-    assert texts == ["benchmarks-0.json: 1 benchmark of other projects left out"] * 2
+    notes = [(Path(finding["where"]).name, finding["text"]) for finding in answer["findings"]]
+    assert notes == [("benchmarks-0.json", "1 benchmark of other projects left out")] * 2
 
 
 def test_a_copy_of_a_file_is_no_second_session(tmp_path: Path) -> None:
@@ -185,10 +186,10 @@ def test_a_copy_of_a_file_is_no_second_session(tmp_path: Path) -> None:
         files = sessions(tmp_path / name)
         shutil.copy(files[0], files[0].with_name("benchmarks-0 (1).json"))
     result = compare_folders(tmp_path / "base", tmp_path / "head")
-    texts = [finding.text for finding in result.findings if finding.where == "files of benchmarks"]
-    assert [text.split("/")[-1] for text in texts] == [
-        "benchmarks-0 (1).json is a copy of another file of benchmarks"
-    ] * 2
+    assert [(finding.where, finding.text) for finding in result.findings] == [
+        (str(tmp_path / name / "benchmarks-0 (1).json"), "a copy of another file, left out")
+        for name in ("base", "head")
+    ]
     folder = tmp_path / "results" / "speed"
     folder.mkdir(parents=True)
     write(folder / "a.json", content(bench_file.frames()))

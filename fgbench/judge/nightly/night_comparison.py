@@ -29,7 +29,7 @@ from fgbench.judge.nightly.results_folder import ResultsFolder, read_folder
 from fgbench.judge.nightly.session_times import compare_sessions
 from fgbench.judge.nightly.timing import compare_speed, slower_tonight
 from fgbench.records.provenance import git_state
-from fgbench.speed.bench_files import benchmark_files, others_text, without_copies
+from fgbench.speed.bench_files import COPY, benchmark_files, others_text, without_copies
 from fgbench.util.code_hash import hash_code
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import expand_user
@@ -249,23 +249,21 @@ def _times(folder: Path, named: Sequence[Path] = ()) -> tuple[Sequence[Benchmark
         FgbenchError: a file is not from pytest-benchmark, or no row of a named file is used.
     """
     files, copies = without_copies(benchmark_files(named) if named else sorted(folder.glob(SESSION_FILES)))
-    notes = [Finding("note", "speed", "files of benchmarks", text) for text in copies]
+    notes = [Finding("note", "speed", str(copy), COPY) for copy in copies]
     used_of: dict[Path, int] = {}
 
     def count(path: Path, used: int, others: int) -> None:
         used_of[path] = used
         if others:
-            notes.append(Finding("note", "speed", "files of benchmarks", others_text(path.name, others)))
+            notes.append(Finding("note", "speed", str(path), others_text(others)))
 
     times = read_benchmark_times(files, count)
     for path in named:
         inside = [file for file in benchmark_files([path]) if file in used_of]
         if inside and not any(used_of[file] for file in inside):
-            others = "".join(f"; {note.text}" for note in notes)
-            raise FgbenchError(
-                f"{path} has no benchmark of fgbench with times of the reference workload{others}", RERUN
-            )
+            texts = "".join(f"; {note.text}" for note in notes if note.where in map(str, inside))
+            raise FgbenchError(f"{path} has no benchmark of fgbench with times of the reference workload{texts}", RERUN)
     if any(bench.machine.startswith(UNNAMED) for bench in times):
-        text = f"the files of {folder} do not name their machine: whether it is the same is not known"
-        notes.append(Finding("note", "speed", "machine", text))
+        text = "the files of benchmarks do not name their machine: whether it is the same is not known"
+        notes.append(Finding("note", "speed", f"machine of {folder}", text))
     return times, notes
