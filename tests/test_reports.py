@@ -20,7 +20,7 @@ from fgbench.records.store import store_of
 from fgbench.report.formatting import measured
 from fgbench.report.tables.differences import difference_frame
 from fgbench.runs.run import is_seeded
-from fgbench.speed.bench_rows import frames_of, read_speed
+from fgbench.speed.bench_files import frames_of, read_speed
 
 WITH_PAGES = {"cub-200-2011"}
 ROOT = Path(__file__).parents[1]

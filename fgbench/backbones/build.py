@@ -8,21 +8,23 @@ from torch import Tensor, nn
 
 from fgbench.backbones.dense_vgg import DenseVgg, dense_vgg, keep_odd_sides
 from fgbench.backbones.map_cache import BF16_TOLERANCE, TOLERANCE, MapCache
-from fgbench.backbones.matconvnet import read_matconvnet
+from fgbench.backbones.matconvnet import check_same_weights, read_matconvnet
 from fgbench.backbones.networks import (
     CEIL,
     DENSE_TAPS,
     FC_PX,
     GRIDS,
     TAPS,
+    UNUSED_LAYERS,
     VECTOR_TAPS,
     Network,
     build_network,
     split_stream,
 )
 from fgbench.backbones.spec import InputSpec, WeightFile, WeightSpec
-from fgbench.backbones.state_dict import load_into, read_state
-from fgbench.backbones.weights import cached_hash, find_file, find_weights
+from fgbench.backbones.state_dict import check_no_other_layers, load_into, read_state
+from fgbench.backbones.timm_weights import find_timm_weights, is_published, unused_layers
+from fgbench.backbones.weights import cached_hash, find_weights
 from fgbench.backbones.winograd import FastConvolutions
 from fgbench.layers.grid import Grid
 from fgbench.util.errors import FgbenchError, MissingError
@@ -235,17 +237,21 @@ def load_backbone(
     # A MatConvNet file describes its own layers.
     if file.spec.format == "matconvnet":
         last = TAPS[network][0] if tap == "pool" else tap.removesuffix(CEIL)
-        published = bool(file.spec.md5 or file.spec.sha256)
-        layers, spec, channels = read_matconvnet(file.path, last, verified=published)
+        layers, spec, channels = read_matconvnet(file.path, last, verified=file.spec.has_hash)
+        if not file.spec.has_hash:
+            check_same_weights(layers, _empty(network, last).layers, f"{network} up to {last}", file.path)
         if tap.endswith(CEIL):
             layers.apply(keep_odd_sides)
         if tap == "pool":
             layers.add_module("pool", nn.AdaptiveAvgPool2d(1))
         return Backbone(network, tap, layers, spec, channels, file).eval()
     # Other files hold only weights.
-    state = read_state(file.path, verified=bool(file.spec.md5 or file.spec.sha256))
+    verified = file.spec.has_hash
+    state = read_state(file.path, verified=verified)
     empty = _empty(network, tap)
-    load_into(empty.layers, state, file.path)
+    load_into(empty.layers, state, file.path, verified=verified)
+    if not verified:
+        check_no_other_layers(empty.layers, state, UNUSED_LAYERS, file.path, network)
     return Backbone(network, tap, empty.layers, file.spec.input or empty.input, empty.channels, file).eval()
 
 
@@ -284,31 +290,9 @@ def _load_unpublished(network: str, tap: str, path: Path | None) -> Backbone:
     file = WeightFile(spec, path, cached_hash(path))
     backbone = Backbone(network, tap, random.layers, random.input, random.channels, file)
     target = random.layers.get_submodule("model") if is_timm else backbone
-    load_into(target, read_state(path), path)
+    verified = is_timm and is_published(network, file.sha256)
+    state = read_state(path, verified=verified)
+    load_into(target, state, path, verified=verified)
+    if not verified:
+        check_no_other_layers(target, state, unused_layers(network) if is_timm else (), path, network)
     return backbone
-
-
-def find_timm_weights(network: str) -> Path:
-    """Return the weight file of `timm/<model>`.
-
-    It is `<model>.safetensors` or `<model>.pth` in a weight folder, or a file in the cache of Hugging Face.
-
-    Raises:
-        MissingError: There is no such file.
-    """
-    import timm
-    from huggingface_hub import try_to_load_from_cache
-
-    name = network.removeprefix("timm/")
-    if file := find_file((f"{name}.safetensors", f"{name}.pth")):
-        return file
-    config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
-    if config is not None and config.hf_hub_id:
-        cached = try_to_load_from_cache(config.hf_hub_id, config.hf_hub_filename or "model.safetensors")
-        if isinstance(cached, str):
-            return Path(cached)
-    raise MissingError(
-        "weights",
-        f"timm/{name} needs {name}.safetensors in a folder of FGBENCH_WEIGHTS or in the cache of Hugging Face",
-        f"python -c \"import fgbench.util.torch_compat, timm; timm.create_model('{name}', pretrained=True)\"",
-    )

@@ -16,6 +16,7 @@ from fgbench.backbones.spec import InputSpec
 from fgbench.util.errors import FgbenchError, nearest
 from fgbench.util.matlab_files import read_mat
 
+_DOWNLOAD = "download the file again"
 _UNEXPECTED = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 """Errors that a file raises whose variables have other types, shapes or sizes than those of a network."""
 
@@ -34,7 +35,7 @@ def read_matconvnet(path: Path, tap: str = "", *, verified: bool = False) -> tup
     Raises:
         FgbenchError: The file has another format, or has an unknown layer or no layer `tap`.
     """
-    content = read_mat(path, verified=verified, hint="download the file again")
+    content = read_mat(path, verified=verified, hint=_DOWNLOAD)
     try:
         return _network(path, content, tap)
     except _UNEXPECTED as error:
@@ -48,6 +49,11 @@ def _network(path: Path, content: dict[str, Any], tap: str) -> tuple[nn.Sequenti
     # The network is the file, or a variable `net`; the first layout has no `meta`.
     network = content.get("net", content)
     layers = _field(network, "layers")
+    if _field(network, "params") is not None and _field(network, "vars") is not None:
+        raise FgbenchError(
+            f"{path} is a DagNN network (dagnn); only SimpleNN networks are read",
+            "use the simplenn file of the network; see fgbench weights list",
+        )
     normalization = _field(_field(network, "meta"), "normalization")
     if normalization is None:
         normalization = _field(network, "normalization")
@@ -75,6 +81,9 @@ def _input_spec(average: np.ndarray[Any, Any], path: Path) -> InputSpec:
         raise FgbenchError(
             f"{path}: averageImage has the shape {average.shape}, which is neither an RGB image nor a colour"
         )
+    if average.dtype.kind not in "fiu" or not np.isfinite(average).all():
+        what = "values that are not finite" if average.dtype.kind in "fiu" else f"the type {average.dtype}"
+        raise FgbenchError(f"{path}: averageImage has {what}", _DOWNLOAD)
     mean = average.astype(np.float64).reshape(-1, 3).mean(axis=0)
     return InputSpec("rgb", 255.0, (float(mean[0]), float(mean[1]), float(mean[2])))
 
@@ -123,6 +132,7 @@ def _convolution(layer: Any, channels: int, where: str) -> tuple[nn.Module, int]
         raise FgbenchError(
             f"{where} has filters of shape {kernel.shape} and {biases.size} biases for {channels} input channels"
         )
+    _check_values(kernel, biases, where)
     convolution = nn.utils.skip_init(  # type: ignore[no-untyped-call]
         nn.Conv2d,
         *(inputs * groups, outputs, (height, width)),
@@ -141,6 +151,44 @@ def _convolution(layer: Any, channels: int, where: str) -> tuple[nn.Module, int]
         convolution.padding = (top, left)
         return convolution, outputs
     return Padded(convolution, pad), outputs
+
+
+def _check_values(filters: np.ndarray[Any, Any], biases: np.ndarray[Any, Any], where: str) -> None:
+    """Refuse filters and biases that are no weights. MATLAB stores biases as integers if all of them are whole."""
+    for name, values, kinds in (("filters", filters, "f"), ("biases", biases, "fiu")):
+        if values.dtype.kind not in kinds:
+            raise FgbenchError(
+                f"{where} has {name} of the type {values.dtype}, not of float32",
+                "use a weight file of this network that is not quantized",
+            )
+        if not np.isfinite(values).all():
+            raise FgbenchError(f"{where} has {name} that are not finite", _DOWNLOAD)
+    if not filters.any():
+        raise FgbenchError(f"{where} has filters that are all zero", "use a weight file of this network")
+
+
+def check_same_weights(layers: nn.Module, expected: nn.Module, network: str, path: Path) -> None:
+    """Refuse a file whose layers have not as many filters and weights as those of the network: it is of another one.
+
+    Args:
+        layers: The layers of the file.
+        expected: The layers of the network.
+        network: Name of the network, for the message.
+        path: The file, for the message.
+
+    Raises:
+        FgbenchError: The numbers differ.
+    """
+    (banks, weights), (needed_banks, needed) = (
+        (sum(value.dim() > 1 for value in module.parameters()), sum(value.numel() for value in module.parameters()))
+        for module in (layers, expected)
+    )
+    if (banks, weights) != (needed_banks, needed):
+        raise FgbenchError(
+            f"{path} is not a file of {network}: it has {banks} layers of filters with {weights:,} weights, not "
+            f"{needed_banks} with {needed:,}",
+            "use a weight file of this network",
+        )
 
 
 def _tensor(values: np.ndarray[Any, Any]) -> torch.Tensor:

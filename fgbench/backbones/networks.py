@@ -33,6 +33,8 @@ DENSE_TAPS = {"fcn7", "fcn7_same"}
 an output for every cell of the last map."""
 VECTOR_TAPS = {"relu7", "pool"}
 """Taps that return a vector; the others return a map."""
+UNUSED_LAYERS = ("classifier",)
+"""Beginnings of the names of layers in published files that not every tap uses."""
 FC_PX = 224
 """Side in pixels of the images that fully connected layers need."""
 TINY_INPUT = InputSpec("rgb", 1.0, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))

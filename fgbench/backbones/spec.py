@@ -90,6 +90,11 @@ class WeightSpec:
     note: str = ""
     """Description and origin."""
 
+    @property
+    def has_hash(self) -> bool:
+        """True if a published hash is known, so that a file can be verified."""
+        return bool(self.sha256 or self.md5)
+
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:

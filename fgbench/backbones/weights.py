@@ -8,11 +8,11 @@ from typing import Any
 
 from fgbench.backbones.spec import WeightFile, WeightSpec
 from fgbench.backbones.weight_files import weight_specs
-from fgbench.util.damaged import read_checked_json, write_checked_json
+from fgbench.util.damaged import read_checked_json, tell, write_checked_json
 from fgbench.util.download import fetch
 from fgbench.util.errors import FgbenchError, MissingError
 from fgbench.util.files import cache_folder
-from fgbench.util.hashing import stamp_of
+from fgbench.util.hashing import sample_file, stamp_of
 
 
 def weight_folders() -> list[Path]:
@@ -76,7 +76,7 @@ def _identify(path: Path, specs: list[WeightSpec], network: str) -> WeightSpec:
         if path.name in spec.files:
             return spec
     for spec in specs:
-        if (spec.sha256 or spec.md5) and not _mismatch(spec, path):
+        if spec.has_hash and not _mismatch(spec, path):
             return spec
     if len(specs) == 1:
         return specs[0]
@@ -120,25 +120,29 @@ def known_weights() -> list[dict[str, Any]]:
 
 
 def cached_hash(path: Path, kind: str = "sha256") -> str:
-    """Return the hash of a file in hex; it is computed again only if the path or `stamp_of` changes.
+    """Return the hash of a file in hex; it is computed again only if the path, `stamp_of` or `sample_file` changes.
 
-    If the cache cannot be written, it is computed each time.
+    If only the sample has changed, the user is told. If the cache cannot be written, it is computed each time.
 
     Args:
         path: The file.
         kind: `sha256` or `md5`.
     """
-    stamp = f"{kind}:{path.resolve()}:{stamp_of(path)}"
+    stamp, sample = f"{kind}:{path.resolve()}:{stamp_of(path)}", sample_file(path)
     cache_file = cache_folder() / "hashes" / "weight_files.json"
     known: dict[str, str] = {}
     with suppress(FgbenchError):  # a damaged file that cannot be set aside
         known = read_checked_json(cache_file) or {}
-    if stamp not in known:
-        with path.open("rb") as file:
-            known[stamp] = hashlib.file_digest(file, kind).hexdigest()
-        with suppress(FgbenchError):  # a cache that cannot be written
-            write_checked_json(cache_file, known)
-    return known[stamp]
+    digest, _, known_sample = known.get(stamp, "").partition(" ")
+    if known_sample == sample:
+        return digest
+    if known_sample:
+        tell(f"{path} has other content than before, with the same size and times: its hash is computed again.")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, kind).hexdigest()
+    with suppress(FgbenchError):  # a cache that cannot be written
+        write_checked_json(cache_file, known | {stamp: f"{digest} {sample}"})
+    return digest
 
 
 def _verified_sha256(spec: WeightSpec, path: Path) -> str:

@@ -16,7 +16,7 @@ def compare(
         typer.Option(
             metavar="FILE",
             callback=expanded,
-            help="JSON file of `pytest benchmarks` for BASE. [default: BASE/benchmarks*.json]",
+            help="JSON file of `pytest benchmarks` for BASE, or a folder. [default: BASE/benchmarks*.json]",
         ),
     ] = None,
     head_times: Annotated[

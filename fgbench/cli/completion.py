@@ -56,7 +56,7 @@ def runs(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the runs that begin so, of the results folder that has been typed, or of the default one."""
     folder = Path(ctx.params.get("results") or "runs").expanduser()
     return _begin(
-        lambda: [path.stem for path in (*folder.glob("records/*.json"), *folder.glob("logs/*.log"))], incomplete
+        lambda: [path.stem for path in (*folder.glob("records/[!.]*.json"), *folder.glob("logs/[!.]*.log"))], incomplete
     )
 
 

@@ -29,7 +29,7 @@ def find_run(results: Path, name: str, known: Sequence[str] | None = None) -> st
         FgbenchError: no run, or several, have an id that begins so.
     """
     known = run_ids(results) if known is None else known
-    found = [run_id for run_id in known if run_id.startswith(name)] if name else []
+    found = [name] if name in known else [run_id for run_id in known if run_id.startswith(name)] if name else []
     if len(found) == 1:
         return found[0]
     if found:

@@ -25,7 +25,7 @@ def report(
         typer.Option(
             metavar="FILE",
             callback=expanded,
-            help="JSON file of `pytest benchmarks`; adds a page on speed. Repeatable.",
+            help="JSON file of `pytest benchmarks`, or a folder of them; adds a page on speed. Repeatable.",
         ),
     ] = None,
     pictures: Annotated[
@@ -81,6 +81,8 @@ def write_report(
         out(f"{counted(unsealed, 'record')} without a seal, in which only edits of values are found")
     for text in built.left_out:
         out(f"left out: {text}")
+    for text in built.remarks:
+        out(text)
     return built
 
 

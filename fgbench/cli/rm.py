@@ -70,7 +70,7 @@ def files_of(results: Path, run_id: str, removed: list[str]) -> list[Path]:
 
     store = store_of(results)
     record = store.folder / f"{run_id}.json"
-    others = sorted(path for path in store.folder.glob(f"{run_id}[.-]*") if path != record)
+    others = sorted(path for path in store.folder.glob(f"{run_id}[ ._-]*") if path != record)
     beside = [log_path(results, run_id), results / EXPECTED / f"{run_id}.json", results / WORK / run_id]
     records = {known: _record(results, known) for known in store.run_ids()}
     staying = [other for known, other in records.items() if other and known not in removed]

@@ -13,7 +13,8 @@ from fgbench.cli.console import Answer, is_wide, out, table
 from fgbench.cli.next_steps import next_command, print_next
 from fgbench.datasets import image_folder
 from fgbench.papers.recipes import Recipe
-from fgbench.speed.bench_rows import SPEED, FramesRow
+from fgbench.speed.bench_files import SPEED
+from fgbench.speed.bench_rows import FramesRow
 from fgbench.speed.method_speed import Kind, MethodSpeed, Subject, energy_run_s, measure_alone, printed_fps
 from fgbench.speed.processor import this_processor
 from fgbench.speed.result_file import Entry, write_result_file

@@ -43,6 +43,7 @@ def verify_folder(folder: Path) -> dict[str, Any]:
         FgbenchError: there is no record.
     """
     from fgbench.judge.anomalies import find_anomalies
+    from fgbench.records.copied_files import copies
     from fgbench.records.kept_networks import NETWORKS, network_problem, unnamed_networks
     from fgbench.records.store import store_of
 
@@ -72,6 +73,7 @@ def verify_folder(folder: Path) -> dict[str, Any]:
         "left_out": left_out,
         "problems": problems,
         "anomalies": anomalies,
+        "copies": copies(store.folder),
         "without_record": store.without_record(),
         "unnamed_networks": [f"{NETWORKS}/{path.name}" for path in unnamed_networks(folder)],
         "external": sum(record.external is not None for record in records),
@@ -105,6 +107,8 @@ def _show(facts: dict[str, Any]) -> None:
         out(one_line(f"{row['run']} ({row['title']}, seed {row['seed']}): {row['problem']}"))
     for row in facts["anomalies"]:
         out(one_line(f"anomaly: {row['run']} ({row['title']}, seed {row['seed']}): {row['kind']}: {row['text']}"))
+    for name in facts["copies"]:
+        out(f"{name} is a copy of another file and is not used: delete it")
     for name in facts["without_record"]:
         out(f"{name} has no record: its run was interrupted, or its record was deleted")
     for name in facts["unnamed_networks"]:

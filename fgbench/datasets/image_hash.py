@@ -1,6 +1,7 @@
 """Hash and file type of the images of a data set."""
 
 import hashlib
+import random
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -8,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.util.damaged import is_present, read_npz, set_aside
+from fgbench.util.damaged import is_present, read_npz, set_aside, tell
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import DAMAGED_ARRAYS, cache_folder, remove_leftovers, write_atomic
 from fgbench.util.hashing import hash_file, hash_value, stamp_of
 
 COLUMNS = ("files", "stamps", "digests")
 """Arrays of a file with hashes."""
+SAMPLE = 64
+"""Number of images whose remembered hashes are compared with their content each time."""
 JPEG_START = b"\xff\xd8\xff"
 """First bytes of every JPEG file."""
 
@@ -54,8 +57,9 @@ def count_not_jpeg(root: Path, files: tuple[str, ...]) -> int:
 def hash_files(root: Path, files: tuple[str, ...]) -> dict[str, str]:
     """Return the SHA-256 of each file in hex.
 
-    Hashes are kept in the cache. A file with an unchanged path and `stamp_of` is not read again. If the cache cannot
-    be written, all files are read each time.
+    Hashes are kept in the cache. A file with an unchanged path and `stamp_of` is not read again, except for a random
+    sample of `SAMPLE` files. If one of these has another hash, the user is told, and all files are read again. If the
+    cache cannot be written, all files are read each time.
 
     Args:
         root: folder of the data set.
@@ -64,14 +68,18 @@ def hash_files(root: Path, files: tuple[str, ...]) -> dict[str, str]:
     root_hash = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
     store = cache_folder() / "hashes" / f"{root_hash}.npz"
     known = _read_hashes(store)
-
-    def digest(file: str) -> tuple[str, str]:
-        stamp = stamp_of(root / file)
-        entry = known.get(file)
-        return entry if entry and entry[0] == stamp else (stamp, hash_file(root / file))
-
     with ThreadPoolExecutor() as pool:
-        current = dict(zip(files, pool.map(digest, files), strict=True))
+        stamps = dict(zip(files, pool.map(lambda file: stamp_of(root / file), files), strict=True))
+        same = [file for file in files if file in known and known[file][0] == stamps[file]]
+        sample = random.Random().sample(same, min(SAMPLE, len(same)))  # not the global generator, which runs seed
+        again = zip(sample, pool.map(lambda file: hash_file(root / file), sample), strict=True)
+        if changed := next((file for file, sha256 in again if sha256 != known[file][1]), ""):
+            what = "has other content than before, with the same size and times: all images are read again"
+            tell(f"{root / changed} {what}.")
+            same = []
+        unread = sorted({*files}.difference(same))
+        digests = dict(zip(unread, pool.map(lambda file: hash_file(root / file), unread), strict=True))
+    current = {file: (stamps[file], digests[file] if file in digests else known[file][1]) for file in files}
     if any(known.get(file) != entry for file, entry in current.items()):
         with suppress(FgbenchError):  # a cache that cannot be written
             _write_hashes(store, known | current)

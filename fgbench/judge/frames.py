@@ -20,7 +20,7 @@ from fgbench.papers.recipes import load_recipes
 from fgbench.records.gpu_fields import gpu_fields, head_features_text
 from fgbench.records.record import Deviation, Record
 from fgbench.records.store import Store
-from fgbench.speed.bench_rows import frames_of, read_speed
+from fgbench.speed.bench_files import frames_of, read_speed
 from fgbench.speed.speed_source import SPEED_COLUMNS
 from fgbench.util.errors import FgbenchError, nearest
 

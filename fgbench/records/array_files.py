@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from fgbench.records.copied_files import is_copy
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import write_bytes
 from fgbench.util.hashing import ID_LENGTH
@@ -71,7 +72,7 @@ def unnamed_arrays(folder: Path, sha256_of: Callable[[str], str]) -> list[str]:
         if is_named and mark:
             with suppress(FgbenchError):
                 is_named = mark == sha256_of(run_id)[:ID_LENGTH]
-        if not is_named:
+        if not is_named and not is_copy(path):
             unnamed.append(path.name)
     return unnamed
 

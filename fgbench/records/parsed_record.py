@@ -36,9 +36,11 @@ def parse_record(content: bytes, run_id: str, path: Path) -> Record:
     if record.seal != (seal_of(fields) if record.schema_version == SCHEMA else ""):
         raise FgbenchError(f"{path} was changed after it was written: its seal does not fit its fields", RERUN_HINT)
     if record.run_id != run_id:
-        raise FgbenchError(
-            f"{path} has the record of run {record.run_id}", f"name it {record.run_id}.json or delete it"
-        )
+        original = path.with_name(f"{record.run_id}.json")
+        hint = f"name it {original.name} or delete it"
+        if original.is_file():
+            hint = f"it differs from {original.name}: keep one of the two under this name"
+        raise FgbenchError(f"{path} has the record of run {record.run_id}", hint)
     if record.outputs != f"{run_id}.npz":
         raise FgbenchError(f"{path} names {record.outputs!r} as its array file, not {run_id}.npz", RERUN_HINT)
     if hash_value(record.protocol) != record.protocol_hash:

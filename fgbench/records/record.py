@@ -68,7 +68,7 @@ class Weights(StrictModel):
     sha256: str
     """SHA-256 of the file; for a small network trained here, the hash of its training."""
     official: bool
-    """True if the recipe names this file first."""
+    """True if the hash of the file is published and the recipe names the file first, or if it is trained here."""
 
 
 class StartsFrom(StrictModel):

@@ -18,6 +18,7 @@ import numpy as np
 from fgbench.records.array_files import array_path, settle, unnamed_arrays, write_pair
 from fgbench.records.arrays import check_arrays, read_arrays
 from fgbench.records.checked_reading import outcome_of, pack_outcomes, read_with_index
+from fgbench.records.copied_files import is_copy, pictures_by_kind
 from fgbench.records.packed_records import Packed
 from fgbench.records.parsed_record import RERUN_HINT, parse_record
 from fgbench.records.record import SCHEMA, Record
@@ -35,11 +36,6 @@ MAX_RECORD_BYTES, MAX_ARRAY_BYTES = 1 << 26, 1 << 30
 """Largest size of a record and of an array file. Larger files are not read into memory."""
 Broken = Callable[[FgbenchError], object]
 """Called with the error of each file that cannot be used."""
-
-
-def _by_kind(pictures: Iterable[Path]) -> dict[str, Path]:
-    """Return the pictures of one run by kind, sorted by number. A file is named `<run id>-<number> <kind>.jpg`."""
-    return {path.stem.partition("-")[2].partition(" ")[2]: path for path in sorted(pictures)}
 
 
 class Store:
@@ -67,7 +63,7 @@ class Store:
         return exists and bool(self._checked(run_id, values=False))
 
     def run_ids(self) -> list[str]:
-        """Return the ids of all runs by the names of their files, sorted. Hidden files are no records.
+        """Return the ids of all runs by the names of their files, sorted. Hidden files and copies are no records.
 
         Raises:
             FgbenchError: something else than a folder is in the place of the folder.
@@ -80,7 +76,8 @@ class Store:
             names = [path.name for path in self.folder.iterdir()]
         except OSError as error:
             raise storage_error(error, self.folder, "read") from error
-        return sorted(name.removesuffix(".json") for name in names if name.endswith(".json") and name[0] != ".")
+        records = [name for name in names if name.endswith(".json") and name[0] != "."]
+        return sorted(name.removesuffix(".json") for name in records if not is_copy(self.folder / name))
 
     def without_record(self) -> list[str]:
         """Return the names of array files without a record, which an interrupted run or a deleted record leaves."""
@@ -157,14 +154,14 @@ class Store:
 
     def pictures(self, run_id: str) -> dict[str, Path]:
         """Return the pictures of a run, kind -> JPEG file. They are not part of the record."""
-        return _by_kind(self.folder.glob(f"{run_id}-*.jpg"))
+        return pictures_by_kind(self.folder.glob(f"{run_id}-*.jpg"))
 
     def all_pictures(self) -> dict[str, dict[str, Path]]:
         """Return the pictures of every run, run id -> kind -> JPEG file. The folder is listed once."""
         by_run: dict[str, list[Path]] = {}
-        for path in self.folder.glob("*-*.jpg"):
+        for path in self.folder.glob("[!.]*-*.jpg"):
             by_run.setdefault(path.name.partition("-")[0], []).append(path)
-        return {run_id: _by_kind(paths) for run_id, paths in by_run.items()}
+        return {run_id: pictures_by_kind(paths) for run_id, paths in by_run.items()}
 
     def take(self, run_id: str) -> dict[str, bytes]:
         """Remove a finished run from the folder and return its files, name -> content, for `add` in another folder."""
@@ -297,4 +294,4 @@ def results_folders(folder: Path) -> list[Path]:
     """Return the folder itself if it has records, else its subfolders that have records; the folder if none has."""
     if (folder / RECORDS).is_dir():
         return [folder]
-    return sorted({path.parents[1] for path in folder.glob(f"*/{RECORDS}/*.json")}) or [folder]
+    return sorted({path.parents[1] for path in folder.glob(f"[!.]*/{RECORDS}/[!.]*.json")}) or [folder]

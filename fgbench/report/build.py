@@ -22,7 +22,7 @@ from fgbench.report.html.render import render
 from fgbench.report.html.speed_page import speed_page
 from fgbench.report.photographs import Photographs
 from fgbench.runs.planning import obstacles
-from fgbench.speed.bench_rows import frames_of, read_session, read_speed, speed_files
+from fgbench.speed.bench_files import frames_of, read_named, read_speed, speed_files
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import make_folder, remove_leftovers
 
@@ -41,6 +41,8 @@ class BuiltReport:
     """State of each claim."""
     anomalies: Anomalies
     """Run id -> anomalies of the record."""
+    remarks: list[str]
+    """A sentence for what is left out of each file of benchmarks that the user named."""
 
 
 def write_pages(
@@ -75,19 +77,20 @@ def build_report(
     Args:
         results: folder with records.
         folder: where the pages are written.
-        benchmarks: JSON files of pytest-benchmark, for the page on speed and the printed frames per second. Those in
-            `speed/` of the results folder are used, too.
+        benchmarks: JSON files of pytest-benchmark, or folders of them, for the page on speed and the printed frames per
+            second. Those in `speed/` of the results folder are used, too.
         extra_pages: further pages, such as the history of the nightly runs.
         pictures: False to leave out all pictures of images: those of the runs, and photographs of mistakes.
 
     Records that are damaged or were changed after they were written are left out; the pages say so.
 
     Raises:
-        FgbenchError: a file of `benchmarks` was not written by pytest-benchmark, or the disk is full.
+        FgbenchError: a file of `benchmarks` was not written by pytest-benchmark or has no row of fgbench, or the disk
+            is full.
     """
     sessions, damaged = read_speed(results)
-    inside = {path.resolve() for path in speed_files(results)}
-    sessions += [read_session(path) for path in benchmarks if path.resolve() not in inside]
+    named, remarks = read_named(benchmarks, speed_files(results))
+    sessions += named
     speed = speed_page(sessions) if sessions else None
     papers, recipes = load_papers(), load_recipes()
     store = store_of(results)
@@ -124,6 +127,7 @@ def build_report(
         [verdict.outcome for of_paper in verdicts.values() for verdict in counted_once(of_paper)],
         [claim.state for claim in claims],
         anomalies,
+        remarks,
     )
 
 

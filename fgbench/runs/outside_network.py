@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fgbench.backbones.state_dict import as_float32
 from fgbench.records.external import EXTERNAL
 from fgbench.records.kept_networks import read_network
 from fgbench.util.errors import FgbenchError
@@ -131,7 +132,7 @@ def _plain(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
         )
     while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in tensors)), ""):
         tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+    return {name: as_float32(value) for name, value in tensors.items()}
 
 
 def _renamed(tensors: dict[str, Tensor], names: Names, path: Path) -> dict[str, Tensor]:

@@ -269,15 +269,16 @@ def _limit_deviations(index: Index | ReidIndex, changes: Changes) -> list[Deviat
 
 
 def _weight_deviations(settings: Settings, streams: Sequence[StreamWeights]) -> list[Deviation]:
-    """Return a deviation for each stream whose weights are not those that the recipe names first."""
+    """Return a deviation for each stream whose weights are not those that the recipe names first, or not verified."""
     deviations = {}
     for number, stream in enumerate(streams):
         if not stream.official:
-            name = f"weights.{number}"
+            first = next((name for name in settings.weights if name.startswith(f"{stream.network}.")), stream.name)
+            unverified = f", not verified: {stream.sha256[:16]} is not a published hash" if first == stream.name else ""
             deviations[stream.stream] = Deviation(
-                field=name,
-                recipe=next(name for name in settings.weights if name.startswith(f"{stream.network}.")),
-                run=f"{stream.name} for {stream.stream}",
+                field=f"weights.{number}",
+                recipe=first if first != stream.name else f"the published weights of {stream.network}",
+                run=f"{stream.name} for {stream.stream}{unverified}",
                 origin="ours",
                 changes_experiment=not stream.original,
             )

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
-from fgbench.backbones.build import Backbone, find_timm_weights, load_backbone
+from fgbench.backbones.build import Backbone, load_backbone
 from fgbench.backbones.networks import split_stream
+from fgbench.backbones.timm_weights import find_timm_weights, is_published
 from fgbench.backbones.weights import cached_hash, find_weights
 from fgbench.records.provenance import cpu_name
 from fgbench.util.files import cache_folder
@@ -27,9 +28,9 @@ class StreamWeights:
     path: Path | None
     """The weight file; None for a network trained here."""
     official: bool
-    """True if the recipe names this file first for the network, or if the network is trained here."""
+    """True if the hash of the file is published and the recipe names the file first, or if it is trained here."""
     original: bool = True
-    """False if other people than the authors trained the network."""
+    """False if other people than the authors trained the network, or if the hash of the file is not published."""
 
     @property
     def network(self) -> str:
@@ -63,11 +64,14 @@ def resolve_stream(stream: str, accepted: tuple[str, ...]) -> StreamWeights:
         return StreamWeights(stream, f"{network}, trained here", pretraining_hash(network), None, True)
     if network.startswith("timm/"):
         path = find_timm_weights(network)
-        return StreamWeights(stream, path.name, cached_hash(path), path, True)
+        sha256 = cached_hash(path)
+        published = is_published(network, sha256)
+        return StreamWeights(stream, path.name, sha256, path, published, published)
     weights = find_weights(network, tap, accepted)
     first = next((name for name in accepted if name.partition(".")[0] == network), weights.spec.name)
     spec = weights.spec
-    return StreamWeights(stream, spec.name, weights.sha256, weights.path, spec.name == first, spec.original)
+    official = spec.has_hash and spec.name == first
+    return StreamWeights(stream, spec.name, weights.sha256, weights.path, official, spec.original and spec.has_hash)
 
 
 def maps_folder(weights: StreamWeights, *, bf16: bool) -> Path:

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from fgbench.backbones.state_dict import has_type_of, type_name
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import ReidIndex
 from fgbench.methods.base import Method
@@ -99,10 +101,11 @@ def network_card(fields: Mapping[str, Any], index: Index | ReidIndex) -> dict[st
 
 
 def check_names(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
-    """Check that tensors have the names and shapes of a network.
+    """Check that tensors have the names, shapes and types of a network, and finite values.
 
     Raises:
-        FgbenchError: tensors are missing, unexpected or of another shape; the message names the first of each.
+        FgbenchError: tensors are missing, unexpected, of another shape or type, or not finite; the message names the
+            first of each.
     """
     problems = []
     for what, names in (
@@ -118,6 +121,16 @@ def check_names(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> 
     ]
     if shapes:
         problems.append(f"{counted(len(shapes), 'tensor')} of another shape: {_listed(shapes)}")
+    both = [name for name in expected if name in given]
+    types = [
+        f"{name} {type_name(given[name])} instead of {type_name(expected[name])}"
+        for name in both
+        if not has_type_of(given[name], expected[name])
+    ]
+    if types:
+        problems.append(f"{counted(len(types), 'tensor')} of another type: {_listed(types)}")
+    elif infinite := [name for name in both if not torch.isfinite(given[name]).all()]:
+        problems.append(f"{counted(len(infinite), 'tensor')} with values that are not finite: {_listed(infinite)}")
     if problems:
         raise FgbenchError("; ".join(problems), "name a network of this recipe, with the same number of classes")
 

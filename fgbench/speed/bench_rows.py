@@ -1,20 +1,19 @@
 """Rows of benchmark results: the fields that fgbench writes into `extra_info` of pytest-benchmark, and their reader."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fgbench.speed.bench_machine import Info, fields_of, processor_of
 from fgbench.speed.processor import IN_MACHINE_INFO, Processor
 from fgbench.speed.speed_source import SpeedSource
+from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_file
 from fgbench.util.json_toml import read_json
 from fgbench.util.validation import explain
 
-SPEED = "speed"
-"""Name of the folder of benchmarks in a results folder."""
 MAX_MESSAGE = 300
 """Longest quotation of a validation error, in characters."""
 BENCHMARK_COMMAND = "pytest benchmarks --benchmark-only --benchmark-json FILE"
@@ -147,6 +146,10 @@ class ScalingRow(BenchRow):
     """Upper end of the 95 % interval."""
 
 
+KINDS: dict[str, type[HotRow | FramesRow | ScalingRow]] = {"frames": FramesRow, "scaling": ScalingRow}
+"""Kinds of rows by the field `kind`; the rows of hot paths have the field `entrant`."""
+
+
 class TimedRow(BaseModel):
     """A row with its median time."""
 
@@ -177,6 +180,8 @@ class BenchmarkSession(BaseModel):
     sha256: str = ""
     """SHA-256 of the file."""
     rows: tuple[TimedRow, ...]
+    others: int = 0
+    """Number of benchmarks of other projects in the file, which are left out."""
 
 
 class _Stats(BenchRow):
@@ -191,77 +196,73 @@ class _Benchmark(BenchRow):
 
 
 class _File(BenchRow):
-    machine_info: dict[str, Any]
-    commit_info: dict[str, Any] = {}
+    machine_info: Info
+    commit_info: Info = None
     benchmarks: list[_Benchmark]
     datetime: str
-
-
-def speed_files(results: Path) -> list[Path]:
-    """Return the files of benchmarks in a results folder: `speed/*.json`."""
-    return sorted((results / SPEED).glob("*.json"))
-
-
-def read_speed(results: Path) -> tuple[list[BenchmarkSession], list[str]]:
-    """Return the benchmarks of a results folder, and a sentence for each damaged file, which is left out."""
-    sessions, damaged = [], []
-    for file in speed_files(results):
-        try:
-            sessions.append(read_session(file))
-        except FgbenchError as error:
-            damaged.append(f"{SPEED}/{file.name}: {error.args[0]}")
-    return sessions, damaged
-
-
-def frames_of(sessions: Sequence[BenchmarkSession]) -> list[FramesRow]:
-    """Return the rows of frames per second of some benchmarks, each with its origin."""
-    return [
-        timed.row.model_copy(update={"source": _source(session, timed.row)})
-        for session in sessions
-        for timed in session.rows
-        if isinstance(timed.row, FramesRow)
-    ]
-
-
-def _source(session: BenchmarkSession, row: FramesRow) -> SpeedSource:
-    return SpeedSource(
-        file=session.file, sha256=session.sha256, commit=session.commit, code=row.code, measured=session.finished
-    )
 
 
 def read_session(path: Path) -> BenchmarkSession:
     """Return the rows of fgbench in a file that `pytest benchmarks --benchmark-json FILE` wrote.
 
     Raises:
-        FgbenchError: The file cannot be read, is not a result file of pytest-benchmark, or a field of a row is missing
-            or not valid.
+        FgbenchError: The file cannot be read, is not a result file of pytest-benchmark, has no row of fgbench, or a
+            field of a row is missing or not valid.
+    """
+    session = parse_session(path)
+    if not session.rows:
+        among = f" among its {counted(session.others, 'benchmark')}" if session.others else ""
+        raise FgbenchError(f"{path} has no row of fgbench{among}", BENCHMARK_COMMAND)
+    return session
+
+
+def parse_session(path: Path) -> BenchmarkSession:
+    """Return the rows of fgbench in a file, as `read_session`, but possibly none.
+
+    Raises:
+        FgbenchError: As for `read_session`.
     """
     content = read_json(path, BENCHMARK_COMMAND, finite=False)
+    entries = content.get("benchmarks") if isinstance(content, dict) else None
+    others = 0
+    if isinstance(entries, list):
+        ours = [entry for entry in entries if not is_foreign(entry)]
+        content, others = content | {"benchmarks": ours}, len(entries) - len(ours)
     try:
         file = _File.model_validate(content)
     except ValidationError as error:
         raise _wrong(f"{path} is not a result file of pytest-benchmark", error, _File) from error
     rows = [row for benchmark in file.benchmarks if (row := _timed_row(path, benchmark))]
-    if not rows:
-        raise FgbenchError(f"{path} has no row of fgbench", BENCHMARK_COMMAND)
+    machine, commit = fields_of(file.machine_info, "processor"), fields_of(file.commit_info, "id")
+    name, cores = processor_of(machine)
     return BenchmarkSession(
         file=path.name,
-        machine=_machine_name(file.machine_info),
-        features=_features(path, file.machine_info),
-        platform=f"{file.machine_info.get('system', '')} {file.machine_info.get('release', '')}".strip(),
-        python=str(file.machine_info.get("python_version", "")),
-        commit=str(file.commit_info.get("id", "")) + (" with changes" if file.commit_info.get("dirty") is True else ""),
+        machine=(name or "unknown processor") + (f", {cores} cores" if cores else ""),
+        features=_features(path, machine),
+        platform=f"{machine.get('system', '')} {machine.get('release', '')}".strip(),
+        python=str(machine.get("python_version", "")),
+        commit=str(commit.get("id", "")) + (" with changes" if commit.get("dirty") is True else ""),
         sha256=hash_file(path),
         finished=file.datetime,
         rows=tuple(rows),
+        others=others,
     )
+
+
+def is_foreign(entry: Any) -> bool:
+    """Return True for a benchmark of another project: it has none of the fields of fgbench.
+
+    Files of pytest-benchmark 3.0 have no `extra_info` at all.
+    """
+    info = entry.get("extra_info") if isinstance(entry, dict) else ""
+    info = {} if info is None else info
+    return isinstance(info, dict) and "entrant" not in info and str(info.get("kind")) not in KINDS
 
 
 def _timed_row(path: Path, benchmark: _Benchmark) -> TimedRow | None:
     """Return the row of a benchmark, or None if its kind is not one of fgbench's."""
     info = {name: value for name, value in benchmark.extra_info.items() if name != "source"}
-    kinds: dict[str, type[HotRow | FramesRow | ScalingRow]] = {"frames": FramesRow, "scaling": ScalingRow}
-    kind = kinds.get(str(info.get("kind")))
+    kind = KINDS.get(str(info.get("kind")))
     if info.get("entrant") == "fgbench":
         kind = HotRow
     if kind is None:
@@ -272,13 +273,6 @@ def _timed_row(path: Path, benchmark: _Benchmark) -> TimedRow | None:
         raise _wrong(f"{path}: {benchmark.name}: extra_info", error, kind) from error
     group = benchmark.group or benchmark.name
     return TimedRow(group=group, name=benchmark.name, median_s=benchmark.stats.median, row=row)
-
-
-def _machine_name(info: dict[str, Any]) -> str:
-    cpu = info["cpu"] if isinstance(info.get("cpu"), dict) else {}
-    name = cpu.get("brand_raw") or info.get("processor") or info.get("machine") or "unknown processor"
-    cores = cpu.get("count")
-    return f"{name}, {cores} cores" if cores else str(name)
 
 
 def _features(path: Path, info: dict[str, Any]) -> str:

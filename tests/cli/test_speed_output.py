@@ -12,7 +12,8 @@ from command_line import CALL, run
 import fgbench
 from fgbench import cli
 from fgbench.cli import speed_output
-from fgbench.speed.bench_rows import FramesRow, frames_of, read_speed
+from fgbench.speed.bench_files import frames_of, read_speed
+from fgbench.speed.bench_rows import FramesRow
 from fgbench.speed.method_speed import ENERGY_RUN, MethodSpeed
 from fgbench.speed.roofline import Need, Rates
 from fgbench.util.errors import FgbenchError

@@ -11,7 +11,7 @@ from fgbench.util.files import write_text
 
 def _build_report(results, folder, *rest, **more):
     write_text(folder / "index.html", "a page of fgbench")
-    return build.BuiltReport(folder / "index.html", [], [], [], [], {})
+    return build.BuiltReport(folder / "index.html", [], [], [], [], {}, [])
 
 
 def judge():

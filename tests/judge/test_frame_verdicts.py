@@ -14,7 +14,8 @@ from fgbench.judge.reason_words import short_reason
 from fgbench.judge.verdict import Outcome, Verdict
 from fgbench.papers.printed import load_papers
 from fgbench.report.build import build_report
-from fgbench.speed.bench_rows import FramesRow, frames_of, read_speed
+from fgbench.speed.bench_files import frames_of, read_speed
+from fgbench.speed.bench_rows import FramesRow
 from fgbench.speed.speed_source import SPEED_COLUMNS, SpeedSource
 
 CELLS = {cell.id: cell for cell in load_papers()["bcnn"].cells() if cell.metric == "fps"}

@@ -62,7 +62,7 @@ def changed(path, value):
     [
         (["benchmarks"], ..., "'benchmarks': missing"),
         (["machine_info"], ..., "'machine_info': missing"),
-        (["machine_info"], "x", "'machine_info'"),
+        (["machine_info"], 5, "'machine_info"),
         (["machine_info", "processor_features"], {"name": "Xeon"}, "processor_features: 'cores': missing"),
         (["machine_info", "processor_features"], "AVX2", "processor_features"),
         (["benchmarks", 0, "extra_info", "values"], {"peak_mib": float("nan")}, "'values.peak_mib'"),

@@ -7,7 +7,8 @@ import pytest
 from bench_file import frames, written_by_pytest
 from pytest_benchmark.stats import Stats
 
-from fgbench.speed.bench_rows import frames_of, read_session, read_speed
+from fgbench.speed.bench_files import frames_of, read_speed
+from fgbench.speed.bench_rows import read_session
 from fgbench.speed.processor import IN_MACHINE_INFO, this_processor
 from fgbench.speed.result_file import Entry, stats, write_result_file
 from fgbench.util.errors import FgbenchError

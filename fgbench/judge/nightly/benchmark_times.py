@@ -1,7 +1,7 @@
 """Read the times of benchmarks: for each session a time as a multiple of the reference workload."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from statistics import median
@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from fgbench.speed.bench_machine import fields_of, processor_of
+from fgbench.speed.bench_rows import is_foreign
 from fgbench.util.errors import FgbenchError
 from fgbench.util.json_toml import read_json
 from fgbench.util.validation import StrictModel
@@ -16,6 +18,9 @@ from fgbench.util.validation import StrictModel
 RERUN = "pytest benchmarks --benchmark-only --benchmark-json FILE"
 AGAIN_FILES = "benchmarks-again-"
 """Start of the names of files with sessions in which only benchmarks that looked slower were measured again."""
+UNNAMED = "a processor not named"
+"""Name of the processor in a file that does not say it."""
+Count = Callable[[Path, int, int], object]
 MAX_LOGARITHM = 500.0
 """Largest logarithm of a time relative to the reference whose exponential is a float."""
 Logarithm = Annotated[float, Field(ge=-MAX_LOGARITHM, le=MAX_LOGARITHM)]
@@ -62,12 +67,18 @@ def _level(sessions: tuple[float, ...], again: tuple[float, ...]) -> float:
     return min(median(times) for times in (sessions, again) if times)
 
 
-def read_benchmark_times(paths: Iterable[Path]) -> tuple[BenchmarkTimes, ...]:
+def read_benchmark_times(
+    paths: Iterable[Path], count: Count = lambda path, used, others: None
+) -> tuple[BenchmarkTimes, ...]:
     """Return the benchmarks of fgbench itself in files of pytest-benchmark; each file is one session.
 
     Files whose names start with `AGAIN_FILES` are sessions in which benchmarks were measured again.
 
     Benchmarks without times of the reference workload are left out: their times depend on the load of the machine.
+
+    Args:
+        paths: the files.
+        count: called with each file, the number of its benchmarks that are used, and that of the other projects.
 
     Raises:
         FgbenchError: a file is not from pytest-benchmark, or a time is not a positive number.
@@ -75,9 +86,12 @@ def read_benchmark_times(paths: Iterable[Path]) -> tuple[BenchmarkTimes, ...]:
     by_name: dict[str, BenchmarkTimes] = {}
     for path in sorted(paths, key=_is_again):
         content = _content(path)
-        machine = _machine(content["machine_info"])
+        machine, used, others = _machine(fields_of(content["machine_info"], "processor")), 0, 0
         for entry in content["benchmarks"]:
-            if bench := _bench(path, entry, machine):
+            if is_foreign(entry):
+                others += 1
+            elif bench := _bench(path, entry, machine):
+                used += 1
                 before = by_name.get(bench.name)
                 if before is None and _is_again(path):
                     raise FgbenchError(f"{path}: {bench.name} was measured again, but not before", RERUN)
@@ -86,6 +100,7 @@ def read_benchmark_times(paths: Iterable[Path]) -> tuple[BenchmarkTimes, ...]:
                         f"{path}: {bench.name} has another version or machine than in the other sessions", RERUN
                     )
                 by_name[bench.name] = _added(before, bench, again=_is_again(path))
+        count(path, used, others)
     return tuple(by_name.values())
 
 
@@ -109,7 +124,7 @@ def _content(path: Path) -> dict[str, Any]:
     if (
         not isinstance(content, dict)
         or not isinstance(content.get("benchmarks"), list)
-        or not isinstance(content.get("machine_info"), dict)
+        or not isinstance(content.get("machine_info", []), dict | str | None)
     ):
         raise FgbenchError(f"{path} is not a file of pytest-benchmark", RERUN)
     return content
@@ -135,7 +150,5 @@ def _bench(path: Path, entry: dict[str, Any], machine: str) -> BenchmarkTimes | 
 
 
 def _machine(info: dict[str, Any]) -> str:
-    cpu = info.get("cpu") if isinstance(info.get("cpu"), dict) else {}
-    assert isinstance(cpu, dict)
-    name = cpu.get("brand_raw") or info.get("processor") or info.get("machine") or "a processor not named"
-    return f"{name}, {cpu.get('count', '?')} cores, torch {info.get('torch', 'not named')}"
+    name, cores = processor_of(info)
+    return f"{name or UNNAMED}, {cores or '?'} cores, torch {info.get('torch', 'not named')}"

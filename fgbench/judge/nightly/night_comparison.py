@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fgbench.judge.nightly.benchmark_times import BenchmarkTimes, read_benchmark_times
+from fgbench.judge.nightly.benchmark_times import RERUN, UNNAMED, BenchmarkTimes, read_benchmark_times
 from fgbench.judge.nightly.findings import Check, Comparison, Finding, Kind, build_comparison, take_second_look
 from fgbench.judge.nightly.history import Night, baseline_nights, mean_values, read_history
 from fgbench.judge.nightly.night_folders import SESSION_FILES, check_night, restore
@@ -29,6 +29,7 @@ from fgbench.judge.nightly.results_folder import ResultsFolder, read_folder
 from fgbench.judge.nightly.session_times import compare_sessions
 from fgbench.judge.nightly.timing import compare_speed, slower_tonight
 from fgbench.records.provenance import git_state
+from fgbench.speed.bench_files import COPY, benchmark_files, others_text, without_copies
 from fgbench.util.code_hash import hash_code
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import expand_user
@@ -43,19 +44,20 @@ def compare_folders(
     Args:
         base: results folder of before.
         head: results folder of now.
-        base_times: files of pytest-benchmark of before; by default those in `base`.
-        head_times: files of pytest-benchmark of now; by default those in `head`.
+        base_times: files of pytest-benchmark of before, or folders of them; by default those in `base`.
+        head_times: files of pytest-benchmark of now, or folders of them; by default those in `head`.
 
     Raises:
-        FgbenchError: a folder is missing or empty, or a file is not from pytest-benchmark.
+        FgbenchError: a folder is missing or empty, a file is not from pytest-benchmark, or no row of a named file is
+            used.
     """
-    before, now = _times(base, base_times), _times(head, head_times)
+    (before, notes), (now, more) = _times(base, base_times), _times(head, head_times)
     folders = [_read_nonempty(base, before), _read_nonempty(head, now)]
     quality, value_checks = compare_quality(*folders)
     quality = take_second_look(quality, (), "one odd training can cause it: compare more seeds")
     speed, time_checks = compare_sessions(before, now)
     checks = [*value_checks, *time_checks]
-    return build_comparison(str(base), str(head), [*quality, *speed, *_nothing_compared(checks)], checks)
+    return build_comparison(str(base), str(head), [*quality, *speed, *notes, *more, *_nothing_compared(checks)], checks)
 
 
 def _nothing_compared(checks: Sequence[Check], *, fails: bool = True) -> Iterator[Finding]:
@@ -212,7 +214,7 @@ def find_slower(folder: Path) -> list[str]:
     tonight = folder / TONIGHT
     if not tonight.is_dir():
         raise no_folder_error(tonight, "tox -e nightly")
-    return slower_tonight(baseline_nights(read_history(folder)), _times(tonight))
+    return slower_tonight(baseline_nights(read_history(folder)), _times(tonight)[0])
 
 
 def _against_fixed(fixed: Path, head: ResultsFolder, reported: Sequence[Finding]) -> Iterator[Finding]:
@@ -232,13 +234,36 @@ def _baseline_name(nights: Sequence[Night], fixed: Path) -> str:
     )
 
 
-def _read_times(folder: Path) -> tuple[tuple[BenchmarkTimes, ...], list[Finding]]:
-    """Return the times of the judged night; if a file cannot be read, no times and a finding."""
+def _read_times(folder: Path) -> tuple[Sequence[BenchmarkTimes], list[Finding]]:
+    """Return the times of the judged night with notes; if a file cannot be read, no times and a finding."""
     try:
-        return _times(folder), []
+        return _times(folder)
     except FgbenchError as error:
         return (), [Finding("broken", "speed", "times of this night", str(error).partition("\n")[0])]
 
 
-def _times(folder: Path, named: Sequence[Path] = ()) -> tuple[BenchmarkTimes, ...]:
-    return read_benchmark_times(named or sorted(folder.glob(SESSION_FILES)))
+def _times(folder: Path, named: Sequence[Path] = ()) -> tuple[Sequence[BenchmarkTimes], list[Finding]]:
+    """Return the times in named files or folders, or else those in a folder, and a note for what is left out.
+
+    Raises:
+        FgbenchError: a file is not from pytest-benchmark, or no row of a named file is used.
+    """
+    files, copies = without_copies(benchmark_files(named) if named else sorted(folder.glob(SESSION_FILES)))
+    notes = [Finding("note", "speed", str(copy), COPY) for copy in copies]
+    used_of: dict[Path, int] = {}
+
+    def count(path: Path, used: int, others: int) -> None:
+        used_of[path] = used
+        if others:
+            notes.append(Finding("note", "speed", str(path), others_text(others)))
+
+    times = read_benchmark_times(files, count)
+    for path in named:
+        inside = [file for file in benchmark_files([path]) if file in used_of]
+        if inside and not any(used_of[file] for file in inside):
+            texts = "".join(f"; {note.text}" for note in notes if note.where in map(str, inside))
+            raise FgbenchError(f"{path} has no benchmark of fgbench with times of the reference workload{texts}", RERUN)
+    if any(bench.machine.startswith(UNNAMED) for bench in times):
+        text = "the files of benchmarks do not name their machine: whether it is the same is not known"
+        notes.append(Finding("note", "speed", f"machine of {folder}", text))
+    return times, notes

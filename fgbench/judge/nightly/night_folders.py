@@ -16,7 +16,7 @@ from pathlib import Path
 from fgbench.records.store import RECORDS
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import TEMPORARY_END, read_bytes, storage_error
-from fgbench.util.folders import is_real_folder, remove_folder
+from fgbench.util.folders import is_of_system, is_real_folder, remove_folder
 
 SESSION_FILES = "benchmarks*.json"
 """Pattern of the files of pytest-benchmark in the folder of a night."""
@@ -55,7 +55,7 @@ def check_replaceable(target: Path, *, ours: bool = False) -> None:
             "move it elsewhere, choose another folder for the baseline, or allow that the night replaces everything "
             f"in it: touch {target / MARKER}",
         )
-    if foreign := sorted(name for name in names - {MARKER, RECORDS} if not fnmatch(name, SESSION_FILES)):
+    if foreign := sorted(name for name in names - {MARKER, RECORDS} if not _is_session(name)):
         raise FgbenchError(f"{target} contains {foreign[0]}, which no night wrote", "move it elsewhere")
     check_files(target)
 
@@ -67,7 +67,7 @@ def check_night(night: Path) -> None:
         FgbenchError: something else is there.
     """
     names = {path.name for path in night.iterdir()} - NIGHT_NAMES
-    if foreign := sorted(name for name in names if not fnmatch(name, SESSION_FILES) and "fgbench-part" not in name):
+    if foreign := sorted(name for name in names if not _is_session(name) and "fgbench-part" not in name):
         raise FgbenchError(f"{night} contains {foreign[0]}, which no night wrote", "move it elsewhere")
     check_files(night)
 
@@ -82,7 +82,9 @@ def check_files(night: Path) -> None:
     if os.path.lexists(records) and not records.is_dir():
         raise FgbenchError(f"{records} is not a folder", "move it elsewhere")
     for path in sorted(records.iterdir()) if records.is_dir() else []:
-        if not (_RECORD_FILE.fullmatch(path.name) or _TEMPORARY_RECORD_FILE.fullmatch(path.name)):
+        if not (
+            is_of_system(path.name) or _RECORD_FILE.fullmatch(path.name) or _TEMPORARY_RECORD_FILE.fullmatch(path.name)
+        ):
             raise FgbenchError(f"{records} contains {path.name}, which no night wrote", "move it elsewhere")
     for path in _files(night):
         if not path.is_file():
@@ -175,8 +177,9 @@ def _remove(folder: Path) -> None:
     if not folder.is_dir():
         return
     remove_folder(folder / RECORDS)
-    for path in folder.glob(SESSION_FILES):
-        path.unlink()
+    for path in folder.iterdir():
+        if path.is_file() and _is_session(path.name):
+            path.unlink()
     (folder / MARKER).unlink(missing_ok=True)
     folder.rmdir()
 
@@ -197,4 +200,11 @@ def _copy(night: Path, target: Path) -> None:
 def _files(night: Path) -> Iterator[Path]:
     """Yield the records and times of a night."""
     yield from night.glob(SESSION_FILES)
-    yield from (path for path in night.glob(f"{RECORDS}/*") if not path.name.startswith("."))
+    yield from (
+        path for path in night.glob(f"{RECORDS}/*") if not path.name.startswith(".") and not is_of_system(path.name)
+    )
+
+
+def _is_session(name: str) -> bool:
+    """Return True for the name of a file of pytest-benchmark, or of a file that macOS or Windows adds."""
+    return fnmatch(name, SESSION_FILES) or is_of_system(name)

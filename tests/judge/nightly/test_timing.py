@@ -192,7 +192,7 @@ def test_without_rounds_the_median_is_used_and_without_a_reference_the_benchmark
 
 WRONG = (
     *("{", "[]", '{"benchmarks": 3}', '{"benchmarks": [3], "machine_info": {}}', "[" * 100_000),
-    *('{"benchmarks": [], "machine_info": null}', '{"benchmarks": [], "machine_info": []}'),
+    *('{"benchmarks": [], "machine_info": []}'),
     *('{"benchmarks": [], "machine_info": {"a": %s}}' % ("9" * n) for n in (25, 5000)),
 )
 

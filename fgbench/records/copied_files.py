@@ -1,0 +1,43 @@
+"""Copies of the files of records that file managers, browsers and programs that synchronise folders leave beside them.
+
+Examples are `<run id> (1).json`, `<run id> - Copy.json` and `<run id>.sync-conflict-20260101-120000-ABCDEFG.json`. A
+copy of equal content is no second run. A copy of other content is refused as a record under the name of another run.
+"""
+
+import filecmp
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
+_NAME = re.compile(rf"{_ID.pattern}(\.json|(-[0-9a-f]{{16}})?\.npz)")
+"""Name of a record, or of an array file, also of one that replaces another."""
+
+
+def is_copy(path: Path) -> bool:
+    """Return True if a record or an array file is a copy, byte by byte, of that of the run that its name contains."""
+    if _NAME.fullmatch(path.name) or not (found := _ID.search(path.name)):
+        return False
+    original = path.with_name(f"{found[0]}{path.suffix}")
+    return original.is_file() and path.is_file() and filecmp.cmp(path, original, shallow=False)
+
+
+def copies(folder: Path) -> list[str]:
+    """Return the names of the copies of records and array files in a folder. Hidden files are left out."""
+    files = [path for pattern in ("[!.]*.json", "[!.]*.npz") for path in folder.glob(pattern)]
+    return sorted(path.name for path in files if is_copy(path))
+
+
+def pictures_by_kind(pictures: Iterable[Path]) -> dict[str, Path]:
+    """Return the pictures of one run by kind, sorted by number, without copies of other ones.
+
+    Args:
+        pictures: files named `<run id>-<number> <kind>.jpg`.
+    """
+    by_kind: dict[str, Path] = {}
+    for path in sorted(pictures, key=lambda path: path.stem):
+        kind = path.stem.partition("-")[2].partition(" ")[2]
+        longer_than = [other for name, other in by_kind.items() if kind.startswith(name)]
+        if not any(filecmp.cmp(path, other, shallow=False) for other in longer_than):
+            by_kind[kind] = path
+    return by_kind

@@ -1,0 +1,172 @@
+"""Folders of records with files that operating systems and programs that synchronise folders put beside the records."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from command_line import answer_of, run
+from stored_records import edit, write_record
+
+import fgbench
+from fgbench.cli.completion import runs as completed_runs
+from fgbench.judge.nightly.night_folders import MARKER, check_night, check_replaceable, replace
+from fgbench.records.store import Store, results_folders
+
+ID = "a" * 16
+APPLE_DOUBLE = b"\0\5\x16\7\0\2\0\0Mac OS X        \xb0"
+"""The beginning of a file that macOS writes beside a file on a drive without its attributes; no UTF-8."""
+SYSTEM_FILES = {
+    f"._{ID}.json": APPLE_DOUBLE, f"._{ID}.npz": APPLE_DOUBLE, f"._{ID}-1 attention.jpg": APPLE_DOUBLE,
+    ".DS_Store": b"\0\0\0\1Bud1", "Thumbs.db": b"\xd0\xcf\x11\xe0", "desktop.ini": b"[.ShellClassInfo]\r\n",
+}  # fmt: skip
+COPIES = (
+    "{} (1)", "{} - Copy", "{} copy", "{} 2", "Copy of {}", "{}.sync-conflict-20260101-120000-ABCDEFG",
+    "{} (conflicted copy 2026-01-01)", "{}_conflict-20260101-120000",
+)  # fmt: skip
+"""Names that Chrome, Windows, macOS, iCloud, Google Drive, Syncthing, Dropbox and ownCloud give a copy."""
+VERBS = (
+    ("report",), ("verify",), ("export", "runs", "--format", "csv"), ("list", "runs"), ("show", ID), ("show", ID[:6]),
+    ("export", "curves", "--format", "csv"), ("export", "verdicts", "--format", "csv"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A results folder with one run."""
+    write_record(tmp_path / "results" / "records")
+    return tmp_path / "results"
+
+
+def add(folder: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def copy(folder: Path, name: str) -> list[Path]:
+    """Copy the record and its arrays under a name of another program."""
+    return [Path(shutil.copy(folder / f"{ID}{end}", folder / f"{name.format(ID)}{end}")) for end in (".json", ".npz")]
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_no_verb_reads_the_files_of_an_operating_system(results: Path, verb: tuple[str, ...]) -> None:
+    """A results folder on an exFAT or network drive gets a file `._<run id>.json` for each record.
+
+    Reports of the kind: https://github.com/bids-standard/pybids/issues/1069,
+    https://github.com/letta-ai/letta-code/issues/3506, https://github.com/jundot/omlx/issues/3679
+    """
+    before = run(*verb, "--results", str(results))
+    assert before[0] == 0
+    shutil.rmtree(results / "report", ignore_errors=True)
+    for folder in (results, results / "records"):
+        add(folder, SYSTEM_FILES)
+    assert run(*verb, "--results", str(results)) == before
+
+
+def test_the_python_interface_does_not_read_them_either(results: Path) -> None:
+    """The same for `fgbench.load`, and for the pictures, networks and names of a folder."""
+    store = Store(results / "records")
+    add(results / "records", SYSTEM_FILES)
+    assert set(fgbench.load(results)["run_id"]) == {ID}
+    assert store.run_ids() == [ID]
+    assert store.all_pictures() == {}
+    assert store.without_record() == []
+
+
+def test_a_folder_of_system_files_alone_is_no_results_folder(tmp_path: Path) -> None:
+    """macOS also writes `._` files into folders whose records were moved elsewhere."""
+    (tmp_path / "old" / "records").mkdir(parents=True)
+    add(tmp_path / "old" / "records", SYSTEM_FILES)
+    write_record(tmp_path / "new" / "records")
+    assert results_folders(tmp_path) == [tmp_path / "new"]
+
+
+def test_names_are_not_completed_to_system_files(results: Path) -> None:
+    """The shell offers the ids of runs."""
+    add(results / "records", SYSTEM_FILES)
+
+    class Context:
+        params = {"results": str(results)}
+
+    assert completed_runs(Context(), "") == [ID]
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_of_a_record_is_no_second_run(results: Path, name: str) -> None:
+    """A second download or a folder that is synchronised has the same record under another name.
+
+    Report of the kind: https://github.com/syncthing/syncthing/issues/8276
+    """
+    record, _ = copy(results / "records", name)
+    assert Store(results / "records").run_ids() == [ID]
+    assert set(fgbench.load(results)["run_id"]) == {ID}
+    for verb in VERBS:
+        code, text = run(*verb, "--results", str(results))
+        assert code == 0, text
+        assert ("is a copy of another file and is not used" in text) == (verb == ("verify",))
+    code, answer = answer_of("verify", "--results", str(results), "--json")
+    assert code == 0
+    (facts,) = answer["folders"]
+    assert facts["copies"] == sorted(f"{record.stem}{end}" for end in (".json", ".npz"))
+    assert (facts["records"], facts["without_record"]) == (1, [])
+
+
+@pytest.mark.parametrize("name", ["{} (1)", "{}.sync-conflict-20260101-120000-ABCDEFG", "{}_conflict-20260101-120000"])
+def test_a_removed_run_takes_its_copies_with_it(results: Path, name: str) -> None:
+    """Else the copy would be taken for the record the next time, under a wrong name."""
+    copy(results / "records", name)
+    assert run("rm", ID, "--yes", "--results", str(results))[0] == 0
+    assert list((results / "records").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_of_other_content_is_left_out_and_named(results: Path, name: str) -> None:
+    """Two machines wrote the same run: one of the two records is in conflict, and neither is dropped silently."""
+    record, _ = copy(results / "records", name)
+    edit(record, lambda fields: fields["cost"].update(wall_s=2.0), seal=True)
+    code, text = run("verify", "--results", str(results))
+    assert code == 1
+    assert f"{record.name} has the record of run {ID}" in text
+    code, text = run("show", ID, "--results", str(results))  # the whole id names one run
+    assert code == 0
+    code, text = run("export", "runs", "--format", "csv", "--results", str(results))
+    assert code == 1
+    assert f"it differs from {ID}.json: keep one of the two under this name" in text
+
+
+def test_a_record_under_another_name_alone_is_named(results: Path) -> None:
+    """If only the copy was kept, its name is wrong; the message says the right one."""
+    path = results / "records" / f"{ID}.json"
+    path.rename(path.with_name(f"{ID} (1).json"))
+    code, text = run("export", "runs", "--format", "csv", "--results", str(results))
+    assert code == 1
+    assert f"name it {ID}.json" in text
+
+
+def test_a_copy_of_a_picture_is_shown_once(results: Path) -> None:
+    """Pictures are named by their kind; a copy would be another kind."""
+    folder = results / "records"
+    for name, content in (("1 attention", b"a"), ("2 search", b"b"), ("1 attention (1)", b"a"), ("3 search b", b"c")):
+        (folder / f"{ID}-{name}.jpg").write_bytes(content)
+    expected = ["attention", "search", "search b"]
+    store = Store(folder)
+    assert sorted(store.pictures(ID)) == expected
+    assert {run_id: sorted(kinds) for run_id, kinds in store.all_pictures().items()} == {ID: expected}
+
+
+def test_a_night_is_kept_although_the_system_added_files(tmp_path: Path) -> None:
+    """A folder that Finder or Explorer has shown has `.DS_Store`, `Thumbs.db` or `desktop.ini`.
+
+    Report of the kind: https://github.com/BGmi/BGmi/issues/8
+    """
+    night, baseline = tmp_path / "tonight", tmp_path / "baseline"
+    for folder in (night, baseline):
+        write_record(folder / "records")
+        for inside in (folder, folder / "records"):
+            add(inside, SYSTEM_FILES)
+    (baseline / MARKER).touch()
+    check_night(night)
+    check_replaceable(baseline)
+    replace(night, baseline)
+    assert sorted(path.name for path in (baseline / "records").iterdir()) == [f"{ID}.json", f"{ID}.npz"]
+    assert sorted(path.name for path in baseline.iterdir()) == [MARKER, "records"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["baseline", "tonight"]
