@@ -11,6 +11,17 @@ from pathlib import Path
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import TEMPORARY_END, lock_until_closed
 
+_SYSTEM_NAMES = frozenset({".ds_store", "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"})
+
+
+def is_of_system(name: str) -> bool:
+    """Return True for the name of a file or folder that macOS or Windows writes beside the files of the user.
+
+    >>> [is_of_system(name) for name in ("._photo.jpg", "__MACOSX", "Thumbs.db", "photo.jpg")]
+    [True, True, True, False]
+    """
+    return name.startswith("._") or name.lower() in _SYSTEM_NAMES
+
 
 @contextmanager
 def new_folder(root: Path) -> Iterator[Path]:

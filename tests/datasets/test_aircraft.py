@@ -119,7 +119,7 @@ def test_an_error_names_a_missing_or_empty_file(copy, file):
     path.unlink()
     with pytest.raises(FgbenchError, match=rf"cannot read \S*/data/{file}: No such file"):
         aircraft.load(copy)
-    path.write_bytes(b"\xff\xfe")
+    path.write_bytes(b"\xff\xff")
     with pytest.raises(FgbenchError, match=f"{file} is not a text file"):
         aircraft.load(copy)
 
