@@ -148,10 +148,10 @@ def _resolve(
     dataset = find(settings.data)
     whole = _whole(settings)
     index = reduced(whole, changes)
-    streams = _streams(settings)
-    protocol = _protocol(index, recipe, settings, changes)
     with with_next_step(settings.data):
         check_annotations(index, recipe, settings, dataset.title, dataset.tables)
+    streams = _streams(settings)
+    protocol = _protocol(index, recipe, settings, changes)
     deviations = (
         *setting_deviations(recipe, settings),
         *data_deviations(dataset, whole, index, recipe, protocol.control),
