@@ -10,7 +10,7 @@ from few_birds import few_birds
 from same_process import read_here
 from stored_records import record
 
-from fgbench.datasets import datasets
+from fgbench.datasets import cars, datasets
 from fgbench.datasets.check import check
 from fgbench.metrics.values import measure
 from fgbench.records.store import store_of
@@ -112,7 +112,7 @@ def test_a_number_that_is_none_in_cars(field, value, message, tmp_path, monkeypa
     rows[1][field] = value
     write(folder / "devkit/cars_train_annos.mat", rows)
     with pytest.raises(FgbenchError, match=re.escape(message)):
-        datasets["cars"].read(folder)
+        cars.load(folder)
 
 
 def hide_all(birds, images):
