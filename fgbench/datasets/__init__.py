@@ -82,6 +82,11 @@ def find(name: str) -> Dataset | ReidDataset:
     raise FgbenchError(f"no dataset named {name!r}; {nearest(name, names())}", image_folder.folder_hint(name))
 
 
+def _by_names(folder: Path) -> bool:
+    """Return True: no other data set has files of the needed names."""
+    return folder.is_dir()
+
+
 datasets("cub")(
     Dataset(
         name="cub",
@@ -105,6 +110,7 @@ datasets("aircraft")(
         load=aircraft.load,
         needed=("data/variants.txt", "data/images"),
         other_layouts=(aircraft.WITHOUT_SUFFIX,),
+        fits=_by_names,
         tables=aircraft.TABLES,
         counts=aircraft.COUNTS,
         archive=Archive(aircraft.URL, aircraft.MD5, aircraft.PAGE),
@@ -119,6 +125,7 @@ datasets("cars")(
         load=cars.load,
         needed=("devkit/cars_meta.mat",),
         other_layouts=cars.OTHER_LAYOUTS,
+        fits=_by_names,
         official=cars.OFFICIAL,
         tables=cars.TABLES,
         counts=cars.COUNTS,
@@ -161,6 +168,7 @@ reid_datasets("market1501")(
         load=market1501.load,
         needed=(market1501.TRAIN, market1501.QUERY, market1501.GALLERY),
         other_folders=("market1501",),
+        fits=market1501.fits,
         tables=market1501.TABLES,
         counts=market1501.COUNTS,
         archive=Archive("", "", market1501.PAGE, market1501.NO_URL_REASON, market1501.FILES),
@@ -175,6 +183,7 @@ reid_datasets("viper")(
         load=viper.load,
         needed=viper.CAMERAS,
         other_folders=("viper",),
+        fits=viper.fits,
         tables=viper.TABLES,
         counts=viper.COUNTS,
         archive=Archive(viper.URL, viper.MD5, viper.PAGE),
@@ -189,6 +198,7 @@ reid_datasets("cuhk03")(
         load=cuhk03.load,
         needed=(cuhk03_mat.MAT,),
         other_layouts=(cuhk03_extracted.LAYOUTS["labeled"],),
+        fits=_by_names,
         other_folders=cuhk03.OTHER_FOLDERS,
         tables=cuhk03.TABLES["labeled"],
         counts=cuhk03.COUNTS["labeled"],
@@ -204,6 +214,7 @@ reid_datasets("cuhk03_detected")(
         load=cuhk03.load_detected,
         needed=(cuhk03_mat.MAT,),
         other_layouts=(cuhk03_extracted.LAYOUTS["detected"],),
+        fits=_by_names,
         other_folders=cuhk03.OTHER_FOLDERS,
         tables=cuhk03.TABLES["detected"],
         counts=cuhk03.COUNTS["detected"],

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from fgbench.datasets.annotation_files import box_of_corners, first_present, read_lines, read_table
+from fgbench.datasets.annotation_files import box_of_corners, finite_number, first_present, read_lines, read_table
 from fgbench.datasets.index import Index
 from fgbench.util.errors import FgbenchError
 
@@ -60,7 +60,7 @@ def load(root: Path, name: str = "aircraft") -> Index:
     if unused := set(classes.values()) - set(labels.values()):
         variant = list(classes)[min(unused)]
         raise FgbenchError(f"{_list(root, TABLES['classes'])}: variant {variant!r} has no image")
-    boxes = read_table(_list(root, TABLES["boxes"]), 5, lambda row: box_of_corners(*map(float, row[1:])))
+    boxes = read_table(_list(root, TABLES["boxes"]), 5, lambda row: box_of_corners(*map(finite_number, row[1:])))
     if missing := [number for number in labels if number not in boxes]:
         raise FgbenchError(
             f"{_list(root, TABLES['boxes'])}: no line for image {missing[0]:07d} ({len(missing)} images in total)"

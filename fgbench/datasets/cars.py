@@ -137,13 +137,10 @@ def _classes(path: Path) -> tuple[str, ...]:
 
 def _nested(root: Path, files: tuple[str, ...]) -> dict[str, str]:
     """Return the path on disk of images in folders that contain a folder of the same name, by official path."""
-    folders = {PurePath(file).parent.as_posix() for file in files}
-    nested = {folder for folder in folders if (root / folder / PurePath(folder).name).is_dir()}
-    return {
-        file: f"{folder}/{PurePath(folder).name}/{PurePath(file).name}"
-        for file in files
-        if (folder := PurePath(file).parent.as_posix()) in nested
-    }
+    places = {file: f"{file.partition('/')[0]}/{file}" for file in files}
+    first = {file.partition("/")[0]: file for file in reversed(files)}  # the first image of each folder
+    nested = {folder for folder, file in first.items() if not (root / file).exists() and (root / places[file]).exists()}
+    return {file: place for file, place in places.items() if file.partition("/")[0] in nested}
 
 
 def _check_test_labels(root: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from fgbench.datasets.annotation_files import Key, finite_number, read_rows, read_table, read_table_by
+from fgbench.datasets.annotation_files import Key, finite_number, integer, read_rows, read_table, read_table_by
 from fgbench.datasets.index import Index
 from fgbench.util.errors import FgbenchError
 
@@ -54,7 +54,7 @@ def read_layout(root: Path, name: str, image_id: Callable[[str], Key], *, is_tre
     def of_images(kind: str, columns: int, parse: Callable[[list[str]], T]) -> list[T]:
         return _for_images(root / TABLES[kind], images, columns, parse, image_id)
 
-    labels = of_images("labels", 2, lambda row: int(row[1]))
+    labels = of_images("labels", 2, lambda row: integer(row[1]))
     with_images = set(labels)
     if unmatched := sorted(with_images - set(classes) if is_tree else with_images ^ set(classes)):
         raise FgbenchError(f"{root / TABLES['labels']}: classes {unmatched[:5]} do not agree with {TABLES['classes']}")
@@ -125,7 +125,7 @@ def _parts(path: Path, images: list[Key], part_ids: list[int], image_id: Callabl
     lines = read_rows(path, 5)
     for number, (image, part, x, y, visible) in lines:
         try:
-            row, column = row_of.get(image_id(image)), column_of.get(int(part))
+            row, column = row_of.get(image_id(image)), column_of.get(integer(part))
             if row is None or column is None:
                 raise ValueError("unknown image or part")
             if visible not in VISIBLE:

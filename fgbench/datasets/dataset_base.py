@@ -65,8 +65,9 @@ class DatasetBase(Generic[IndexT]):
     """Other sets of files and folders that `load` can read instead of `needed`."""
     other_folders: tuple[str, ...] = ()
     """Other names of the data set's folder under `FGBENCH_DATA`, as other programs leave it."""
-    fits: Callable[[Path], bool] = lambda folder: True
-    """Function (folder) -> False if files of the needed names belong to another data set."""
+    fits: Callable[[Path], bool] | None = None
+    """Function (folder) -> True if files of the needed names are those of this data set, and not of another one. With
+    it, a folder of any name is the data set if FGBENCH_DATA names it."""
     archive: Archive | None = None
     """Where to get the official files; None for generated data."""
     make: Callable[[Path], object] | None = None
@@ -112,7 +113,7 @@ class DatasetBase(Generic[IndexT]):
 
     def _looks_complete(self, folder: Path) -> bool:
         """Return True if a folder of any name contains this data set."""
-        return bool(self.needed) and not self.missing_in(folder) and self.fits(folder)
+        return self.fits is not None and not self.missing_in(folder) and self.fits(folder)
 
     def _generated(self, make: Callable[[Path], object]) -> Path:
         folder = cache_folder() / "data" / self.folder

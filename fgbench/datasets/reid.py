@@ -157,6 +157,11 @@ def is_image_name(name: str) -> bool:
     return PurePath(name).suffix.lower() in IMAGE_SUFFIXES and not is_of_system(name)
 
 
+def has_image(folder: Path, pattern: re.Pattern[str]) -> bool:
+    """Return True if a folder contains an image whose name matches a pattern."""
+    return folder.is_dir() and any(pattern.fullmatch(path.name) for path in folder.iterdir())
+
+
 def list_images(folder: Path, pattern: re.Pattern[str], example: str) -> list[tuple[str, re.Match[str]]]:
     """Return the name of each image in a folder and its match with a pattern, sorted by name.
 

@@ -388,3 +388,13 @@ def test_the_cells_that_are_empty_without_a_mark_are_left_out(root):
                 del entry.attrs["MATLAB_empty"]
     os.utime(folder / "cuhk-03.mat", (1, 1))
     assert index_of("cuhk03").files == before
+
+
+def test_other_persons_are_not_taken_for_market(root, monkeypatch):
+    """DukeMTMC-reID has folders of the same names as Market-1501, and images of other names."""
+    folder = write_each(root)["market1501"].rename(root / "DukeMTMC-reID")
+    for path in folder.rglob("*.jpg"):
+        path.rename(path.with_name(path.name.replace("s1_", "_f").replace("s", "_")))
+    monkeypatch.setenv("FGBENCH_DATA", str(folder))
+    with pytest.raises(MissingError, match="Market-1501 is not on this machine"):
+        index_of("market1501")
