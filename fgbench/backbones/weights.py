@@ -11,13 +11,13 @@ from fgbench.backbones.weight_files import weight_specs
 from fgbench.util.damaged import read_checked_json, tell, write_checked_json
 from fgbench.util.download import fetch
 from fgbench.util.errors import FgbenchError, MissingError
-from fgbench.util.files import cache_folder
+from fgbench.util.files import cache_folder, expand_user
 from fgbench.util.hashing import sample_file, stamp_of
 
 
 def weight_folders() -> list[Path]:
     """Return the folders to search for weight files: those of FGBENCH_WEIGHTS, then the download cache."""
-    user_folders = [Path(part).expanduser() for part in os.environ.get("FGBENCH_WEIGHTS", "").split(os.pathsep) if part]
+    user_folders = [expand_user(Path(part)) for part in os.environ.get("FGBENCH_WEIGHTS", "").split(os.pathsep) if part]
     return [*user_folders, _download_folder()]
 
 

@@ -6,7 +6,18 @@ and makes a data set of a folder with images of the user.
 
 from pathlib import Path
 
-from fgbench.datasets import aircraft, cars, cub, cuhk03, cuhk03_mat, image_folder, market1501, nabirds, viper
+from fgbench.datasets import (
+    aircraft,
+    cars,
+    cub,
+    cuhk03,
+    cuhk03_extracted,
+    cuhk03_mat,
+    image_folder,
+    market1501,
+    nabirds,
+    viper,
+)
 from fgbench.datasets.dataset_base import Archive, DatasetBase
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import ReidIndex
@@ -71,6 +82,11 @@ def find(name: str) -> Dataset | ReidDataset:
     raise FgbenchError(f"no dataset named {name!r}; {nearest(name, names())}", image_folder.folder_hint(name))
 
 
+def _by_names(folder: Path) -> bool:
+    """Return True: no other data set has files of the needed names."""
+    return folder.is_dir()
+
+
 datasets("cub")(
     Dataset(
         name="cub",
@@ -78,6 +94,7 @@ datasets("cub")(
         folder=cub.FOLDER,
         load=cub.load,
         needed=("images.txt", "images"),
+        fits=cub.fits,
         official=cub.OFFICIAL,
         counts=cub.COUNTS,
         tables=cub.TABLES,
@@ -92,6 +109,8 @@ datasets("aircraft")(
         folder=aircraft.FOLDER,
         load=aircraft.load,
         needed=("data/variants.txt", "data/images"),
+        other_layouts=(aircraft.WITHOUT_SUFFIX,),
+        fits=_by_names,
         tables=aircraft.TABLES,
         counts=aircraft.COUNTS,
         archive=Archive(aircraft.URL, aircraft.MD5, aircraft.PAGE),
@@ -105,6 +124,8 @@ datasets("cars")(
         folder=cars.FOLDER,
         load=cars.load,
         needed=("devkit/cars_meta.mat",),
+        other_layouts=cars.OTHER_LAYOUTS,
+        fits=_by_names,
         official=cars.OFFICIAL,
         tables=cars.TABLES,
         counts=cars.COUNTS,
@@ -119,6 +140,7 @@ datasets("nabirds")(
         folder=nabirds.FOLDER,
         load=nabirds.load,
         needed=("images.txt", "images"),
+        fits=nabirds.fits,
         tables=nabirds.TABLES,
         counts=nabirds.COUNTS,
         archive=Archive("", "", nabirds.PAGE, nabirds.NO_URL_REASON, nabirds.FILES),
@@ -145,6 +167,8 @@ reid_datasets("market1501")(
         folder=market1501.FOLDER,
         load=market1501.load,
         needed=(market1501.TRAIN, market1501.QUERY, market1501.GALLERY),
+        other_folders=("market1501",),
+        fits=market1501.fits,
         tables=market1501.TABLES,
         counts=market1501.COUNTS,
         archive=Archive("", "", market1501.PAGE, market1501.NO_URL_REASON, market1501.FILES),
@@ -158,6 +182,8 @@ reid_datasets("viper")(
         folder=viper.FOLDER,
         load=viper.load,
         needed=viper.CAMERAS,
+        other_folders=("viper",),
+        fits=viper.fits,
         tables=viper.TABLES,
         counts=viper.COUNTS,
         archive=Archive(viper.URL, viper.MD5, viper.PAGE),
@@ -171,6 +197,9 @@ reid_datasets("cuhk03")(
         folder=cuhk03.FOLDER,
         load=cuhk03.load,
         needed=(cuhk03_mat.MAT,),
+        other_layouts=(cuhk03_extracted.LAYOUTS["labeled"],),
+        fits=_by_names,
+        other_folders=cuhk03.OTHER_FOLDERS,
         tables=cuhk03.TABLES["labeled"],
         counts=cuhk03.COUNTS["labeled"],
         archive=Archive("", "", cuhk03.PAGE, cuhk03.NO_URL_REASON, cuhk03.FILES),
@@ -184,6 +213,9 @@ reid_datasets("cuhk03_detected")(
         folder=cuhk03.FOLDER,
         load=cuhk03.load_detected,
         needed=(cuhk03_mat.MAT,),
+        other_layouts=(cuhk03_extracted.LAYOUTS["detected"],),
+        fits=_by_names,
+        other_folders=cuhk03.OTHER_FOLDERS,
         tables=cuhk03.TABLES["detected"],
         counts=cuhk03.COUNTS["detected"],
         archive=Archive("", "", cuhk03.PAGE, cuhk03.NO_URL_REASON, cuhk03.FILES),

@@ -4,11 +4,11 @@ The lowest 20 pixel rows of each image are a banner with the name of the photogr
 remove it. The index describes the files as they are; a recipe can remove the banner in its pipeline.
 """
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
-from fgbench.datasets.annotation_files import box_of_corners, read_lines, read_table
+from fgbench.datasets.annotation_files import box_of_corners, finite_number, first_present, read_lines, read_table
 from fgbench.datasets.index import Index
 from fgbench.util.errors import FgbenchError
 
@@ -29,12 +29,19 @@ TABLES = {
 """Kind of annotation or count -> file that it is read from."""
 
 
+IMAGES = "data/images"
+"""Folder of the images."""
+WITHOUT_SUFFIX = ("data/variants", IMAGES)
+"""Files and folders of a copy whose text files have no suffix."""
+
+
 def load(root: Path, name: str = "aircraft") -> Index:
     """Read the annotation files; no image is opened.
 
     The training split contains the official training and validation images. Images are in the order of
     `images_variant_trainval.txt`, then `images_variant_test.txt`. The box of a whole image is 0, 0, width, height. The
-    files count pixels from 1, but some official boxes begin at 0; these begin at -1 in the index.
+    files count pixels from 1, but some official boxes begin at 0; these begin at -1 in the index. Files whose suffix
+    `.txt` or `.jpg` was removed are read, too.
 
     Args:
         root: folder of the data set.
@@ -43,31 +50,50 @@ def load(root: Path, name: str = "aircraft") -> Index:
     Raises:
         FgbenchError: a file is missing or malformed, or contradicts another file.
     """
-    classes = _variants(root / TABLES["classes"])
-    train = _labels(root / TABLES["train"], classes)
-    test = _labels(root / TABLES["test"], classes)
+    classes = _variants(_list(root, TABLES["classes"]))
+    train = _labels(_list(root, TABLES["train"]), classes)
+    test = _labels(_list(root, TABLES["test"]), classes)
     if in_both := sorted(set(train) & set(test)):
-        raise FgbenchError(f"{root / TABLES['test']}: image {in_both[0]:07d} is also in {TABLES['train']}")
+        raise FgbenchError(f"{_list(root, TABLES['test'])}: image {in_both[0]:07d} is also in {TABLES['train']}")
     _check_train_and_val(root, classes, train)
     labels = train | test
     if unused := set(classes.values()) - set(labels.values()):
         variant = list(classes)[min(unused)]
-        raise FgbenchError(f"{root / TABLES['classes']}: variant {variant!r} has no image")
-    boxes = read_table(root / TABLES["boxes"], 5, lambda row: box_of_corners(*map(float, row[1:])))
+        raise FgbenchError(f"{_list(root, TABLES['classes'])}: variant {variant!r} has no image")
+    boxes = read_table(_list(root, TABLES["boxes"]), 5, lambda row: box_of_corners(*map(finite_number, row[1:])))
     if missing := [number for number in labels if number not in boxes]:
         raise FgbenchError(
-            f"{root / TABLES['boxes']}: no line for image {missing[0]:07d} ({len(missing)} images in total)"
+            f"{_list(root, TABLES['boxes'])}: no line for image {missing[0]:07d} ({len(missing)} images in total)"
         )
+    files = tuple(f"{IMAGES}/{number:07d}.jpg" for number in labels)
     return Index(
         name=name,
         root=root,
         ids=np.array(list(labels), dtype=np.int64),
-        files=tuple(f"data/images/{number:07d}.jpg" for number in labels),
+        files=files,
         labels=np.array(list(labels.values()), dtype=np.int64),
         train=np.arange(len(labels)) < len(train),
         classes=tuple(classes),
         boxes=np.array([boxes[number] for number in labels]),
+        stored=_without_suffix(root, files),
     )
+
+
+def _list(root: Path, name: str) -> Path:
+    """Return the path of a text file, which may have lost its suffix."""
+    return first_present(root, name, name.removesuffix(".txt"))
+
+
+def _without_suffix(root: Path, files: tuple[str, ...]) -> dict[str, str]:
+    """Return the path on disk of the images that have lost their suffix, by official path."""
+    if all((root / file).is_file() for file in files[:1]):
+        return {}
+    try:
+        names = {path.name for path in (root / IMAGES).iterdir()}
+    except OSError:
+        return {}
+    missing = [file for file in files if PurePath(file).name not in names]
+    return {file: file.removesuffix(".jpg") for file in missing if PurePath(file).stem in names}
 
 
 def _variants(path: Path) -> dict[str, int]:
@@ -94,10 +120,10 @@ def _labels(path: Path, classes: dict[str, int]) -> dict[int, int]:
 
 def _check_train_and_val(root: Path, classes: dict[str, int], train: dict[int, int]) -> None:
     """Raise FgbenchError unless the official training and validation files together equal the training split."""
-    trainval = root / TABLES["train"]
+    trainval = _list(root, TABLES["train"])
     remaining = dict(train)
     for part in ("train", "val"):
-        path = root / f"data/images_variant_{part}.txt"
+        path = _list(root, f"data/images_variant_{part}.txt")
         for number, label in _labels(path, classes).items():
             if number not in train:
                 raise FgbenchError(f"{path}: image {number:07d} is not in {trainval.name}")

@@ -1,12 +1,13 @@
 """Readers of the text files that contain annotations. Error messages name the file and the line."""
 
+import os
 from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 from typing import TypeVar
 
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import read_text
+from fgbench.util.files import read_marked_text
 
 T = TypeVar("T")
 Key = TypeVar("Key", int, str)
@@ -15,23 +16,34 @@ Key = TypeVar("Key", int, str)
 INCOMPLETE_HINT = "the data set is incomplete: download it again"
 
 
+def first_present(root: Path, *names: str) -> Path:
+    """Return the first of several paths that exists in a folder; the first, if none does."""
+    return root / next((name for name in names if os.path.lexists(root / name)), names[0])
+
+
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a UTF-8 text file.
+    """Return the lines of a text file in UTF-8, or in UTF-16 with a byte order mark.
 
     Raises:
         FgbenchError: the file cannot be read.
     """
     try:
-        return read_text(path).splitlines()
+        text = read_marked_text(path)
+        return text.removesuffix("\n").split("\n") if text else []
     except OSError as error:
         raise read_error(path, error) from error
     except UnicodeDecodeError as error:
-        raise FgbenchError(f"{path} is not a text file: {error.reason} at byte {error.start}") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise FgbenchError(
+            f"{path} is not a text file in UTF-8: {error.reason} at byte {error.start}, in line {line}",
+            "save it as UTF-8, or put the official file in its place",
+        ) from error
 
 
 def read_error(path: Path, error: OSError) -> FgbenchError:
     """Return the error for an annotation file or folder that cannot be read."""
-    return FgbenchError(f"cannot read {path}: {error.strerror or error}", INCOMPLETE_HINT)
+    hint = "get the permission to read it" if isinstance(error, PermissionError) else INCOMPLETE_HINT
+    return FgbenchError(f"cannot read {path}: {error.strerror or error}", hint)
 
 
 def read_rows(path: Path, columns: int, *, at_least: bool = False) -> list[tuple[int, list[str]]]:
@@ -61,6 +73,8 @@ def integer(text: str) -> int:
         ValueError: the text is not an integer, or is too large.
     """
     number = int(text)
+    if "_" in text:  # which Python accepts
+        raise ValueError(f"{text} is not an integer")
     if not -(1 << 63) <= number < 1 << 63:
         raise ValueError("a number has more than 64 bits")
     return number
@@ -110,6 +124,8 @@ def finite_number(text: str) -> float:
         ValueError: the text is not a number, or is NaN or infinity.
     """
     number = float(text)
+    if "_" in text:  # which Python accepts
+        raise ValueError(f"{text} is not a number")
     if not isfinite(number):
         raise ValueError(f"{text} is not a finite number")
     return number

@@ -15,7 +15,8 @@ from fgbench.datasets.image_hash import hash_files
 from fgbench.datasets.image_modes import reading_note
 from fgbench.datasets.image_reading import ImageError, decoded_image
 from fgbench.datasets.index import Index
-from fgbench.datasets.reid import IMAGE_SUFFIXES, ReidIndex
+from fgbench.datasets.reid import ReidIndex, is_image_name
+from fgbench.util.folders import is_of_system
 
 COUNT_NAMES = {
     "images": "images",
@@ -39,8 +40,8 @@ class FileProblem:
 
     kind: str
     """`missing`, `corrupt`, `extra` or `annotation` for a problem; `grey`, `reading`, `constant`, `format`, `leak`,
-    `label`, `duplicate`, `outside`, `unmatched` or `unverified` for a note. Of images of the user, `leak` and `label`
-    are problems, and `unused` and `class` are further notes."""
+    `label`, `duplicate`, `outside`, `unmatched`, `absent` or `unverified` for a note. Of images of the user, `leak` and
+    `label` are problems, and `unused` and `class` are further notes."""
     file: str
     """Path of the file relative to the data set's folder; for `unverified`, the word annotations."""
     what: str
@@ -79,7 +80,10 @@ def check(
 
     # Annotations.
     for kind, expected in (official or {}).items():
-        if index.annotation_hashes.get(kind) != expected:
+        if kind not in index.annotation_hashes:
+            what = f"missing: recipes that need {kind} cannot run"
+            result.notes.append(FileProblem("absent", tables.get(kind, kind), what))
+        elif index.annotation_hashes[kind] != expected:
             split = _split_counts(index) if isinstance(index, Index) and kind == "split" else ""
             what = split or "differs from the official file"
             result.problems.append(FileProblem("annotation", tables.get(kind, kind), what))
@@ -93,10 +97,10 @@ def check(
         result.notes.append(FileProblem("unverified", "annotations", what))
 
     # Files that exist on one side only.
-    present = [file for file in index.files if (index.root / file).is_file()]
+    present = [file for file in index.files if index.path(file).is_file()]
     missing = sorted(set(index.files) - set(present))
     for file in missing:
-        is_there = os.path.lexists(index.root / file)
+        is_there = os.path.lexists(index.path(file))
         what = "not a regular file, or a link to nothing" if is_there else "in the annotations, but not on disk"
         result.problems.append(FileProblem("missing", file, what))
     is_own = index.name.startswith(PREFIX)
@@ -117,8 +121,9 @@ def check(
                 (result.problems if finding.kind == "corrupt" else result.notes).append(finding)
 
     # Copies of readable images. Users can remove copies from their folders; official data sets are used as they are.
-    readable = tuple(file for file in present if any(sizes[file]))
-    for copy in copies(index, hash_files(index.root, readable)):
+    readable = {file: index.stored.get(file, file) for file in present if any(sizes[file])}
+    digests = hash_files(index.root, tuple(readable.values()))
+    for copy in copies(index, {file: digests[place] for file, place in readable.items()}):
         (result.problems if is_own and copy[0] != "duplicate" else result.notes).append(FileProblem(*copy))
     result.notes += notes
     result.notes += _unmatched(index) if isinstance(index, ReidIndex) else _outside(index, sizes)
@@ -132,10 +137,11 @@ def _split_counts(index: Index) -> str:
 
 def _extra(index: Index | ReidIndex) -> list[str]:
     """Images in the folders of the data set that the index does not contain."""
-    known = set(index.files)
-    folders = sorted({file.split("/")[0] for file in index.files})
-    images = (p for folder in folders for p in (index.root / folder).rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-    return sorted(name for path in images if (name := path.relative_to(index.root).as_posix()) not in known)
+    known = {index.stored.get(file, file) for file in index.files}
+    folders = sorted({file.split("/")[0] for file in known})
+    paths = [path.relative_to(index.root) for folder in folders for path in (index.root / folder).rglob("*")]
+    images = [path for path in paths if is_image_name(path.name) and not any(map(is_of_system, path.parts))]
+    return sorted(name for path in images if (name := path.as_posix()) not in known)
 
 
 def _decode(index: Index | ReidIndex, file: str) -> tuple[tuple[int, int], list[FileProblem]]:
@@ -149,7 +155,7 @@ def _decode(index: Index | ReidIndex, file: str) -> tuple[tuple[int, int], list[
         Width and height in pixels, 0 x 0 if the image cannot be decoded; and problems and notes about the image.
     """
     try:
-        with decoded_image(index.root / file) as image:
+        with decoded_image(index.path(file)) as image:
             stored, size = image.stored, image.stored.size
             notes = {"reading": reading_note(stored), "constant": constant_rows(np.asarray(stored))}
     except ImageError as error:

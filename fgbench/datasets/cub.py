@@ -44,6 +44,11 @@ def load(root: Path, name: str = "cub") -> Index:
     return cub_layout.read_layout(root, name, integer)
 
 
+def fits(root: Path) -> bool:
+    """Return True if images.txt has numbers as ids, and not UUIDs as that of NABirds."""
+    return cub_layout.first_image_id(root).isdigit()
+
+
 def attributes(root: Path) -> tuple[tuple[str, ...], np.ndarray]:
     """Read the attributes of the classes.
 

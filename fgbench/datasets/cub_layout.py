@@ -1,12 +1,13 @@
 """Reader of the layout of text files that CUB-200-2011 and NABirds share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from fgbench.datasets.annotation_files import Key, finite_number, read_rows, read_table, read_table_by
+from fgbench.datasets.annotation_files import Key, finite_number, integer, read_rows, read_table, read_table_by
 from fgbench.datasets.index import Index
 from fgbench.util.errors import FgbenchError
 
@@ -22,6 +23,11 @@ TABLES = {
 }
 """Kind of annotation or count -> file that it is read from."""
 
+PARTS = "parts"
+"""Folder of the keypoints."""
+VISIBLE = {"0": 0.0, "1": 1.0}
+"""Visibility as it is written -> its value. COCO writes 2 for visible, and 1 for an occluded keypoint."""
+
 T = TypeVar("T")
 
 
@@ -29,6 +35,8 @@ def read_layout(root: Path, name: str, image_id: Callable[[str], Key], *, is_tre
     """Read the annotation files; no image is opened.
 
     Images are in the order of images.txt. Integer ids of images are kept; images with other ids are numbered from 1.
+    A data set without bounding_boxes.txt has no boxes, and one without a folder parts has no keypoints: methods that
+    need neither can use it.
 
     Args:
         root: folder of the data set.
@@ -41,19 +49,20 @@ def read_layout(root: Path, name: str, image_id: Callable[[str], Key], *, is_tre
         FgbenchError: a file is missing or malformed, or contradicts another file.
     """
     images = read_table_by(image_id, root / TABLES["images"], 2, lambda row: row[1])
-    classes = read_table(root / TABLES["classes"], 2, lambda row: " ".join(row[1:]), at_least=is_tree)
+    classes = read_table(root / TABLES["classes"], 2, _joined, at_least=is_tree)
 
     def of_images(kind: str, columns: int, parse: Callable[[list[str]], T]) -> list[T]:
         return _for_images(root / TABLES[kind], images, columns, parse, image_id)
 
-    labels = of_images("labels", 2, lambda row: int(row[1]))
+    labels = of_images("labels", 2, lambda row: integer(row[1]))
     with_images = set(labels)
     if unmatched := sorted(with_images - set(classes) if is_tree else with_images ^ set(classes)):
         raise FgbenchError(f"{root / TABLES['labels']}: classes {unmatched[:5]} do not agree with {TABLES['classes']}")
     used = sorted(with_images) if is_tree else list(classes)
     label_of = {number: label for label, number in enumerate(used)}
     ids = [number if isinstance(number, int) else position for position, number in enumerate(images, 1)]
-    part_names = read_table(root / "parts/parts.txt", 2, lambda row: " ".join(row[1:]), at_least=True)
+    has_boxes, has_parts = os.path.lexists(root / TABLES["boxes"]), os.path.lexists(root / PARTS)
+    part_names = read_table(root / PARTS / "parts.txt", 2, _joined, at_least=True) if has_parts else {}
     return Index(
         name=name,
         root=root,
@@ -62,10 +71,29 @@ def read_layout(root: Path, name: str, image_id: Callable[[str], Key], *, is_tre
         labels=np.array([label_of[number] for number in labels], dtype=np.int64),
         train=np.array(of_images("split", 2, _split_flag), dtype=bool),
         classes=tuple(classes[number] for number in used),
-        boxes=np.array(of_images("boxes", 5, lambda row: [finite_number(value) for value in row[1:]])),
-        parts=_parts(root / TABLES["parts"], list(images), list(part_names), image_id),
+        boxes=np.array(of_images("boxes", 5, _box)) if has_boxes else None,
+        parts=_parts(root / TABLES["parts"], list(images), list(part_names), image_id) if has_parts else None,
         part_names=tuple(part_names.values()),
     )
+
+
+def first_image_id(root: Path) -> str:
+    """Return the first word of images.txt; empty if it cannot be read. CUB-200-2011 and NABirds differ in it."""
+    try:
+        return read_rows(root / TABLES["images"], 1, at_least=True)[0][1][0]
+    except FgbenchError:
+        return ""
+
+
+def _joined(row: list[str]) -> str:
+    return " ".join(row[1:])
+
+
+def _box(row: list[str]) -> list[float]:
+    x, y, width, height = (finite_number(value) for value in row[1:])
+    if width <= 0 or height <= 0:
+        raise ValueError(f"the box has a width of {row[3]} and a height of {row[4]}; both must be positive")
+    return [x, y, width, height]
 
 
 def _split_flag(row: list[str]) -> bool:
@@ -95,16 +123,24 @@ def _parts(path: Path, images: list[Key], part_ids: list[int], image_id: Callabl
     column_of = {part: column for column, part in enumerate(part_ids)}
     parts = np.full((len(images), len(part_ids), 3), np.nan)
     lines = read_rows(path, 5)
-    for number, (image, part, *point) in lines:
+    for number, (image, part, x, y, visible) in lines:
         try:
-            row, column = row_of.get(image_id(image)), column_of.get(int(part))
-            values = [finite_number(value) for value in point]
+            row, column = row_of.get(image_id(image)), column_of.get(integer(part))
+            if row is None or column is None:
+                raise ValueError("unknown image or part")
+            if visible not in VISIBLE:
+                raise ValueError(f"the visibility is {visible}, not 1 (visible) or 0 (not visible)")
+            point = finite_number(x), finite_number(y), VISIBLE[visible]
+            if not np.isnan(parts[row, column, 2]):
+                raise ValueError(f"part {part} of image {image} occurs twice")
+            parts[row, column] = point
         except ValueError as error:
             raise FgbenchError(f"{path}, line {number}: {error}") from error
-        if row is None or column is None:
-            raise FgbenchError(f"{path}, line {number}: unknown image or part")
-        parts[row, column] = values
-    keypoints = len(images) * len(part_ids)
-    if len(lines) != keypoints or np.isnan(parts).any():
-        raise FgbenchError(f"{path}: {len(lines)} keypoints instead of {keypoints} (images x parts), each once")
+    missing = np.argwhere(np.isnan(parts[..., 2]))
+    if len(missing):
+        row, column = missing[0]
+        raise FgbenchError(
+            f"{path}: no line for part {part_ids[column]} of image {images[row]} ({len(missing)} of "
+            f"{len(images) * len(part_ids)} keypoints are missing)"
+        )
     return parts

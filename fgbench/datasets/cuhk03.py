@@ -6,17 +6,27 @@ The file contains 1,467 persons in 14,096 labelled and 14,097 detected boxes. Th
 persons. This module uses all other persons for training.
 """
 
-import re
 from pathlib import Path
 
 import numpy as np
 
-from fgbench.datasets.cuhk03_mat import BOXES, MAT, MatContent, extract_images
+from fgbench.datasets.cuhk03_extracted import (
+    CLASSIC,
+    EXTRACTED,
+    NEW,
+    has_extracted_images,
+    read_new_split,
+    read_testsets,
+)
+from fgbench.datasets.cuhk03_mat import BOXES, MAT, extract_images
+from fgbench.datasets.cuhk03_persons import NAME_PATTERN, classic_split, identities_of
 from fgbench.datasets.matlab import read_matlab
-from fgbench.datasets.reid import ReidIndex, ReidSplit, check_disjoint
+from fgbench.datasets.reid import ReidIndex, ReidSplit, check_disjoint, list_images
 from fgbench.util.errors import ArgumentError, FgbenchError, nearest
 
 FOLDER = "cuhk03_release"
+OTHER_FOLDERS = ("cuhk03",)
+"""Folder in which torchreid keeps `cuhk03_release`, its images and its splits."""
 PAGE = "https://www.ee.cuhk.edu.hk/~xgwang/CUHK_identification.html"
 NO_URL_REASON = "the authors send the data on request"
 NEW_PROTOCOL_PAGE = "https://github.com/zhunzhong07/person-re-ranking, evaluation/data/CUHK03"
@@ -46,9 +56,6 @@ TABLES = {
 
 NEW_SPLIT = "767/700"
 """Name of the split of the 767/700 protocol."""
-_NAME_PATTERN = re.compile(r"([1-5])_(\d{3,4})_([12])_(\d{2})\.png")
-MAX_PERSONS_PER_PAIR = 10_000
-"""Identity = `MAX_PERSONS_PER_PAIR` x number of the camera pair + number of the person in this pair."""
 
 
 def load(root: Path, name: str = "cuhk03", boxes: str = "labeled") -> ReidIndex:
@@ -56,7 +63,7 @@ def load(root: Path, name: str = "cuhk03", boxes: str = "labeled") -> ReidIndex:
 
     Cameras are numbered 1 and 2 within each pair, because the data set does not say which pairs share a camera. In the
     splits `1` to `20`, all images of 100 persons are both queries and gallery. The split `767/700` exists if its file
-    is present.
+    is present. Without `cuhk-03.mat`, the images and splits that torchreid has extracted from it are read.
 
     Args:
         root: folder with the official files.
@@ -69,11 +76,15 @@ def load(root: Path, name: str = "cuhk03", boxes: str = "labeled") -> ReidIndex:
     """
     if boxes not in BOXES:
         raise ArgumentError(f"no kind of box {boxes!r}; {nearest(boxes, BOXES)}")
+    if not (root / MAT).exists() and has_extracted_images(root, boxes):
+        return _load_extracted(root, name, boxes)
     folder, content = extract_images(root / MAT)
     files = tuple(content.files[boxes])
-    identities, cameras = _identities(root / MAT, files)
-    splits = [_classic_split(root / MAT, content, number, identities) for number in range(1, len(content.testsets) + 1)]
-    config = root / CONFIG.format(boxes)
+    identities, cameras = identities_of(root / MAT, files)
+    splits = [
+        classic_split(root / MAT, testset, number, identities) for number, testset in enumerate(content.testsets, 1)
+    ]
+    config = _config(root, boxes)
     if config.exists():
         splits.append(_new_split(config, files, identities, number=len(splits) + 1))
     for split in splits:
@@ -88,35 +99,40 @@ def load(root: Path, name: str = "cuhk03", boxes: str = "labeled") -> ReidIndex:
     )
 
 
+def _config(root: Path, boxes: str) -> Path:
+    """Return the file of the 767/700 protocol, in the folder of the data set or beside it, where torchreid has it."""
+    file = CONFIG.format(boxes)
+    return root.parent / file if not (root / file).exists() and (root.parent / file).exists() else root / file
+
+
+def _load_extracted(root: Path, name: str, boxes: str) -> ReidIndex:
+    """Read the images and splits that torchreid has extracted."""
+    folder, path = root / EXTRACTED.format(boxes), root / CLASSIC.format(boxes)
+    files = tuple(image for image, _ in list_images(folder, NAME_PATTERN, "1_001_1_01.png"))
+    identities, cameras = identities_of(folder, files)
+    splits = [classic_split(path, testset, number, identities) for number, testset in enumerate(read_testsets(path), 1)]
+    config, new = _config(root, boxes), root / NEW.format(boxes)
+    if config.exists():
+        splits.append(_new_split(config, files, identities, number=len(splits) + 1))
+    elif new.exists():
+        splits.append(read_new_split(new, NEW_SPLIT, files, number=len(splits) + 1))
+    for split in splits:
+        check_disjoint(root, identities, split, files)
+    official = tuple(f"{boxes}/{file}" for file in files)
+    return ReidIndex(
+        name=name,
+        root=root,
+        files=official,
+        identities=identities,
+        cameras=cameras,
+        splits=tuple(splits),
+        stored={path: f"{folder.name}/{file}" for path, file in zip(official, files, strict=True)},
+    )
+
+
 def load_detected(root: Path, name: str = "cuhk03_detected") -> ReidIndex:
     """Read the data set with the detected boxes; see `load`."""
     return load(root, name, "detected")
-
-
-def _identities(path: Path, files: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return identity and camera of each image, from its name."""
-    matches = [_NAME_PATTERN.fullmatch(file) for file in files]
-    for file, match in zip(files, matches, strict=True):
-        if match is None:
-            raise FgbenchError(f"{path}: the extracted image {file} has an unexpected name", "clear FGBENCH_CACHE")
-    parts = np.array([[int(part) for part in match.groups()] for match in matches if match], dtype=np.int64)
-    return parts[:, 0] * MAX_PERSONS_PER_PAIR + parts[:, 1], parts[:, 2]
-
-
-def _classic_split(path: Path, content: MatContent, number: int, identities: np.ndarray) -> ReidSplit:
-    """Return a split from one of the official test sets; all other persons are for training."""
-    persons = np.array(
-        [pair * MAX_PERSONS_PER_PAIR + person for pair, person in content.testsets[number - 1]], dtype=np.int64
-    )
-    if unknown := sorted(set(persons.tolist()) - set(identities.tolist())):
-        pair, person = divmod(unknown[0], MAX_PERSONS_PER_PAIR)
-        raise FgbenchError(
-            f"{path}: test set {number} contains person {person} of camera pair {pair}, who has no image"
-        )
-    if len(np.unique(persons)) != len(persons):
-        raise FgbenchError(f"{path}: test set {number} contains a person twice")
-    test = np.isin(identities, persons)
-    return ReidSplit(str(number), number, np.flatnonzero(~test), np.flatnonzero(test), np.flatnonzero(test))
 
 
 def _new_split(config: Path, files: tuple[str, ...], identities: np.ndarray, number: int) -> ReidSplit:

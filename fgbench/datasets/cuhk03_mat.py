@@ -29,7 +29,7 @@ CELLS_PER_CAMERA = 5
 """The first five cells of a person are for the first camera of the pair, the other five for the second."""
 LIMIT_S = 3600.0
 """Longest duration of the extraction."""
-_FORMAT = 2
+_FORMAT = 3
 """Version of the extraction. Increase it when the same file gives other images or names, or the cache has other files.
 """
 _CONTENT = "content.json"
@@ -160,8 +160,11 @@ def _images(file: Any, boxes: str) -> Iterator[tuple[str, np.ndarray]]:
             for number, cell in enumerate(cells, 1):
                 name = f"{pair}_{person:03d}_{1 + (number > CELLS_PER_CAMERA)}_{number:02d}.png"
                 pixels = np.asarray(file[cell])
-                if file[cell].attrs.get("MATLAB_empty", 0) or pixels.size == 0 or pixels.ndim < 3:
+                is_grey = pixels.dtype == np.uint8 and pixels.ndim == 2
+                if file[cell].attrs.get("MATLAB_empty", 0) or pixels.size == 0 or (pixels.ndim < 3 and not is_grey):
                     continue
+                if is_grey:  # read as three equal channels, as other grey images are
+                    pixels = np.stack([pixels] * 3)
                 if pixels.shape[0] != 3 or pixels.dtype != np.uint8:
                     raise ValueError(
                         f"{name} has type {pixels.dtype} and shape {pixels.T.shape}, which is not an RGB image"

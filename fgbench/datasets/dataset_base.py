@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from fgbench.datasets.index import Index
+from fgbench.datasets.misplaced import mending_move, renaming_move
+from fgbench.datasets.reid import ReidIndex
+from fgbench.datasets.usable_splits import check_splits
 from fgbench.util.damaged import set_aside
 from fgbench.util.errors import FgbenchError, MissingError
 from fgbench.util.files import cache_folder, expand_user
 from fgbench.util.locks import locked
 
-IndexT = TypeVar("IndexT")
+IndexT = TypeVar("IndexT", bound=Index | ReidIndex)
 """Type of the index that a data set is read as."""
 
 
@@ -57,6 +61,13 @@ class DatasetBase(Generic[IndexT]):
     """Expected `counts` of the index for the official data. Empty if unknown."""
     needed: tuple[str, ...] = ()
     """Files and folders that `load` reads first. A folder without one of them does not count as this data set."""
+    other_layouts: tuple[tuple[str, ...], ...] = ()
+    """Other sets of files and folders that `load` can read instead of `needed`."""
+    other_folders: tuple[str, ...] = ()
+    """Other names of the data set's folder under `FGBENCH_DATA`, as other programs leave it."""
+    fits: Callable[[Path], bool] | None = None
+    """Function (folder) -> True if files of the needed names are those of this data set, and not of another one. With
+    it, a folder of any name is the data set if FGBENCH_DATA names it."""
     archive: Archive | None = None
     """Where to get the official files; None for generated data."""
     make: Callable[[Path], object] | None = None
@@ -76,18 +87,33 @@ class DatasetBase(Generic[IndexT]):
         if self.make is not None:
             return self._generated(self.make)
         roots = data_roots()
-        # FGBENCH_DATA may name the parent folder or the folder itself.
-        candidates = [folder for root in roots for folder in (root / self.folder, root)]
-        folders = [folder for folder in candidates if folder.name == self.folder and folder.is_dir()]
-        for folder in folders:
+        named = [folder for root in roots for folder in self._named_folders(root) if folder.is_dir()]
+        for folder in named:
             if not self.missing_in(folder):
                 return folder
-        if folders:
-            raise self.incomplete_error(folders[0])
+        # FGBENCH_DATA may name the folder of the data set under another name.
+        for folder in roots:
+            if self._looks_complete(folder):
+                return folder
+        if named:
+            raise self.incomplete_error(named[0])
         searched = ", ".join(str(root / self.folder) for root in roots)
+        move = renaming_move(roots[:-1], self.folder, self._looks_complete)
         raise MissingError(
-            "data", f"{self.title} is not on this machine (searched {searched})", f"fgbench data get {self.name}"
+            "data",
+            f"{self.title} is not on this machine (searched {searched})",
+            move or f"fgbench data get {self.name}",
         )
+
+    def _named_folders(self, root: Path) -> list[Path]:
+        """Return where the data set may be: in the folder of its name, which archives often contain twice."""
+        is_own = self.folder in {root.name, Path(os.path.realpath(root)).name}  # FGBENCH_DATA names the folder itself
+        folders = [root / self.folder, *([root] if is_own else []), *(root / other for other in self.other_folders)]
+        return [place for folder in folders for place in (folder, folder / self.folder)]
+
+    def _looks_complete(self, folder: Path) -> bool:
+        """Return True if a folder of any name contains this data set."""
+        return self.fits is not None and not self.missing_in(folder) and self.fits(folder)
 
     def _generated(self, make: Callable[[Path], object]) -> Path:
         folder = cache_folder() / "data" / self.folder
@@ -101,14 +127,17 @@ class DatasetBase(Generic[IndexT]):
 
     def missing_in(self, folder: Path) -> str:
         """Return the first needed file or folder that a folder does not contain; empty if it contains all."""
-        return next((name for name in self.needed if not (folder / name).exists()), "")
+        missing = [
+            [name for name in needed if not (folder / name).exists()] for needed in (self.needed, *self.other_layouts)
+        ]
+        return missing[0][0] if all(missing) else ""
 
     def incomplete_error(self, folder: Path) -> MissingError:
         """Return the error for a folder with the name of this data set that does not contain what is needed."""
         return MissingError(
             "data",
             f"{folder} is not {self.title}, or not all of it: it has no {self.missing_in(folder)}",
-            f"move it elsewhere, then: fgbench data get {self.name}",
+            mending_move(folder, self.needed) or f"move it elsewhere, then: fgbench data get {self.name}",
         )
 
     def no_download_error(self, folder: Path) -> FgbenchError:
@@ -133,4 +162,14 @@ class DatasetBase(Generic[IndexT]):
             MissingError: the data set is not on this machine.
             FgbenchError: an annotation file is missing or malformed.
         """
-        return self.load(self.find(), self.name)
+        return self.read(self.find())
+
+    def read(self, folder: Path) -> IndexT:
+        """Read the data set in a folder.
+
+        Raises:
+            FgbenchError: an annotation file is missing or malformed, or a split cannot be used.
+        """
+        index = self.load(folder, self.name)
+        check_splits(index, folder, self.tables)
+        return index

@@ -21,7 +21,7 @@ def image_sizes(index: Index) -> np.ndarray:
 
     def size(file: str) -> tuple[int, int]:
         try:
-            return image_size(index.root / file)
+            return image_size(index.path(file))
         except ImageError as error:
             error.hint = f"fgbench data check {shlex.quote(index.name)}"
             raise

@@ -17,6 +17,7 @@ from fgbench.datasets.index import Index
 from fgbench.datasets.split_file import SPLIT_FILE, SPLITS, ListedImage, read_split_file
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import expand_user
+from fgbench.util.folders import is_of_system
 from fgbench.util.plain_text import one_line
 
 KIND = "imagefolder"
@@ -112,10 +113,15 @@ def is_image(file: str) -> bool:
     return file.lower().endswith(SUFFIXES)
 
 
+def _is_left_out(name: str) -> bool:
+    return name.startswith(".") or is_of_system(name)
+
+
 def files_below(folder: Path) -> Iterator[str]:
     """Yield the files of a folder and its folders, relative to it, with forward slashes.
 
-    Hidden files and folders are left out. Symbolic links are followed; a folder that is reached twice is read once.
+    Hidden files and folders, and those that macOS and Windows write, are left out. Symbolic links are followed; a
+    folder that is reached twice is read once.
 
     Raises:
         FgbenchError: a folder cannot be read.
@@ -127,9 +133,9 @@ def files_below(folder: Path) -> Iterator[str]:
             folders.clear()
             continue
         read.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not _is_left_out(name))
         relative = Path(place).relative_to(folder)
-        yield from ((relative / name).as_posix() for name in sorted(files) if not name.startswith("."))
+        yield from ((relative / name).as_posix() for name in sorted(files) if not _is_left_out(name))
 
 
 def _raise_unreadable(error: OSError) -> NoReturn:
@@ -157,7 +163,7 @@ def _listed_by_folder(root: Path) -> list[ListedImage]:
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not _is_left_out(path.name))
     except OSError as error:
         _raise_unreadable(error)
 

@@ -3,6 +3,7 @@
 import hashlib
 import random
 import shlex
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -22,32 +23,34 @@ JPEG_START = b"\xff\xd8\xff"
 """First bytes of every JPEG file."""
 
 
-def hash_images(name: str, root: Path, files: tuple[str, ...]) -> str:
+def hash_images(name: str, root: Path, files: tuple[str, ...], stored: Mapping[str, str]) -> str:
     """Return one hash of names and bytes of all images, in order.
 
     Args:
         name: name of the data set, for the error message.
         root: folder of the data set.
-        files: paths relative to `root`, with forward slashes.
+        files: official paths relative to `root`, with forward slashes.
+        stored: official path -> path on disk, for files that lie elsewhere.
 
     Raises:
         FgbenchError: an image is missing.
     """
-    missing = [file for file in files if not (root / file).is_file()]
+    places = tuple(stored.get(file, file) for file in files)
+    missing = [place for place in places if not (root / place).is_file()]
     if missing:
         raise FgbenchError(
             f"{len(missing)} of {len(files)} images of {name} are missing in {root}; the first is {missing[0]}",
             f"fgbench data check {shlex.quote(name)}",
         )
-    digests = hash_files(root, files)
-    return hash_value([[file, digests[file]] for file in files])
+    digests = hash_files(root, places)
+    return hash_value([[file, digests[place]] for file, place in zip(files, places, strict=True)])
 
 
-def count_not_jpeg(root: Path, files: tuple[str, ...]) -> int:
+def count_not_jpeg(files: Sequence[Path]) -> int:
     """Return the number of files that do not begin like a JPEG file."""
 
-    def read_start(file: str) -> bytes:
-        with (root / file).open("rb") as image:
+    def read_start(file: Path) -> bytes:
+        with file.open("rb") as image:
             return image.read(len(JPEG_START))
 
     with ThreadPoolExecutor() as pool:

@@ -1,6 +1,7 @@
 """Index of a classification data set: files, labels, split and annotations, without the pixels."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -36,17 +37,23 @@ class Index:
     keypoints."""
     part_names: tuple[str, ...] = ()
     """Names of the P keypoints."""
+    stored: Mapping[str, str] = field(default_factory=dict)
+    """Official path of a file -> its path on disk, both relative to `root`, for files that lie elsewhere."""
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def path(self, file: str) -> Path:
+        """Return the path on disk of one of the `files`."""
+        return self.root / self.stored.get(file, file)
 
     def select(self, rows: np.ndarray) -> "Index":
         """Return the images at `rows` ((M,) positions or (N,) bool mask), with the same classes."""
         positions = np.arange(len(self))[rows]
         arrays = {
-            field.name: value[positions]
-            for field in fields(self)
-            if isinstance(value := getattr(self, field.name), np.ndarray)
+            column.name: value[positions]
+            for column in fields(self)
+            if isinstance(value := getattr(self, column.name), np.ndarray)
         }
         return replace(self, files=tuple(self.files[i] for i in positions), **arrays)
 
@@ -112,11 +119,11 @@ class Index:
         Raises:
             FgbenchError: an image is missing.
         """
-        return hash_images(self.name, self.root, self.files)
+        return hash_images(self.name, self.root, self.files, self.stored)
 
     def count_not_jpeg(self) -> int:
         """Return the number of images that are not JPEG files."""
-        return count_not_jpeg(self.root, self.files)
+        return count_not_jpeg([self.path(file) for file in self.files])
 
     @property
     def fingerprint(self) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.datasets.reid import JUNK, ReidIndex, ReidSplit, check_disjoint, list_images
+from fgbench.datasets.reid import JUNK, ReidIndex, ReidSplit, check_disjoint, has_image, list_images
 from fgbench.util.errors import FgbenchError
 
 FOLDER = "Market-1501-v15.09.15"
@@ -45,6 +45,11 @@ DISTRACTOR = 0
 """Identity of gallery images with no person or a small part of one. They are wrong results for every query."""
 
 _NAME_PATTERN = re.compile(r"(-1|\d{4})_c([1-6])s\d+_\d+_\d+\.jpg")
+
+
+def fits(root: Path) -> bool:
+    """Return True if the queries have names of Market-1501. Other data sets have folders of the same names."""
+    return has_image(root / QUERY, _NAME_PATTERN)
 
 
 def load(root: Path, name: str = "market1501") -> ReidIndex:

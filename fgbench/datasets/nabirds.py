@@ -52,6 +52,11 @@ def load(root: Path, name: str = "nabirds") -> Index:
     return cub_layout.read_layout(root, name, _image_id, is_tree=True)
 
 
+def fits(root: Path) -> bool:
+    """Return True if images.txt has UUIDs as ids, and not numbers as that of CUB-200-2011."""
+    return _ID.fullmatch(cub_layout.first_image_id(root)) is not None
+
+
 def _image_id(text: str) -> str:
     if not _ID.fullmatch(text):
         raise ValueError(f"{text!r} is not an image id such as 0000139e-21dc-4d0c-bfe1-4cae3c85c829")

@@ -163,7 +163,7 @@ def _build(path: Path, sums: Path, index: Index, pipeline: Pipeline, on_image: C
 
 def _decode(index: Index, row: int, pipeline: Pipeline) -> np.ndarray:
     """Decode one image; errors name its file."""
-    file = index.root / index.files[row]
+    file = index.path(index.files[row])
     try:
         with decoded_image(file) as image:
             return pipeline.decode(image.rgb, None if index.boxes is None else index.boxes[row])

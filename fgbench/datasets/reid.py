@@ -1,10 +1,10 @@
 """Index of a re-identification data set: files, identities, cameras and splits, without the pixels."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from fgbench.datasets.annotation_files import INCOMPLETE_HINT, read_error
 from fgbench.datasets.image_hash import hash_images
 from fgbench.datasets.index import Index
 from fgbench.util.errors import FgbenchError, nearest
+from fgbench.util.folders import is_of_system
 from fgbench.util.hashing import hash_value
 
 JUNK = -1
@@ -53,9 +54,15 @@ class ReidIndex:
     """(N,) int64, official numbers of the cameras, from 1."""
     splits: tuple[ReidSplit, ...]
     """At least one split. `split()` returns the first."""
+    stored: Mapping[str, str] = field(default_factory=dict)
+    """Official path of a file -> its path on disk, both relative to `root`, for files that lie elsewhere."""
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def path(self, file: str) -> Path:
+        """Return the path on disk of one of the `files`."""
+        return self.root / self.stored.get(file, file)
 
     def split(self, name: str = "") -> ReidSplit:
         """Return the split called `name`, or the first split if `name` is empty.
@@ -89,6 +96,7 @@ class ReidIndex:
             labels=labels,
             train=np.full(len(rows), train),
             classes=classes,
+            stored=self.stored,
         )
 
     @property
@@ -125,7 +133,7 @@ class ReidIndex:
         Raises:
             FgbenchError: an image is missing.
         """
-        return hash_images(self.name, self.root, self.files)
+        return hash_images(self.name, self.root, self.files, self.stored)
 
     @property
     def fingerprint(self) -> str:
@@ -144,6 +152,16 @@ class ReidIndex:
         return rows
 
 
+def is_image_name(name: str) -> bool:
+    """Return True if a name ends like that of an image and is not that of a file of macOS, such as `._0001.jpg`."""
+    return PurePath(name).suffix.lower() in IMAGE_SUFFIXES and not is_of_system(name)
+
+
+def has_image(folder: Path, pattern: re.Pattern[str]) -> bool:
+    """Return True if a folder contains an image whose name matches a pattern."""
+    return folder.is_dir() and any(pattern.fullmatch(path.name) for path in folder.iterdir())
+
+
 def list_images(folder: Path, pattern: re.Pattern[str], example: str) -> list[tuple[str, re.Match[str]]]:
     """Return the name of each image in a folder and its match with a pattern, sorted by name.
 
@@ -156,7 +174,7 @@ def list_images(folder: Path, pattern: re.Pattern[str], example: str) -> list[tu
         FgbenchError: the folder is missing or contains no image, or a name does not match.
     """
     try:
-        names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        names = sorted(path.name for path in folder.iterdir() if is_image_name(path.name))
     except OSError as error:
         raise read_error(folder, error) from error
     if not names:

@@ -1,7 +1,8 @@
 """The file `split.csv` of a folder with images of the user: the class and the split of each image.
 
 Columns are `file` (relative to the folder, with forward slashes), `label` and `split` (`train`, `test` or `val`).
-Without the column `label`, the first folder of the file is its class. Other columns are ignored.
+Without the column `label`, the first folder of the file is its class. Other columns are ignored,
+and so are the lines of files that macOS or Windows writes, such as `._photo.jpg`.
 """
 
 import csv
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fgbench.util.errors import FgbenchError
-from fgbench.util.files import read_text
+from fgbench.util.files import read_marked_text
+from fgbench.util.folders import is_of_system
 
 SPLIT_FILE = "split.csv"
 SPLITS = ("train", "test", "val")
@@ -39,7 +41,7 @@ def read_split_file(root: Path) -> list[ListedImage]:
     """
     path = root / SPLIT_FILE
     try:
-        text = read_text(path).removeprefix("\ufeff")  # the mark that spreadsheets write first
+        text = read_marked_text(path)
     except OSError as error:
         raise FgbenchError(f"cannot read {path}: {error.strerror or error}", "mend or remove it") from error
     except UnicodeDecodeError as error:
@@ -56,6 +58,8 @@ def read_split_file(root: Path) -> list[ListedImage]:
                 continue
             where = f"{path}, line {rows.line_num}"
             image = _image(root, where, columns, row)
+            if is_of_system(posixpath.basename(image.file)):  # listed by a program that lists every file
+                continue
             if image.file in images:
                 raise FgbenchError(f"{where}: {image.file} is there twice", "remove one of the two lines")
             images[image.file] = image

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fgbench.datasets.reid import ReidIndex, ReidSplit, list_images
+from fgbench.datasets.reid import ReidIndex, ReidSplit, has_image, list_images
 from fgbench.util.errors import FgbenchError
 
 FOLDER = "VIPeR"
@@ -34,6 +34,11 @@ TABLES = dict.fromkeys(COUNTS, " and ".join(CAMERAS))
 """Count -> folders that it is read from."""
 
 _NAME_PATTERN = re.compile(r"(\d{3})_(\d{1,3})\.bmp")
+
+
+def fits(root: Path) -> bool:
+    """Return True if the images of the first camera have names of VIPeR."""
+    return has_image(root / CAMERAS[0], _NAME_PATTERN)
 
 
 def load(root: Path, name: str = "viper") -> ReidIndex:

@@ -187,14 +187,21 @@ def _attention(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
     at_parts, in_box = arrays["attention_at_parts"], arrays["attention_in_box"]
     relative = "times the map's mean"
 
-    def mean(values: np.ndarray, where: str) -> Value:
-        kept = values[~np.isnan(values)]
-        return Value(value=float(kept.mean()), unit="x", n=len(kept), definition=f"attention {where}, {relative}")
-
-    values = {"attention/parts": mean(at_parts, "at visible keypoints"), "attention/box": mean(in_box, "in the box")}
-    for name, column in zip(arrays["part_names"], at_parts.T, strict=True):
-        if not np.isnan(column).all():
-            values[f"attention/{name}"] = mean(column, "at this keypoint")
+    columns = {
+        "parts": (at_parts, "at visible keypoints"),
+        "box": (in_box, "in the box"),
+        **{
+            str(name): (column, "at this keypoint")
+            for name, column in zip(arrays["part_names"], at_parts.T, strict=True)
+        },
+    }
+    values = {}
+    for name, (shares, where) in columns.items():
+        kept = shares[~np.isnan(shares)]
+        if len(kept):  # a keypoint may be visible in no test image
+            values[f"attention/{name}"] = Value(
+                value=float(kept.mean()), unit="x", n=len(kept), definition=f"attention {where}, {relative}"
+            )
     return values
 
 

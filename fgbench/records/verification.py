@@ -25,6 +25,8 @@ def wrong_values(record: Record, arrays: Mapping[str, np.ndarray]) -> list[str]:
         recomputed = measure(arrays, class_map=has_class_map)
     except FgbenchError as error:
         return [str(error.args[0])]
+    if not recomputed:
+        return ["its outputs give no value"]
     problems = [f"{name} is not a value of this protocol" for name in record.values if name not in recomputed]
     for name, value in recomputed.items():
         stored = record.values.get(name)

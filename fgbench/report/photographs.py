@@ -103,7 +103,7 @@ def _is_generated(dataset: Dataset) -> bool:
 def _thumbnail(index: Index, row: int) -> bytes | None:
     """Return a square around the object of an image, or the middle of the image without a box; None if unreadable."""
     try:
-        file = index.root / index.files[row]
+        file = index.path(index.files[row])
         width, _ = image_size(file)
         with decoded_image(file, 4 * SIDE_PX) as image:
             rgb = image.rgb

@@ -60,7 +60,9 @@ def _of_annotations(dataset: Dataset | ReidDataset, whole: Index | ReidIndex) ->
         here = "not verified: no hash of the official files is known"
         yield _deviation(UNVERIFIED, "the official files", here, changes_experiment=False)
     for kind, expected in dataset.official.items():
-        if whole.annotation_hashes.get(kind) != expected:
+        if kind not in whole.annotation_hashes:  # recipes that need it cannot be planned
+            yield _deviation(f"data.annotations.{kind}", "the official file", "missing", changes_experiment=False)
+        elif whole.annotation_hashes[kind] != expected:
             yield _deviation(f"data.annotations.{kind}", "the official file", "another", changes_experiment=True)
     for kind, number in dataset.counts.items():
         if whole.counts[kind] != number:

@@ -213,6 +213,10 @@ class Execution:
             save_searches(self.store.folder, self.run.id, self.test_pixels, rows, arrays)
         with self.log.phase("test"):
             values = measure(arrays)
+        if not values:
+            raise FgbenchError(
+                f"the outputs of {self.run.title} give no value", "check the annotations of the test images"
+            )
         fields = {
             **self.run.record_fields(),
             "split": self.trial.name,

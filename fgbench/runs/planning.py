@@ -21,6 +21,7 @@ from fgbench.runs.changed_settings import changed_settings, changes_of_start
 from fgbench.runs.data_deviations import data_deviations
 from fgbench.runs.experiment import protocol_of
 from fgbench.runs.frozen_networks import trains_networks
+from fgbench.runs.needed_annotations import check_annotations
 from fgbench.runs.protocol import Protocol
 from fgbench.runs.run import Changes, Run
 from fgbench.runs.shared_start import start_deviations
@@ -147,6 +148,8 @@ def _resolve(
     dataset = find(settings.data)
     whole = _whole(settings)
     index = reduced(whole, changes)
+    with with_next_step(settings.data):
+        check_annotations(index, recipe, settings, dataset.title, dataset.tables)
     streams = _streams(settings)
     protocol = _protocol(index, recipe, settings, changes)
     deviations = (
@@ -257,7 +260,7 @@ def _streams(settings: Settings) -> tuple[StreamWeights, ...]:
 @lru_cache(maxsize=8)
 def _index(name: str, folder: Path) -> Index | ReidIndex:
     """Return a data set. It is read once in a process, and every run of a plan shares it."""
-    return find(name).load(folder, name)
+    return find(name).read(folder)
 
 
 def _limit_deviations(index: Index | ReidIndex, changes: Changes) -> list[Deviation]:

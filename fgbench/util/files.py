@@ -1,5 +1,6 @@
 """Atomic writes, reads of regular files only, errors of a disk in one sentence, and the cache folder."""
 
+import codecs
 import errno
 import json
 import os
@@ -27,6 +28,8 @@ DAMAGED_ARRAYS = (
     *(zipfile.BadZipFile, zlib.error),
 )
 """Errors that reading a damaged array file raises, depending on the place of the damage."""
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+"""Byte order mark -> encoding of the text after it."""
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 TEMPORARY_END = r"\.[a-z0-9_]{8}\.fgbench-part"
@@ -167,6 +170,24 @@ def read_text(path: Path) -> str:
         UnicodeDecodeError: the content is not UTF-8.
     """
     return read_bytes(path).decode("utf-8")
+
+
+def read_marked_text(path: Path) -> str:
+    r"""Return the text of a regular file in UTF-8, or in UTF-16 with a byte order mark. Lines end in `\n`.
+
+    Editors of Windows write a mark before the text, and other ends of lines. The result has neither.
+
+    Raises:
+        OSError: as for `read_bytes`.
+        UnicodeDecodeError: the content is neither, or has a zero byte.
+    """
+    content = read_bytes(path)
+    mark, encoding = next(((mark, name) for mark, name in _MARKS.items() if content.startswith(mark)), (b"", "utf-8"))
+    text = content[len(mark) :].decode(encoding)
+    if "\0" in text:
+        place = content.find(b"\0", len(mark))
+        raise UnicodeDecodeError(encoding, content, place, place + 1, "a zero byte, as in UTF-16 without its mark")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:

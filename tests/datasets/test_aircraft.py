@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from aircraft_folder import SIZE, SPLITS, VARIANTS, write_aircraft
 from pictures import photo
 from PIL import Image
 
@@ -15,32 +16,10 @@ from fgbench.papers.recipes import load_recipes
 from fgbench.runs.data_deviations import data_deviations
 from fgbench.util.errors import FgbenchError, MissingError
 
-VARIANTS = ("737-200", "BAE 146-200", "F-16A/B", "Gulfstream IV", "DHC-8-100")
-SIZE = (48, 40)
-SPLITS = {"train": 2, "val": 1, "test": 2}
-"""Number of images of each variant."""
-
 
 @pytest.fixture(scope="session")
 def official(tmp_path_factory):
-    """The official layout: unsorted ids with leading zeros, and the names of the real files."""
-    root = tmp_path_factory.mktemp("aircraft") / "fgvc-aircraft-2013b"
-    data = root / "data"
-    ids = np.random.default_rng(0).permutation(np.arange(34309, 34309 + 5 * len(VARIANTS)))
-    rows = [
-        (f"{ids[5 * label + n]:07d}", variant, split)
-        for label, variant in enumerate(VARIANTS)
-        for n, split in enumerate(split for split, count in SPLITS.items() for _ in range(count))
-    ]
-    for seed, (number, _, _) in enumerate(rows):
-        photo(data / f"images/{number}.jpg", SIZE, seed)
-    (data / "variants.txt").write_text("".join(f"{variant}\n" for variant in VARIANTS))
-    for name, splits in {**{s: {s} for s in SPLITS}, "trainval": {"train", "val"}}.items():
-        lines = [f"{number} {variant}\n" for number, variant, split in rows if split in splits]
-        (data / f"images_variant_{name}.txt").write_text("".join(lines))
-    boxes = [f"{number} {1 + n % 3} {2 + n % 2} {30 + n % 5} 39\n" for n, (number, _, _) in enumerate(rows)]
-    (data / "images_box.txt").write_text("".join(boxes))
-    return root
+    return write_aircraft(tmp_path_factory.mktemp("aircraft") / "fgvc-aircraft-2013b")
 
 
 @pytest.fixture
@@ -119,7 +98,7 @@ def test_an_error_names_a_missing_or_empty_file(copy, file):
     path.unlink()
     with pytest.raises(FgbenchError, match=rf"cannot read \S*/data/{file}: No such file"):
         aircraft.load(copy)
-    path.write_bytes(b"\xff\xfe")
+    path.write_bytes(b"\xff\xff")
     with pytest.raises(FgbenchError, match=f"{file} is not a text file"):
         aircraft.load(copy)
 

@@ -2,6 +2,7 @@ import shutil
 
 import numpy as np
 import pytest
+from cars_folder import FIELDS, NAMES, SIZE, TEST, TRAIN, annotations, write, write_cars, write_names
 from pictures import photo
 from PIL import Image
 from same_process import read_here
@@ -11,60 +12,15 @@ from fgbench.datasets import cars, datasets, obtain
 from fgbench.datasets.check import check
 from fgbench.util.errors import FgbenchError
 
-NAMES = ("AM General Hummer SUV 2000", "Ram C/V Cargo Van Minivan 2012", "BMW 3-Series Wagon 2012", "smart fortwo 2012")
-SIZE = (48, 40)
-FIELDS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname")
-"""Fields in the order of the official files."""
-TRAIN = ("devkit/cars_train_annos.mat", "cars_train")
-TEST = ("cars_test_annos_withlabels.mat", "cars_test")
-
 
 @pytest.fixture(autouse=True)
 def _same_process(monkeypatch):
     read_here(monkeypatch)
 
 
-def write(path, rows, *, fields=FIELDS):
-    """Write annotations as in the official files: a 1 x N struct array with names and the smallest integer types."""
-    table = np.empty((1, len(rows)), dtype=[(field, object) for field in fields])
-    for n, row in enumerate(rows):
-        for field in fields:
-            value = row[field]
-            number = isinstance(value, int) and value >= 0
-            table[field][0, n] = np.array([[value]], dtype=np.min_scalar_type(value)) if number else value
-    path.parent.mkdir(parents=True, exist_ok=True)
-    savemat(path, {"annotations": table}, do_compression=True)
-
-
-def write_names(path, names):
-    cell = np.empty((1, len(names)), dtype=object)
-    cell[0] = names
-    path.parent.mkdir(parents=True, exist_ok=True)
-    savemat(path, {"class_names": cell}, do_compression=True)
-
-
-def annotations(split):
-    """Rows of a split, with unsorted classes."""
-    labels = np.random.default_rng(len(split)).permutation(np.repeat(np.arange(1, 5), 3 if split == "train" else 2))
-    corners = [(1 + n % 3, 2 + n % 2, 30 + n % 5, 39) for n in range(len(labels))]
-    return [
-        dict(zip(FIELDS, (*box, int(label), f"{n:05d}.jpg"), strict=True))
-        for n, (box, label) in enumerate(zip(corners, labels, strict=True), 1)
-    ]
-
-
 @pytest.fixture(scope="session")
 def official(tmp_path_factory):
-    root = tmp_path_factory.mktemp("cars") / "stanford_cars"
-    write_names(root / "devkit/cars_meta.mat", NAMES)
-    for seed, (split, (file, folder)) in enumerate({"train": TRAIN, "test": TEST}.items()):
-        rows = annotations(split)
-        write(root / file, rows)
-        for n, row in enumerate(rows):
-            photo(root / folder / row["fname"], SIZE, 100 * seed + n)
-    unlabelled = [f for f in FIELDS if f != "class"]
-    write(root / "devkit/cars_test_annos.mat", annotations("test"), fields=unlabelled)
-    return root
+    return write_cars(tmp_path_factory.mktemp("cars") / "stanford_cars")
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def test_check_of_a_complete_data_set_has_no_problems(birds):
         ("image_class_labels.txt", "3 1", "3 x", "image_class_labels.txt, line 3"),
         ("image_class_labels.txt", "3 1", "3 7", "classes \\[7\\] do not agree"),
         ("images.txt", "2 001", "1 001", "images.txt, line 2: id 1 occurs twice"),
-        ("parts/part_locs.txt", "\n1 2 ", "\n1 1 ", "each once"),
+        ("parts/part_locs.txt", "\n1 2 ", "\n1 1 ", "line 2: part 1 of image 1 occurs twice"),
         ("parts/part_locs.txt", "\n1 2 ", "\n1 77 ", "line 2: unknown image or part"),
     ],
 )

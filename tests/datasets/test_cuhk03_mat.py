@@ -10,6 +10,7 @@ from PIL import Image
 from same_process import read_here
 
 from fgbench.datasets import cuhk03, cuhk03_mat
+from fgbench.datasets.cuhk03_persons import NAME_PATTERN
 from fgbench.util import child_process
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder
@@ -165,5 +166,5 @@ def test_an_error_names_a_variable_with_another_structure(copy, empty_cache, cha
 
 def test_the_index_can_parse_the_names_of_extracted_images(official):
     _, content = cuhk03_mat.extract_images(official / cuhk03_mat.MAT)
-    assert all(cuhk03._NAME_PATTERN.fullmatch(name) for names in content.files.values() for name in names)
-    assert cuhk03._NAME_PATTERN.fullmatch("1_843_2_10.png")
+    assert all(NAME_PATTERN.fullmatch(name) for names in content.files.values() for name in names)
+    assert NAME_PATTERN.fullmatch("1_843_2_10.png")

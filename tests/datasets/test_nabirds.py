@@ -77,9 +77,12 @@ def test_an_error_names_a_missing_or_empty_file(copy, file):
     with pytest.raises(FgbenchError, match=f"{file} is empty"):
         nabirds.load(copy)
     path.unlink()
+    if file == "bounding_boxes.txt":  # methods without boxes need none
+        assert nabirds.load(copy).boxes is None
+        return
     with pytest.raises(FgbenchError, match=rf"cannot read \S*/{file}: No such file"):
         nabirds.load(copy)
-    path.write_bytes(b"\xff\xfe")
+    path.write_bytes(b"\xff\xff")
     with pytest.raises(FgbenchError, match=f"{file} is not a text file"):
         nabirds.load(copy)
 
@@ -111,7 +114,7 @@ def test_files_that_are_not_read_may_be_missing(copy):
         ("bounding_boxes.txt", f"{FIRST} ", f"{FIRST} x ", "boxes.txt, line 1: 6 fields instead of 5"),
         ("bounding_boxes.txt", f"{SECOND} ", f"{SECOND[:-1]} ", "boxes.txt, line 2: .* is not an image id"),
         ("parts/parts.txt", "3 left wing", "2 left wing", "parts.txt, line 4: id 2 occurs twice"),
-        ("parts/part_locs.txt", f"{FIRST} 1 ", f"{FIRST} 0 ", "120 keypoints instead of 120 .*, each once"),
+        ("parts/part_locs.txt", f"{FIRST} 1 ", f"{FIRST} 0 ", "part_locs.txt, line 2: part 0 of image .* occurs twice"),
         ("parts/part_locs.txt", f"{FIRST} 1 ", f"{FIRST} 11 ", "line 2: unknown image or part"),
         ("parts/part_locs.txt", f"{FIRST} 1 ", f"{UNKNOWN} 1 ", "line 2: unknown image or part"),
         ("parts/part_locs.txt", f"{FIRST} 1 ", f"{FIRST} beak ", "line 2: .*'beak'"),
@@ -130,7 +133,7 @@ def test_an_error_names_a_wrong_annotation(copy, file, old, new, message):
 def test_an_error_counts_missing_keypoints(copy):
     path = copy / "parts/part_locs.txt"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(FgbenchError, match="119 keypoints instead of 120"):
+    with pytest.raises(FgbenchError, match=r"no line for part 3 of image .*1 of 120 keypoints are missing"):
         nabirds.load(copy)
 
 

@@ -1,0 +1,74 @@
+"""The one move that mends a data set whose files are on this machine, but not where its reader looks for them."""
+
+import os
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from fgbench.util.folders import is_of_system
+
+DEPTH = 3
+"""Number of levels of folders that are searched."""
+MOST_FOLDERS = 2000
+"""Number of folders that are searched. Data sets have a folder for each of their classes."""
+
+
+def mending_move(folder: Path, needed: Sequence[str]) -> str:
+    """Return the command that moves misplaced files of a data set to their place; empty if no single one does.
+
+    Args:
+        folder: folder of the data set.
+        needed: files and folders that must be in it.
+    """
+    folders = [folder, *_folders_below(folder)]
+    # All files lie in one inner folder.
+    whole = [inner for inner in folders[1:] if all(os.path.lexists(inner / name) for name in needed)]
+    if len(whole) == 1:
+        return f"mv {shlex.quote(str(whole[0]))}/* {shlex.quote(str(folder))}/"
+    # One file or folder lies elsewhere.
+    missing = [name for name in needed if not os.path.lexists(folder / name)]
+    if len(missing) != 1:
+        return ""
+    target = folder / missing[0]
+    places = [path for inner in folders if os.path.lexists(path := inner / target.name) and path != target]
+    # An inner folder of the same name belongs to the outer one.
+    places = [path for path in places if not any(path.is_relative_to(other) for other in places if other != path)]
+    if len(places) != 1:
+        return ""
+    make = "" if target.parent.is_dir() else f"mkdir -p {shlex.quote(str(target.parent))} && "
+    return f"{make}mv {shlex.quote(str(places[0]))} {shlex.quote(str(target))}"
+
+
+def renaming_move(roots: Sequence[Path], name: str, is_complete: Callable[[Path], bool]) -> str:
+    """Return the command that gives a data set the name of its folder; empty unless one folder of `roots` is one.
+
+    Args:
+        roots: folders of data sets.
+        name: name of the folder of the data set.
+        is_complete: returns True for a folder that contains the data set.
+    """
+    folders = [folder for root in roots for folder in _folders_in(root) if is_complete(folder)]
+    if len(folders) != 1:
+        return ""
+    return f"mv {shlex.quote(str(folders[0]))} {shlex.quote(str(folders[0].with_name(name)))}"
+
+
+def _folders_below(folder: Path) -> Iterator[Path]:
+    """Yield the folders in a folder, level by level."""
+    level, count = [folder], 0
+    for _ in range(DEPTH):
+        level = [inner for outer in level for inner in _folders_in(outer)]
+        for inner in level:
+            if (count := count + 1) > MOST_FOLDERS:
+                return
+            yield inner
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """Return the folders in a folder; those of the system and hidden ones are left out."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    except OSError:
+        return []
+    return [folder / name for name in sorted(names) if not is_of_system(name)]
