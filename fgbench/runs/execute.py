@@ -214,9 +214,7 @@ class Execution:
         with self.log.phase("test"):
             values = measure(arrays)
         if not values:
-            raise FgbenchError(
-                f"the outputs of {self.run.title} give no value", "check the annotations of the test images"
-            )
+            raise FgbenchError(f"{self.run.title} gives no value", "check the annotations of the test images")
         fields = {
             **self.run.record_fields(),
             "split": self.trial.name,
