@@ -12,10 +12,10 @@ def keep(
     target: Annotated[Path, typer.Argument(metavar="FOLDER", help="Results folder for the copies; it may be new.")],
     results: Results = RESULTS,
 ) -> None:
-    """Copy records to another results folder, with the five highest scores of each image alone.
+    """Copy records for publication, with the highest scores alone.
 
-    The copies are small enough for a repository. Values are computed again from what is kept. Records that the folder
-    has already stay.
+    Of each image, the five highest scores are kept. The copies are small enough for a repository. Values are
+    computed again from what is kept. Records that the folder has already stay.
     """
     from fgbench.cli.console import out
     from fgbench.cli.next_steps import next_command

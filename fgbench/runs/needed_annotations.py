@@ -48,5 +48,6 @@ def check_annotations(
     if "parts" in kinds and index.parts is not None and not (index.parts[~index.train][..., 2] > 0).any():
         raise FgbenchError(
             f"{index.root / tables.get('parts', '')}: no keypoint is visible in any test image, so that {recipe.key} "
-            "measures nothing"
+            "measures nothing",
+            "put the official file in its place",
         )

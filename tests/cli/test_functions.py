@@ -158,7 +158,7 @@ def test_a_failed_run_is_an_error_with_its_hint(made, tmp_path):
     own = fill(tmp_path / "own")
     image = next((own / "train").rglob("*.png"))
     image.write_bytes(b"no image")
-    with pytest.raises(FgbenchError, match=r"cannot be decoded") as error:
+    with pytest.raises(FgbenchError, match=r"is not an image in a format") as error:
         fgbench.run("bcnn/fc_cnn_m", data=f"imagefolder:{own}", profile="quick", results=tmp_path / "runs")
     assert error.value.hint.startswith("fgbench data check")
 
