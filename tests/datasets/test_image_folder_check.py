@@ -62,7 +62,7 @@ def test_damaged_images_are_listed_and_a_run_names_the_first(root):
     code, text = run("data", "check", f"imagefolder:{root}")
     assert (code, "4 problems" in text) == (1, True)
     (root / "test/ash/gone.png").unlink()
-    with pytest.raises(FgbenchError, match=r"ash/text.bmp is not an image, .*\n  fgbench data check imagefolder:/"):
+    with pytest.raises(FgbenchError, match=r"ash/text.bmp is not an image in .*\n  fgbench data check imagefolder:/"):
         cached_pixels(find(f"imagefolder:{root}").index(), Pipeline.parse("resize(8)"))
 
 
