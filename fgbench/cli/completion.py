@@ -9,7 +9,18 @@ from fgbench.util.errors import FgbenchError
 
 PROFILES = ("auto", "quick", "frozen", "paper")
 KINDS = ("papers", "rows", "cells", "recipes", "values", "methods", "data", "runs", "all")
-TABLES = ("values", "runs", "curves", "phases", "differences", "verdicts", "cells", "predictions", "keypoints")
+TABLES = (
+    "values",
+    "runs",
+    "curves",
+    "phases",
+    "differences",
+    "effects",
+    "verdicts",
+    "cells",
+    "predictions",
+    "keypoints",
+)
 
 
 def profiles(incomplete: str) -> list[str]:

@@ -18,7 +18,8 @@ def export(
             metavar="TABLE",
             autocompletion=completion.tables,
             help="values, runs, curves, phases, differences, verdicts or cells; printed tables: bcnn (a paper), "
-            "bcnn/t1; or predictions or keypoints of a run, as fgbench judge reads them.",
+            "bcnn/t1; or of a run: predictions or keypoints, as fgbench judge reads them, or effects, which "
+            "compares the other runs with it image by image.",
         ),
     ],
     run: Annotated[
@@ -26,7 +27,7 @@ def export(
         typer.Argument(
             metavar="RUN",
             autocompletion=completion.runs,
-            help="Id of a run or its beginning, for predictions and keypoints.",
+            help="Id of a run or its beginning, for predictions, keypoints and effects.",
         ),
     ] = "",
     style: Annotated[
@@ -51,20 +52,22 @@ def export(
     from fgbench.cli.found_runs import find_run
     from fgbench.judge.frames import open_store
     from fgbench.report.tables import export as tables
+    from fgbench.report.tables.export import EFFECTS
     from fgbench.report.tables.predictions import PREDICTIONS, export_predictions
 
     if as_json:
         if style not in {None, "json"}:
             raise FgbenchError(f"--json and --format {style} are given together", "leave one out")
         style = "json"
-    if (table in PREDICTIONS) != bool(run):
-        if table in PREDICTIONS:
+    of_run = {*PREDICTIONS, EFFECTS}
+    if (table in of_run) != bool(run):
+        if table in of_run:
             raise FgbenchError(
                 f"{table} are those of one run, which is missing", next_command("list", "runs", results=results)
             )
         raise FgbenchError(f"{table} is not a table of one run", next_command("export", table, results=results))
-    if run:
-        run_id = find_run(results, run, open_store(results).run_ids())
+    run_id = find_run(results, run, open_store(results).run_ids()) if run else ""
+    if table in PREDICTIONS:
         export_predictions(table, run_id, results, style, out)
-        return
-    tables.export(table, results, style, out)
+    else:
+        tables.export(table, results, style, out, run_id)

@@ -72,12 +72,12 @@ def test_completion_does_not_import_torch():
 def test_every_listed_word_exists():
     from fgbench.cli.catalogue import KINDS
     from fgbench.papers.recipes import PROFILES
-    from fgbench.report.tables.export import RUN_TABLES
+    from fgbench.report.tables.export import EFFECTS, RUN_TABLES
     from fgbench.report.tables.predictions import PREDICTIONS
 
     assert sorted(completion.KINDS) == sorted([*KINDS, "all"])
     assert sorted(completion.PROFILES) == sorted([*PROFILES, "auto"])
-    assert sorted(completion.TABLES) == sorted(["values", "verdicts", "cells", *RUN_TABLES, *PREDICTIONS])
+    assert sorted(completion.TABLES) == sorted(["values", "verdicts", "cells", EFFECTS, *RUN_TABLES, *PREDICTIONS])
 
 
 def test_the_script_of_the_shell_is_printed_and_installed(tmp_path):

@@ -15,6 +15,7 @@ from fgbench.papers.recipes import load_recipes
 from fgbench.records.store import Store
 from fgbench.report.tables.curve_table import curve_frame, curve_sheet
 from fgbench.report.tables.differences import difference_frame, difference_sheet
+from fgbench.report.tables.effects import effect_frame, effect_sheet
 from fgbench.report.tables.latex_markdown import latex, markdown
 from fgbench.report.tables.parquet import check_parquet
 from fgbench.report.tables.phase_table import phase_frame, phase_sheet
@@ -27,19 +28,22 @@ from fgbench.util.plain_text import plain_json, spreadsheet_text
 FORMATS = {"csv": ".csv", "parquet": ".parquet", "latex": ".tex", "markdown": ".md", "json": ".json"}
 """Each format with the suffix of its files."""
 VALUES = ("recipe", "profile", "data", "seed", "metric", "value", "n", "unit", "comparable")
+EFFECTS = "effects"
+"""Name of the table that has a reference run."""
 CELLS = ("paper", "table", "row", "column", "data", "metric", "printed", "margin", "unit", "recipe", "cites")
 MARKUP: dict[str, Callable[[Sheet], str]] = {"latex": latex, "markdown": markdown}
 
 
-def export(name: str, results: Path, style: str | None, out: Path | None) -> None:
+def export(name: str, results: Path, style: str | None, out: Path | None, run_id: str = "") -> None:
     """Write a table to a file or, without one, to standard output.
 
     Args:
-        name: `values`, `runs`, `curves`, `phases`, `differences`, `cells`, `verdicts`, a paper such as `bcnn`, or
-            a table of it such as `bcnn/t1`.
+        name: `values`, `runs`, `curves`, `phases`, `differences`, `effects`, `cells`, `verdicts`, a paper such as
+            `bcnn`, or a table of it such as `bcnn/t1`.
         results: a results folder, or a folder of records.
         style: one of `FORMATS`; None for the format of the suffix of `out`, or CSV.
         out: the file; None for standard output.
+        run_id: id of the reference run of `effects`.
 
     Raises:
         FgbenchError: an unknown table, format or suffix, no folder of results, or Parquet cannot be written.
@@ -49,13 +53,15 @@ def export(name: str, results: Path, style: str | None, out: Path | None) -> Non
         check_parquet(out)
     papers = load_papers()
     tables = [f"{paper.id}/{table.id}" for paper in papers.values() for table in paper.tables]
-    known = ["values", *RUN_TABLES, "cells", "verdicts", *papers, *tables]
+    known = ["values", *RUN_TABLES, EFFECTS, "cells", "verdicts", *papers, *tables]
     if name not in known:
         raise FgbenchError(f"no table named {name!r}; {nearest(name, known)}", "fgbench export --help")
+    effects = effect_frame(frames.open_store(results), run_id) if name == EFFECTS else None
     if style in MARKUP:
-        text = "\n".join(map(MARKUP[style], _sheets(name, results, papers)))
+        sheets = _sheets(name, results, papers) if effects is None else [effect_sheet(effects)]
+        text = "\n".join(map(MARKUP[style], sheets))
     else:
-        frame = _frame(name, results, papers)
+        frame = _frame(name, results, papers) if effects is None else effects
         if out and style == "parquet":
             write_atomic(out, lambda path: frame.to_parquet(path, index=False, engine="pyarrow"))
             return
