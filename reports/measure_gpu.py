@@ -18,7 +18,8 @@ from pathlib import Path
 
 import torch
 
-from fgbench.speed.bench_rows import frames_of, read_session
+from fgbench.speed.bench_files import frames_of
+from fgbench.speed.bench_rows import read_session
 from fgbench.util.code_hash import hash_code
 from fgbench.util.durations import parse_duration
 from fgbench.util.errors import FgbenchError

@@ -133,7 +133,7 @@ def _is_faster(x: Tensor, weight: Tensor, bias: Tensor | None, *options: Any) ->
         and min(outputs, channels) >= MIN_CHANNELS
         and tiles >= MIN_TILES
         and x.dtype == weight.dtype == torch.float32
-        and x.device.type == "cpu"
+        and x.device.type == weight.device.type == "cpu"
         and not is_in_torch_dispatch_mode()  # operations are counted for the direct algorithm
         and not weight.is_inference()
     )
