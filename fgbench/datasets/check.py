@@ -157,7 +157,10 @@ def _decode(index: Index | ReidIndex, file: str) -> tuple[tuple[int, int], list[
     try:
         with decoded_image(index.path(file)) as image:
             stored, size = image.stored, image.stored.size
-            notes = {"reading": reading_note(stored), "constant": constant_rows(np.asarray(stored))}
+            notes = {
+                "reading": reading_note(stored),
+                "constant": constant_rows(np.asarray(stored), stored.format or ""),
+            }
     except ImageError as error:
         return (0, 0), [FileProblem("corrupt", file, error.reason)]
     if stored.mode in {"L", "1", "LA"}:

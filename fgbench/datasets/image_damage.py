@@ -14,6 +14,11 @@ ZEROS = 32
 """Number of zeros at the end of compressed data that compression does not produce."""
 CONSTANT_SHARE = 0.1
 """Smallest share of the rows of an image whose equal colour is told."""
+FRAME_HEADER = 16
+"""Number of bytes before the chunks of a frame of an animated WebP file."""
+ONE_COLOUR = "all its pixels have one colour"
+FROM_BELOW = {"BMP", "DIB", "TGA"}
+"""Formats that usually store the last row first: the end of the file is the top of the image."""
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 """A marker of JPEG. 0xff 0x00 is data, 0xff 0xd0 to 0xd7 is a restart within the data."""
 _Part = tuple[bytes, int, int]
@@ -30,20 +35,26 @@ def damage(content: bytes, kind: str) -> str:
     return CHECKED[kind](content)
 
 
-def constant_rows(pixels: np.ndarray) -> str:
+def constant_rows(pixels: np.ndarray, kind: str = "") -> str:
     """Return a sentence if a tenth of the rows or more, up to the last one, have one colour; else nothing.
 
-    Data that are missing or overwritten often look so, also in formats without checksums, such as BMP.
+    Data that are missing or overwritten often look so, also in formats without checksums, such as BMP. In formats of
+    `FROM_BELOW`, the first rows are checked as well.
 
     Args:
         pixels: (H, W) or (H, W, C).
+        kind: format of the file, as Pillow names it.
     """
-    total = first = len(pixels)
-    while first and (pixels[first - 1] == pixels[-1, -1]).all():
-        first -= 1
-    if total - first < max(2, CONSTANT_SHARE * total):
-        return ""
-    return f"its last {total - first} of {total} rows have one colour" if first else "all its pixels have one colour"
+    total, least = len(pixels), max(2, CONSTANT_SHARE * len(pixels))
+    for place, rows in (("last", pixels[::-1]), ("first", pixels)):
+        count = 0
+        while count < total and (rows[count] == rows[0, -1]).all():
+            count += 1
+        if count >= least:
+            return f"its {place} {count} of {total} rows have one colour" if count < total else ONE_COLOUR
+        if kind not in FROM_BELOW:
+            break
+    return ""
 
 
 def _of_jpeg(content: bytes) -> str:
@@ -97,8 +108,9 @@ def _webp_chunks(content: bytes) -> Iterator[_Part]:
     while position + 8 <= len(content):
         start = position + 8
         end = start + int.from_bytes(content[position + 4 : start], "little")
-        yield content[position : position + 4], start, end
-        position = end + end % 2
+        kind = content[position : position + 4]
+        yield kind, start, end
+        position = start + FRAME_HEADER if kind == b"ANMF" else end + end % 2  # a frame contains chunks
 
 
 def _avif_boxes(content: bytes) -> Iterator[_Part]:

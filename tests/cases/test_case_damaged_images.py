@@ -176,6 +176,19 @@ def test_a_file_whose_end_is_zeros_is_refused(root, name, share):
     assert_named_by_a_run(root, "train/ash/0.png")
 
 
+def test_zeros_in_the_first_frame_of_an_animated_webp_are_refused(root):
+    """The data of the frames are within chunks of an animation; the decoder fills the frame."""
+    path = root / "train/ash/0.png"
+    frames = {"save_all": True, "append_images": [picture(90)], "lossless": True}
+    content = encoded(path.with_name("a.webp"), picture(100).resize((90, 90)), **frames)
+    path.with_name("a.webp").unlink()
+    start = content.index(b"VP8L") + 8
+    size = int.from_bytes(content[start - 4 : start], "little")
+    content[start + size // 2 : start + size] = bytes(size - size // 2)
+    path.write_bytes(content)
+    assert findings(root) == {"train/ash/0.png": "is damaged: its data end in zeros"}
+
+
 def test_the_missing_end_of_a_jpeg_is_said(root):
     """The decoder takes zeros for data until the image is full. Reported for YOLOv5: #916."""
     path = root / "train/ash/0.png"
@@ -243,6 +256,19 @@ def test_rows_of_one_colour_up_to_the_end_are_a_note(root, name):
     assert findings(root, "constant") == {"train/ash/0.png": "its last 12 of 48 rows have one colour"}
     Image.new("RGB", (40, 30), "red").save(path)
     assert findings(root, "constant") == {"train/ash/0.png": "all its pixels have one colour"}
+
+
+@pytest.mark.parametrize("name", ["a.bmp", "a.tga"])
+def test_zeros_at_the_end_of_a_file_that_begins_with_the_last_row_are_a_note(root, name):
+    """An interrupted download of a BMP of full length is black at its top."""
+    path = root / "train/ash/0.png"
+    content = encoded(path.with_name(name), picture())
+    path.with_name(name).unlink()
+    end = content.find(b"\0\0\0\0\0\0\0\0TRUEVISION") if name == "a.tga" else len(content)
+    zeros = 48 * 12 * 3
+    content[end - zeros : end] = bytes(zeros)
+    path.write_bytes(content)
+    assert findings(root, "constant") == {"train/ash/0.png": "its first 12 of 48 rows have one colour"}
 
 
 def test_image_files_are_opened_in_one_module_only():
