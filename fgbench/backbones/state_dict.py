@@ -70,8 +70,9 @@ def as_float32(value: Tensor) -> Tensor:
 
 
 def type_name(value: Tensor) -> str:
-    """Return the type of the values of a tensor, such as `int8`, or its layout if that is not dense."""
+    """Return the type of the values of a tensor, such as `int8`, after its layout if that is not dense."""
     layout = "" if value.layout == torch.strided else f"{str(value.layout).removeprefix('torch.')} "
+    layout = "meta " if value.is_meta else layout
     return layout + str(value.dtype).removeprefix("torch.")
 
 
@@ -103,7 +104,7 @@ def load_into(module: nn.Module, state: Mapping[str, Tensor], source: Path, *, v
         if name not in state:
             if name.endswith("num_batches_tracked"):
                 continue  # older files do not have it, and nothing here uses it
-            raise FgbenchError(f"{source} has no {name!r}", _OTHER_FILE)
+            raise _missing(name, state, source)
         if state[name].shape != value.shape:
             raise FgbenchError(
                 f"{source}: {name!r} has the shape {tuple(state[name].shape)}; the network needs {tuple(value.shape)}",
@@ -117,6 +118,17 @@ def load_into(module: nn.Module, state: Mapping[str, Tensor], source: Path, *, v
         if not verified and is_zero_matrix(state[name]):
             raise FgbenchError(f"{source}: {name!r} consists of zeros", _OTHER_FILE)
     module.load_state_dict({name: state.get(name, value) for name, value in expected.items()})
+
+
+def _missing(name: str, state: Collection[str], source: Path) -> FgbenchError:
+    """Return the error for a tensor that a file lacks, or that it has with a prefix, as `DataParallel` saves it."""
+    if longer := next((other for other in state if str(other).endswith(f".{name}")), ""):
+        prefix = longer.removesuffix(name)
+        return FgbenchError(
+            f"{source} has no {name!r}, but {longer!r}",
+            f"save its tensors under names without {prefix!r}",
+        )
+    return FgbenchError(f"{source} has no {name!r}", _OTHER_FILE)
 
 
 def has_type_of(value: Tensor, expected: Tensor) -> bool:

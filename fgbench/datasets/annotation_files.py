@@ -1,11 +1,13 @@
 """Readers of the text files that contain annotations. Error messages name the file and the line."""
 
 import os
+import re
 from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 from typing import TypeVar
 
+from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_marked_text
 
@@ -13,6 +15,7 @@ T = TypeVar("T")
 Key = TypeVar("Key", int, str)
 """Type of the ids in a file."""
 
+_INTEGER = re.compile(r"[+-]?\d+")
 INCOMPLETE_HINT = "the data set is incomplete: download it again"
 
 
@@ -60,7 +63,7 @@ def read_rows(path: Path, columns: int, *, at_least: bool = False) -> list[tuple
     rows = [(number, line.split()) for number, line in enumerate(read_lines(path), 1) if line.strip()]
     for number, row in rows:
         if len(row) < columns or (len(row) > columns and not at_least):
-            raise FgbenchError(f"{path}, line {number}: {len(row)} fields instead of {columns}")
+            raise FgbenchError(f"{path}, line {number}: {counted(len(row), 'field')} instead of {columns}")
     if not rows:
         raise FgbenchError(f"{path} is empty")
     return rows
@@ -72,9 +75,9 @@ def integer(text: str) -> int:
     Raises:
         ValueError: the text is not an integer, or is too large.
     """
+    if not _INTEGER.fullmatch(text):
+        raise ValueError(f"{text!r} is not an integer")
     number = int(text)
-    if "_" in text:  # which Python accepts
-        raise ValueError(f"{text} is not an integer")
     if not -(1 << 63) <= number < 1 << 63:
         raise ValueError("a number has more than 64 bits")
     return number
@@ -123,9 +126,12 @@ def finite_number(text: str) -> float:
     Raises:
         ValueError: the text is not a number, or is NaN or infinity.
     """
-    number = float(text)
-    if "_" in text:  # which Python accepts
-        raise ValueError(f"{text} is not a number")
+    try:
+        if "_" in text:  # which Python accepts
+            raise ValueError
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"{text} is not a number") from None
     if not isfinite(number):
         raise ValueError(f"{text} is not a finite number")
     return number

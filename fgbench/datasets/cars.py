@@ -15,6 +15,7 @@ FOLDER = "stanford_cars"
 PAGE = "https://ai.stanford.edu/~jkrause/cars/car_dataset.html"
 NO_URL_REASON = "the official server has been offline for years"
 LABELLED_TEST = "cars_test_annos_withlabels.mat"
+UNLABELLED_TEST = "cars_test_annos.mat"
 FILES = {
     "devkit/cars_meta.mat": "class names",
     "devkit/cars_train_annos.mat": "classes and boxes of the training images",
@@ -147,7 +148,7 @@ def _check_test_labels(root: Path) -> None:
     """Raise FgbenchError if only test annotations without classes are present."""
     if _found(root, LABELLED_TEST).exists():
         return
-    for other in ("devkit/cars_test_annos.mat", "cars_test_annos.mat"):
+    for other in (f"devkit/{UNLABELLED_TEST}", UNLABELLED_TEST):
         if (root / other).exists():
             raise FgbenchError(
                 f"{root / LABELLED_TEST} is missing; {other} cannot replace it, because it has no classes",
@@ -176,7 +177,7 @@ def _annotations(path: Path, folder: str, classes: Sequence[str]) -> list[_Image
     name_field = "fname" if folder else "relative_im_path"
     required = (*CORNERS, "class", name_field, *([] if folder else ["test"]))
     if missing := [field for field in required if field not in (table.dtype.names or ())]:
-        hint = f"the test annotations with classes are in {LABELLED_TEST}" if missing == ["class"] else ""
+        hint = f"get the official {path.name}; it is not {UNLABELLED_TEST}" if missing == ["class"] else ""
         raise FgbenchError(f"{path}: the annotations have no field {', '.join(missing)}", hint)
     images: dict[str, _Image] = {}
     for number, row in enumerate(table, 1):

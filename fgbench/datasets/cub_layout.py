@@ -49,6 +49,7 @@ def read_layout(root: Path, name: str, image_id: Callable[[str], Key], *, is_tre
         FgbenchError: a file is missing or malformed, or contradicts another file.
     """
     images = read_table_by(image_id, root / TABLES["images"], 2, lambda row: row[1])
+    _check_listed_once(root / TABLES["images"], images)
     classes = read_table(root / TABLES["classes"], 2, _joined, at_least=is_tree)
 
     def of_images(kind: str, columns: int, parse: Callable[[list[str]], T]) -> list[T]:
@@ -75,6 +76,15 @@ def read_layout(root: Path, name: str, image_id: Callable[[str], Key], *, is_tre
         parts=_parts(root / TABLES["parts"], list(images), list(part_names), image_id) if has_parts else None,
         part_names=tuple(part_names.values()),
     )
+
+
+def _check_listed_once(path: Path, images: dict[Key, str]) -> None:
+    """Refuse a file that two ids name: it could be in training and test."""
+    first: dict[str, Key] = {}
+    for number, file in images.items():
+        if file in first:
+            raise FgbenchError(f"{path}: {file} is listed twice, as image {first[file]} and image {number}")
+        first[file] = number
 
 
 def first_image_id(root: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from fgbench.datasets.index import Index
-from fgbench.datasets.misplaced import mending_move, renaming_move
+from fgbench.datasets.misplaced import is_empty, mending_move, renaming_move
 from fgbench.datasets.reid import ReidIndex
 from fgbench.datasets.usable_splits import check_splits
 from fgbench.util.damaged import set_aside
@@ -88,6 +88,7 @@ class DatasetBase(Generic[IndexT]):
             return self._generated(self.make)
         roots = data_roots()
         named = [folder for root in roots for folder in self._named_folders(root) if folder.is_dir()]
+        named = [folder for folder in named if not is_empty(folder)]
         for folder in named:
             if not self.missing_in(folder):
                 return folder

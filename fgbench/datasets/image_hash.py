@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fgbench.datasets.misplaced import mending_move
 from fgbench.util.damaged import is_present, read_npz, set_aside, tell
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import DAMAGED_ARRAYS, cache_folder, remove_leftovers, write_atomic
@@ -38,9 +39,11 @@ def hash_images(name: str, root: Path, files: tuple[str, ...], stored: Mapping[s
     places = tuple(stored.get(file, file) for file in files)
     missing = [place for place in places if not (root / place).is_file()]
     if missing:
+        folders = sorted({place.partition("/")[0] for place in missing})
+        absent = not any((root / folder).exists() for folder in folders)
         raise FgbenchError(
             f"{len(missing)} of {len(files)} images of {name} are missing in {root}; the first is {missing[0]}",
-            f"fgbench data check {shlex.quote(name)}",
+            (mending_move(root, folders) if absent else "") or f"fgbench data check {shlex.quote(name)}",
         )
     digests = hash_files(root, places)
     return hash_value([[file, digests[place]] for file, place in zip(files, places, strict=True)])

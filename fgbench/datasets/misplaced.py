@@ -25,6 +25,13 @@ def mending_move(folder: Path, needed: Sequence[str]) -> str:
     whole = [inner for inner in folders[1:] if all(os.path.lexists(inner / name) for name in needed)]
     if len(whole) == 1:
         return f"mv {shlex.quote(str(whole[0]))}/* {shlex.quote(str(folder))}/"
+    # All files lie beside the folder in which they must be, such as `data`.
+    common, *others = {name.partition("/")[0] for name in needed}
+    rest = [name.partition("/")[2] for name in needed]
+    if not others and all(name and os.path.lexists(folder / name) for name in rest):
+        outer, inner = shlex.quote(str(folder)), shlex.quote(str(folder.with_name(common)))
+        if not os.path.lexists(folder.with_name(common)):
+            return f"mv {outer} {inner} && mkdir {outer} && mv {inner} {outer}/"
     # One file or folder lies elsewhere.
     missing = [name for name in needed if not os.path.lexists(folder / name)]
     if len(missing) != 1:
@@ -50,7 +57,18 @@ def renaming_move(roots: Sequence[Path], name: str, is_complete: Callable[[Path]
     folders = [folder for root in roots for folder in _folders_in(root) if is_complete(folder)]
     if len(folders) != 1:
         return ""
-    return f"mv {shlex.quote(str(folders[0]))} {shlex.quote(str(folders[0].with_name(name)))}"
+    target = folders[0].with_name(name)
+    remove = f"rmdir {shlex.quote(str(target))} && " if is_empty(target) else ""  # mv would put the folder into it
+    return f"{remove}mv {shlex.quote(str(folders[0]))} {shlex.quote(str(target))}"
+
+
+def is_empty(folder: Path) -> bool:
+    """Return True for a folder without any file or folder in it."""
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False
 
 
 def _folders_below(folder: Path) -> Iterator[Path]:

@@ -183,7 +183,10 @@ def list_images(folder: Path, pattern: re.Pattern[str], example: str) -> list[tu
     for name in names:
         match = pattern.fullmatch(name)
         if match is None:
-            raise FgbenchError(f"{folder / name}: the file name does not have the form of {example}")
+            raise FgbenchError(
+                f"{folder / name}: the file name does not have the form of {example}",
+                "give it its official name, or move it to another folder if it is not a file of the data set",
+            )
         matches.append((name, match))
     return matches
 

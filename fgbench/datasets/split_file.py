@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_marked_text
 from fgbench.util.folders import is_of_system
@@ -85,7 +86,8 @@ def _image(root: Path, where: str, columns: Sequence[str], row: Sequence[str]) -
     """Return the image of a line."""
     if len(row) != len(columns):
         raise FgbenchError(
-            f"{where}: {len(row)} fields instead of {len(columns)}", "put a name with a comma into double quotes"
+            f"{where}: {counted(len(row), 'field')} instead of {len(columns)}",
+            "put a name with a comma into double quotes",
         )
     fields = dict(zip(columns, (field.strip() for field in row), strict=True))
     file, split = posixpath.normpath(fields["file"]), fields["split"].lower()

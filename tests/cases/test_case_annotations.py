@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cars_folder import annotations, write, write_cars
 from command_line import run as fgbench
-from few_birds import few_birds
+from few_birds import IMAGES, few_birds
 from same_process import read_here
 from stored_records import record
 
@@ -66,8 +66,10 @@ def test_a_visibility_that_is_neither_0_nor_1(visible, birds):
         ("parts/part_locs.txt", 2, "5 2 60 20 1", "line 2: unknown image or part"),
         ("parts/parts.txt", 2, "1 beak", "line 2: id 1 occurs twice"),
         ("images.txt", 2, "1 001.Black_footed_Albatross/x.jpg", "line 2: id 1 occurs twice"),
+        ("images.txt", 2, "2 " + IMAGES[1][0], "is listed twice, as image 1 and image 2"),
         ("image_class_labels.txt", 2, "2 9", "classes [9] do not agree with classes.txt"),
-        ("image_class_labels.txt", 2, "2 1.0", "line 2: invalid literal for int()"),
+        ("image_class_labels.txt", 2, "2 1.0", "line 2: '1.0' is not an integer"),
+        ("bounding_boxes.txt", 2, "2 10,0 10 100 60", "line 2: 10,0 is not a number"),
         ("train_test_split.txt", 2, "2 -1", "line 2: '-1' is neither 1 (training) nor 0 (test)"),
     ],
 )

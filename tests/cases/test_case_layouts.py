@@ -145,6 +145,39 @@ def test_one_misplaced_folder_is_told_the_move(root):
     assert index_of("aircraft").fingerprint == before
 
 
+@pytest.mark.parametrize("needed", ["aircraft", "cars"])
+def test_folders_whose_common_folder_is_missing_or_too_many(needed, root):
+    """FGVC-Aircraft without the folder `data`, and Stanford Cars with its images in a folder `images`."""
+    folder = write_each(root)[needed]
+    before = index_of(needed).fingerprint
+    if needed == "aircraft":
+        for path in list((folder / "data").iterdir()):
+            path.rename(folder / path.name)
+        (folder / "data").rmdir()
+    else:
+        (folder / "images").mkdir()
+        for name in ("cars_train", "cars_test"):
+            (folder / name).rename(folder / "images" / name)
+    with pytest.raises(FgbenchError) as caught:
+        index_of(needed)
+    subprocess.run(caught.value.hint, shell=True, check=True)
+    assert caught.value.hint.startswith("mv ")
+    assert index_of(needed).fingerprint == before
+
+
+def test_an_empty_folder_of_the_official_name_does_not_hide_the_files(root):
+    """The folder was made by hand, and the files are in another one."""
+    folder = write_each(root)["cub"]
+    before = index_of("cub").fingerprint
+    folder.rename(root / "birds")
+    folder.mkdir()
+    with pytest.raises(MissingError, match="not on this machine") as caught:
+        index_of("cub")
+    assert caught.value.hint.startswith("rmdir ")
+    subprocess.run(caught.value.hint, shell=True, check=True)
+    assert index_of("cub").fingerprint == before
+
+
 def test_cub_without_parts_boxes_and_attributes(root, capsys):
     """Copies of CUB-200-2011 without `parts`, `bounding_boxes.txt` or `attributes` serve methods that need none."""
     folder = write_each(root)["cub"]
@@ -224,6 +257,15 @@ def test_cars_with_labels_of_the_test_images_in_the_devkit(root):
     file = "cars_test_annos_withlabels.mat"
     (folder / file).rename(folder / "devkit" / file)
     assert index_of("cars").fingerprint == before
+
+
+def test_cars_with_a_renamed_file_without_labels(root):
+    """`cars_test_annos.mat` under the name of the file with classes: its advice named the file itself."""
+    folder = write_each(root)["cars"]
+    shutil.copy(folder / "devkit/cars_test_annos.mat", folder / "cars_test_annos_withlabels.mat")
+    with pytest.raises(FgbenchError, match="have no field class") as caught:
+        index_of("cars")
+    assert caught.value.hint == "get the official cars_test_annos_withlabels.mat; it is not cars_test_annos.mat"
 
 
 def test_cars_with_nested_folders_of_images(root):
@@ -388,6 +430,16 @@ def test_the_cells_that_are_empty_without_a_mark_are_left_out(root):
                 del entry.attrs["MATLAB_empty"]
     os.utime(folder / "cuhk-03.mat", (1, 1))
     assert index_of("cuhk03").files == before
+
+
+def test_a_copy_of_an_image_of_a_person_is_named_with_what_to_do(root):
+    """A browser or a file manager names a copy `… (1).jpg`; the official file is in its place."""
+    folder = write_each(root)["market1501"]
+    image = next((folder / "query").glob("*.jpg"))
+    shutil.copy(image, image.with_stem(f"{image.stem} (1)"))
+    with pytest.raises(FgbenchError, match=r"\(1\)\.jpg: the file name does not have the form") as caught:
+        index_of("market1501")
+    assert "move it to another folder" in caught.value.hint
 
 
 def test_other_persons_are_not_taken_for_market(root, monkeypatch):

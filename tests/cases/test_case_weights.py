@@ -162,6 +162,13 @@ def test_a_checkpoint_with_its_tensors_in_a_field_is_named(folders: Path) -> Non
     refused(lambda: load_backbone(NETWORK, "pool"), "not a dictionary of tensors")
 
 
+@pytest.mark.parametrize("prefix", ["module.", "backbone.body."])
+def test_a_prefix_of_all_names_is_named(folders: Path, prefix: str) -> None:
+    """`DataParallel` saves every name after `module.`: the file was said to be of another network."""
+    torch.save({prefix + name: value for name, value in state_of().items()}, folders / "test_resnet.pth")
+    refused(lambda: load_backbone(NETWORK, "pool"), f"has no 'conv1.0.weight', but '{prefix}conv1.0.weight'")
+
+
 def test_a_timm_file_without_a_known_hash_is_a_deviation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any file with the name of a model of timm was recorded as the official one, here one of random weights."""
     run = frozen_run(tmp_path, monkeypatch, "bcnn_mm")

@@ -106,7 +106,7 @@ def test_an_error_names_a_missing_or_empty_file(copy, file):
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("images_variant_trainval.txt", "{id} {rest}", "{id}", "trainval.txt, line 1: 1 fields instead of 2"),
+        ("images_variant_trainval.txt", "{id} {rest}", "{id}", "trainval.txt, line 1: 1 field instead of 2"),
         ("images_variant_trainval.txt", "{id}", "x", "trainval.txt, line 1: .*'x'"),
         (
             "images_variant_trainval.txt",

@@ -106,7 +106,7 @@ def test_files_that_are_not_read_may_be_missing(copy):
         ("image_class_labels.txt", FIRST, UNKNOWN, "labels.txt: .* image .*2 ids differ from images.txt"),
         ("classes.txt", "297 Ruddy", "298 Ruddy", r"labels.txt: classes \[297\] do not agree with classes.txt"),
         ("classes.txt", "0 Birds", "zero Birds", "classes.txt, line 1: .*'zero'"),
-        ("classes.txt", "0 Birds", "0", "classes.txt, line 1: 1 fields instead of 2"),
+        ("classes.txt", "0 Birds", "0", "classes.txt, line 1: 1 field instead of 2"),
         ("classes.txt", "1 Ducks", "0 Ducks", "classes.txt, line 2: id 0 occurs twice"),
         ("train_test_split.txt", f"{FIRST} 1\n", "", f"split.txt: no line for image {FIRST}"),
         ("train_test_split.txt", f"{FIRST} 1\n", f"{FIRST} 1\n{UNKNOWN} 1\n", f"line for the unknown image {UNKNOWN}"),

@@ -18,7 +18,7 @@ from fgbench.util.errors import FgbenchError, MissingError
     ],
 )
 def test_an_error_without_a_next_step_gets_one(name, hint):
-    error = FgbenchError("classes.txt, line 3: 1 fields instead of 2")
+    error = FgbenchError("classes.txt, line 3: 1 field instead of 2")
     with pytest.raises(FgbenchError) as caught, with_next_step(name):
         raise error
     assert (caught.value, caught.value.hint) == (error, hint)
@@ -27,7 +27,7 @@ def test_an_error_without_a_next_step_gets_one(name, hint):
 def test_a_drawn_data_set_is_drawn_again(tmp_path, monkeypatch):
     monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path))
     with pytest.raises(FgbenchError) as caught, with_next_step("synthetic_birds"):
-        raise FgbenchError("classes.txt, line 3: 1 fields instead of 2")
+        raise FgbenchError("classes.txt, line 3: 1 field instead of 2")
     assert caught.value.hint == f"move its folder out of {tmp_path / 'data'}; the next command draws it again"
 
 
