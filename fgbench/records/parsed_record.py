@@ -39,7 +39,7 @@ def parse_record(content: bytes, run_id: str, path: Path) -> Record:
         original = path.with_name(f"{record.run_id}.json")
         hint = f"name it {original.name} or delete it"
         if original.is_file():
-            hint = f"it differs from {original.name}: keep one of the two under this name"
+            hint = f"{original.name} is there, too: keep one of the two under this name"
         raise FgbenchError(f"{path} has the record of run {record.run_id}", hint)
     if record.outputs != f"{run_id}.npz":
         raise FgbenchError(f"{path} names {record.outputs!r} as its array file, not {run_id}.npz", RERUN_HINT)

@@ -39,8 +39,10 @@ def benchmark_files(paths: Iterable[Path]) -> list[Path]:
 def without_copies(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Return the files without those that are copies of others, and the copies.
 
-    A file that cannot be read is no copy; its reader names the reason.
+    A file that is listed several times is returned once. A file that cannot be read is no copy; its reader names the
+    reason.
     """
+    files = list({path.resolve(): path for path in reversed(files)}.values())[::-1]
     first: dict[str, Path] = {}
     for path in sorted(files, key=lambda path: len(path.name)):  # a copy has a longer name, such as `a (1).json`
         first.setdefault(hash_file(path) if path.is_file() else str(path), path)
@@ -78,6 +80,7 @@ def read_named(paths: Sequence[Path], known: Iterable[Path] = ()) -> tuple[list[
         used = [session for session in read if session.rows]
         if files and not used:
             raise FgbenchError(f"no file in {path} has a row of fgbench", BENCHMARK_COMMAND)
+        skipped |= {file.resolve() for file in files}
         left_out += [f"{copy.name}: {COPY}" for copy in copies]
         left_out += [f"{session.file}: {others_text(session.others)}" for session in read if session.others]
         sessions += used

@@ -199,6 +199,30 @@ def test_a_copy_of_a_file_is_no_second_session(tmp_path: Path) -> None:
     assert (len(read), damaged) == (1, [])
 
 
+def test_a_file_that_is_named_twice_is_no_second_session(tmp_path: Path) -> None:
+    """A file and its folder are both named: the times of the file counted twice."""
+    for name in ("base", "head"):
+        sessions(tmp_path / name)
+    alone = compare_folders(tmp_path / "base", tmp_path / "head")
+    (tmp_path / "link").symlink_to(tmp_path / "head")
+    named = [tmp_path / "head" / "benchmarks-0.json", tmp_path / "head", tmp_path / "link"]
+    assert compare_folders(tmp_path / "base", tmp_path / "head", head_times=named).checks == alone.checks
+    path = write(tmp_path / "b.json", content(bench_file.frames()))
+    assert len(read_named([path, path])[0]) == 1
+
+
+def test_the_storage_of_two_machines_is_refused_with_what_to_name(tmp_path: Path) -> None:
+    """pytest-benchmark keeps the files of each kind of machine in a folder of its own, all in `.benchmarks`."""
+    base = sessions(tmp_path / "base")
+    for machine in ("Linux-CPython-3.11-64bit", "Darwin-CPython-3.12-64bit"):
+        folder = tmp_path / ".benchmarks" / machine
+        folder.mkdir(parents=True)
+        write(folder / "0001_a.json", content(row(), cpu=machine))
+    with pytest.raises(FgbenchError, match="another version or machine") as error:
+        compare_folders(tmp_path / "base", tmp_path / "base", base, [tmp_path / ".benchmarks"])
+    assert error.value.hint == "name only the files of one machine and one version"
+
+
 def test_report_counts_what_it_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page of speeds shows the rows of fgbench; the line on the terminal says how many others the file has."""
     monkeypatch.chdir(tmp_path)

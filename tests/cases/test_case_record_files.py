@@ -130,7 +130,16 @@ def test_a_copy_of_other_content_is_left_out_and_named(results: Path, name: str)
     assert code == 0
     code, text = run("export", "runs", "--format", "csv", "--results", str(results))
     assert code == 1
-    assert f"it differs from {ID}.json: keep one of the two under this name" in text
+    assert f"{ID}.json is there, too: keep one of the two under this name" in text
+
+
+def test_a_copy_without_the_run_id_in_its_name_is_not_said_to_differ(results: Path) -> None:
+    """`backup.json` with the content of the record: the message said that the two differ."""
+    record, _ = copy(results / "records", "backup")
+    code, text = run("export", "runs", "--format", "csv", "--results", str(results))
+    assert code == 1
+    assert f"{record.name} has the record of run {ID}" in text
+    assert "differs" not in text
 
 
 def test_a_record_under_another_name_alone_is_named(results: Path) -> None:

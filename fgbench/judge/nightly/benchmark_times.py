@@ -97,7 +97,8 @@ def read_benchmark_times(
                     raise FgbenchError(f"{path}: {bench.name} was measured again, but not before", RERUN)
                 if before is not None and before.key != bench.key:
                     raise FgbenchError(
-                        f"{path}: {bench.name} has another version or machine than in the other sessions", RERUN
+                        f"{path}: {bench.name} has another version or machine than in the other sessions",
+                        "name only the files of one machine and one version",
                     )
                 by_name[bench.name] = _added(before, bench, again=_is_again(path))
         count(path, used, others)
