@@ -64,6 +64,8 @@ def _network(path: Path, content: dict[str, Any], tap: str) -> tuple[nn.Sequenti
     sequence, channels, names = nn.Sequential(), 3, []
     for number, layer in enumerate(layers.reshape(-1), start=1):
         name = (_text(layer, "name") or f"layer{number}").replace(".", "_")
+        if name in names:
+            raise FgbenchError(f"{path} has two layers {name!r}", _DOWNLOAD)
         module, channels = _module(layer, channels, f"{path}: layer {name!r}")
         if module is not None:
             sequence.add_module(name, module)
@@ -161,8 +163,10 @@ def _check_values(filters: np.ndarray[Any, Any], biases: np.ndarray[Any, Any], w
                 f"{where} has {name} of the type {values.dtype}, not of float32",
                 "use a weight file of this network that is not quantized",
             )
-        if not np.isfinite(values).all():
-            raise FgbenchError(f"{where} has {name} that are not finite", _DOWNLOAD)
+        with np.errstate(over="ignore"):  # float64 beyond the range of float32
+            is_finite = np.isfinite(values.astype(np.float32, copy=False)).all()
+        if not is_finite:
+            raise FgbenchError(f"{where} has {name} that are not finite in float32", _DOWNLOAD)
     if not filters.any():
         raise FgbenchError(f"{where} has filters that are all zero", "use a weight file of this network")
 
@@ -211,12 +215,17 @@ def _text(layer: Any, name: str) -> str:
 
 def _numbers(layer: Any, name: str, *default: float) -> list[float]:
     value = _field(layer, name)
-    return [float(v) for v in value.reshape(-1)] if value is not None and value.size else list(default)
+    numbers = [float(v) for v in value.reshape(-1)] if value is not None and value.size else list(default)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{name} of a layer is not finite")
+    return numbers
 
 
 def _pair(layer: Any, name: str, default: int) -> tuple[int, int]:
     """Return the values for y and x of a field with one value for both or one for each."""
     values = [int(v) for v in _numbers(layer, name, default)]
+    if min(values) < 1:
+        raise ValueError(f"{name} of a layer is {min(values)}, which is not positive")
     return values[0], values[-1]
 
 
@@ -226,6 +235,8 @@ def _pad(layer: Any, where: str) -> tuple[int, int, int, int]:
     The file has one value, or y and x, or top, bottom, left, right.
     """
     values = [int(v) for v in _numbers(layer, "pad", 0)]
+    if min(values) < 0:
+        raise FgbenchError(f"{where} has the negative padding {min(values)}", _DOWNLOAD)
     if len(values) not in {1, 2, 4}:
         raise FgbenchError(f"{where} has a padding of {len(values)} values, not of 1, 2 or 4")
     top, bottom, left, right = values if len(values) == 4 else (values[0], values[0], values[-1], values[-1])

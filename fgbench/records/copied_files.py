@@ -15,11 +15,17 @@ _NAME = re.compile(rf"{_ID.pattern}(\.json|(-[0-9a-f]{{16}})?\.npz)")
 
 
 def is_copy(path: Path) -> bool:
-    """Return True if a record or an array file is a copy, byte by byte, of that of the run that its name contains."""
+    """Return True if a record or an array file is a copy, byte by byte, of that of the run that its name contains.
+
+    A file that cannot be read is no copy; its reader names the reason.
+    """
     if _NAME.fullmatch(path.name) or not (found := _ID.search(path.name)):
         return False
     original = path.with_name(f"{found[0]}{path.suffix}")
-    return original.is_file() and path.is_file() and filecmp.cmp(path, original, shallow=False)
+    try:
+        return original.is_file() and path.is_file() and filecmp.cmp(path, original, shallow=False)
+    except OSError:
+        return False
 
 
 def copies(folder: Path) -> list[str]:

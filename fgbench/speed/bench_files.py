@@ -45,9 +45,17 @@ def without_copies(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     files = list({path.resolve(): path for path in reversed(files)}.values())[::-1]
     first: dict[str, Path] = {}
     for path in sorted(files, key=lambda path: len(path.name)):  # a copy has a longer name, such as `a (1).json`
-        first.setdefault(hash_file(path) if path.is_file() else str(path), path)
+        first.setdefault(_content_key(path), path)
     kept = set(first.values())
     return [path for path in files if path in kept], [path for path in files if path not in kept]
+
+
+def _content_key(path: Path) -> str:
+    """Return the hash of a file, or its path if it cannot be read."""
+    try:
+        return hash_file(path) if path.is_file() else str(path)
+    except OSError:
+        return str(path)
 
 
 def read_speed(results: Path) -> tuple[list[BenchmarkSession], list[str]]:

@@ -14,7 +14,7 @@ from command_line import answer_of, program, run
 
 from fgbench.judge.nightly.benchmark_times import read_benchmark_times
 from fgbench.judge.nightly.night_comparison import compare_folders
-from fgbench.speed.bench_files import read_named, read_speed
+from fgbench.speed.bench_files import read_named, read_speed, without_copies
 from fgbench.speed.bench_rows import read_session
 from fgbench.util.errors import FgbenchError
 
@@ -209,6 +209,17 @@ def test_a_file_that_is_named_twice_is_no_second_session(tmp_path: Path) -> None
     assert compare_folders(tmp_path / "base", tmp_path / "head", head_times=named).checks == alone.checks
     path = write(tmp_path / "b.json", content(bench_file.frames()))
     assert len(read_named([path, path])[0]) == 1
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for copies ended with the advice to get the permission to write."""
+
+    def denied(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    files = sessions(tmp_path, count=2)
+    monkeypatch.setattr("fgbench.speed.bench_files.hash_file", denied)
+    assert without_copies(files) == (files, [])
 
 
 def test_the_storage_of_two_machines_is_refused_with_what_to_name(tmp_path: Path) -> None:

@@ -142,6 +142,19 @@ def test_a_copy_without_the_run_id_in_its_name_is_not_said_to_differ(results: Pa
     assert "differs" not in text
 
 
+def test_a_copy_that_may_not_be_read_blocks_no_verb(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of another user: the verbs ended with the advice to get the permission to write."""
+
+    def denied(*_: object, **__: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    copy(results / "records", "{} (1)")
+    monkeypatch.setattr("fgbench.records.copied_files.filecmp.cmp", denied)
+    code, text = run("list", "runs", "--results", str(results))
+    assert code == 0, text
+    assert ID in text
+
+
 def test_a_record_under_another_name_alone_is_named(results: Path) -> None:
     """If only the copy was kept, its name is wrong; the message says the right one."""
     path = results / "records" / f"{ID}.json"

@@ -266,6 +266,27 @@ def test_values_of_matconvnet_files_that_are_no_weights_are_refused(
     refused(lambda: read_matconvnet(path), str(path), message)
 
 
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ({"type": "lrn", "name": "n", "param": [5, 1, np.nan, 0.75]}, "param of a layer is not finite"),
+        ({"type": "relu", "name": "n", "leak": np.nan}, "leak of a layer is not finite"),
+        ({"type": "pool", "name": "n", "pool": 2, "stride": 0}, "stride of a layer is 0, which is not positive"),
+        (conv("n", (3, 3, 4, 4), pad=-1), "layer 'n' has the negative padding -1"),
+        (conv("conv1", (3, 3, 4, 4)), "has two layers 'conv1'"),
+        (conv("n", (1, 1, 4, 4)), "layer 'n' has filters that are not finite in float32"),
+    ],
+)
+def test_fields_of_matconvnet_layers_that_no_network_has_are_refused(
+    folders: Path, layer: dict[str, Any], message: str
+) -> None:
+    """NaN in a normalisation made every output NaN; a second layer of a name replaced the first."""
+    if "float32" in message:
+        layer["weights"][0, 0] = layer["weights"][0, 0].astype(np.float64) * 1e200
+    path = write_matconvnet(folders / "net.mat", [conv("conv1", (3, 3, 3, 4)), layer])
+    refused(lambda: read_matconvnet(path), str(path), message)
+
+
 @pytest.mark.parametrize("average", [(123.0, np.nan, 104.0), (np.inf, 117.0, 104.0)])
 def test_an_average_image_that_is_not_finite_is_refused(folders: Path, average: tuple[float, ...]) -> None:
     """Every output of a network is NaN if one value of the average image is."""
