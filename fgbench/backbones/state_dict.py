@@ -49,13 +49,24 @@ def read_state(path: Path, *, verified: bool = False) -> dict[str, Tensor]:
     except Exception as error:  # damaged bytes can raise any error
         raise FgbenchError(f"{path} cannot be read as a weight file: {_first_line(error)}", _HINT) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise FgbenchError(f"{path} is not a dictionary of tensors", "save only its tensors: model.state_dict()")
+        raise _not_tensors(path, state)
     if not verified:
         others = [value for value in state.values() if value.dtype in FLOATS - {torch.float32}]
         types = " and ".join(sorted({type_name(value) for value in others}))
         if others:
             _tell_once(f"{path} has {counted(len(others), 'tensor')} of {types}, used as float32")
     return {name: as_float32(value) for name, value in state.items()}
+
+
+def _not_tensors(path: Path, state: object) -> FgbenchError:
+    """Return the error for a file that holds something else, such as a checkpoint of a training."""
+    fields = state if isinstance(state, dict) else {}
+    nested = [name for name, value in fields.items() if isinstance(value, dict) and value]
+    for name in nested:
+        if all(isinstance(value, Tensor) for value in fields[name].values()):
+            save = f"torch.save(torch.load({str(path)!r})[{name!r}], {str(path.with_suffix('.weights.pth'))!r})"
+            return FgbenchError(f"{path} is a checkpoint, whose tensors are in the field {name!r}", save)
+    return FgbenchError(f"{path} is not a dictionary of tensors", "save only its tensors: model.state_dict()")
 
 
 @cache

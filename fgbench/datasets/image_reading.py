@@ -91,6 +91,8 @@ def _opened(file: Path) -> Image.Image:
     """Open a file and check the number of pixels; no pixel is decoded."""
     if kind := kind_of_special_file(file):
         raise FgbenchError(f"is {kind}, not an image")
+    if not file.stat().st_size:
+        raise FgbenchError("is empty")
     image = Image.open(file, formats=_formats())
     if image.width * image.height > MAX_PIXELS:
         image.close()

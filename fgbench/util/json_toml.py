@@ -52,7 +52,7 @@ def _read(path: Path, kind: str, parse: Callable[[str], Any], hint: str) -> Any:
 
 
 def parse_json(text: str, *, finite: bool = True) -> Any:
-    """Return the value of a JSON text.
+    """Return the value of a JSON text. A byte order mark before it, which some editors write, is skipped.
 
     Args:
         text: the text.
@@ -63,7 +63,9 @@ def parse_json(text: str, *, finite: bool = True) -> Any:
             or is nested too deeply.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse if finite else None, object_pairs_hook=_unique)
+        value = json.loads(
+            text.removeprefix("\ufeff"), parse_constant=_refuse if finite else None, object_pairs_hook=_unique
+        )
         # Refuses half of a surrogate pair, and infinity from a large exponent.
         json.dumps(value, ensure_ascii=False, allow_nan=not finite).encode()
     except UnicodeEncodeError as error:

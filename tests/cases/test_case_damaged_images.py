@@ -15,6 +15,7 @@ from fgbench.datasets import find, image_reading
 from fgbench.datasets.check import check
 from fgbench.datasets.geometry import image_sizes
 from fgbench.datasets.image_files import ImageFiles
+from fgbench.datasets.image_reading import ImageError, decoded_image
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.datasets.pixel_cache import cached_pixels
 from fgbench.util.errors import FgbenchError
@@ -280,3 +281,10 @@ def test_image_files_are_opened_in_one_module_only():
     }
     in_memory = {"datasets/pipeline_steps.py", "speed/machine_rates.py"}  # a JPEG that they have just compressed
     assert opening == {"datasets/image_reading.py"} | in_memory
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path):
+    """An interrupted download leaves a file without content."""
+    (tmp_path / "1.jpg").touch()
+    with pytest.raises(ImageError, match=r"1.jpg is empty"), decoded_image(tmp_path / "1.jpg"):
+        pass

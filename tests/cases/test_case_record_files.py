@@ -1,5 +1,6 @@
 """Folders of records with files that operating systems and programs that synchronise folders put beside the records."""
 
+import codecs
 import shutil
 from pathlib import Path
 
@@ -192,3 +193,11 @@ def test_a_night_is_kept_although_the_system_added_files(tmp_path: Path) -> None
     assert sorted(path.name for path in (baseline / "records").iterdir()) == [f"{ID}.json", f"{ID}.npz"]
     assert sorted(path.name for path in baseline.iterdir()) == [MARKER, "records"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["baseline", "tonight"]
+
+
+def test_a_byte_order_mark_before_a_record_is_skipped(tmp_path: Path) -> None:
+    """Notepad of Windows saves JSON with a mark."""
+    written = write_record(tmp_path)
+    path = tmp_path / f"{written.run_id}.json"
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    assert [record.run_id for record in Store(tmp_path).records()] == [written.run_id]

@@ -159,6 +159,11 @@ def test_zeros_and_values_that_are_not_finite_are_refused(
 def test_a_checkpoint_with_its_tensors_in_a_field_is_named(folders: Path) -> None:
     """A training program saves its network in the field `state_dict` beside the epoch."""
     torch.save({"state_dict": state_of(), "epoch": 3}, folders / "test_resnet.pth")
+    refused(lambda: load_backbone(NETWORK, "pool"), "whose tensors are in the field 'state_dict'")
+
+
+def test_a_checkpoint_without_a_field_of_tensors_is_refused(folders: Path) -> None:
+    torch.save({"epoch": 3, "state": {"step": 7}}, folders / "test_resnet.pth")
     refused(lambda: load_backbone(NETWORK, "pool"), "not a dictionary of tensors")
 
 
