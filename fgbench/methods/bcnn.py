@@ -73,8 +73,9 @@ class BcnnOptions(Options):
     """Dimensions of the random projection."""
     pyramid: int = Field(default=1, ge=1, le=4)
     """Levels of the spatial pyramid: level k divides the map into k x k cells that are pooled separately."""
-    pyramid_cells: Literal["sum", "mean"] = "sum"
-    """What a cell of the pyramid holds. With `mean` the four quarters have four times the weight of the whole map."""
+    pyramid_cells: Literal["sum", "mean"] = "mean"
+    """What a cell of the pyramid holds. With `mean` the four quarters have four times the weight of the whole map. The
+    recipes name `sum`; records of earlier versions, which do not name it, have `mean`."""
     projected: int = Field(default=0, ge=0)
     """Channels to which the second stream is projected by a 1 x 1 convolution (section 3.3 of the paper); 0 for none.
     Its initial weights are the principal components of the second stream, and the mean is in its bias. It is trained

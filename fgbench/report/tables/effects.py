@@ -26,6 +26,7 @@ EFFECTS = {
 `won` images in the run alone. `p` is the mid-p value of McNemar's test; it is not adjusted for the number of rows.
 """
 ACCURACY = "accuracy"
+TEST, TRAIN = "test_pipeline", "train_pipeline"
 
 
 def effect_frame(store: Store, run_id: str) -> pd.DataFrame:
@@ -77,10 +78,12 @@ def _row(record: Record, differs: str, right: np.ndarray, other: np.ndarray) -> 
 def differences(reference: Record, record: Record) -> str:
     """Return the settings in which a run differs from the reference, such as `svm.c 10 (1)`.
 
-    The value of the reference is in brackets.
+    The value of the reference is in brackets. If both pipelines differ, that of the test images stands for both.
     """
     old, new = (_flat({"method": r.method, **r.settings, "seed": r.seed}) for r in (reference, record))
     names = [name for name in dict.fromkeys([*new, *old]) if new.get(name) != old.get(name)]
+    if TEST in names and TRAIN in names:
+        names.remove(TRAIN)  # it has the same change and random steps
     return "; ".join(f"{name} {_text(new.get(name))} ({_text(old.get(name))})" for name in names) or "code or machine"
 
 

@@ -57,6 +57,14 @@ def test_other_seeds_protocols_and_code_are_named(tmp_path):
     assert found == {A: "", B: "seed 1 (0)", C: "code or machine"}
 
 
+def test_the_pipeline_of_the_test_images_stands_for_both(tmp_path):
+    for run_id, side in ((A, 8), (B, 9)):
+        settings = {"train_pipeline": f"resize({side}) | flip", "test_pipeline": f"resize({side})"}
+        write(tmp_path, run_id, [0], settings=settings)
+    _, other = effect_frame(Store(tmp_path), A).to_dict("records")
+    assert other["differs"] == "test_pipeline resize(9) (resize(8))"
+
+
 def test_a_run_without_accuracy_is_no_reference(tmp_path):
     fields, arrays = record(A, values={"pck": {"value": 1.0, "n": 1, "unit": "percent"}})
     path = Store(tmp_path)
