@@ -15,7 +15,8 @@ def keep(
     """Copy records for publication, with the highest scores alone.
 
     Of each image, the five highest scores are kept. The copies are small enough for a repository. Values are
-    computed again from what is kept. Records that the folder has already stay.
+    computed again from what is kept. Records that the folder has already stay. Absolute
+    paths in the commands are reduced to their last part.
     """
     from fgbench.cli.console import out
     from fgbench.cli.next_steps import next_command

@@ -86,3 +86,19 @@ def test_the_verb_copies_what_is_missing_and_says_what_it_did(tmp_path):
     assert f"{written.run_id}\n1 record copied to {target}, 0 already there" in text
     assert store_of(target).read(written.run_id).scores_kept == 5
     assert "0 records copied to" in run("keep", str(target), "--results", str(source))[1]
+
+
+@pytest.mark.parametrize(("command", "kept"), [
+    ("fgbench run a/b --results /home/me/runs/cub", "fgbench run a/b --results cub"),
+    ("fgbench run a/b --results=~/runs --seeds 3", "fgbench run a/b --results=runs --seeds 3"),
+    (r"fgbench run a/b --results C:\Users\me\runs", "fgbench run a/b --results runs"),
+    ("fgbench run a/b --results runs/cub", "fgbench run a/b --results runs/cub"),
+])  # fmt: skip
+def test_folders_of_the_machine_are_left_out_of_the_command(tmp_path, command, kept):
+    source, target = Store(tmp_path / "a"), Store(tmp_path / "b")
+    fields, arrays = record(provenance={"command": command})
+    source.write(fields, arrays)
+    keep(source, target)
+    (after,) = target.records()
+    assert after.provenance["command"] == kept
+    assert target.verify(after) == []
