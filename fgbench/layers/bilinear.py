@@ -202,7 +202,7 @@ def bilinear_pyramid(
             for left, right in _cell_edges(a.shape[3], level):
                 mean = pool(a[:, :, top:bottom, left:right], b[:, :, top:bottom, left:right])
                 share = (bottom - top) * (right - left) / (a.shape[2] * a.shape[3])
-                pooled.append(mean * share if cells == "sum" else mean)
+                pooled.append(mean * share if cells == "sum" and share < 1 else mean)
     return torch.cat(pooled, dim=1)
 
 

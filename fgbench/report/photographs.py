@@ -114,7 +114,7 @@ def _thumbnail(index: Index, row: int) -> bytes | None:
         content = io.BytesIO()
         small.save(content, "WEBP", quality=QUALITY)
         return content.getvalue()
-    except Exception:  # noqa: BLE001  # the box may be outside a damaged or exchanged image
+    except (FgbenchError, ArithmeticError, OSError, ValueError):  # the box may be outside an exchanged image
         return None
 
 

@@ -11,7 +11,6 @@ from command_line import run as fgbench
 from few_birds import few_birds
 from own_folders import fill, write_split
 from reid_folders import market, viper
-from same_process import read_here
 
 from fgbench.backbones.weights import weight_folders
 from fgbench.datasets import datasets, find, reid_datasets
@@ -20,6 +19,7 @@ from fgbench.datasets.dataset_base import data_roots
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder
 
+pytestmark = pytest.mark.usefixtures("root")
 MAKERS = {
     "cub": lambda root: few_birds(root) / "CUB_200_2011",
     "aircraft": lambda root: write_aircraft(root / "fgvc-aircraft-2013b"),
@@ -28,14 +28,6 @@ MAKERS = {
     "viper": lambda root: viper(root / "VIPeR"),
     "own": lambda root: fill(root / "own"),
 }
-
-
-@pytest.fixture(autouse=True)
-def root(tmp_path, monkeypatch):
-    read_here(monkeypatch)
-    monkeypatch.setenv("FGBENCH_DATA", str(tmp_path))
-    monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / ".cache"))
-    return tmp_path
 
 
 def index_of(name, folder):
