@@ -121,11 +121,10 @@ class Backbone(nn.Module):
 
     def _call(self, part: nn.Module, x: Tensor) -> Tensor:
         """Run a part of the layers; its compiled form only with gradients."""
-        if torch.is_grad_enabled():
-            with in_bfloat16(x.device.type, enabled=self.uses_bf16):
-                return (self._compiled or run_part)(part, x)
-        with in_bfloat16(x.device.type, enabled=self.uses_bf16) if self.uses_bf16 else self._fast:
-            return run_part(part, x)
+        run = self._compiled if self._compiled and torch.is_grad_enabled() else run_part
+        fast = x.device.type == "cpu" and not (torch.is_grad_enabled() or self.uses_bf16)
+        with self._fast if fast else in_bfloat16(x.device.type, enabled=self.uses_bf16):
+            return run(part, x)
 
     def compile_layers(self, backend: str) -> None:
         """Compile the layers by torch.compile for passes with gradients. The names of the parameters do not change."""
