@@ -27,7 +27,7 @@ from fgbench.runs.streams import load_stream, resolve_stream
 from fgbench.runs.trained_state import restore
 from fgbench.runs.training.linear_svm import LinearSvm
 from fgbench.util.errors import FgbenchError
-from fgbench.util.numeric.seeding import fixed_threads, generator, refuse_tf32, use_deterministic
+from fgbench.util.numeric.seeding import deterministic_operations, fixed_threads, generator, refuse_tf32
 
 Report = Callable[[str, float], object]
 """Called with (name of the current step, finished share)."""
@@ -201,18 +201,14 @@ def _device_of(record: Record) -> str:
 @contextmanager
 def _operations_of(record: Record, device: torch.device) -> Iterator[None]:
     """Use the operations and the number of threads of a run inside the block."""
-    strict, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    use_deterministic(warn_only=device.type != "cpu")
-    refuse_tf32()
-    try:
-        with fixed_threads(int(record.provenance.get("threads") or 1)):
+    threads = int(record.provenance.get("threads") or 1)
+    with deterministic_operations(warn_only=device.type != "cpu"), fixed_threads(threads):
+        refuse_tf32()
+        try:
             yield
-    finally:
-        torch.use_deterministic_algorithms(strict, warn_only=warns)
-        torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = tf32
+        finally:
+            torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = tf32
 
 
 def _channels_last(images: torch.Tensor) -> np.ndarray:

@@ -21,7 +21,7 @@ from fgbench.runs.row_files import inference_batch
 from fgbench.speed.kernels import Kernel, count_kernels, saved_bytes
 from fgbench.speed.workloads import set_random_mixture
 from fgbench.util.errors import FgbenchError
-from fgbench.util.numeric.seeding import generator
+from fgbench.util.numeric.seeding import deterministic_operations, generator
 
 META = "meta"
 Result = TypeVar("Result")
@@ -89,7 +89,8 @@ def run_kernels(method: str, settings: Settings, sizes: Sizes) -> RunKernels:
         FgbenchError: the settings do not fit the method.
     """
     try:
-        with torch.device(META):
+        # A run uses deterministic operations, and some of them are other kernels.
+        with torch.device(META), deterministic_operations(warn_only=True):
             return _count(_build(method, settings, sizes).to(META), settings, sizes)
     except (RuntimeError, NotImplementedError) as error:
         raise FgbenchError(f"{method}: its operations cannot be counted without values: {error}") from error

@@ -52,14 +52,20 @@ def fixed_threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def same_operations() -> Iterator[None]:
-    """Use one CPU thread and deterministic operations inside the block: results are equal to the bit."""
+def deterministic_operations(*, warn_only: bool = False) -> Iterator[None]:
+    """Use deterministic operations inside the block; with `warn_only`, warn where there is none."""
     fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     strict, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    use_deterministic()
+    use_deterministic(warn_only=warn_only)
     try:
-        with fixed_threads(1):
-            yield
+        yield
     finally:
         torch.use_deterministic_algorithms(strict, warn_only=warns)
         torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
+
+
+@contextmanager
+def same_operations() -> Iterator[None]:
+    """Use one CPU thread and deterministic operations inside the block: results are equal to the bit."""
+    with deterministic_operations(), fixed_threads(1):
+        yield
