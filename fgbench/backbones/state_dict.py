@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from fgbench.util.counted import counted
 from fgbench.util.damaged import tell
 from fgbench.util.errors import FgbenchError
+from fgbench.util.placeholders import refuse_placeholder
 
 FLOATS = {torch.float64, torch.float32, torch.float16, torch.bfloat16}
 """Types of weights. Eight bits or fewer hold codes, which are weights only after a scale was applied."""
@@ -36,6 +37,7 @@ def read_state(path: Path, *, verified: bool = False) -> dict[str, Tensor]:
     Raises:
         FgbenchError: The file is damaged, has another format, or contains objects other than tensors.
     """
+    refuse_placeholder(path)
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)

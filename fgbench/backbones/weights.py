@@ -13,6 +13,7 @@ from fgbench.util.download import fetch
 from fgbench.util.errors import FgbenchError, MissingError
 from fgbench.util.files import cache_folder, expand_user
 from fgbench.util.hashing import sample_file, stamp_of
+from fgbench.util.placeholders import refuse_placeholder
 
 
 def weight_folders() -> list[Path]:
@@ -152,6 +153,7 @@ def _verified_sha256(spec: WeightSpec, path: Path) -> str:
         FgbenchError: It is not the published file.
     """
     if mismatch := _mismatch(spec, path):
+        refuse_placeholder(path)
         command = f": fgbench weights get {spec.name}" if spec.url else ""
         raise FgbenchError(f"{path} is not {spec.name}: {mismatch}", f"delete it and download it again{command}")
     return cached_hash(path)

@@ -110,7 +110,7 @@ def _show(facts: dict[str, Any]) -> None:
     for name in facts["copies"]:
         out(f"{name} is a copy of another file and is not used: delete it")
     for name in facts["without_record"]:
-        out(f"{name} has no record: its run was interrupted, or its record was deleted")
+        out(f"{name} is of no record: its run was interrupted, its record was deleted, or the file was renamed")
     for name in facts["unnamed_networks"]:
         out(unnamed_text(Path(name)))
     if facts["external"]:

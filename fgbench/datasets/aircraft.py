@@ -4,6 +4,7 @@ The lowest 20 pixel rows of each image are a banner with the name of the photogr
 remove it. The index describes the files as they are; a recipe can remove the banner in its pipeline.
 """
 
+import os
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -27,7 +28,8 @@ TABLES = {
     "boxes": "data/images_box.txt",
 }
 """Kind of annotation or count -> file that it is read from."""
-
+TRAIN_AND_VAL = ("data/images_variant_train.txt", "data/images_variant_val.txt")
+"""Files of the two parts of the training split."""
 
 IMAGES = "data/images"
 """Folder of the images."""
@@ -41,7 +43,8 @@ def load(root: Path, name: str = "aircraft") -> Index:
     The training split contains the official training and validation images. Images are in the order of
     `images_variant_trainval.txt`, then `images_variant_test.txt`. The box of a whole image is 0, 0, width, height. The
     files count pixels from 1, but some official boxes begin at 0; these begin at -1 in the index. Files whose suffix
-    `.txt` or `.jpg` was removed are read, too.
+    `.txt` or `.jpg` was removed are read, too. A data set without `images_box.txt` has no boxes. Without
+    `images_variant_trainval.txt`, the training split is `images_variant_train.txt`, then `images_variant_val.txt`.
 
     Args:
         root: folder of the data set.
@@ -51,20 +54,14 @@ def load(root: Path, name: str = "aircraft") -> Index:
         FgbenchError: a file is missing or malformed, or contradicts another file.
     """
     classes = _variants(_list(root, TABLES["classes"]))
-    train = _labels(_list(root, TABLES["train"]), classes)
+    train = _training(root, classes)
     test = _labels(_list(root, TABLES["test"]), classes)
     if in_both := sorted(set(train) & set(test)):
         raise FgbenchError(f"{_list(root, TABLES['test'])}: image {in_both[0]:07d} is also in {TABLES['train']}")
-    _check_train_and_val(root, classes, train)
     labels = train | test
     if unused := set(classes.values()) - set(labels.values()):
         variant = list(classes)[min(unused)]
         raise FgbenchError(f"{_list(root, TABLES['classes'])}: variant {variant!r} has no image")
-    boxes = read_table(_list(root, TABLES["boxes"]), 5, lambda row: box_of_corners(*map(finite_number, row[1:])))
-    if missing := [number for number in labels if number not in boxes]:
-        raise FgbenchError(
-            f"{_list(root, TABLES['boxes'])}: no line for image {missing[0]:07d} ({len(missing)} images in total)"
-        )
     files = tuple(f"{IMAGES}/{number:07d}.jpg" for number in labels)
     return Index(
         name=name,
@@ -74,7 +71,7 @@ def load(root: Path, name: str = "aircraft") -> Index:
         labels=np.array(list(labels.values()), dtype=np.int64),
         train=np.arange(len(labels)) < len(train),
         classes=tuple(classes),
-        boxes=np.array([boxes[number] for number in labels]),
+        boxes=_boxes(_list(root, TABLES["boxes"]), list(labels)),
         stored=_without_suffix(root, files),
     )
 
@@ -118,12 +115,31 @@ def _labels(path: Path, classes: dict[str, int]) -> dict[int, int]:
     return read_table(path, 2, label, at_least=True)
 
 
+def _boxes(path: Path, images: list[int]) -> np.ndarray | None:
+    """Return the boxes of images; None without their file."""
+    if not os.path.lexists(path):
+        return None
+    boxes = read_table(path, 5, lambda row: box_of_corners(*map(finite_number, row[1:])))
+    if missing := [number for number in images if number not in boxes]:
+        raise FgbenchError(f"{path}: no line for image {missing[0]:07d} ({len(missing)} images in total)")
+    return np.array([boxes[number] for number in images])
+
+
+def _training(root: Path, classes: dict[str, int]) -> dict[int, int]:
+    """Return the label of each training image. The official training and validation files must agree with it."""
+    path, parts = _list(root, TABLES["train"]), [_list(root, name) for name in TRAIN_AND_VAL]
+    read = parts if not os.path.lexists(path) and all(map(os.path.lexists, parts)) else [path]
+    train = {number: label for part in read for number, label in _labels(part, classes).items()}
+    _check_train_and_val(root, classes, train)
+    return train
+
+
 def _check_train_and_val(root: Path, classes: dict[str, int], train: dict[int, int]) -> None:
     """Raise FgbenchError unless the official training and validation files together equal the training split."""
     trainval = _list(root, TABLES["train"])
     remaining = dict(train)
-    for part in ("train", "val"):
-        path = _list(root, f"data/images_variant_{part}.txt")
+    for part in TRAIN_AND_VAL:
+        path = _list(root, part)
         for number, label in _labels(path, classes).items():
             if number not in train:
                 raise FgbenchError(f"{path}: image {number:07d} is not in {trainval.name}")

@@ -10,6 +10,7 @@ from typing import TypeVar
 from fgbench.util.counted import counted
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_marked_text
+from fgbench.util.placeholders import refuse_placeholder
 
 T = TypeVar("T")
 Key = TypeVar("Key", int, str)
@@ -32,6 +33,7 @@ def read_lines(path: Path) -> list[str]:
     """
     try:
         text = read_marked_text(path)
+        refuse_placeholder(path)
         return text.removesuffix("\n").split("\n") if text else []
     except OSError as error:
         raise read_error(path, error) from error

@@ -9,6 +9,7 @@ import numpy as np
 
 from fgbench.datasets.annotation_files import Key, finite_number, integer, read_rows, read_table, read_table_by
 from fgbench.datasets.index import Index
+from fgbench.datasets.misplaced import is_empty
 from fgbench.util.errors import FgbenchError
 
 TABLES = {
@@ -35,8 +36,8 @@ def read_layout(root: Path, name: str, image_id: Callable[[str], Key], *, is_tre
     """Read the annotation files; no image is opened.
 
     Images are in the order of images.txt. Integer ids of images are kept; images with other ids are numbered from 1.
-    A data set without bounding_boxes.txt has no boxes, and one without a folder parts has no keypoints: methods that
-    need neither can use it.
+    A data set without bounding_boxes.txt has no boxes. One without a folder parts, or with an empty one, has no
+    keypoints. Methods that need neither can use it.
 
     Args:
         root: folder of the data set.
@@ -62,7 +63,8 @@ def read_layout(root: Path, name: str, image_id: Callable[[str], Key], *, is_tre
     used = sorted(with_images) if is_tree else list(classes)
     label_of = {number: label for label, number in enumerate(used)}
     ids = [number if isinstance(number, int) else position for position, number in enumerate(images, 1)]
-    has_boxes, has_parts = os.path.lexists(root / TABLES["boxes"]), os.path.lexists(root / PARTS)
+    has_boxes = os.path.lexists(root / TABLES["boxes"])
+    has_parts = os.path.lexists(root / PARTS) and not is_empty(root / PARTS)
     part_names = read_table(root / PARTS / "parts.txt", 2, _joined, at_least=True) if has_parts else {}
     return Index(
         name=name,

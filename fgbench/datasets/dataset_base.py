@@ -1,13 +1,14 @@
 """Base class of data sets: where the files are, and how to download, generate and read them."""
 
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from fgbench.datasets.index import Index
-from fgbench.datasets.misplaced import is_empty, mending_move, renaming_move
+from fgbench.datasets.misplaced import file_move, is_empty, mending_move, outer_folder, renamed_folders, renaming_move
 from fgbench.datasets.reid import ReidIndex
 from fgbench.datasets.usable_splits import check_splits
 from fgbench.util.damaged import set_aside
@@ -98,13 +99,22 @@ class DatasetBase(Generic[IndexT]):
                 return folder
         if named:
             raise self.incomplete_error(named[0])
+        raise self._missing_error(roots)
+
+    def _missing_error(self, roots: list[Path]) -> MissingError:
+        """Return the error for a data set that is not where it must be, with the place where it is."""
         searched = ", ".join(str(root / self.folder) for root in roots)
-        move = renaming_move(roots[:-1], self.folder, self._looks_complete)
-        raise MissingError(
-            "data",
-            f"{self.title} is not on this machine (searched {searched})",
-            move or f"fgbench data get {self.name}",
-        )
+        problem, hint = f"{self.title} is not on this machine (searched {searched})", f"fgbench data get {self.name}"
+        users = roots[:-1]
+        if renamed := renamed_folders(users, self._looks_complete):
+            hint = renaming_move(renamed[0], self.folder)
+            if len(renamed) > 1:
+                problem = f"{self.title} is in {len(renamed)} folders of other names: {', '.join(map(str, renamed))}"
+        elif outer := outer_folder(users, self._looks_complete):
+            problem = f"FGBENCH_DATA names a folder inside {outer}, which contains {self.title}"
+            others = [str(root) for root in users if outer not in root.absolute().parents]
+            hint = f"export FGBENCH_DATA={shlex.quote(os.pathsep.join([str(outer), *others]))}"
+        return MissingError("data", problem, hint)
 
     def _named_folders(self, root: Path) -> list[Path]:
         """Return where the data set may be: in the folder of its name, which archives often contain twice."""
@@ -132,6 +142,14 @@ class DatasetBase(Generic[IndexT]):
             [name for name in needed if not (folder / name).exists()] for needed in (self.needed, *self.other_layouts)
         ]
         return missing[0][0] if all(missing) else ""
+
+    def _move_of(self, folder: Path, error: FileNotFoundError) -> str:
+        """Return the command that brings a file to the place in which it was not found; empty if it is nowhere."""
+        try:
+            file = Path(os.fsdecode(error.filename)).relative_to(folder)
+        except (TypeError, ValueError):
+            return ""
+        return file_move(folder, str(file))
 
     def incomplete_error(self, folder: Path) -> MissingError:
         """Return the error for a folder with the name of this data set that does not contain what is needed."""
@@ -171,6 +189,11 @@ class DatasetBase(Generic[IndexT]):
         Raises:
             FgbenchError: an annotation file is missing or malformed, or a split cannot be used.
         """
-        index = self.load(folder, self.name)
+        try:
+            index = self.load(folder, self.name)
+        except FgbenchError as error:
+            if isinstance(error.__cause__, FileNotFoundError) and (move := self._move_of(folder, error.__cause__)):
+                raise FgbenchError(error.args[0], move) from error
+            raise
         check_splits(index, folder, self.tables)
         return index

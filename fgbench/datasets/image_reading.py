@@ -16,6 +16,7 @@ from fgbench.datasets.image_damage import CHECKED, damage
 from fgbench.datasets.image_modes import to_rgb
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import kind_of_special_file
+from fgbench.util.placeholders import placeholder
 from fgbench.util.plain_text import one_line
 
 MAX_PIXELS = 500_000_000
@@ -114,8 +115,9 @@ def _errors_of(file: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = _reason(error)
-        raise ImageError(f"{file} {reason}", reason=reason) from error
+        kind, hint = placeholder(file) or ("", "")
+        reason = f"is {kind}, not the file itself" if kind else _reason(error)
+        raise ImageError(f"{file} {reason}", hint, reason) from error
 
 
 def _reason(error: Exception) -> str:

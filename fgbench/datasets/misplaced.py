@@ -32,11 +32,18 @@ def mending_move(folder: Path, needed: Sequence[str]) -> str:
         outer, inner = shlex.quote(str(folder)), shlex.quote(str(folder.with_name(common)))
         if not os.path.lexists(folder.with_name(common)):
             return f"mv {outer} {inner} && mkdir {outer} && mv {inner} {outer}/"
-    # One file or folder lies elsewhere.
     missing = [name for name in needed if not os.path.lexists(folder / name)]
-    if len(missing) != 1:
-        return ""
-    target = folder / missing[0]
+    return file_move(folder, missing[0]) if len(missing) == 1 else ""
+
+
+def file_move(folder: Path, name: str) -> str:
+    """Return the command that brings a file or folder of a data set to its place; empty if it is not there once.
+
+    Args:
+        folder: folder of the data set.
+        name: path of the file or folder in it.
+    """
+    target, folders = folder / name, [folder, *_folders_below(folder)]
     places = [path for inner in folders if os.path.lexists(path := inner / target.name) and path != target]
     # An inner folder of the same name belongs to the outer one.
     places = [path for path in places if not any(path.is_relative_to(other) for other in places if other != path)]
@@ -46,20 +53,27 @@ def mending_move(folder: Path, needed: Sequence[str]) -> str:
     return f"{make}mv {shlex.quote(str(places[0]))} {shlex.quote(str(target))}"
 
 
-def renaming_move(roots: Sequence[Path], name: str, is_complete: Callable[[Path], bool]) -> str:
-    """Return the command that gives a data set the name of its folder; empty unless one folder of `roots` is one.
+def renamed_folders(roots: Sequence[Path], is_complete: Callable[[Path], bool]) -> list[Path]:
+    """Return the folders in `roots` that contain a data set under another name.
 
     Args:
         roots: folders of data sets.
-        name: name of the folder of the data set.
         is_complete: returns True for a folder that contains the data set.
     """
-    folders = [folder for root in roots for folder in _folders_in(root) if is_complete(folder)]
-    if len(folders) != 1:
-        return ""
-    target = folders[0].with_name(name)
+    return [folder for root in roots for folder in _folders_in(root) if is_complete(folder)]
+
+
+def renaming_move(folder: Path, name: str) -> str:
+    """Return the command that gives the folder of a data set its name."""
+    target = folder.with_name(name)
     remove = f"rmdir {shlex.quote(str(target))} && " if is_empty(target) else ""  # mv would put the folder into it
-    return f"{remove}mv {shlex.quote(str(folders[0]))} {shlex.quote(str(target))}"
+    return f"{remove}mv {shlex.quote(str(folder))} {shlex.quote(str(target))}"
+
+
+def outer_folder(roots: Sequence[Path], is_complete: Callable[[Path], bool]) -> Path | None:
+    """Return the folder of a data set of which one of `roots` is an inner folder; None if there is none."""
+    outer = [folder for root in roots for folder in root.absolute().parents[:DEPTH]]
+    return next((folder for folder in outer if is_complete(folder)), None)
 
 
 def is_empty(folder: Path) -> bool:

@@ -111,8 +111,8 @@ def cached_pixels(
     return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
 
 
-_verified: set[tuple[Path, int, int, int]] = set()
-"""Path, inode, size and time of the files whose checksums this process has verified."""
+_verified: set[tuple[Path, int, int, int, int]] = set()
+"""Path, inode, size and times of the files whose checksums this process has verified."""
 
 
 def _is_intact(path: Path, rows: int, sums: Path) -> bool:
@@ -121,7 +121,7 @@ def _is_intact(path: Path, rows: int, sums: Path) -> bool:
         status = path.stat()
     except OSError:
         return False
-    stamp = (path, status.st_ino, status.st_size, status.st_mtime_ns)
+    stamp = (path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     if stamp not in _verified and are_complete(path, rows, sums):
         _verified.add(stamp)
     return stamp in _verified

@@ -19,7 +19,7 @@ from fgbench.papers.printed import Cell, Paper, load_papers
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.gpu_fields import gpu_fields, head_features_text
 from fgbench.records.record import Deviation, Record
-from fgbench.records.store import Store
+from fgbench.records.store import Store, store_of
 from fgbench.speed.bench_files import frames_of, read_speed
 from fgbench.speed.speed_source import SPEED_COLUMNS
 from fgbench.util.errors import FgbenchError, nearest
@@ -114,8 +114,7 @@ def open_store(path: str | os.PathLike[str]) -> Store:
     folder = Path(path)
     if not folder.is_dir():
         raise FgbenchError(f"there is no folder {folder}", "name a folder of results, such as runs")
-    inner = folder / "records"
-    return Store(inner if inner.is_dir() else folder)
+    return store_of(folder)
 
 
 def verdict_frame(verdicts: Sequence[Any]) -> pd.DataFrame:

@@ -28,6 +28,14 @@ def is_copy(path: Path) -> bool:
         return False
 
 
+def has_records(folder: Path) -> bool:
+    """Return True if a folder contains a file with the name of a record."""
+    try:
+        return any(path.suffix == ".json" and _NAME.fullmatch(path.name) for path in folder.iterdir())
+    except OSError:
+        return False
+
+
 def copies(folder: Path) -> list[str]:
     """Return the names of the copies of records and array files in a folder. Hidden files are left out."""
     files = [path for pattern in ("[!.]*.json", "[!.]*.npz") for path in folder.glob(pattern)]

@@ -13,7 +13,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from fgbench.records.store import RECORDS, Store
+from fgbench.records.store import Store, store_of
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import write_bytes, write_json
 from fgbench.util.hashing import ID_LENGTH, hash_file
@@ -85,7 +85,7 @@ def unnamed_networks(results: Path) -> list[Path]:
     cannot be parsed, no network is returned, because the record may name it.
     """
     named = set()
-    for path in (results / RECORDS).glob("[!.]*.json"):
+    for path in store_of(results).folder.glob("[!.]*.json"):
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
             start = fields.get("starts_from") or {}

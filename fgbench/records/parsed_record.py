@@ -9,6 +9,8 @@ from fgbench.records.seal import seal_of
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_value
 from fgbench.util.json_toml import parse_json
+from fgbench.util.placeholders import refuse_placeholder
+from fgbench.util.validation import explain
 
 RERUN_HINT = "move its files elsewhere and run the recipe again"
 
@@ -28,10 +30,11 @@ def parse_record(content: bytes, run_id: str, path: Path) -> Record:
         fields = parse_json(content.decode("utf-8"))
         record = Record.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise FgbenchError(f"{path} is not a record of schema 1 or {SCHEMA}: {where}: {first['msg']}") from error
+        raise FgbenchError(
+            f"{path} is not a record of schema 1 or {SCHEMA}: {explain(error, Record)}", RERUN_HINT
+        ) from error
     except ValueError as error:
+        refuse_placeholder(path)
         raise FgbenchError(f"{path} is not a record: {error}", RERUN_HINT) from error
     if record.seal != (seal_of(fields) if record.schema_version == SCHEMA else ""):
         raise FgbenchError(f"{path} was changed after it was written: its seal does not fit its fields", RERUN_HINT)

@@ -18,7 +18,7 @@ import numpy as np
 from fgbench.records.array_files import array_path, settle, unnamed_arrays, write_pair
 from fgbench.records.arrays import check_arrays, read_arrays
 from fgbench.records.checked_reading import outcome_of, pack_outcomes, read_with_index
-from fgbench.records.copied_files import is_copy, pictures_by_kind
+from fgbench.records.copied_files import has_records, is_copy, pictures_by_kind
 from fgbench.records.packed_records import Packed
 from fgbench.records.parsed_record import RERUN_HINT, parse_record
 from fgbench.records.record import SCHEMA, Record
@@ -27,6 +27,7 @@ from fgbench.records.seal import seal_of
 from fgbench.records.verification import changed_definitions, wrong_values
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_bytes, remove_leftovers, storage_error, write_bytes, write_json
+from fgbench.util.placeholders import refuse_placeholder
 from fgbench.util.plain_text import one_line
 
 RECORDS = "records"
@@ -146,6 +147,7 @@ class Store:
         except OSError as error:
             raise FgbenchError(f"{path} cannot be read: {error.strerror or error}", RERUN_HINT) from error
         if hashlib.sha256(content).hexdigest() != record.outputs_sha256:
+            refuse_placeholder(path)
             raise FgbenchError(f"{path} is not the file that was written with the record", RERUN_HINT)
         try:
             return read_arrays(content, record.protocol)
@@ -286,12 +288,13 @@ def _check_in_folder(folder: Path, run_ids: Sequence[str]) -> Mapping[str, Packe
 
 
 def store_of(folder: Path) -> Store:
-    """Return the store of a results folder."""
-    return Store(folder / RECORDS)
+    """Return the store of a results folder, or of a folder that has records directly in it and no folder `records`."""
+    inner = folder / RECORDS
+    return Store(folder if not os.path.lexists(inner) and has_records(folder) else inner)
 
 
 def results_folders(folder: Path) -> list[Path]:
     """Return the folder itself if it has records, else its subfolders that have records; the folder if none has."""
-    if (folder / RECORDS).is_dir():
+    if (folder / RECORDS).is_dir() or has_records(folder):
         return [folder]
     return sorted({path.parents[1] for path in folder.glob(f"[!.]*/{RECORDS}/[!.]*.json")}) or [folder]

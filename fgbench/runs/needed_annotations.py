@@ -1,6 +1,7 @@
 """Annotations that a recipe needs and a data set lacks. They are known before an image is decoded."""
 
 from fgbench.datasets.index import Index
+from fgbench.datasets.misplaced import file_move
 from fgbench.datasets.reid import ReidIndex
 from fgbench.datasets.usable_splits import check_matches
 from fgbench.metrics.person_search import chosen_splits
@@ -43,7 +44,7 @@ def check_annotations(
             raise MissingError(
                 "data",
                 f"{title} in {index.root} has no {ANNOTATIONS[kind]}: {file} is missing",
-                f"put {file} of the official data set into {index.root}",
+                file_move(index.root, file) or f"put {file} of the official data set into {index.root}",
             )
     if "parts" in kinds and index.parts is not None and not (index.parts[~index.train][..., 2] > 0).any():
         raise FgbenchError(

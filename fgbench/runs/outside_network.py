@@ -15,6 +15,7 @@ from fgbench.records.kept_networks import read_network
 from fgbench.util.errors import FgbenchError
 from fgbench.util.hashing import hash_file, hash_value
 from fgbench.util.json_toml import read_toml
+from fgbench.util.placeholders import refuse_placeholder
 
 NESTS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "ema")
 """Keys under which programs save the tensors of a network."""
@@ -100,6 +101,7 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     Raises:
         FgbenchError: the file is damaged or contains other objects than tensors, numbers and texts.
     """
+    refuse_placeholder(path)
     if path.suffix == ".safetensors":
         return read_network(path)
     try:

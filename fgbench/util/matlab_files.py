@@ -13,6 +13,7 @@ from typing import Any
 from fgbench.util.child_process import read_in_child
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import read_bytes
+from fgbench.util.placeholders import refuse_placeholder
 
 LIMIT_S = 60.0
 """Longest duration of reading a file, in addition to one second for each million bytes."""
@@ -54,6 +55,7 @@ def read_mat(
         raise FgbenchError(f"cannot read {path}: {error.strerror or error}", hint) from error
     if published_md5 and hashlib.md5(content, usedforsecurity=False).hexdigest() in published_md5:
         return _load(path, content, squeeze, hint)
+    refuse_placeholder(path)
     if damage := _damage(content):
         raise FgbenchError(f"{path} is damaged or not a MATLAB file: {damage}", hint)
     if len(content) < KEPT_BYTES:

@@ -114,6 +114,50 @@ def test_folders_whose_common_folder_is_missing_or_too_many(needed, root):
     assert index_of(needed).fingerprint == before
 
 
+@pytest.mark.parametrize("name", ["cub", "market1501"])
+def test_two_copies_of_other_names_are_both_named(name, root):
+    """Two complete copies have other names: each is named, and the command renames one of them."""
+    folder = write_each(root)[name]
+    before = index_of(name).fingerprint
+    shutil.copytree(folder, root / "copy")
+    folder.rename(root / "my images")
+    with pytest.raises(MissingError, match=r"is in 2 folders of other names: .*copy, .*my images") as caught:
+        index_of(name)
+    move_as_told(caught.value)
+    assert index_of(name).fingerprint == before
+
+
+@pytest.mark.parametrize(
+    ("name", "inner"), [("cub", "images"), ("cub", "parts"), ("aircraft", "data/images"), ("market1501", "query")]
+)
+def test_fgbench_data_is_a_folder_inside_the_data_set(name, inner, root, monkeypatch):
+    """FGBENCH_DATA names the folder of the images: the error is the right value for it."""
+    folder = write_each(root)[name]
+    before = index_of(name).fingerprint
+    (root / "other data").mkdir()
+    monkeypatch.setenv("FGBENCH_DATA", f"{folder / inner}:{root / 'other data'}")
+    with pytest.raises(MissingError, match=f"a folder inside {folder}, which contains") as caught:
+        index_of(name)
+    command = f'{caught.value.hint} && printf %s "$FGBENCH_DATA"'
+    value = subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout
+    assert value == f"{folder}:{root / 'other data'}"
+    monkeypatch.setenv("FGBENCH_DATA", value)
+    assert index_of(name).fingerprint == before
+
+
+@pytest.mark.parametrize("file", ["image_class_labels.txt", "train_test_split.txt", "classes.txt"])
+def test_an_annotation_file_in_another_folder_is_told_the_move(file, root):
+    """A file that is not among the first needed ones lies in another folder."""
+    folder = write_each(root)["cub"]
+    before = index_of("cub").fingerprint
+    (folder / "lists").mkdir()
+    (folder / file).rename(folder / "lists" / file)
+    with pytest.raises(FgbenchError, match=f"cannot read .*{file}: No such file") as caught:
+        index_of("cub")
+    move_as_told(caught.value)
+    assert index_of("cub").fingerprint == before
+
+
 def test_an_empty_folder_of_the_official_name_does_not_hide_the_files(root):
     """The folder was made by hand, and the files are in another one."""
     folder = write_each(root)["cub"]
@@ -152,6 +196,7 @@ def test_recipes_that_need_missing_annotations_are_blocked(root):
 
     folder = write_each(root)["cub"]
     shutil.rmtree(folder / "parts")
+    (folder / "parts").mkdir()  # empty, as after an interrupted copy
     index = index_of("cub")
     recipes = [recipe for recipe in load_recipes().values() if recipe.settings.data == "cub"]
     needing = [recipe for recipe in recipes if "parts" in (*recipe.train, *recipe.test)]
@@ -164,6 +209,29 @@ def test_recipes_that_need_missing_annotations_are_blocked(root):
             check_annotations(index, recipe, recipe.settings, "CUB", datasets["cub"].tables)
         assert caught.value.what == "data"
         assert caught.value.hint == f"put parts/part_locs.txt of the official data set into {folder}"
+    (folder / "part_locs.txt").write_text("elsewhere", encoding="utf-8")
+    with pytest.raises(MissingError) as caught:
+        check_annotations(index, needing[0], needing[0].settings, "CUB", datasets["cub"].tables)
+    move_as_told(caught.value)
+    assert (folder / "parts/part_locs.txt").is_file()
+
+
+def test_aircraft_without_boxes_and_with_its_training_split_in_two_files(root):
+    """Copies of FGVC-Aircraft without `images_box.txt` or `images_variant_trainval.txt`."""
+    folder = write_each(root)["aircraft"]
+    before = index_of("aircraft")
+    (folder / "data/images_box.txt").unlink()
+    (folder / "data/images_variant_trainval.txt").unlink()
+    index = index_of("aircraft")
+    assert index.boxes is None
+    assert index.counts == before.counts
+    labels, labels_before = (dict(zip(i.files, i.labels, strict=True)) for i in (index, before))
+    assert labels == labels_before
+    assert set(index.annotation_hashes) < set(before.annotation_hashes)
+    assert index.classes == before.classes
+    (folder / "data/images_variant_val.txt").unlink()
+    with pytest.raises(FgbenchError, match=r"images_variant_trainval\.txt: No such file"):
+        index_of("aircraft")
 
 
 @pytest.mark.parametrize("lost", ["images", "lists", "both"])

@@ -12,6 +12,7 @@ import fgbench
 from fgbench.cli.completion import runs as completed_runs
 from fgbench.judge.nightly.night_folders import MARKER, check_night, check_replaceable, replace
 from fgbench.records.store import Store, results_folders
+from fgbench.util.errors import FgbenchError
 
 ID = "a" * 16
 APPLE_DOUBLE = b"\0\5\x16\7\0\2\0\0Mac OS X        \xb0"
@@ -201,3 +202,34 @@ def test_a_byte_order_mark_before_a_record_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / f"{written.run_id}.json"
     path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
     assert [record.run_id for record in Store(tmp_path).records()] == [written.run_id]
+
+
+@pytest.mark.parametrize("verb", [*VERBS, ("compare", "RESULTS"), ("log", ID)], ids=" ".join)
+def test_records_without_a_folder_of_their_own_are_read(results: Path, verb: tuple[str, ...]) -> None:
+    """The files of a folder `records` were copied, and not the folder itself."""
+    flat = results.with_name("flat")
+    shutil.copytree(results / "records", flat)
+    answers = [
+        run(*(str(folder) if word == "RESULTS" else word for word in verb), "--results", str(folder))
+        for folder in (results, flat)
+    ]
+    code, text = answers[0]
+    assert answers[1] == (code, text.replace(str(results), str(flat)))
+    assert results_folders(flat) == [flat]
+
+
+def test_an_array_file_of_another_name_and_content_is_named(results: Path) -> None:
+    """A download of other content has the name of the file that was there: `<run id> (1).npz`."""
+    other = results / "records" / f"{ID} (1).npz"
+    other.write_bytes((results / "records" / f"{ID}.npz").read_bytes() + b"0")
+    text = run("verify", "--results", str(results))[1]
+    assert f"{other.name} is of no record" in text
+    assert "or the file was renamed" in text
+
+
+def test_a_value_of_the_wrong_type_in_a_record_is_quoted(results: Path) -> None:
+    path = results / "records" / f"{ID}.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"seed": 0', '"seed": "zero"'), encoding="utf-8")
+    with pytest.raises(FgbenchError, match=r"schema 1 or 2: 'seed': .*\(got 'zero'\)") as caught:
+        Store(path.parent).read(ID)
+    assert caught.value.hint == "move its files elsewhere and run the recipe again"

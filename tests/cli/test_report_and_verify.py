@@ -70,7 +70,7 @@ def test_verify_names_an_array_file_without_a_record(tmp_path):
     (tmp_path / "records" / f"{'b' * 16}.json").unlink()
     code, text = run("verify", "--results", str(tmp_path))
     assert code == 0
-    assert f"{'b' * 16}.npz has no record" in text
+    assert f"{'b' * 16}.npz is of no record" in text
 
 
 def test_verify_of_several_results_folders_reports_the_wrong_one(tmp_path):

@@ -87,9 +87,7 @@ def test_check_of_a_complete_data_set_has_no_problems(official):
     assert health.notes == []
 
 
-@pytest.mark.parametrize(
-    "file", ["variants.txt", "images_box.txt", *(f"images_variant_{s}.txt" for s in (*SPLITS, "trainval"))]
-)
+@pytest.mark.parametrize("file", ["variants.txt", *(f"images_variant_{s}.txt" for s in SPLITS)])
 def test_an_error_names_a_missing_or_empty_file(copy, file):
     path = copy / "data" / file
     path.write_text("")

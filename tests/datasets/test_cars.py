@@ -90,7 +90,11 @@ def test_an_error_names_a_missing_or_damaged_file(copy, file):
         with pytest.raises(FgbenchError, match=file):
             cars.load(copy)
     matlab_7_3 = b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM"
-    for content, problem in ((b"<html>" * 50, "damaged or not a MATLAB file"), (matlab_7_3, "a MATLAB 7.3 file")):
+    for content, problem in (
+        (b"<html>" * 50, "a web page"),
+        (b"text " * 50, "damaged or not a MATLAB file"),
+        (matlab_7_3, "a MATLAB 7.3 file"),
+    ):
         path.write_bytes(content)
         with pytest.raises(FgbenchError, match=f"{file} is {problem}"):
             cars.load(copy)

@@ -207,7 +207,7 @@ def test_a_field_of_another_type_is_refused_in_a_record_without_a_seal(tmp_path,
     store = Store(tmp_path)
     store.write(*record())
     edit(tmp_path / f"{'a' * 16}.json", lambda fields: fields[part].update({name: value}), schema=1)
-    with pytest.raises(FgbenchError, match=f"is not a record of schema 1 or 2: {part}"):
+    with pytest.raises(FgbenchError, match=f"is not a record of schema 1 or 2: '{part}\\.{name}"):
         store.read("a" * 16)
 
 

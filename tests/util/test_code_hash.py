@@ -44,6 +44,7 @@ CANNOT_CHANGE_VALUES = {
     "fgbench.util.locks": "locks of files",
     "fgbench.util.matlab_files": "the weight files and the parsed annotations are hashed",
     "fgbench.util.memory": "releases memory",
+    "fgbench.util.placeholders": "refuses files",
     "fgbench.util.plain_text": "escape sequences in titles; files and classes with control characters are refused",
     "fgbench.util.processes": "ends processes",
     "fgbench.util.registry": "finds methods and data sets by name",

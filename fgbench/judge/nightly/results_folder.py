@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fgbench.records.record import Record
-from fgbench.records.store import RECORDS, Store
+from fgbench.records.store import store_of
 from fgbench.util.folders import no_folder_error
 
 
@@ -33,7 +33,7 @@ def read_folder(folder: Path) -> ResultsFolder:
     """
     if not folder.is_dir():
         raise no_folder_error(folder, "give two folders of results: fgbench compare BASE --results HEAD")
-    store = Store(folder / RECORDS)
+    store = store_of(folder)
     records, left_out = store.usable_records(values=False)
     wrong = {record.run_id: errors for record in records if (errors := store.verify(record))}
     return ResultsFolder(tuple(records), store.outputs, tuple(left_out), wrong)

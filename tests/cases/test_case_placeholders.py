@@ -1,0 +1,96 @@
+"""Small files in the place of the real ones: pointers of Git LFS and git-annex, and web pages."""
+
+from pathlib import Path
+
+import pytest
+from few_birds import few_birds
+from stored_records import write_record
+
+from fgbench.backbones.state_dict import read_state
+from fgbench.backbones.weight_files import weight_specs
+from fgbench.backbones.weights import find_weights
+from fgbench.datasets import datasets
+from fgbench.datasets.check import check
+from fgbench.records.store import Store
+from fgbench.runs.outside_network import read_checkpoint
+from fgbench.util.errors import FgbenchError
+from fgbench.util.matlab_files import read_mat
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a" * 16 + b"\nsize 132863336\n"
+ANNEX = b"/annex/objects/SHA256E-s132863336--" + b"4d7a" * 16 + b".jpg\n"
+PAGE = b"\xef\xbb\xbf\n<!DOCTYPE html><html><title>Quota exceeded</title></html>\n"
+PLACEHOLDERS = {"lfs": LFS, "annex": ANNEX, "page": PAGE}
+NAMES = {"lfs": "a pointer of Git LFS", "annex": "a pointer of git-annex", "page": "a web page"}
+STEPS = {"lfs": "git lfs pull", "annex": "git annex get .", "page": "download the file itself"}
+each_kind = pytest.mark.parametrize("kind", PLACEHOLDERS)
+
+
+def assert_named(error: FgbenchError, path: Path, kind: str) -> None:
+    assert str(error.args[0]) == f"{path} is {NAMES[kind]}, not the file itself"
+    assert STEPS[kind] in error.hint
+
+
+@each_kind
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_weight_file(folders: Path, kind: str, suffix: str) -> None:
+    """A repository of weights was cloned without Git LFS, or a browser saved a page of a file host.
+
+    Reports: https://github.com/microsoft/OmniParser/issues/34, https://github.com/pytorch/pytorch/issues/16203
+    """
+    path = folders / f"test_resnet{suffix}"
+    path.write_bytes(PLACEHOLDERS[kind])
+    with pytest.raises(FgbenchError) as caught:
+        read_state(path)
+    assert_named(caught.value, path, kind)
+    with pytest.raises(FgbenchError) as caught:
+        read_checkpoint(path)
+    assert_named(caught.value, path, kind)
+
+
+@each_kind
+def test_a_file_with_a_published_hash_and_a_matlab_file(folders: Path, kind: str) -> None:
+    """The file of a network whose size or hash is known."""
+    path = folders / weight_specs["vgg16.caffe"].files[0]
+    path.write_bytes(PLACEHOLDERS[kind])
+    with pytest.raises(FgbenchError) as caught:
+        find_weights("vgg16", "relu5_3", ("vgg16.caffe",))
+    assert_named(caught.value, path, kind)
+    with pytest.raises(FgbenchError) as caught:
+        read_mat(path)
+    assert_named(caught.value, path, kind)
+
+
+@each_kind
+def test_an_image_and_an_annotation_file(root: Path, kind: str) -> None:
+    """A copy of a data set in a repository with large files elsewhere.
+
+    Reports: https://github.com/jinnovation/rainy-image-dataset/issues/2, https://github.com/git-lfs/git-lfs/issues/4830
+    """
+    few_birds(root)
+    index = datasets["cub"].index()
+    image = index.root / index.files[0]
+    image.write_bytes(PLACEHOLDERS[kind])
+    (problem,) = check(index).problems
+    assert f"is {NAMES[kind]}, not the file itself" in str(problem)
+    lists = index.root / "image_class_labels.txt"
+    lists.write_bytes(PLACEHOLDERS[kind])
+    with pytest.raises(FgbenchError) as caught:
+        datasets["cub"].index()
+    assert_named(caught.value, lists, kind)
+
+
+@each_kind
+def test_a_record_and_its_arrays(tmp_path: Path, kind: str) -> None:
+    """Records in a repository that keeps arrays in Git LFS."""
+    write_record(tmp_path)
+    store = Store(tmp_path)
+    (record,) = store.records()
+    arrays, path = tmp_path / record.outputs, tmp_path / f"{record.run_id}.json"
+    arrays.write_bytes(PLACEHOLDERS[kind])
+    with pytest.raises(FgbenchError) as caught:
+        store.outputs(record)
+    assert_named(caught.value, arrays, kind)
+    path.write_bytes(PLACEHOLDERS[kind])
+    with pytest.raises(FgbenchError) as caught:
+        store.read(record.run_id)
+    assert_named(caught.value, path, kind)
