@@ -12,6 +12,7 @@ KINDS = ("papers", "rows", "cells", "recipes", "values", "methods", "data", "run
 TABLES = (
     "values",
     "runs",
+    "answers",
     "curves",
     "phases",
     "differences",

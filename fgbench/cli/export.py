@@ -17,8 +17,8 @@ def export(
         typer.Argument(
             metavar="TABLE",
             autocompletion=completion.tables,
-            help="values, runs, curves, phases, differences, verdicts or cells; printed tables: bcnn (a paper), "
-            "bcnn/t1; or of a run: predictions or keypoints, as fgbench judge reads them, or effects, which "
+            help="values, runs, answers, curves, phases, differences, verdicts or cells; printed tables: bcnn "
+            "(a paper), bcnn/t1; or of a run: predictions or keypoints, as fgbench judge reads them, or effects, which "
             "compares the other runs with it image by image.",
         ),
     ],

@@ -87,6 +87,8 @@ def check_python(arguments: list[str]) -> None:
     if arguments[:2] == ["-m", "tests.faults"]:
         campaigns = (ROOT / "tests/faults/__main__.py").read_text(encoding="utf-8")
         assert all(f'"{name}": ' in campaigns for name in arguments[2:])
+    elif arguments[0] == "-m" and arguments[1].startswith("tests."):
+        assert (ROOT / f"{arguments[1].replace('.', '/')}.py").is_file()
     elif arguments[0] == "-m":
         assert arguments[1] in {"venv", "pip", "zipfile"}
     else:

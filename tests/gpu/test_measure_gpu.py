@@ -23,7 +23,7 @@ SMALL = ("--size", "64", "--backbone", "tiny_m:conv", "--epochs", "1")
 
 
 def load_program():
-    spec = importlib.util.spec_from_file_location("measure_gpu", ROOT / "reports/measure_gpu.py")
+    spec = importlib.util.spec_from_file_location("measure_gpu", ROOT / "benchmarks/measure_gpu.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -13,6 +13,7 @@ from fgbench.judge.verdict import Verdict
 from fgbench.papers.printed import Paper, load_papers
 from fgbench.papers.recipes import load_recipes
 from fgbench.records.store import Store
+from fgbench.report.tables.answers import answer_frame, answer_sheet
 from fgbench.report.tables.curve_table import curve_frame, curve_sheet
 from fgbench.report.tables.differences import difference_frame, difference_sheet
 from fgbench.report.tables.effects import effect_frame, effect_sheet
@@ -38,8 +39,8 @@ def export(name: str, results: Path, style: str | None, out: Path | None, run_id
     """Write a table to a file or, without one, to standard output.
 
     Args:
-        name: `values`, `runs`, `curves`, `phases`, `differences`, `effects`, `cells`, `verdicts`, a paper such as
-            `bcnn`, or a table of it such as `bcnn/t1`.
+        name: `values`, `runs`, `answers`, `curves`, `phases`, `differences`, `effects`, `cells`, `verdicts`,
+            a paper such as `bcnn`, or a table of it such as `bcnn/t1`.
         results: a results folder, or a folder of records.
         style: one of `FORMATS`; None for the format of the suffix of `out`, or CSV.
         out: the file; None for standard output.
@@ -119,6 +120,11 @@ def _sheets(name: str, results: Path, papers: Mapping[str, Paper]) -> list[Sheet
     ]
 
 
+def _answers(store: Store, papers: Mapping[str, Paper]) -> pd.DataFrame:
+    verdicts = [verdict for of_paper in frames.judge_store(papers, store).values() for verdict in of_paper]
+    return answer_frame(frames.verdict_frame(verdicts))
+
+
 def _runs(store: Store, papers: Mapping[str, Paper]) -> pd.DataFrame:
     verdicts = [verdict for of_paper in frames.judge_store(papers, store).values() for verdict in of_paper]
     return run_frame(store.records(), with_external(verdicts))
@@ -126,6 +132,7 @@ def _runs(store: Store, papers: Mapping[str, Paper]) -> pd.DataFrame:
 
 RUN_TABLES: dict[str, tuple[Callable[[Store, Mapping[str, Paper]], pd.DataFrame], Callable[[pd.DataFrame], Sheet]]] = {
     "runs": (_runs, run_sheet),
+    "answers": (_answers, answer_sheet),
     "curves": (lambda store, papers: curve_frame(store.records()), curve_sheet),
     "phases": (lambda store, papers: phase_frame(store.records()), phase_sheet),
     "differences": (

@@ -8,7 +8,7 @@ A head stands directly above the table of its recipe:
 
 A file with `like` takes over recipes of another file. Their heads stand at its end.
 
-`python reports/recipe_heads.py` writes all heads again. A test checks that they are what this program writes.
+`python -m tests.written.recipe_heads` writes all heads again. A test checks that they are what this program writes.
 """
 
 import re

@@ -5,9 +5,9 @@ A table stands between two comments. The first one is the command:
     <!-- fgbench export runs --results reports/cub-200-2011 --format markdown -->
     <!-- end -->
 
-The command is `fgbench export …`, `python reports/answers.py …`, `python reports/shared_trainings.py`,
-`python -m tests.simulate …` or `python -m tests.gpu …`.
-`python reports/tables.py` writes all tables again. A test checks that each table is what its command prints.
+The command is `fgbench export …`, `python -m tests.written.shared_trainings`, `python -m tests.simulate …` or
+`python -m tests.gpu …`. `python -m tests.written.tables` writes all tables again. A test checks that each table is what
+its command prints.
 """
 
 import re
@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FILES = (
     ROOT / "README.md",
     ROOT / "reports/README.md",
@@ -25,13 +25,11 @@ FILES = (
     ROOT / "docs/guides/sensitivity.md",
 )
 ESTIMATED = ROOT / "docs/guides/trained_networks.md"
-"""A file whose table takes half a minute. `tests/test_shared_trainings.py` checks its counts."""
+"""A file whose table takes half a minute. `test_shared_trainings.py` checks its counts."""
 COUNTED = ROOT / "docs/guides/gpu.md"
 """A file whose table takes a minute. `tests/gpu/test_steps.py` checks its rows."""
 COMMAND = r"<!-- (?:fgbench|python) "
-PROGRAM = (
-    r"fgbench export|python reports/answers\.py|python reports/shared_trainings\.py|python -m tests\.(?:simulate|gpu)"
-)
+PROGRAM = r"fgbench export|python -m tests\.(?:simulate|gpu|written\.shared_trainings)"
 TABLE = re.compile(
     rf"(<!-- ({PROGRAM})((?: [^\n]*?)?) -->\n)((?:(?!{COMMAND}).)*?)(<!-- end -->)",
     re.DOTALL,
@@ -41,7 +39,7 @@ TABLE = re.compile(
 def filled(text: str) -> str:
     """Return a text in which each table is what its command prints."""
     if len(re.findall(COMMAND, text)) != len(TABLE.findall(text)):
-        sys.exit("a command has no <!-- end --> after it, or is none of those that reports/tables.py names")
+        sys.exit("a command has no <!-- end --> after it, or is none of those that tests/written/tables.py names")
     return TABLE.sub(lambda match: f"{match[1]}\n{_output(match[2] + match[3])}\n{match[5]}", text)
 
 

@@ -1,6 +1,6 @@
 """Measures CUB-200-2011 on a GPU within a time limit: a smoke test, recipes, frames per second, the report.
 
-    python reports/measure_gpu.py --within 9m --results runs/cub-gpu -- --backbone vgg16:relu5_3
+    python benchmarks/measure_gpu.py --within 9m --results runs/cub-gpu -- --backbone vgg16:relu5_3
 
 Options after `--` are given to `fgbench run`. Each part ends in time. The same command again keeps finished runs and
 measured speeds, and continues unfinished runs. Speeds of other code are measured again. The recipes run in the order of

@@ -1,17 +1,12 @@
 """The tables of README files are what the commands above them print."""
 
-import runpy
-from pathlib import Path
-
 import pytest
+from written.tables import FILES, ROOT, filled
 
-ROOT = Path(__file__).parents[1]
-TABLES = runpy.run_path(str(ROOT / "reports/tables.py"))
-filled = TABLES["filled"]
 COMMAND = "<!-- fgbench export cells --format markdown -->\n"
 
 
-@pytest.mark.parametrize("file", TABLES["FILES"], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("file", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_tables_of_a_file_are_what_their_commands_print(file):
     text = file.read_text(encoding="utf-8")
     assert filled(text) == text

@@ -1,21 +1,20 @@
 """The table of what sharing trained networks saves."""
 
 import re
-import runpy
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-TABLE = runpy.run_path(str(ROOT / "reports/shared_trainings.py"))
+from documents import ROOT
+from written import shared_trainings
+
 COUNTS = 6
 """Number of columns before the hours."""
 
 
 def test_the_counts_of_the_guide_are_those_of_the_recipes():
     text = (ROOT / "docs/guides/trained_networks.md").read_text(encoding="utf-8")
-    lines = re.search(r"shared_trainings\.py -->\n(.*?)<!-- end", text, re.DOTALL)[1].strip().splitlines()
+    lines = re.search(r"shared_trainings -->\n(.*?)<!-- end", text, re.DOTALL)[1].strip().splitlines()
     head, _, *rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
-    assert head == list(TABLE["HEAD"])
-    counted = [list(row[:COUNTS]) for row in TABLE["rows"](with_hours=False)]
+    assert head == list(shared_trainings.HEAD)
+    counted = [list(row[:COUNTS]) for row in shared_trainings.rows(with_hours=False)]
     assert [row[:COUNTS] for row in rows] == counted
     # FV-CNN [D] and [M], without and with boxes, leave out 25 epochs each, and four models of the keypoint FCN 50 each.
     # Under `quick` these are two without boxes with 7 epochs each, and three models with 16.

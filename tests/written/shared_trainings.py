@@ -1,6 +1,7 @@
 """Prints what recipes save that start from the trained network of another recipe, as a Markdown table.
 
-`python reports/shared_trainings.py` counts the recipes of each data set that `fgbench reproduce` runs, with one seed.
+`python -m tests.written.shared_trainings` counts the recipes of each data set that `fgbench reproduce`
+runs, with one seed.
 """
 
 import sys
