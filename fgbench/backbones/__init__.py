@@ -1,6 +1,7 @@
 """Pretrained networks up to a tap, and their weight files."""
 
-from fgbench.backbones.build import Backbone, load_backbone
+from fgbench.backbones.backbone import Backbone
+from fgbench.backbones.build import load_backbone
 from fgbench.backbones.networks import TAPS, split_stream
 from fgbench.backbones.spec import InputSpec, WeightFile, WeightSpec
 from fgbench.backbones.weight_files import weight_specs

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from fgbench.backbones.build import Backbone
+from fgbench.backbones.backbone import Backbone
 from fgbench.util.errors import FgbenchError
 
 BACKEND = "inductor"

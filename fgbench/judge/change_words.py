@@ -44,6 +44,8 @@ def change_words(deviation: Deviation) -> str:
         return f"without {field}"
     if field == "stages":
         return NOT_TUNED
+    if field == "fixed_blocks" and isinstance(run, int):
+        return f"the first {counted(run, 'block')} of the network not fine-tuned" if run else "all blocks fine-tuned"
     if field == "control":
         return str(run)
     if field == "backbones":

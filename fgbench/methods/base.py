@@ -8,6 +8,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from fgbench.backbones import Backbone
 from fgbench.util.errors import ArgumentError
 from fgbench.util.numeric.precision import at_least_float32
 from fgbench.util.registry import Registry
@@ -177,8 +178,9 @@ def options_of(name: str, values: Mapping[str, object]) -> Options:
 
 
 def parameters_of(method: Method, group: str) -> list[nn.Parameter]:
-    """Return the parameters of a group of a method, each once."""
-    parameters = {id(p): p for module in method.modules_of(group) for p in module.parameters()}
+    """Return the parameters of a group of a method that are trained, each once."""
+    fixed = {id(p) for module in method.modules() if isinstance(module, Backbone) for p in module.fixed_parameters}
+    parameters = {id(p): p for module in method.modules_of(group) for p in module.parameters() if id(p) not in fixed}
     return list(parameters.values())
 
 

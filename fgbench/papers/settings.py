@@ -90,6 +90,8 @@ class Settings(StrictModel):
     the head. All that is computed from the maps of the networks outside of the training is float32."""
     stages: dict[str, Stage] = {}
     """Stages of training by name."""
+    fixed_blocks: int = Field(default=0, ge=0)
+    """Number of blocks of each network, up to a pooling layer each, whose weights no stage trains."""
     starts_from: str = ""
     """Another recipe for the same data set, whose stages are the first stages of this one. They are trained once."""
     classifier: Literal["svm", "softmax", "none", "ranking"]

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.methods import methods, options_of
 from fgbench.methods.base import Method, Task
-from fgbench.papers.settings import Settings
 from fgbench.runs.experiment import Experiment
-from fgbench.runs.frozen_networks import uses_bf16
+from fgbench.runs.frozen_networks import sees_few_images, uses_bf16
 from fgbench.runs.run import Run
 from fgbench.runs.streams import load_stream, maps_folder
 from fgbench.util.numeric.seeding import generator
@@ -26,17 +25,15 @@ def build_method(run: Run, trial: Experiment, on_recall: Callable[[int], object]
     networks = {stream.stream: load_stream(stream) for stream in run.streams}
     for network in networks.values():
         network.uses_bf16 = bf16
-    if on_recall and run.device == "cpu" and not run.network and _see_unaugmented_images(run.settings):
+        if run.settings.fixed_blocks:
+            network.fix_blocks(run.settings.fixed_blocks)
+    if on_recall and run.device == "cpu" and not run.network and sees_few_images(run.settings):
         for stream in run.streams:
             if not stream.trained_here:
-                networks[stream.stream].cache_outputs(maps_folder(stream, bf16=bf16), on_recall)
+                folder = maps_folder(stream, bf16=bf16, blocks=run.settings.fixed_blocks)
+                networks[stream.stream].cache_outputs(folder, on_recall)
     part_names = trial.part_names if "parts" in run.protocol.train_sees else ()
     task = Task(trial.classes, Pipeline.parse(run.settings.test_pipeline).output_size, part_names)
     options = options_of(run.recipe.method, run.settings.options)
     backbones = [networks[stream.stream] for stream in run.streams]
     return methods[run.recipe.method](backbones, task, options, generator(run.seed, "initial weights"))
-
-
-def _see_unaugmented_images(settings: Settings) -> bool:
-    """Return True if the networks stay frozen and see only images and mirror images. Their maps can then be cached."""
-    return all(set(stage.train) == {"classifier"} and not stage.augment for stage in settings.stages.values())

@@ -1,5 +1,6 @@
-"""Runs that train at most the head of a method, and the precision of their networks."""
+"""Networks and layers that a run does not train: their precision, and whether their maps can be cached."""
 
+from fgbench.datasets.pipeline import Pipeline
 from fgbench.methods import methods
 from fgbench.papers.settings import HALF, Settings
 
@@ -8,6 +9,13 @@ def trains_networks(method: str, settings: Settings) -> bool:
     """Return True if a stage trains a network, or another part of the method before its head."""
     trunk = set(methods[method].TRUNK)
     return any(trunk & set(stage.train) for stage in settings.stages.values())
+
+
+def sees_few_images(settings: Settings) -> bool:
+    """Return True if fixed layers see only images and mirror images. Their maps can then be cached."""
+    if settings.fixed_blocks:
+        return {step.name for step in Pipeline.parse(settings.train_pipeline).random} <= {"flip"}
+    return all(set(stage.train) == {"classifier"} and not stage.augment for stage in settings.stages.values())
 
 
 def uses_bf16(method: str, settings: Settings) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fgbench.backbones.build import Backbone, load_backbone
+from fgbench.backbones.backbone import Backbone
+from fgbench.backbones.build import load_backbone
 from fgbench.backbones.networks import split_stream
 from fgbench.datasets.image_files import ImageFiles
 from fgbench.datasets.pipeline import Pipeline

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from fgbench.backbones.build import Backbone, load_backbone
+from fgbench.backbones.backbone import Backbone
+from fgbench.backbones.build import load_backbone
 from fgbench.backbones.networks import split_stream
 from fgbench.backbones.timm_weights import find_timm_weights, is_published
 from fgbench.backbones.weights import cached_hash, find_weights
@@ -74,12 +75,15 @@ def resolve_stream(stream: str, accepted: tuple[str, ...]) -> StreamWeights:
     return StreamWeights(stream, spec.name, weights.sha256, weights.path, official, spec.original and spec.has_hash)
 
 
-def maps_folder(weights: StreamWeights, *, bf16: bool) -> Path:
+def maps_folder(weights: StreamWeights, *, bf16: bool, blocks: int = 0) -> Path:
     """Return the cache folder of the maps that a stream computes for images, in bfloat16 or in float32.
+
+    With `blocks`, these are the maps after this number of its blocks.
 
     Maps in bfloat16 differ by up to a percent between processors, so that each processor has its own.
     """
     name = f"{weights.name}-{split_stream(weights.stream)[1]}-{weights.sha256[:16]}"
+    name += f"-{blocks}-blocks" * bool(blocks)
     if bf16:
         kernels = f"{cpu_name()} {torch.backends.cpu.get_cpu_capability()} {os.environ.get('ONEDNN_MAX_CPU_ISA', '')}"
         name += f"-bf16-{hash_texts(kernels)[:8]}"

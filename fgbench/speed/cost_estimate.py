@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.papers.settings import HALF, Settings
 from fgbench.records.run_cost import Expected
+from fgbench.runs.frozen_networks import sees_few_images
 from fgbench.runs.training.head_features import Storage, choose_storage
 from fgbench.runs.training.row_reader import FREE_SHARE as IMAGES_SHARE
 from fgbench.speed.kernels import Kernel
@@ -77,6 +78,7 @@ class _Account:
         train, test = (Pipeline.parse(text) for text in (settings.train_pipeline, settings.test_pipeline))
         self.train_bytes, self.test_bytes = (3.0 * pipeline.cached_size**2 for pipeline in (train, test))
         self.augmented = bool(settings.stages) and train.fixed != test.fixed
+        self._fixed_done = False
         self.views = 1 + settings.mirror
         """Each image, and with `mirror` its mirror image."""
 
@@ -138,6 +140,11 @@ class _Account:
         dtype: Dtype = "bf16" if self.settings.precision == HALF else "fp32"
         before = sum(self.seconds.values())
         self._run("training", stage.step, epochs * images / min(stage.stage.batch_size, images), dtype)
+        # The fixed blocks. On a CPU their output for an image and its mirror image is computed once.
+        kept = not self.device.is_gpu and sees_few_images(self.settings)
+        passes = (0 if self._fixed_done else min(epochs, 2)) if kept else epochs
+        self._run("training", stage.fixed, passes * images / min(stage.stage.batch_size, images))
+        self._fixed_done |= bool(stage.fixed)
         # The trunk of a stage that trains only the head.
         storage, file = self._storage(stage), self._file_bytes(stage)
         if storage:

@@ -6,12 +6,13 @@ All sizes are those of float32.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from fgbench.backbones import load_backbone, split_stream
+from fgbench.backbones import Backbone, load_backbone, split_stream
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.methods import Method, Target, Task, methods, options_of
 from fgbench.methods.base import parameters_of
@@ -54,6 +55,8 @@ class StageKernels:
     """State of the optimizer."""
     features_shape: tuple[int, ...]
     """Features of an image if the trunk is computed once; empty if each step computes it."""
+    fixed: tuple[Kernel, ...] = ()
+    """Kernels of the fixed blocks of the networks for a batch, which are not in `step`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,9 @@ def _build(kind: str, settings: Settings, sizes: Sizes) -> Method:
     by_stream = {
         stream: load_backbone(*split_stream(stream), pretrained=False) for stream in dict.fromkeys(settings.backbones)
     }
+    if settings.fixed_blocks:
+        for network in by_stream.values():
+            network.fix_blocks(settings.fixed_blocks)
     backbones = [by_stream[stream] for stream in settings.backbones]
     task = Task(sizes.classes, Pipeline.parse(settings.test_pipeline).output_size, sizes.part_names)
     options = options_of(kind, settings.options)
@@ -161,6 +167,7 @@ def _stage(method: Method, name: str, stage: Stage, features: tuple[int, ...], s
     )
     target = _target(batch, side, sizes)
     inputs = torch.rand(batch, *features) if features else _images(batch, side)
+    fixed = [] if features else _count_fixed_blocks(method, inputs)
     kept = 0.0
 
     def step() -> None:
@@ -176,6 +183,8 @@ def _stage(method: Method, name: str, stage: Stage, features: tuple[int, ...], s
 
     count_kernels(step)  # allocates the state of the optimizer
     kernels = count_kernels(step)
+    for network in _with_fixed_blocks(method):
+        network.cache = None
     states = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
     return StageKernels(
         name=name,
@@ -185,7 +194,26 @@ def _stage(method: Method, name: str, stage: Stage, features: tuple[int, ...], s
         gradient_bytes=_size_of(trained),
         state_bytes=_size_of(states),
         features_shape=features,
+        fixed=tuple(fixed),
     )
+
+
+def _with_fixed_blocks(method: Method) -> list[Backbone]:
+    return [module for module in method.modules() if isinstance(module, Backbone) and module.fixed_parameters]
+
+
+def _count_fixed_blocks(method: Method, images: Tensor) -> list[Kernel]:
+    """Count the kernels of the fixed blocks of all networks. The networks then use the output without computing it."""
+    kernels: list[Kernel] = []
+    for network in _with_fixed_blocks(method):
+        counted, maps = _without_gradients(partial(network.fixed_maps, images))
+        kernels += counted
+        network.cache = partial(_given, maps)
+    return kernels
+
+
+def _given(maps: Tensor, images: Tensor) -> Tensor:
+    return maps
 
 
 def _target(batch: int, side: int, sizes: Sizes) -> Target:

@@ -215,7 +215,7 @@ def test_every_weight_has_a_gradient_although_the_output_is_used_twice(network: 
 
 
 def test_chunks_without_gradients_give_the_same_maps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fgbench.backbones.build.CHUNK_PIXELS", 2 * 64 * 64 + 1)
+    monkeypatch.setattr("fgbench.backbones.backbone.CHUNK_PIXELS", 2 * 64 * 64 + 1)
     backbone = load_backbone("squeezenet1_1", "features", pretrained=False)
     chunk_sizes: list[int] = []
     backbone.layers.register_forward_pre_hook(lambda layers, inputs: chunk_sizes.append(len(inputs[0])))

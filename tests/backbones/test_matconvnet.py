@@ -160,7 +160,8 @@ def test_other_files_are_an_error(tmp_path: Path) -> None:
     content = path.read_bytes()
     for damaged, message in {
         "cut": (content[: len(content) // 2], "ends too early"),
-        "html": (b"<html>" + bytes(300), "damaged or not a MATLAB file"),
+        "html": (b"<html>" + bytes(300), "a web page, not the file itself"),
+        "text": (b"text" + bytes(300), "damaged or not a MATLAB file"),
         "empty": (b"", "damaged or not a MATLAB file"),
         "7.3": (b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(600), "7.3"),
     }.values():

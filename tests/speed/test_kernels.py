@@ -100,3 +100,20 @@ def test_the_operations_are_those_of_a_run_and_do_not_depend_on_earlier_work_of_
     with deterministic_operations(warn_only=True):
         assert run_kernels(recipe.method, recipe.settings, BIRDS) == before
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_fixed_blocks_are_counted_apart_from_a_step():
+    recipe = RECIPES["bcnn/bcnn_dd@cub"]
+    whole = run_kernels(recipe.method, recipe.settings, BIRDS).stages[1]
+    stage = run_kernels(recipe.method, recipe.settings.model_copy(update={"fixed_blocks": 4}), BIRDS).stages[1]
+
+    def flop(kernels, kind):
+        return sum(kernel.flop for kernel in kernels if kernel.kind == kind)
+
+    last = 3 * 2 * 9 * 512 * 512 * 28**2
+    assert flop(stage.step, "convolution") == 64 * last
+    assert flop(stage.fixed, "convolution") == flop(whole.step, "convolution") - 64 * last
+    # The first trained layer needs no gradient with respect to its input.
+    assert flop(stage.step, "convolution_backward") == 64 * (2 * last - last / 3)
+    assert stage.gradient_bytes == 4 * (3 * (9 * 512 * 512 + 512) + 262144 * 200 + 200)
+    assert whole.fixed == ()
