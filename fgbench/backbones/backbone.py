@@ -96,7 +96,7 @@ class Backbone(nn.Module):
     def _run_layers(self, images: Tensor) -> Tensor:
         x = self._input_of_parts(images)
         for part in self._parts:
-            x = self._call(part, x)
+            x = self._call(part, x, bf16=self.uses_bf16)
         out = x.float()
         return out.flatten(1) if self.tap in VECTOR_TAPS else out
 
@@ -111,7 +111,7 @@ class Backbone(nn.Module):
         """Map images (B, 3, H, W) uint8 RGB to the output (B, C, h, w) of the fixed blocks, always in float32."""
         assert self._split is not None
         fixed = self._split[0]
-        return _in_chunks(lambda part: self._call(fixed, self._normalise(part)), images)
+        return _in_chunks(lambda part: self._call(fixed, self._normalise(part), bf16=False), images)
 
     @property
     def _parts(self) -> tuple[nn.Module, ...]:
@@ -147,11 +147,11 @@ class Backbone(nn.Module):
     def _normalise(self, images: Tensor) -> Tensor:
         return self.input.apply(images, self._factor, self._offset).contiguous(memory_format=torch.channels_last)
 
-    def _call(self, part: nn.Module, x: Tensor) -> Tensor:
-        """Run a part of the layers; its compiled form only with gradients."""
+    def _call(self, part: nn.Module, x: Tensor, *, bf16: bool) -> Tensor:
+        """Run a part of the layers, in bfloat16 or in float32; its compiled form only with gradients."""
         run = self._compiled if self._compiled and torch.is_grad_enabled() else run_part
-        fast = x.device.type == "cpu" and not (torch.is_grad_enabled() or self.uses_bf16)
-        with self._fast if fast else in_bfloat16(x.device.type, enabled=self.uses_bf16):
+        fast = x.device.type == "cpu" and not (torch.is_grad_enabled() or bf16)
+        with self._fast if fast else in_bfloat16(x.device.type, enabled=bf16):
             return run(part, x)
 
     def compile_layers(self, backend: str) -> None:
@@ -165,8 +165,11 @@ class Backbone(nn.Module):
             folder: Folder of this network with these weights up to this tap, or up to its fixed blocks.
             on_recall: Receives, for each batch, the number of images whose output was stored before this call.
         """
-        compute = self.fixed_maps if self._split else self._compute
-        self.cache = MapCache(folder, compute, on_recall, BF16_TOLERANCE if self.uses_bf16 else TOLERANCE)
+        if self._split:
+            self.cache = MapCache(folder, self.fixed_maps, on_recall)
+        else:
+            tolerance = BF16_TOLERANCE if self.uses_bf16 else TOLERANCE
+            self.cache = MapCache(folder, self._compute, on_recall, tolerance)
 
     def with_map(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the last convolutional map (B, D, h, w) and the output of `forward`.
@@ -176,8 +179,8 @@ class Backbone(nn.Module):
         if not isinstance(self.layers, DenseVgg):
             out = self(images)
             return out, out
-        maps = self._call(self._parts[0], self._input_of_parts(images))
-        return maps.float(), self._call(self.layers.top, maps).float()
+        maps = self._call(self._parts[0], self._input_of_parts(images), bf16=self.uses_bf16)
+        return maps.float(), self._call(self.layers.top, maps, bf16=self.uses_bf16).float()
 
     @property
     def map_channels(self) -> int:

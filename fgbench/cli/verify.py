@@ -43,7 +43,7 @@ def verify_folder(folder: Path) -> dict[str, Any]:
         FgbenchError: there is no record.
     """
     from fgbench.judge.anomalies import find_anomalies
-    from fgbench.records.copied_files import copies
+    from fgbench.records.copied_files import copies, record_files
     from fgbench.records.kept_networks import NETWORKS, network_problem, unnamed_networks
     from fgbench.records.store import store_of
 
@@ -65,12 +65,14 @@ def verify_folder(folder: Path) -> dict[str, Any]:
         problems += [_about(record) | {"problem": text} for text in texts]
     anomalies = _listed(records, find_anomalies(records, store.outputs, unusable))
     wrong = {problem["run"] for problem in problems}
+    beside = sum(1 for _ in record_files(folder)) if store.folder != folder else 0
     return {
         "folder": str(folder),
-        "passed": not (left_out or problems or any(anomaly["invalidates_run"] for anomaly in anomalies)),
+        "passed": not (left_out or beside or problems or any(anomaly["invalidates_run"] for anomaly in anomalies)),
         "records": len(records) + len(left_out),
         "verified": len(records) - len(wrong),
         "left_out": left_out,
+        "beside": beside,
         "problems": problems,
         "anomalies": anomalies,
         "copies": copies(store.folder),
@@ -103,6 +105,11 @@ def _show(facts: dict[str, Any]) -> None:
 
     for text in facts["left_out"]:
         out(text)
+    if facts["beside"]:
+        out(
+            f"{counted(facts['beside'], 'record')} in {facts['folder']} itself and not in its folder records, which is "
+            "the one that is read: move them there"
+        )
     for row in facts["problems"]:
         out(one_line(f"{row['run']} ({row['title']}, seed {row['seed']}): {row['problem']}"))
     for row in facts["anomalies"]:

@@ -57,7 +57,7 @@ def load(root: Path, name: str = "aircraft") -> Index:
     train = _training(root, classes)
     test = _labels(_list(root, TABLES["test"]), classes)
     if in_both := sorted(set(train) & set(test)):
-        raise FgbenchError(f"{_list(root, TABLES['test'])}: image {in_both[0]:07d} is also in {TABLES['train']}")
+        raise FgbenchError(f"{_list(root, TABLES['test'])}: image {in_both[0]:07d} is also in the training split")
     labels = train | test
     if unused := set(classes.values()) - set(labels.values()):
         variant = list(classes)[min(unused)]

@@ -31,9 +31,9 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         FgbenchError: the file cannot be read.
     """
+    refuse_placeholder(path)
     try:
         text = read_marked_text(path)
-        refuse_placeholder(path)
         return text.removesuffix("\n").split("\n") if text else []
     except OSError as error:
         raise read_error(path, error) from error

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from fgbench.datasets.image_reading import ImageError, decoded_image
 from fgbench.datasets.index import Index
 from fgbench.datasets.reid import ReidIndex, is_image_name
 from fgbench.util.folders import is_of_system
+from fgbench.util.placeholders import placeholder
 
 COUNT_NAMES = {
     "images": "images",
@@ -100,9 +102,7 @@ def check(
     present = [file for file in index.files if index.path(file).is_file()]
     missing = sorted(set(index.files) - set(present))
     for file in missing:
-        is_there = os.path.lexists(index.path(file))
-        what = "not a regular file, or a link to nothing" if is_there else "in the annotations, but not on disk"
-        result.problems.append(FileProblem("missing", file, what))
+        result.problems.append(FileProblem("missing", file, _why_missing(index.path(file))))
     is_own = index.name.startswith(PREFIX)
     if isinstance(index, Index) and is_own:
         problems, notes = ([FileProblem(*finding) for finding in of_kind] for of_kind in own_findings(index))
@@ -128,6 +128,14 @@ def check(
     result.notes += notes
     result.notes += _unmatched(index) if isinstance(index, ReidIndex) else _outside(index, sizes)
     return result
+
+
+def _why_missing(path: Path) -> str:
+    """Return what is in the place of an image that is not a file."""
+    if found := placeholder(path):
+        return f"{found[0]}, not the file itself: {found[1]}"
+    is_there = os.path.lexists(path)
+    return "not a regular file, or a link to nothing" if is_there else "in the annotations, but not on disk"
 
 
 def _split_counts(index: Index) -> str:

@@ -1,14 +1,20 @@
 """Base class of data sets: where the files are, and how to download, generate and read them."""
 
 import os
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from fgbench.datasets.index import Index
-from fgbench.datasets.misplaced import file_move, is_empty, mending_move, outer_folder, renamed_folders, renaming_move
+from fgbench.datasets.misplaced import (
+    export_of_outer,
+    file_move,
+    is_empty,
+    mending_move,
+    renamed_folders,
+    renaming_move,
+)
 from fgbench.datasets.reid import ReidIndex
 from fgbench.datasets.usable_splits import check_splits
 from fgbench.util.damaged import set_aside
@@ -110,10 +116,9 @@ class DatasetBase(Generic[IndexT]):
             hint = renaming_move(renamed[0], self.folder)
             if len(renamed) > 1:
                 problem = f"{self.title} is in {len(renamed)} folders of other names: {', '.join(map(str, renamed))}"
-        elif outer := outer_folder(users, self._looks_complete):
+        elif found := export_of_outer(users, self._looks_complete):
+            outer, hint = found
             problem = f"FGBENCH_DATA names a folder inside {outer}, which contains {self.title}"
-            others = [str(root) for root in users if outer not in root.absolute().parents]
-            hint = f"export FGBENCH_DATA={shlex.quote(os.pathsep.join([str(outer), *others]))}"
         return MissingError("data", problem, hint)
 
     def _named_folders(self, root: Path) -> list[Path]:

@@ -45,6 +45,8 @@ def file_move(folder: Path, name: str) -> str:
     """
     target, folders = folder / name, [folder, *_folders_below(folder)]
     places = [path for inner in folders if os.path.lexists(path := inner / target.name) and path != target]
+    # A folder with other files of the same names is another copy, or another data set.
+    places = [path for path in places if not _names(path.parent) & (_names(target.parent) - {target.name})]
     # An inner folder of the same name belongs to the outer one.
     places = [path for path in places if not any(path.is_relative_to(other) for other in places if other != path)]
     if len(places) != 1:
@@ -54,35 +56,54 @@ def file_move(folder: Path, name: str) -> str:
 
 
 def renamed_folders(roots: Sequence[Path], is_complete: Callable[[Path], bool]) -> list[Path]:
-    """Return the folders in `roots` that contain a data set under another name.
+    """Return the folders in `roots` that contain a data set under another name; of links to one folder, the folder.
 
     Args:
         roots: folders of data sets.
         is_complete: returns True for a folder that contains the data set.
     """
-    return [folder for root in roots for folder in _folders_in(root) if is_complete(folder)]
+    folders = [folder for root in roots for folder in _folders_in(root) if is_complete(folder)]
+    folders.sort(key=Path.is_symlink)
+    return list({os.path.realpath(folder): folder for folder in reversed(folders)}.values())[::-1]
 
 
 def renaming_move(folder: Path, name: str) -> str:
-    """Return the command that gives the folder of a data set its name."""
+    """Return the command that gives the folder of a data set its name; `export` if something else has this name."""
     target = folder.with_name(name)
-    remove = f"rmdir {shlex.quote(str(target))} && " if is_empty(target) else ""  # mv would put the folder into it
-    return f"{remove}mv {shlex.quote(str(folder))} {shlex.quote(str(target))}"
+    if target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
+        # mv would put the folder into it.
+        return f"rmdir {shlex.quote(str(target))} && mv {shlex.quote(str(folder))} {shlex.quote(str(target))}"
+    if os.path.lexists(target):
+        return f"export FGBENCH_DATA={shlex.quote(str(folder))}"
+    return f"mv {shlex.quote(str(folder))} {shlex.quote(str(target))}"
 
 
-def outer_folder(roots: Sequence[Path], is_complete: Callable[[Path], bool]) -> Path | None:
-    """Return the folder of a data set of which one of `roots` is an inner folder; None if there is none."""
-    outer = [folder for root in roots for folder in root.absolute().parents[:DEPTH]]
-    return next((folder for folder in outer if is_complete(folder)), None)
+def export_of_outer(roots: Sequence[Path], is_complete: Callable[[Path], bool]) -> tuple[Path, str] | None:
+    """Return the folder of a data set of which one of `roots` is an inner folder, and the command that names it.
+
+    Args:
+        roots: the folders of FGBENCH_DATA.
+        is_complete: returns True for a folder that contains the data set.
+    """
+    for root in roots:
+        for outer in (*root.absolute().parents[:DEPTH], *root.resolve().parents[:DEPTH]):
+            if is_complete(outer):
+                folders = os.pathsep.join(str(outer if folder == root else folder) for folder in roots)
+                return outer, f"export FGBENCH_DATA={shlex.quote(folders)}"
+    return None
 
 
 def is_empty(folder: Path) -> bool:
-    """Return True for a folder without any file or folder in it."""
+    """Return True for a folder that contains nothing, or only files of the system."""
+    return folder.is_dir() and not _names(folder)
+
+
+def _names(folder: Path) -> set[str]:
+    """Return the names of the files and folders in a folder, without those of the system."""
     try:
-        with os.scandir(folder) as entries:
-            return next(entries, None) is None
+        return {path.name for path in folder.iterdir() if not is_of_system(path.name)}
     except OSError:
-        return False
+        return set()
 
 
 def _folders_below(folder: Path) -> Iterator[Path]:

@@ -92,6 +92,8 @@ class Method(nn.Module):
     """Names of the losses; a training stage can minimise any of them alone."""
     NEEDS: ClassVar[tuple[str, ...]] = ()
     """Annotations beyond class labels that training needs."""
+    MAKES_IMAGES: ClassVar[bool] = False
+    """True if networks also see images that the method makes of its input, such as crops or samples."""
     OUTPUTS: ClassVar[tuple[str, ...]] = ()
     """Fields of `Outputs` that are evaluated besides the scores: `keypoints`, `attention`."""
     classifier: nn.Linear

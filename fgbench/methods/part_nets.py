@@ -53,6 +53,7 @@ class PartNets(Method):
     """
 
     Options: ClassVar[type[Options]] = PartNetsOptions
+    MAKES_IMAGES: ClassVar[bool] = True
     HEAD: ClassVar[tuple[str, ...]] = ()
     TRUNK: ClassVar[tuple[str, ...]] = ("classifier", "score", "localizer", "backbone")
     LOSSES: ClassVar[tuple[str, ...]] = ("keypoints", "cross_entropy", "whole", "head", "body")

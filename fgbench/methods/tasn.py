@@ -109,6 +109,7 @@ class Tasn(Method):
     """
 
     Options: ClassVar[type[Options]] = TasnOptions
+    MAKES_IMAGES: ClassVar[bool] = True
     HEAD: ClassVar[tuple[str, ...]] = ()
     TRUNK: ClassVar[tuple[str, ...]] = ("classifier", "backbone", "attention")
     LOSSES: ClassVar[tuple[str, ...]] = ("cross_entropy", "part", "attention", "distillation", "shared")

@@ -10,7 +10,7 @@ from typing import Any
 from fgbench.papers.settings import Settings, Stage
 from fgbench.util.errors import FgbenchError, nearest
 
-SHARED = ("data", "train_pipeline", "precision")
+SHARED = ("data", "train_pipeline", "precision", "fixed_blocks")
 """Settings besides the stages that must be equal, because they change the trained network."""
 
 

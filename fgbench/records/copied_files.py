@@ -6,7 +6,8 @@ copy of equal content is no second run. A copy of other content is refused as a 
 
 import filecmp
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
@@ -28,12 +29,15 @@ def is_copy(path: Path) -> bool:
         return False
 
 
+def record_files(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder that have the name of a record."""
+    with suppress(OSError):
+        yield from (path for path in folder.iterdir() if path.suffix == ".json" and _NAME.fullmatch(path.name))
+
+
 def has_records(folder: Path) -> bool:
     """Return True if a folder contains a file with the name of a record."""
-    try:
-        return any(path.suffix == ".json" and _NAME.fullmatch(path.name) for path in folder.iterdir())
-    except OSError:
-        return False
+    return next(record_files(folder), None) is not None
 
 
 def copies(folder: Path) -> list[str]:

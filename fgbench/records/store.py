@@ -60,8 +60,7 @@ class Store:
         Raises:
             FgbenchError: the run is finished, but its record or its array file is damaged or was changed.
         """
-        exists = (self.folder / f"{run_id}.json").exists()
-        return exists and bool(self._checked(run_id, values=False))
+        return (self.folder / f"{run_id}.json").exists() and bool(self._checked(run_id, values=False))
 
     def run_ids(self) -> list[str]:
         """Return the ids of all runs by the names of their files, sorted. Hidden files and copies are no records.
@@ -290,11 +289,12 @@ def _check_in_folder(folder: Path, run_ids: Sequence[str]) -> Mapping[str, Packe
 def store_of(folder: Path) -> Store:
     """Return the store of a results folder, or of a folder that has records directly in it and no folder `records`."""
     inner = folder / RECORDS
-    return Store(folder if not os.path.lexists(inner) and has_records(folder) else inner)
+    return Store(folder if has_records(folder) and not has_records(inner) else inner)
 
 
 def results_folders(folder: Path) -> list[Path]:
     """Return the folder itself if it has records, else its subfolders that have records; the folder if none has."""
-    if (folder / RECORDS).is_dir() or has_records(folder):
+    if has_records(folder / RECORDS):
         return [folder]
-    return sorted({path.parents[1] for path in folder.glob(f"[!.]*/{RECORDS}/[!.]*.json")}) or [folder]
+    inner = sorted(path for path in folder.glob("[!.]*/") if has_records(path) or has_records(path / RECORDS))
+    return [folder] * has_records(folder) + inner or [folder]

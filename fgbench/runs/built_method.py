@@ -21,16 +21,16 @@ def build_method(run: Run, trial: Experiment, on_recall: Callable[[int], object]
         on_recall: called with the number of images whose maps come from the cache of an earlier run. None to use no
             cache.
     """
-    bf16 = uses_bf16(run.recipe.method, run.settings)
+    bf16, blocks = uses_bf16(run.recipe.method, run.settings), run.settings.fixed_blocks
     networks = {stream.stream: load_stream(stream) for stream in run.streams}
     for network in networks.values():
         network.uses_bf16 = bf16
-        if run.settings.fixed_blocks:
-            network.fix_blocks(run.settings.fixed_blocks)
-    if on_recall and run.device == "cpu" and not run.network and sees_few_images(run.settings):
+        if blocks:
+            network.fix_blocks(blocks)
+    if on_recall and run.device == "cpu" and not run.network and sees_few_images(run.recipe.method, run.settings):
         for stream in run.streams:
             if not stream.trained_here:
-                folder = maps_folder(stream, bf16=bf16, blocks=run.settings.fixed_blocks)
+                folder = maps_folder(stream, bf16=bf16 and not blocks, blocks=blocks)
                 networks[stream.stream].cache_outputs(folder, on_recall)
     part_names = trial.part_names if "parts" in run.protocol.train_sees else ()
     task = Task(trial.classes, Pipeline.parse(run.settings.test_pipeline).output_size, part_names)

@@ -1,8 +1,12 @@
 """Networks and layers that a run does not train: their precision, and whether their maps can be cached."""
 
+import torch
+
+from fgbench.backbones import load_backbone, split_stream
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.methods import methods
 from fgbench.papers.settings import HALF, Settings
+from fgbench.util.errors import FgbenchError
 
 
 def trains_networks(method: str, settings: Settings) -> bool:
@@ -11,11 +15,29 @@ def trains_networks(method: str, settings: Settings) -> bool:
     return any(trunk & set(stage.train) for stage in settings.stages.values())
 
 
-def sees_few_images(settings: Settings) -> bool:
+def sees_few_images(method: str, settings: Settings) -> bool:
     """Return True if fixed layers see only images and mirror images. Their maps can then be cached."""
     if settings.fixed_blocks:
+        if methods[method].MAKES_IMAGES:
+            return False
         return {step.name for step in Pipeline.parse(settings.train_pipeline).random} <= {"flip"}
     return all(set(stage.train) == {"classifier"} and not stage.augment for stage in settings.stages.values())
+
+
+def check_fixed_blocks(recipe: str, method: str, settings: Settings) -> None:
+    """Check that fixed blocks have an effect, and that the networks of a recipe have as many.
+
+    Raises:
+        FgbenchError: no stage trains a network, or a network has too few blocks.
+    """
+    if not settings.fixed_blocks:
+        return
+    if not (settings.backbones and trains_networks(method, settings)):
+        raise FgbenchError(f"{recipe} trains no network, so that fixed_blocks has no effect", "leave fixed_blocks out")
+    for stream in dict.fromkeys(settings.backbones):
+        with torch.device("meta"):
+            network = load_backbone(*split_stream(stream), pretrained=False)
+        network.fix_blocks(settings.fixed_blocks)
 
 
 def uses_bf16(method: str, settings: Settings) -> bool:

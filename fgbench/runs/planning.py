@@ -20,7 +20,7 @@ from fgbench.records.record import Deviation
 from fgbench.runs.changed_settings import changed_settings, changes_of_start
 from fgbench.runs.data_deviations import data_deviations
 from fgbench.runs.experiment import protocol_of
-from fgbench.runs.frozen_networks import trains_networks
+from fgbench.runs.frozen_networks import check_fixed_blocks, trains_networks
 from fgbench.runs.needed_annotations import check_annotations
 from fgbench.runs.protocol import Protocol
 from fgbench.runs.run import Changes, Run
@@ -143,6 +143,7 @@ def _resolve(
         )
     if changes.compile and not trains_networks(recipe.method, settings):
         raise FgbenchError(f"{recipe.key} trains no network under {profile}", "leave out --compile")
+    check_fixed_blocks(f"{recipe.key} under {profile}", recipe.method, settings)
     if changes.watch_every > 1 and not changes.watch_test:
         raise FgbenchError("--watch-every says when the test accuracy is recorded", "add --watch-test")
     dataset = find(settings.data)

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.papers.settings import HALF, Settings
 from fgbench.records.run_cost import Expected
-from fgbench.runs.frozen_networks import sees_few_images
 from fgbench.runs.training.head_features import Storage, choose_storage
 from fgbench.runs.training.row_reader import FREE_SHARE as IMAGES_SHARE
 from fgbench.speed.kernels import Kernel
@@ -141,7 +140,7 @@ class _Account:
         before = sum(self.seconds.values())
         self._run("training", stage.step, epochs * images / min(stage.stage.batch_size, images), dtype)
         # The fixed blocks. On a CPU their output for an image and its mirror image is computed once.
-        kept = not self.device.is_gpu and sees_few_images(self.settings)
+        kept = not self.device.is_gpu and self.kernels.sees_few_images
         passes = (0 if self._fixed_done else min(epochs, 2)) if kept else epochs
         self._run("training", stage.fixed, passes * images / min(stage.stage.batch_size, images))
         self._fixed_done |= bool(stage.fixed)

@@ -5,7 +5,7 @@ All sizes are those of float32.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -18,8 +18,9 @@ from fgbench.methods import Method, Target, Task, methods, options_of
 from fgbench.methods.base import parameters_of
 from fgbench.methods.fv_cnn import FisherMethod
 from fgbench.papers.settings import Settings, Stage
+from fgbench.runs.frozen_networks import sees_few_images
 from fgbench.runs.row_files import inference_batch
-from fgbench.speed.kernels import Kernel, count_kernels, saved_bytes
+from fgbench.speed.kernels import Kernel, KernelCounter, count_kernels, saved_bytes
 from fgbench.speed.workloads import set_random_mixture
 from fgbench.util.errors import FgbenchError
 from fgbench.util.numeric.seeding import deterministic_operations, generator
@@ -76,6 +77,8 @@ class RunKernels:
     """Dimensions of the descriptor."""
     fits: bool = False
     """True if the method fits a part, such as a vocabulary, to the training images."""
+    sees_few_images: bool = False
+    """True if the networks see only images and mirror images, so that the maps of fixed blocks are computed once."""
     mixture: tuple[int, int, int] = (0, 0, 0)
     """Points, dimensions and components of the Gaussian mixture that it fits; zeros if there is none."""
 
@@ -94,9 +97,10 @@ def run_kernels(method: str, settings: Settings, sizes: Sizes) -> RunKernels:
     try:
         # A run uses deterministic operations, and some of them are other kernels.
         with torch.device(META), deterministic_operations(warn_only=True):
-            return _count(_build(method, settings, sizes).to(META), settings, sizes)
+            kernels = _count(_build(method, settings, sizes).to(META), settings, sizes)
     except (RuntimeError, NotImplementedError) as error:
         raise FgbenchError(f"{method}: its operations cannot be counted without values: {error}") from error
+    return replace(kernels, sees_few_images=sees_few_images(method, settings))
 
 
 def _count(method: Method, settings: Settings, sizes: Sizes) -> RunKernels:
@@ -167,7 +171,6 @@ def _stage(method: Method, name: str, stage: Stage, features: tuple[int, ...], s
     )
     target = _target(batch, side, sizes)
     inputs = torch.rand(batch, *features) if features else _images(batch, side)
-    fixed = [] if features else _count_fixed_blocks(method, inputs)
     kept = 0.0
 
     def step() -> None:
@@ -182,38 +185,39 @@ def _stage(method: Method, name: str, stage: Stage, features: tuple[int, ...], s
         optimizer.step()
 
     count_kernels(step)  # allocates the state of the optimizer
-    kernels = count_kernels(step)
-    for network in _with_fixed_blocks(method):
-        network.cache = None
+    kernels, fixed = _count_apart(method, step)
     states = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
     return StageKernels(
         name=name,
         stage=stage,
-        step=tuple(kernels),
+        step=kernels,
         saved_bytes=kept,
         gradient_bytes=_size_of(trained),
         state_bytes=_size_of(states),
         features_shape=features,
-        fixed=tuple(fixed),
+        fixed=fixed,
     )
 
 
-def _with_fixed_blocks(method: Method) -> list[Backbone]:
-    return [module for module in method.modules() if isinstance(module, Backbone) and module.fixed_parameters]
+def _count_apart(method: Method, step: Callable[[], None]) -> tuple[tuple[Kernel, ...], tuple[Kernel, ...]]:
+    """Return the kernels of a step, and apart from them those of the fixed blocks of all networks."""
+    counter, fixed = KernelCounter(), list[Kernel]()
 
+    def moved(compute: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        before = len(counter.kernels)
+        maps = compute(images)
+        fixed.extend(counter.kernels[before:])
+        del counter.kernels[before:]
+        return maps
 
-def _count_fixed_blocks(method: Method, images: Tensor) -> list[Kernel]:
-    """Count the kernels of the fixed blocks of all networks. The networks then use the output without computing it."""
-    kernels: list[Kernel] = []
-    for network in _with_fixed_blocks(method):
-        counted, maps = _without_gradients(partial(network.fixed_maps, images))
-        kernels += counted
-        network.cache = partial(_given, maps)
-    return kernels
-
-
-def _given(maps: Tensor, images: Tensor) -> Tensor:
-    return maps
+    networks = [module for module in method.modules() if isinstance(module, Backbone) and module.fixed_parameters]
+    for network in networks:
+        network.cache = partial(moved, network.fixed_maps)
+    with counter:
+        step()
+    for network in networks:
+        network.cache = None
+    return tuple(counter.kernels), tuple(fixed)
 
 
 def _target(batch: int, side: int, sizes: Sizes) -> Target:

@@ -1,19 +1,23 @@
 """Small files in the place of large ones: pointers of Git LFS and git-annex, and web pages saved by mistake."""
 
+import codecs
 import re
 from contextlib import suppress
 from pathlib import Path
 
 from fgbench.util.errors import FgbenchError
 
-_HEAD = 512
+_HEAD = 1024
 """Number of bytes that are read."""
+_LFS = "a pointer of Git LFS", "run in its folder: git lfs pull"
+_ANNEX = "a pointer of git-annex", "run in its folder: git annex get ."
+_PAGE = "a web page", "download the file itself: the page may ask for a confirmation"
 _KINDS = (
-    (rb"version https://git-lfs\.github\.com/", "a pointer of Git LFS", "run in its folder: git lfs pull"),
-    (rb"/annex/objects/", "a pointer of git-annex", "run in its folder: git annex get ."),
-    (rb"\s*<(!doctype html|html)", "a web page", "download the file itself: the page may ask for a confirmation"),
+    (r"version https://git-lfs\.github\.com/", _LFS),
+    (r"/annex/objects/", _ANNEX),
+    (r"\s*(<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(!doctype html|html)\b", _PAGE),
 )
-"""Pattern of the first bytes, name of the kind, and the next step of the user."""
+"""Pattern of the first characters, name of the kind, and the next step of the user."""
 
 
 def placeholder(path: Path) -> tuple[str, str] | None:
@@ -21,11 +25,21 @@ def placeholder(path: Path) -> tuple[str, str] | None:
 
     A file that cannot be read counts as the file itself. Its reader names the reason.
     """
-    head = b""
-    with suppress(OSError), path.open("rb") as file:
-        head = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf")
-    found = (one for one in _KINDS if re.match(one[0], head, re.IGNORECASE))
-    return next(((kind, hint) for _, kind, hint in found), None)
+    with suppress(OSError):
+        # git-annex has a link to a file that is not here.
+        if path.is_symlink() and not path.exists() and "/annex/objects/" in path.readlink().as_posix():
+            return _ANNEX
+        with path.open("rb") as file:
+            text = _text(file.read(_HEAD))
+        return next((kind for pattern, kind in _KINDS if re.match(pattern, text, re.IGNORECASE | re.DOTALL)), None)
+    return None
+
+
+def _text(head: bytes) -> str:
+    """Return the first bytes of a file as text; ASCII is enough."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return head.decode("utf-16", errors="replace")
+    return head.removeprefix(codecs.BOM_UTF8).decode("latin-1")
 
 
 def refuse_placeholder(path: Path) -> None:

@@ -64,14 +64,14 @@ def test_the_pooling_layers_of_matconvnet_end_blocks() -> None:
 def test_too_many_blocks_are_refused_with_the_largest_number(stream: str, blocks: int, most: int) -> None:
     backbone = load_backbone(*stream.split(":"), pretrained=False)
     with pytest.raises(
-        FgbenchError, match=f"fixed_blocks is {blocks}, but {backbone.name} has {most} blocks"
+        FgbenchError, match=f"fixed_blocks is {blocks}, but {backbone.name} has {most} blocks with layers to train"
     ) as caught:
         backbone.fix_blocks(blocks)
     assert caught.value.hint == f"--set fixed_blocks={most}"
 
 
 def test_layers_that_are_not_in_a_row_are_refused() -> None:
-    with pytest.raises(FgbenchError, match="has 0 blocks") as caught:
+    with pytest.raises(FgbenchError, match="has no block with layers to train") as caught:
         load_backbone("timm/test_resnet", "features", pretrained=False).fix_blocks(1)
     assert caught.value.hint == "leave fixed_blocks out"
 
@@ -93,16 +93,27 @@ def test_the_maps_of_fixed_blocks_are_computed_once_also_in_training(tmp_path: P
     assert recalled == [0, 0, 2]
 
 
-def test_fixed_blocks_compute_in_float32_under_autocast() -> None:
+@pytest.mark.parametrize("uses_bf16", [False, True])
+def test_fixed_blocks_compute_in_float32_under_autocast(uses_bf16: bool, tmp_path: Path) -> None:
     backbone = network(blocks=4)
+    backbone.uses_bf16 = uses_bf16
+    if uses_bf16:
+        backbone.cache_outputs(tmp_path, lambda images: None)
     with torch.no_grad():
-        expected = backbone.fixed_maps(images())
+        expected = network(blocks=4).fixed_maps(images())
     seen: list[Tensor] = []
     rest = backbone._parts[0]
     rest.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
     with torch.autocast("cpu", torch.bfloat16):
         backbone(images())
     assert torch.equal(seen[0], expected)
+
+
+def test_fully_connected_layers_are_trained_after_the_blocks() -> None:
+    whole, divided = network("relu7"), network("relu7", 5)
+    with torch.no_grad():
+        torch.testing.assert_close(divided(images(1, 224)), whole(images(1, 224)))
+    assert len(divided.fixed_parameters) == 2 * 13
 
 
 def test_the_parameters_of_a_group_leave_out_fixed_blocks() -> None:

@@ -135,14 +135,51 @@ def test_fgbench_data_is_a_folder_inside_the_data_set(name, inner, root, monkeyp
     folder = write_each(root)[name]
     before = index_of(name).fingerprint
     (root / "other data").mkdir()
-    monkeypatch.setenv("FGBENCH_DATA", f"{folder / inner}:{root / 'other data'}")
+    monkeypatch.setenv("FGBENCH_DATA", f"{folder / inner}:{root / 'other data'}:{folder / 'README'}")
     with pytest.raises(MissingError, match=f"a folder inside {folder}, which contains") as caught:
         index_of(name)
     command = f'{caught.value.hint} && printf %s "$FGBENCH_DATA"'
     value = subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout
-    assert value == f"{folder}:{root / 'other data'}"
+    assert value == f"{folder}:{root / 'other data'}:{folder / 'README'}"
     monkeypatch.setenv("FGBENCH_DATA", value)
     assert index_of(name).fingerprint == before
+
+
+def test_a_file_of_another_copy_is_not_moved(root):
+    """The folder of the data set contains another copy, whose files belong to it."""
+    folder = write_each(root)["cub"]
+    shutil.copytree(folder, root / "aside")
+    (root / "aside").rename(folder / "old copy")
+    (folder / "classes.txt").unlink()
+    with pytest.raises(FgbenchError, match=r"cannot read .*classes\.txt: No such file") as caught:
+        index_of("cub")
+    assert caught.value.hint == "the data set is incomplete: download it again"
+
+
+def test_a_link_of_the_official_name_to_nothing_is_left_alone(root, monkeypatch):
+    """The folder has another name, and a link with the official name leads nowhere."""
+    folder = write_each(root)["cub"]
+    before = index_of("cub").fingerprint
+    folder.rename(root / "my birds")
+    folder.symlink_to(root / "gone")
+    (root / "birds").symlink_to(root / "my birds")
+    with pytest.raises(MissingError, match="CUB-200-2011 is not on this machine") as caught:
+        index_of("cub")
+    command = f'{caught.value.hint} && printf %s "$FGBENCH_DATA"'
+    value = subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout
+    assert value == str(root / "my birds")
+    monkeypatch.setenv("FGBENCH_DATA", value)
+    assert index_of("cub").fingerprint == before
+
+
+def test_fgbench_data_is_a_link_into_the_data_set(root, monkeypatch, tmp_path_factory):
+    folder = write_each(root)["cub"]
+    link = tmp_path_factory.mktemp("links") / "images"
+    link.symlink_to(folder / "images")
+    monkeypatch.setenv("FGBENCH_DATA", str(link))
+    with pytest.raises(MissingError, match=f"a folder inside {folder}, which contains") as caught:
+        index_of("cub")
+    assert caught.value.hint == f"export FGBENCH_DATA={folder}"
 
 
 @pytest.mark.parametrize("file", ["image_class_labels.txt", "train_test_split.txt", "classes.txt"])
@@ -196,7 +233,8 @@ def test_recipes_that_need_missing_annotations_are_blocked(root):
 
     folder = write_each(root)["cub"]
     shutil.rmtree(folder / "parts")
-    (folder / "parts").mkdir()  # empty, as after an interrupted copy
+    (folder / "parts").mkdir()  # empty but for a file of the system, as after an interrupted copy
+    (folder / "parts/.DS_Store").touch()
     index = index_of("cub")
     recipes = [recipe for recipe in load_recipes().values() if recipe.settings.data == "cub"]
     needing = [recipe for recipe in recipes if "parts" in (*recipe.train, *recipe.test)]

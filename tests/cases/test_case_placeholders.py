@@ -15,19 +15,31 @@ from fgbench.records.store import Store
 from fgbench.runs.outside_network import read_checkpoint
 from fgbench.util.errors import FgbenchError
 from fgbench.util.matlab_files import read_mat
+from fgbench.util.placeholders import placeholder
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a" * 16 + b"\nsize 132863336\n"
 ANNEX = b"/annex/objects/SHA256E-s132863336--" + b"4d7a" * 16 + b".jpg\n"
 PAGE = b"\xef\xbb\xbf\n<!DOCTYPE html><html><title>Quota exceeded</title></html>\n"
-PLACEHOLDERS = {"lfs": LFS, "annex": ANNEX, "page": PAGE}
-NAMES = {"lfs": "a pointer of Git LFS", "annex": "a pointer of git-annex", "page": "a web page"}
-STEPS = {"lfs": "git lfs pull", "annex": "git annex get .", "page": "download the file itself"}
+PLACEHOLDERS = {
+    "lfs": LFS,
+    "annex": ANNEX,
+    "page": PAGE,
+    "latin-1 page": "<html><title>Téléchargement</title>".encode("latin-1"),
+    "utf-16 page": "<html><title>Quota</title>".encode("utf-16"),
+    "page of XML": b'<?xml version="1.0"?>\n<!-- quota -->\n<!DOCTYPE html PUBLIC ""><html>',
+}
+WEB = "a web page", "download the file itself"
+NAMES = {
+    "lfs": ("a pointer of Git LFS", "git lfs pull"),
+    "annex": ("a pointer of git-annex", "run in its folder: git annex get ."),
+}
 each_kind = pytest.mark.parametrize("kind", PLACEHOLDERS)
 
 
 def assert_named(error: FgbenchError, path: Path, kind: str) -> None:
-    assert str(error.args[0]) == f"{path} is {NAMES[kind]}, not the file itself"
-    assert STEPS[kind] in error.hint
+    name, step = NAMES.get(kind, WEB)
+    assert str(error.args[0]) == f"{path} is {name}, not the file itself"
+    assert step in error.hint
 
 
 @each_kind
@@ -71,7 +83,7 @@ def test_an_image_and_an_annotation_file(root: Path, kind: str) -> None:
     image = index.root / index.files[0]
     image.write_bytes(PLACEHOLDERS[kind])
     (problem,) = check(index).problems
-    assert f"is {NAMES[kind]}, not the file itself" in str(problem)
+    assert f"is {NAMES.get(kind, WEB)[0]}, not the file itself" in str(problem)
     lists = index.root / "image_class_labels.txt"
     lists.write_bytes(PLACEHOLDERS[kind])
     with pytest.raises(FgbenchError) as caught:
@@ -94,3 +106,26 @@ def test_a_record_and_its_arrays(tmp_path: Path, kind: str) -> None:
     with pytest.raises(FgbenchError) as caught:
         store.read(record.run_id)
     assert_named(caught.value, path, kind)
+
+
+def test_a_link_of_git_annex_to_a_file_that_is_not_here(root: Path) -> None:
+    """git-annex replaces a locked file by a link into its own folder."""
+    few_birds(root)
+    index = datasets["cub"].index()
+    lists, image = index.root / "classes.txt", index.root / index.files[0]
+    for path in (lists, image):
+        path.unlink()
+        path.symlink_to("../.git/annex/objects/a/b/SHA256E-s9--4d7a.txt")
+    with pytest.raises(FgbenchError) as caught:
+        datasets["cub"].index()
+    assert_named(caught.value, lists, "annex")
+    assert check(index).problems[0].what == f"a pointer of git-annex, not the file itself: {NAMES['annex'][1]}"
+
+
+@pytest.mark.parametrize("content", [b"<htmlx>", b"version 2", b"1 <html>\n"])
+def test_other_files_are_taken_as_they_are(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert placeholder(path) is None
+    assert placeholder(tmp_path) is None
+    assert placeholder(tmp_path / "missing") is None

@@ -218,6 +218,29 @@ def test_records_without_a_folder_of_their_own_are_read(results: Path, verb: tup
     assert results_folders(flat) == [flat]
 
 
+def test_records_beside_the_folder_of_records_are_named(results: Path) -> None:
+    """A part of the records was copied into the folder above; an empty folder `records` hides none."""
+    for path in (results / "records").glob(f"{ID}*"):
+        shutil.copy(path, results)
+    code, text = run("verify", "--results", str(results))
+    assert code == 1
+    assert f"1 record in {results} itself and not in its folder records" in text
+    shutil.rmtree(results / "records")
+    (results / "records").mkdir()
+    code, text = run("verify", "--results", str(results))
+    assert code == 0
+    assert "1 of 1 record verified" in text
+
+
+def test_folders_of_results_without_a_folder_of_records_are_found(results: Path) -> None:
+    flat = results.parent / "other"
+    shutil.copytree(results / "records", flat)
+    assert results_folders(results.parent) == [flat, results]
+    for path in flat.glob(f"{ID}*"):
+        shutil.copy(path, results.parent)
+    assert results_folders(results.parent) == [results.parent, flat, results]
+
+
 def test_an_array_file_of_another_name_and_content_is_named(results: Path) -> None:
     """A download of other content has the name of the file that was there: `<run id> (1).npz`."""
     other = results / "records" / f"{ID} (1).npz"

@@ -116,7 +116,7 @@ def test_an_error_names_a_missing_or_empty_file(copy, file):
         ("images_variant_train.txt", "{id} {rest}\n", "", "trainval.txt: image {id} is in neither"),
         ("images_variant_train.txt", "{rest}", "F-16A/B", "train.txt: image {id} has another variant in"),
         ("images_variant_val.txt", "", "{id} {rest}\n", "val.txt: image {id} is also in images_variant_train.txt"),
-        ("images_variant_test.txt", "", "{id} {rest}\n", "test.txt: image {id} is also in data/\\S*trainval.txt"),
+        ("images_variant_test.txt", "", "{id} {rest}\n", "test.txt: image {id} is also in the training split"),
         ("images_variant_trainval.txt", "", "{id} {rest}\n", "trainval.txt, line 2: id {number} occurs twice"),
         ("variants.txt", "", "737-200\n", "variants.txt: variant '737-200' occurs twice"),
         ("variants.txt", "", "A340-300\n", "variants.txt: variant 'A340-300' has no image"),

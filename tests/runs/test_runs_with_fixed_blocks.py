@@ -10,10 +10,12 @@ from safetensors.torch import load_file
 from fgbench.backbones import load_backbone
 from fgbench.backbones.fixed_blocks import split_blocks
 from fgbench.judge.change_words import change_words
+from fgbench.papers.recipes import load_recipes
+from fgbench.papers.starts import check_shared_stages
 from fgbench.records.kept_networks import network_path
 from fgbench.records.store import Store
 from fgbench.runs import built_method
-from fgbench.runs.frozen_networks import sees_few_images
+from fgbench.runs.frozen_networks import check_fixed_blocks, sees_few_images
 from fgbench.runs.run import Changes
 from fgbench.runs.streams import StreamWeights, maps_folder
 from fgbench.runs.training.tiny_weights import pretrained_tiny
@@ -65,11 +67,30 @@ def test_cached_maps_of_fixed_blocks_give_the_same_scores(tmp_path, monkeypatch)
 @pytest.mark.parametrize(("random", "few"), [("", True), (" | flip", True), (" | rotate(10)", False)])
 def test_maps_are_cached_only_if_images_are_at_most_mirrored(random, few):
     settings = mini.run_of("bcnn_dd", changes=ONE).settings
-    assert sees_few_images(settings.model_copy(update={"train_pipeline": f"{mini.PIPELINE}{random}"})) == few
-    assert not sees_few_images(settings.model_copy(update={"fixed_blocks": 0}))
+    changed = settings.model_copy(update={"train_pipeline": f"{mini.PIPELINE}{random}"})
+    assert sees_few_images("bcnn", changed) == few
+    assert not sees_few_images("bcnn", settings.model_copy(update={"fixed_blocks": 0}))
+    # These methods show their networks crops or samples, which differ in each step.
+    assert not sees_few_images("tasn", changed)
+    assert not sees_few_images("part_nets", changed)
 
 
-def test_too_many_blocks_are_named_with_what_is_possible(tmp_path):
-    run = mini.run_of("bcnn_dd", changes=Changes(set_values=("fixed_blocks=7",), epochs=1))
-    with pytest.raises(FgbenchError, match="fixed_blocks is 7, but tiny_d has 2 blocks"):
-        mini.do(run, tmp_path)
+def test_too_many_blocks_are_refused_before_any_work():
+    with pytest.raises(FgbenchError, match="fixed_blocks is 7, but tiny_d has 2 blocks") as caught:
+        mini.run_of("bcnn_dd", changes=Changes(set_values=("fixed_blocks=7",)))
+    assert caught.value.hint == "--set fixed_blocks=2"
+
+
+@pytest.mark.parametrize(("key", "profile"), [("bcnn/fv_sift@cub", "paper"), ("bcnn/bcnn_dd@cub", "frozen")])
+def test_fixed_blocks_without_effect_are_refused(key, profile):
+    recipe = load_recipes()[key]
+    settings = recipe.resolve(profile).model_copy(update={"fixed_blocks": 1})
+    with pytest.raises(FgbenchError, match="trains no network, so that fixed_blocks has no effect"):
+        check_fixed_blocks(key, recipe.method, settings)
+
+
+def test_a_recipe_and_the_one_that_it_starts_from_have_the_same_fixed_blocks():
+    own = load_recipes()["bcnn/fv_cnn_d@cub"].settings
+    other = own.model_copy(update={"fixed_blocks": 4})
+    with pytest.raises(FgbenchError, match="its fixed_blocks is 0, not 4"):
+        check_shared_stages("a", own, "b", other, "paper")

@@ -117,3 +117,16 @@ def test_fixed_blocks_are_counted_apart_from_a_step():
     assert flop(stage.step, "convolution_backward") == 64 * (2 * last - last / 3)
     assert stage.gradient_bytes == 4 * (3 * (9 * 512 * 512 + 512) + 262144 * 200 + 200)
     assert whole.fixed == ()
+
+
+def test_fixed_blocks_of_a_method_that_makes_images_are_counted_as_they_run():
+    recipe = RECIPES["tasn/tasn_r50@cub"]
+    settings = recipe.resolve("quick")
+    whole = run_kernels("tasn", settings, BIRDS).stages[-1]
+    stage = run_kernels("tasn", settings.model_copy(update={"fixed_blocks": 1}), BIRDS).stages[-1]
+
+    def forward(kernels):
+        return sum(kernel.flop for kernel in kernels if kernel.kind == "convolution")
+
+    assert 0 < forward(stage.fixed) < forward(whole.step)
+    assert forward(stage.step) + forward(stage.fixed) == forward(whole.step)

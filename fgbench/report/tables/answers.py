@@ -5,12 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from fgbench.report.formatting import MEASURED_PLACES, measured
+from fgbench.judge.verdict import Outcome
+from fgbench.report.formatting import BADGES, MEASURED_PLACES, measured
 from fgbench.report.tables.run_table import row_interval_text
 from fgbench.report.tables.sheet import Sheet, SheetCell
 
 HEADS = (
-    "Method", "Column", "Profile", "Seeds", "Printed", "Measured", "95 % over seeds", "Difference", "Verdict",
+    "Paper", "Method", "Column", "Profile", "Seeds", "Printed", "Measured", "95 % over seeds", "Difference", "Verdict",
 )  # fmt: skip
 NUMBERS = {"Seeds", "Printed", "Measured", "95 % over seeds", "Difference"}
 
@@ -42,6 +43,7 @@ def answer_sheet(frame: pd.DataFrame) -> Sheet:
 def _cells(row: Mapping[Any, Any]) -> tuple[SheetCell, ...]:
     places = len(f"{row['printed']}".partition(".")[2])
     texts = (
+        row["paper"],
         row["row"],
         row["column"],
         row["profile"],
@@ -50,6 +52,6 @@ def _cells(row: Mapping[Any, Any]) -> tuple[SheetCell, ...]:
         f"{measured(row['measured'])} {row['unit']}",
         row_interval_text({"low": row["seeds_low"], "high": row["seeds_high"], "interval": row["interval"]}),
         f"{row['measured'] - row['printed']:+.{MEASURED_PLACES}f}",
-        row["verdict"],
+        f"{BADGES[Outcome(row['verdict'])].shape} {row['verdict']}",
     )
     return tuple(map(SheetCell, texts))
