@@ -5,7 +5,7 @@ import torch
 from race import FGBENCH, Floor, Race
 
 from fgbench.backbones.build import load_backbone
-from fgbench.backbones.winograd import MIN_CHANNELS
+from fgbench.backbones.fast_convolutions import MIN_CHANNELS
 
 SIDE = 448
 TORCH = "torch, direct convolutions"

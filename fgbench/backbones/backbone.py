@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from fgbench.backbones.dense_vgg import DenseVgg
+from fgbench.backbones.fast_convolutions import FastConvolutions
 from fgbench.backbones.fixed_blocks import split_blocks
 from fgbench.backbones.map_cache import BF16_TOLERANCE, TOLERANCE, MapCache
 from fgbench.backbones.networks import FC_PX, GRIDS, VECTOR_TAPS
 from fgbench.backbones.spec import InputSpec, WeightFile
-from fgbench.backbones.winograd import FastConvolutions
 from fgbench.layers.grid import Grid
 from fgbench.util.errors import FgbenchError
 from fgbench.util.memory import freed_memory_kept
@@ -150,7 +150,7 @@ class Backbone(nn.Module):
     def _call(self, part: nn.Module, x: Tensor, *, bf16: bool) -> Tensor:
         """Run a part of the layers, in bfloat16 or in float32; its compiled form only with gradients."""
         run = self._compiled if self._compiled and torch.is_grad_enabled() else run_part
-        fast = x.device.type == "cpu" and not (torch.is_grad_enabled() or bf16)
+        fast = x.device.type == "cpu" and run is run_part and not (bf16 or torch.is_autocast_enabled("cpu"))
         with self._fast if fast else in_bfloat16(x.device.type, enabled=bf16):
             return run(part, x)
 

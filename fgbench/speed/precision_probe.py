@@ -9,7 +9,7 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from fgbench.backbones.winograd import FastConvolutions
+from fgbench.backbones.fast_convolutions import FastConvolutions
 from fgbench.util.numeric.precision import in_bfloat16
 from fgbench.util.numeric.seeding import fixed_threads, refuse_tf32
 from fgbench.util.processes import in_own_process

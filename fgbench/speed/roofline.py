@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fgbench.backbones.winograd import FastConvolutions
+from fgbench.backbones.fast_convolutions import FastConvolutions
 from fgbench.speed.throughput import Dtype, precision
 from fgbench.util.numeric.matmul import HAS_ONEDNN, product
 
