@@ -1,11 +1,14 @@
-"""The convolutions of VGG-16 up to relu5_3 at 448 px without gradients on a CPU, compared with torch alone."""
+"""Convolutions of VGG-16 at 448 px on a CPU, without and with gradients, compared with torch alone."""
+
+from contextlib import nullcontext
 
 import pytest
 import torch
+import torch.nn.functional as F
 from race import FGBENCH, Floor, Race
 
 from fgbench.backbones.build import load_backbone
-from fgbench.backbones.fast_convolutions import MIN_CHANNELS
+from fgbench.backbones.fast_convolutions import MIN_CHANNELS, FastConvolutions
 
 SIDE = 448
 TORCH = "torch, direct convolutions"
@@ -62,6 +65,50 @@ RACE = Race(
         counts=f"the products of all tiles; those of layers with fewer than {MIN_CHANNELS} input channels are direct",
     ),
 )
+
+
+CHANNELS, CELLS, IMAGES = 512, 28, 16
+"""A layer of the last block at 448 px, and the images of a step."""
+
+
+def layer_step(context):
+    """Return a function that computes the gradients of a layer, its input and its bias inside a context."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = (IMAGES, CHANNELS, CELLS, CELLS), (CHANNELS, CHANNELS, 3, 3), (CHANNELS,)
+    inputs = [torch.randn(shape, generator=generator).requires_grad_() for shape in shapes]
+    gradient = torch.randn(shapes[0], generator=generator).to(memory_format=torch.channels_last)
+
+    def work():
+        with context:
+            output = F.conv2d(*inputs, padding=1)
+        return torch.autograd.grad(output, inputs, gradient)
+
+    return work
+
+
+def equal_gradients(result, peer_result):
+    for one, other in zip(result, peer_result, strict=True):
+        assert (one - other).norm() < 1e-4 * other.norm()
+
+
+PASSES = 3  # forward, gradient of the input, gradient of the kernels
+TRAINING = Race(
+    "gradients of a layer of 512 x 512 channels, 28 px",
+    {FGBENCH: lambda: layer_step(FastConvolutions()), TORCH: lambda: layer_step(nullcontext())},
+    at_least={TORCH: 1.3},
+    agree=equal_gradients,
+    rounds=5,
+    floor=Floor(
+        flop=PASSES * IMAGES * 2 * 9 * CHANNELS**2 * CELLS**2 / 4,
+        moved_bytes=4 * PASSES * (2 * IMAGES * CHANNELS * CELLS**2 + 9 * CHANNELS**2),
+        counts="the products of all tiles, forward and backward",
+    ),
+)
+
+
+@pytest.mark.parametrize("who", TRAINING.names)
+def test_gradients_of_a_convolution(row, who):
+    row(TRAINING, who)
 
 
 @pytest.mark.parametrize("who", RACE.names)

@@ -34,8 +34,8 @@ class FastConvolutions(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run a function of torch; a convolution that `_is_faster` accepts by the algorithm of Winograd."""
-        if func is F.conv2d and not kwargs and len(args) == 7 and _is_faster(*args):
-            x, weight, bias = args[:3]
+        if func is F.conv2d and _is_faster(*(all_arguments := _all_arguments(*args, **(kwargs or {})))):
+            x, weight, bias = all_arguments[:3]
             if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
                 return WinogradConvolution.apply(x, weight, bias)  # type: ignore[no-untyped-call]
             return winograd_conv2d(x, self._weights(weight), bias)
@@ -45,6 +45,20 @@ class FastConvolutions(TorchFunctionMode):
         if weight not in self._kept or self._kept[weight][0] != weight._version:
             self._kept[weight] = weight._version, winograd_weights(weight.detach())
         return self._kept[weight][1]
+
+
+def _all_arguments(
+    input: Tensor,  # noqa: A002 - the name in torch
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> tuple[Any, ...]:
+    """Return the arguments of `F.conv2d`, with pairs instead of single numbers."""
+    pairs = ((value, value) if isinstance(value, int) else value for value in (stride, padding, dilation))
+    return input, weight, bias, *pairs, groups
 
 
 def _is_faster(x: Tensor, weight: Tensor, bias: Tensor | None, *options: Any) -> bool:

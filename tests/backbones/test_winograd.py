@@ -105,3 +105,14 @@ def test_a_backbone_uses_it_in_float32_alone(used: list[torch.Size]) -> None:
         direct = backbone.layers(backbone._normalise(images))
     assert len(used) == 7  # conv2_2 to conv4_3; conv5 has too few tiles
     assert (fast - direct).norm() < 1e-5 * direct.norm()
+
+
+def test_arguments_by_name_are_understood(used: list[torch.Size]) -> None:
+    x, (weight, bias) = torch.randn(1, 128, 28, 28), _layer(128, 128)
+    with torch.inference_mode(), FastConvolutions():
+        F.conv2d(x, weight, padding=1)
+        F.conv2d(x, weight, bias=bias, padding=(1, 1))
+        assert len(used) == 2
+        F.conv2d(x, weight, padding="valid")
+        F.conv2d(x, weight, bias, stride=2, padding=1)
+    assert len(used) == 2
