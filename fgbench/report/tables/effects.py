@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fgbench.judge.frames import typed_frame
+from fgbench.judge.recomputed import parsed_settings
 from fgbench.metrics.per_sample import sample_values
 from fgbench.records.record import Record
 from fgbench.records.store import Store
@@ -80,11 +81,17 @@ def differences(reference: Record, record: Record) -> str:
 
     The value of the reference is in brackets. If both pipelines differ, that of the test images stands for both.
     """
-    old, new = (_flat({"method": r.method, **r.settings, "seed": r.seed}) for r in (reference, record))
+    old, new = (_flat({"method": r.method, **_with_defaults(r), "seed": r.seed}) for r in (reference, record))
     names = [name for name in dict.fromkeys([*new, *old]) if new.get(name) != old.get(name)]
     if TEST in names and TRAIN in names:
         names.remove(TRAIN)  # it has the same change and random steps
     return "; ".join(f"{name} {_text(new.get(name))} ({_text(old.get(name))})" for name in names) or "code or machine"
+
+
+def _with_defaults(record: Record) -> dict[str, Any]:
+    """Return the settings of a record; what an earlier version did not know has its default."""
+    settings = parsed_settings(record.settings_text)
+    return record.settings if settings is None else settings.model_dump(mode="json")
 
 
 def _flat(values: Mapping[str, Any], start: str = "") -> dict[str, Any]:

@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 from stored_records import record
 
 from fgbench.metrics.values import measure
+from fgbench.papers.recipes import load_recipes
 from fgbench.records.store import Store
 from fgbench.report.tables.effects import effect_frame
 from fgbench.util.errors import FgbenchError
@@ -55,6 +56,15 @@ def test_other_seeds_protocols_and_code_are_named(tmp_path):
     write(tmp_path, C, [1], provenance={"source": "x"})
     found = {row["run"]: row["differs"] for row in effect_frame(Store(tmp_path), A).to_dict("records")}
     assert found == {A: "", B: "seed 1 (0)", C: "code or machine"}
+
+
+def test_settings_that_an_earlier_version_did_not_know_have_their_default(tmp_path):
+    new = load_recipes()["bcnn/bcnn_dd_no_ft@cub"].settings.model_dump(mode="json")
+    old = {name: value for name, value in new.items() if name != "fixed_blocks"}
+    write(tmp_path, A, [0], settings={**old, "svm": {"c": 1.0}})
+    write(tmp_path, B, [1], settings={**new, "svm": {**new["svm"], "c": 10.0, "calibrated": "weights"}})
+    (differs,) = [row["differs"] for row in effect_frame(Store(tmp_path), A).to_dict("records")[1:]]
+    assert differs == "svm.c 10.0 (1.0); svm.calibrated weights (weights_and_bias)"
 
 
 def test_the_pipeline_of_the_test_images_stands_for_both(tmp_path):
