@@ -29,6 +29,8 @@ def placeholder(path: Path) -> tuple[str, str] | None:
         # git-annex has a link to a file that is not here.
         if path.is_symlink() and not path.exists() and "/annex/objects/" in path.readlink().as_posix():
             return _ANNEX
+        if not path.is_file():  # opening a FIFO would wait for its other end
+            return None
         with path.open("rb") as file:
             text = _text(file.read(_HEAD))
         return next((kind for pattern, kind in _KINDS if re.match(pattern, text, re.IGNORECASE | re.DOTALL)), None)

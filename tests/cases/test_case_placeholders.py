@@ -1,5 +1,6 @@
 """Small files in the place of the real ones: pointers of Git LFS and git-annex, and web pages."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,5 @@ def test_other_files_are_taken_as_they_are(tmp_path: Path, content: bytes) -> No
     assert placeholder(path) is None
     assert placeholder(tmp_path) is None
     assert placeholder(tmp_path / "missing") is None
+    os.mkfifo(tmp_path / "fifo")
+    assert placeholder(tmp_path / "fifo") is None
