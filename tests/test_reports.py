@@ -114,14 +114,15 @@ def test_at_full_size_the_methods_are_in_order_on_each_network_and_shuffled_labe
         [recipes[runs.partition(",")[0]] for runs in pair]
         for pair in zip(frame.better_runs, frame.worse_runs, strict=True)
     ]
-    small, large = (
+    small, large, boxes = (
         [f"bcnn/{name}" for name in names.split()]
         for names in (
             "bcnn_dd cbp_ts_dd bcnn_spp_dm cbp_rm_dd fv_cnn_d fc_cnn_d",
             "bcnn_dd cbp_ts_dd bcnn_spp_dm cbp_rm_dd fv_cnn_d fc_cnn_d fv_sift",  # the last has no network
+            "bcnn_dd_box_no_ft fv_cnn_d_box_no_ft",
         )
     )
-    assert order == [list(pair) for names in (small, large) for pair in pairwise(names)]
+    assert order == [list(pair) for names in (small, large, boxes) for pair in pairwise(names)]
     on_large = range(len(small) - 1, len(order))
     assert all(frame.low[k] > 0 for k in on_large if "bcnn/bcnn_spp_dm" not in order[k])
     (control,) = [record.values["accuracy"] for record in records if record.control]
