@@ -17,6 +17,7 @@ from fgbench.records.record import Record
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import cache_folder
 from fgbench.util.hashing import hash_value
+from fgbench.util.plain_text import one_line
 
 SIDE_PX = 144
 """Width and height of a photograph."""
@@ -91,8 +92,9 @@ def _read_index(record: Record) -> Index | str:
         return index
     except FgbenchError:
         return missing
-    except Exception:  # noqa: BLE001  # a data set of a plugin, or a damaged file: a page needs no photograph
-        return f"No pictures: {record.data_title} cannot be read."
+    except Exception as error:  # noqa: BLE001  # a data set of another package may raise any error: the page names it
+        reason = one_line(f"{type(error).__name__}: {error}")
+        return f"No pictures: {record.data_title} cannot be read ({reason})."
 
 
 def _is_generated(dataset: Dataset) -> bool:

@@ -22,6 +22,8 @@ MEMORY_BYTES = 2 << 30
 """
 KEPT_BYTES = 1 << 20
 """The content of smaller files is kept in memory, so that each is read by one child process."""
+_VERSION = slice(124, 128)
+"""Place of the version and the byte order in the header."""
 _HEADER = 128
 """Bytes before the first variable."""
 _COMPRESSED = 15
@@ -56,6 +58,8 @@ def read_mat(
     if published_md5 and hashlib.md5(content, usedforsecurity=False).hexdigest() in published_md5:
         return _load(path, content, squeeze, hint)
     refuse_placeholder(path)
+    if content[_VERSION] in {b"\0\2IM", b"\2\0MI"}:
+        raise FgbenchError(f"{path} is a MATLAB 7.3 file, which cannot be read", "save it with '-v7' in MATLAB")
     if damage := _damage(content):
         raise FgbenchError(f"{path} is damaged or not a MATLAB file: {damage}", hint)
     if len(content) < KEPT_BYTES:
@@ -80,10 +84,6 @@ def _load(path: Path, content: bytes | None, squeeze: bool, hint: str) -> dict[s
     try:
         with path.open("rb") if content is None else io.BytesIO(content) as file:
             variables: dict[str, Any] = loadmat(file, squeeze_me=squeeze)
-    except NotImplementedError as error:
-        raise FgbenchError(
-            f"{path} is a MATLAB 7.3 file, which cannot be read", "save it with '-v7' in MATLAB"
-        ) from error
     except Exception as error:  # damaged bytes can raise any error
         raise FgbenchError(
             f"{path} is damaged or not a MATLAB file: {str(error) or type(error).__name__}", hint

@@ -3,26 +3,13 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from large_convolutions import SHAPES, drawn
 from torch import nn
 
 from fgbench.backbones import fast_convolutions
 from fgbench.backbones.build import load_backbone
 from fgbench.backbones.fast_convolutions import FastConvolutions
 from fgbench.backbones.winograd import winograd_conv2d, winograd_weights
-
-SHAPES = [
-    (1, 128, 28, 28, 128),
-    (2, 130, 27, 33, 140),
-    (3, 128, 14, 14, 256),
-    (20, 128, 7, 9, 128),
-    (1, 128, 5, 300, 128),
-]
-
-
-def _layer(channels: int, outputs: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    weight = torch.randn(outputs, channels, 3, 3, generator=generator) * (2 / (9 * channels)) ** 0.5
-    return weight, torch.randn(outputs, generator=generator)
 
 
 @pytest.fixture
@@ -38,13 +25,10 @@ def used(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
     return shapes
 
 
-@pytest.mark.parametrize(("batch", "channels", "height", "width", "outputs"), SHAPES)
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("with_bias", [True, False])
-def test_the_convolution_is_that_of_float64(
-    batch: int, channels: int, height: int, width: int, outputs: int, with_bias: bool
-) -> None:
-    x = torch.randn(batch, channels, height, width, generator=torch.Generator().manual_seed(1))
-    weight, bias = _layer(channels, outputs)
+def test_the_convolution_is_that_of_float64(shape: tuple[int, ...], with_bias: bool) -> None:
+    x, weight, bias, _ = drawn(*shape)
     result = winograd_conv2d(x, winograd_weights(weight), bias if with_bias else None)
     expected = F.conv2d(x.double(), weight.double(), bias.double() if with_bias else None, padding=1)
     assert result.shape == expected.shape
@@ -53,16 +37,14 @@ def test_the_convolution_is_that_of_float64(
 
 
 def test_other_memory_layouts_give_the_same_values() -> None:
-    x = torch.randn(2, 128, 28, 28)
-    weight, bias = _layer(128, 128)
+    x, weight, bias, _ = drawn(2, 128, 28, 28, 128)
     weights = winograd_weights(weight)
     last = winograd_conv2d(x.contiguous(memory_format=torch.channels_last), weights, bias)
     assert torch.equal(winograd_conv2d(x, weights, bias), last)
 
 
 def test_the_context_uses_it_for_large_layers_alone(used: list[torch.Size]) -> None:
-    x = torch.randn(1, 128, 28, 28)
-    weight, bias = _layer(128, 128)
+    x, weight, bias, _ = drawn(*SHAPES[0])
     layer = nn.Conv2d(128, 128, 3, padding=1)
     others = (
         *(nn.Conv2d(128, 128, 3), nn.Conv2d(128, 128, 3, stride=2, padding=1), nn.Conv2d(128, 128, 1)),
@@ -108,7 +90,7 @@ def test_a_backbone_uses_it_in_float32_alone(used: list[torch.Size]) -> None:
 
 
 def test_arguments_by_name_are_understood(used: list[torch.Size]) -> None:
-    x, (weight, bias) = torch.randn(1, 128, 28, 28), _layer(128, 128)
+    x, weight, bias, _ = drawn(*SHAPES[0])
     with torch.inference_mode(), FastConvolutions():
         F.conv2d(x, weight, padding=1)
         F.conv2d(x, weight, bias=bias, padding=(1, 1))

@@ -5,26 +5,12 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from large_convolutions import SHAPES, drawn
 from torch import Tensor, nn
 
 from fgbench.backbones import fast_convolutions, load_backbone, winograd_training
 from fgbench.backbones.fast_convolutions import FastConvolutions
 from fgbench.backbones.winograd_training import WinogradConvolution
-
-SHAPES = [
-    (1, 128, 28, 28, 128),
-    (2, 130, 27, 33, 140),
-    (3, 128, 14, 14, 256),
-    (20, 128, 7, 9, 128),
-    (1, 128, 5, 300, 128),
-]
-
-
-def drawn(batch: int, channels: int, height: int, width: int, outputs: int) -> tuple[Tensor, ...]:
-    """Return an input, kernels, a bias, and the gradient of the output."""
-    generator = torch.Generator().manual_seed(0)
-    shapes = (batch, channels, height, width), (outputs, channels, 3, 3), (outputs,), (batch, outputs, height, width)
-    return tuple(torch.randn(shape, generator=generator) for shape in shapes)
 
 
 def gradients(function: Callable[..., Tensor], values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

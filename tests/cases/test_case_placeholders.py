@@ -1,6 +1,8 @@
 """Small files in the place of the real ones: pointers of Git LFS and git-annex, and web pages."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,10 +39,14 @@ NAMES = {
 each_kind = pytest.mark.parametrize("kind", PLACEHOLDERS)
 
 
-def assert_named(error: FgbenchError, path: Path, kind: str) -> None:
+@contextmanager
+def refused(path: Path, kind: str) -> Iterator[None]:
+    """Expect an error that says what stands in the place of a file, and what to do."""
     name, step = NAMES.get(kind, WEB)
-    assert str(error.args[0]) == f"{path} is {name}, not the file itself"
-    assert step in error.hint
+    with pytest.raises(FgbenchError) as caught:
+        yield
+    assert str(caught.value.args[0]) == f"{path} is {name}, not the file itself"
+    assert step in caught.value.hint
 
 
 @each_kind
@@ -52,12 +58,10 @@ def test_a_weight_file(folders: Path, kind: str, suffix: str) -> None:
     """
     path = folders / f"test_resnet{suffix}"
     path.write_bytes(PLACEHOLDERS[kind])
-    with pytest.raises(FgbenchError) as caught:
+    with refused(path, kind):
         read_state(path)
-    assert_named(caught.value, path, kind)
-    with pytest.raises(FgbenchError) as caught:
+    with refused(path, kind):
         read_checkpoint(path)
-    assert_named(caught.value, path, kind)
 
 
 @each_kind
@@ -65,12 +69,10 @@ def test_a_file_with_a_published_hash_and_a_matlab_file(folders: Path, kind: str
     """The file of a network whose size or hash is known."""
     path = folders / weight_specs["vgg16.caffe"].files[0]
     path.write_bytes(PLACEHOLDERS[kind])
-    with pytest.raises(FgbenchError) as caught:
+    with refused(path, kind):
         find_weights("vgg16", "relu5_3", ("vgg16.caffe",))
-    assert_named(caught.value, path, kind)
-    with pytest.raises(FgbenchError) as caught:
+    with refused(path, kind):
         read_mat(path)
-    assert_named(caught.value, path, kind)
 
 
 @each_kind
@@ -87,9 +89,8 @@ def test_an_image_and_an_annotation_file(root: Path, kind: str) -> None:
     assert f"is {NAMES.get(kind, WEB)[0]}, not the file itself" in str(problem)
     lists = index.root / "image_class_labels.txt"
     lists.write_bytes(PLACEHOLDERS[kind])
-    with pytest.raises(FgbenchError) as caught:
+    with refused(lists, kind):
         datasets["cub"].index()
-    assert_named(caught.value, lists, kind)
 
 
 @each_kind
@@ -100,13 +101,11 @@ def test_a_record_and_its_arrays(tmp_path: Path, kind: str) -> None:
     (record,) = store.records()
     arrays, path = tmp_path / record.outputs, tmp_path / f"{record.run_id}.json"
     arrays.write_bytes(PLACEHOLDERS[kind])
-    with pytest.raises(FgbenchError) as caught:
+    with refused(arrays, kind):
         store.outputs(record)
-    assert_named(caught.value, arrays, kind)
     path.write_bytes(PLACEHOLDERS[kind])
-    with pytest.raises(FgbenchError) as caught:
+    with refused(path, kind):
         store.read(record.run_id)
-    assert_named(caught.value, path, kind)
 
 
 def test_a_link_of_git_annex_to_a_file_that_is_not_here(root: Path) -> None:
@@ -117,9 +116,8 @@ def test_a_link_of_git_annex_to_a_file_that_is_not_here(root: Path) -> None:
     for path in (lists, image):
         path.unlink()
         path.symlink_to("../.git/annex/objects/a/b/SHA256E-s9--4d7a.txt")
-    with pytest.raises(FgbenchError) as caught:
+    with refused(lists, "annex"):
         datasets["cub"].index()
-    assert_named(caught.value, lists, "annex")
     assert check(index).problems[0].what == f"a pointer of git-annex, not the file itself: {NAMES['annex'][1]}"
 
 

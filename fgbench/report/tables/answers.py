@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from fgbench.judge.verdict import Outcome
-from fgbench.report.formatting import BADGES, MEASURED_PLACES, measured
+from fgbench.report.formatting import MEASURED_PLACES, measured
 from fgbench.report.tables.run_table import row_interval_text
 from fgbench.report.tables.sheet import Sheet, SheetCell
 
@@ -52,6 +52,5 @@ def _cells(row: Mapping[Any, Any]) -> tuple[SheetCell, ...]:
         f"{measured(row['measured'])} {row['unit']}",
         row_interval_text({"low": row["seeds_low"], "high": row["seeds_high"], "interval": row["interval"]}),
         f"{row['measured'] - row['printed']:+.{MEASURED_PLACES}f}",
-        f"{BADGES[Outcome(row['verdict'])].shape} {row['verdict']}",
     )
-    return tuple(map(SheetCell, texts))
+    return (*map(SheetCell, texts), SheetCell(row["verdict"], Outcome(row["verdict"])))

@@ -79,7 +79,8 @@ def _latex_row(cells: Sequence[SheetCell]) -> str:
     texts = []
     for cell in cells:
         sign = SIGNS[cell.outcome] if cell.outcome else ""
-        texts.append(sign + latex_text(cell.text) + (rf"\textsuperscript{{{cell.note}}}" if cell.note else ""))
+        text = " ".join(filter(None, (sign, latex_text(cell.text))))
+        texts.append(text + (rf"\textsuperscript{{{cell.note}}}" if cell.note else ""))
     line = " & ".join(texts)
     # At the start of a line, `[` or `*` would be an argument of the `\\` before it.
     return ("{}" if line[:1] in {"[", "*"} else "") + line + r" \\"
@@ -113,7 +114,7 @@ def _markdown_row(texts: Iterable[str]) -> str:
 
 def _markdown_cell(cell: SheetCell) -> str:
     sign = BADGES[cell.outcome].shape if cell.outcome else ""
-    return sign + markdown_text(cell.text) + (f"<sup>{cell.note}</sup>" if cell.note else "")
+    return " ".join(filter(None, (sign, markdown_text(cell.text)))) + (f"<sup>{cell.note}</sup>" if cell.note else "")
 
 
 def markdown_text(text: str) -> str:
