@@ -74,7 +74,7 @@ def renaming_move(folder: Path, name: str) -> str:
         # mv would put the folder into it.
         return f"rmdir {shlex.quote(str(target))} && mv {shlex.quote(str(folder))} {shlex.quote(str(target))}"
     if os.path.lexists(target):
-        return f"export FGBENCH_DATA={shlex.quote(str(folder))}"
+        return f'export FGBENCH_DATA={shlex.quote(str(folder))}{os.pathsep}"$FGBENCH_DATA"'
     return f"mv {shlex.quote(str(folder))} {shlex.quote(str(target))}"
 
 

@@ -15,9 +15,11 @@ _PAGE = "a web page", "download the file itself: the page may ask for a confirma
 _KINDS = (
     (r"version https://git-lfs\.github\.com/", _LFS),
     (r"/annex/objects/", _ANNEX),
-    (r"\s*(<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(!doctype html|html)\b", _PAGE),
+    (r"\s*<(!doctype html|html)\b", _PAGE),
 )
 """Pattern of the first characters, name of the kind, and the next step of the user."""
+_PROLOGUE = re.compile(r"<\?xml[^>]*>|<!--.*?-->", re.DOTALL)
+"""What may stand before the first element of a page."""
 
 
 def placeholder(path: Path) -> tuple[str, str] | None:
@@ -32,8 +34,8 @@ def placeholder(path: Path) -> tuple[str, str] | None:
         if not path.is_file():  # opening a FIFO would wait for its other end
             return None
         with path.open("rb") as file:
-            text = _text(file.read(_HEAD))
-        return next((kind for pattern, kind in _KINDS if re.match(pattern, text, re.IGNORECASE | re.DOTALL)), None)
+            text = _PROLOGUE.sub("", _text(file.read(_HEAD)))
+        return next((kind for pattern, kind in _KINDS if re.match(pattern, text, re.IGNORECASE)), None)
     return None
 
 

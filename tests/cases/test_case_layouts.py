@@ -164,7 +164,7 @@ def test_a_link_of_the_official_name_to_nothing_is_left_alone(root, monkeypatch)
         index_of("cub")
     command = f'{caught.value.hint} && printf %s "$FGBENCH_DATA"'
     value = subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout
-    assert value == str(root / "my birds")
+    assert value == f"{root / 'my birds'}:{root}"
     monkeypatch.setenv("FGBENCH_DATA", value)
     assert index_of("cub").fingerprint == before
 

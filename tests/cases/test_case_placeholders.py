@@ -121,7 +121,7 @@ def test_a_link_of_git_annex_to_a_file_that_is_not_here(root: Path) -> None:
     assert check(index).problems[0].what == f"a pointer of git-annex, not the file itself: {NAMES['annex'][1]}"
 
 
-@pytest.mark.parametrize("content", [b"<htmlx>", b"version 2", b"1 <html>\n"])
+@pytest.mark.parametrize("content", [b"<htmlx>", b"version 2", b"1 <html>\n", b"<!---->" * 140])
 def test_other_files_are_taken_as_they_are(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)

@@ -120,14 +120,16 @@ def _sheets(name: str, results: Path, papers: Mapping[str, Paper]) -> list[Sheet
     ]
 
 
+def _verdicts(store: Store, papers: Mapping[str, Paper]) -> list[Verdict]:
+    return [verdict for of_paper in frames.judge_store(papers, store).values() for verdict in of_paper]
+
+
 def _answers(store: Store, papers: Mapping[str, Paper]) -> pd.DataFrame:
-    verdicts = [verdict for of_paper in frames.judge_store(papers, store).values() for verdict in of_paper]
-    return answer_frame(frames.verdict_frame(verdicts))
+    return answer_frame(frames.verdict_frame(_verdicts(store, papers)))
 
 
 def _runs(store: Store, papers: Mapping[str, Paper]) -> pd.DataFrame:
-    verdicts = [verdict for of_paper in frames.judge_store(papers, store).values() for verdict in of_paper]
-    return run_frame(store.records(), with_external(verdicts))
+    return run_frame(store.records(), with_external(_verdicts(store, papers)))
 
 
 RUN_TABLES: dict[str, tuple[Callable[[Store, Mapping[str, Paper]], pd.DataFrame], Callable[[pd.DataFrame], Sheet]]] = {
