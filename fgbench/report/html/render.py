@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from fgbench.judge.anomaly import Anomalies, ReadOutputs
 from fgbench.judge.claims import ClaimResult
@@ -127,7 +128,7 @@ def _environment() -> Environment:
     }
     environment.filters |= {"address": address, "is_web": is_web}
     environment.filters |= {"setting": setting_text, "measured_effect": measured_effect}
-    environment.filters |= {"paper_name": paper_name, "method_name": method_name}
+    environment.filters |= {"paper_name": paper_name, "method_name": method_name, "breakable": _breakable}
     environment.globals |= {
         "counted": counted,
         "formatting": formatting,
@@ -142,6 +143,11 @@ def _environment() -> Environment:
         "difference_strip": difference_strip,
     }
     return environment
+
+
+def _breakable(name: str) -> Markup:
+    """Return the name of a run as HTML whose line may end after the colon of a network."""
+    return Markup(str(escape(name)).replace(":", ":<wbr>"))
 
 
 def _jpeg_url(image: bytes) -> str:

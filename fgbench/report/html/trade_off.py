@@ -36,6 +36,8 @@ PLOT_PX = 288
 """Width of the plot, so that it has the width of a chart with its axis."""
 HEIGHTS_PX = (210, 260, 320, 390, 470, 560)
 """Heights of the plot that are tried until every name has a place."""
+SMALLEST_SPAN = 0.05
+"""Smallest range of the accuracy that decides the steps of its axis, as a share of the accuracy."""
 MAX_NAMED = 30
 """Names in a chart; further points have numbers."""
 LINE_LENGTH = 26
@@ -172,7 +174,8 @@ def _y_axis(title: str, points: Sequence[TradeOffPoint]) -> Axis:
     """Return the axis of the accuracy with its intervals, from one round number to another one."""
     ends = [end for point in points for end in (point.y, point.low, point.high) if end is not None]
     low, high = min(ends), max(ends)
-    span = max(high - low, 1e-3)
+    # Points that are nearly equal do not fill the axis, whose numbers would then have many digits.
+    span = max(high - low, SMALLEST_SPAN * abs(high), 1e-3)
     power = 10.0 ** floor(log10(span / 8))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= span / 8)
     return Axis(title, step * floor(low / step - 0.2), step * ceil(high / step + 0.2))

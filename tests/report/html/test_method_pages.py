@@ -6,6 +6,7 @@ from report_pages import HOSTILE, Parsed, only_our_script, pages
 from scipy import stats
 
 from fgbench.report.html.method_pages import method_page_name
+from fgbench.report.html.render import _breakable
 
 SYNTHETIC = {"synthetic": True, "data": "synthetic_birds", "profile": "quick"}
 
@@ -164,3 +165,7 @@ def test_the_page_has_pictures_of_runs_but_not_of_controls(tmp_path):
     render({}, {}, [], [right, control], tmp_path, pictures)
     images = [a["src"] for tag, a in Parsed((tmp_path / "method-bcnn.html").read_text()).tags if tag == "img"]
     assert len(images) == 1
+
+
+def test_the_name_of_a_run_is_escaped_and_may_break_after_the_colon_of_a_network():
+    assert _breakable("B-CNN on squeezenet1_1:features & <b>") == "B-CNN on squeezenet1_1:<wbr>features &amp; &lt;b&gt;"

@@ -10,7 +10,7 @@ import pytest
 from made_records import of_accuracy
 from report_pages import pages
 
-from fgbench.report.html.trade_off import FRONT, MAX_NAMED, TradeOffPoint, front, short_names, trade_off_chart
+from fgbench.report.html.trade_off import FRONT, MAX_NAMED, TradeOffPoint, _y_axis, front, short_names, trade_off_chart
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 RECIPES = ("bcnn_dd", "bcnn_dm", "bcnn_mm", "fc_cnn_d", "fc_cnn_m", "fv_cnn_d", "fv_cnn_m", "fv_sift")
@@ -71,6 +71,12 @@ def test_one_run_that_is_best_in_both_has_no_line_and_is_named():
     made = chart(point(10, 80, "B-CNN"), point(5, 70))
     assert not [layer for layer in made.spec["layer"] if layer["mark"]["type"] == "line"]
     assert made.note == "B-CNN is the best in both numbers."
+
+
+@pytest.mark.parametrize("accuracies", [[75.42285], [75.42, 75.43]])
+def test_the_axis_of_nearly_equal_accuracies_has_short_numbers(accuracies):
+    axis = _y_axis("accuracy, %", [point(1, y) for y in accuracies])
+    assert (axis.low, axis.high) == (75.0, 76.0)
 
 
 def test_every_name_is_beside_its_point_and_a_number_where_there_is_no_space():
