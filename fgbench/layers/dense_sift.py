@@ -1,6 +1,7 @@
-"""Dense SIFT with a flat window: VLFeat's `vl_dsift` with the option `fast` (Vedaldi and Fulkerson, VLFeat 2008)."""
+"""Dense SIFT: VLFeat's `vl_dsift`, by default with its option `fast` (Vedaldi and Fulkerson, VLFeat 2008)."""
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,6 +18,9 @@ WINDOW = 2.0
 """Standard deviation of the Gaussian window in spatial bins."""
 CLAMP = 0.2
 """Upper limit of the values of a descriptor of unit length."""
+Window = Literal["flat", "gaussian"]
+"""Weight of a gradient by its distance from the centre of a descriptor: a Gaussian at each pixel, or its mean over each
+bin, which VLFeat calls flat."""
 
 
 def dense_sift_grid(height: int, width: int, *, bin_size: int = 8, step: int = 4) -> tuple[Tensor, Tensor]:
@@ -52,13 +56,17 @@ def dense_sift_grid(height: int, width: int, *, bin_size: int = 8, step: int = 4
 
 
 @full_precision
-def dense_sift(images: Tensor, *, bin_size: int = 8, step: int = 4) -> Tensor:
+def dense_sift(
+    images: Tensor, *, bin_size: int = 8, step: int = 4, window: Window = "flat", smoothing: float = 0.0
+) -> Tensor:
     """Compute SIFT descriptors on a regular grid.
 
     Args:
         images: (B, H, W) grey, any floating-point dtype.
         bin_size: side of one of the 4 x 4 spatial bins in pixels.
         step: pixels between descriptors.
+        window: `flat` is `vl_dsift` with `fast`, `gaussian` without it.
+        smoothing: standard deviation in pixels of a Gaussian that smooths the images first; 0 for none, as `vl_dsift`.
 
     Returns:
         (B, N, 128), N the points of `dense_sift_grid` row by row. In a descriptor the orientation varies fastest, then
@@ -77,15 +85,17 @@ def dense_sift(images: Tensor, *, bin_size: int = 8, step: int = 4) -> Tensor:
         raise ArgumentError(f"images have the shape {tuple(images.shape)}, not (B, H, W)")
     batch, height, width = images.shape
     if images.device.type == "cpu" and batch > 1:  # one image at a time stays in the cache
-        return torch.cat([dense_sift(image[None], bin_size=bin_size, step=step) for image in images])
+        options = {"bin_size": bin_size, "step": step, "window": window, "smoothing": smoothing}
+        return torch.cat([dense_sift(image[None], **options) for image in images])  # type: ignore[arg-type]
     rows, columns = (len(centres) for centres in dense_sift_grid(height, width, bin_size=bin_size, step=step))
     pitch = math.gcd(bin_size, step)
-    maps = _bin_sums(_orientation_maps(images), bin_size, pitch)  # (B, 8, h, w)
+    sums = _flat_sums if window == "flat" else _gaussian_sums
+    # (B, 8, h, w) for each of the 16 bins
+    maps = sums(_orientation_maps(_smoothed(images, smoothing) if smoothing else images), bin_size, pitch)
     hop, stride = bin_size // pitch, step // pitch
-    window = _window(bin_size).to(images)
-    # Each of the 16 bins is the map of sums shifted by whole bins: (B, 8, rows, columns).
+    # The map of each bin is shifted by whole bins: (B, 8, rows, columns).
     parts = [
-        maps[:, :, r * hop :: stride, c * hop :: stride][:, :, :rows, :columns] * (window[r] * window[c])
+        maps[r][c][:, :, r * hop :: stride, c * hop :: stride][:, :, :rows, :columns]
         for r in range(BINS)
         for c in range(BINS)
     ]
@@ -103,23 +113,59 @@ def _orientation_maps(images: Tensor) -> Tensor:
     return (1 - distance.abs()).clamp(min=0) * magnitude[:, None]
 
 
-def _bin_sums(maps: Tensor, bin_size: int, pitch: int) -> Tensor:
-    """Sum maps (B, 8, H, W) under a triangle of half-width `bin_size` around every `pitch`-th pixel: (B, 8, h, w)."""
-    batch, channels, height, width = maps.shape
-    offsets = torch.arange(1 - bin_size, bin_size, dtype=maps.dtype, device=maps.device)
-    triangle = 1 - offsets.abs() / bin_size
-    pad = bin_size - 1
-    flat = F.pad(maps.reshape(batch * channels, 1, height, width), (pad, pad, pad, pad), mode="replicate")
-    across = F.conv2d(flat, triangle.view(1, 1, 1, -1), stride=(1, pitch))
-    both = F.conv2d(across, triangle.view(1, 1, -1, 1), stride=(pitch, 1))
-    return both.reshape(batch, channels, *both.shape[2:])
+def _padded(maps: Tensor, bin_size: int) -> Tensor:
+    return F.pad(maps, (bin_size - 1,) * 4, mode="replicate")
 
 
-def _window(bin_size: int) -> Tensor:
-    """Compute the mean of the Gaussian window over each of the four bins: (4,)."""
-    offsets = torch.arange(1 - bin_size, bin_size, dtype=torch.float64)
+def _summed(maps: Tensor, kernel: Tensor, pitch: int, *, dim: Literal[2, 3]) -> Tensor:
+    """Sum maps (B, C, H, W) along one side with the weights `kernel` (K,), around every `pitch`-th pixel."""
+    shape, stride = ((1, 1, 1, -1), (1, pitch)) if dim == 3 else ((1, 1, -1, 1), (pitch, 1))
+    sums = F.conv2d(maps.flatten(0, 1)[:, None], kernel.view(shape), stride=stride)
+    return sums.reshape(*maps.shape[:2], *sums.shape[2:])
+
+
+def _triangle(maps: Tensor, bin_size: int) -> Tensor:
+    """Compute the share of a pixel in a bin by its distance from the centre: (2 * bin_size - 1,)."""
+    return 1 - _offsets(bin_size).abs().to(maps) / bin_size
+
+
+def _weights(bin_size: int) -> Tensor:
+    """Compute the Gaussian window at the pixels of each of the four bins: (4, 2 * bin_size - 1) float64."""
     centres = bin_size * (torch.arange(BINS) - (BINS - 1) / 2)
-    return torch.exp(-0.5 * ((offsets - centres[:, None]) / (bin_size * WINDOW)).square()).mean(dim=1)
+    return torch.exp(-0.5 * ((_offsets(bin_size) + centres[:, None]) / (bin_size * WINDOW)).square())
+
+
+def _offsets(bin_size: int) -> Tensor:
+    return torch.arange(1 - bin_size, bin_size, dtype=torch.float64)
+
+
+def _flat_sums(maps: Tensor, bin_size: int, pitch: int) -> list[list[Tensor]]:
+    """Sum maps (B, 8, H, W) for each row and column of bins: (B, 8, h, w) around every `pitch`-th pixel.
+
+    The bins have one kernel, a triangle of half-width `bin_size`, and differ in their weights.
+    """
+    triangle = _triangle(maps, bin_size)
+    sums = _summed(_summed(_padded(maps, bin_size), triangle, pitch, dim=3), triangle, pitch, dim=2)
+    weights = _weights(bin_size).mean(dim=1).to(maps)
+    return [[sums * (weights[r] * weights[c]) for c in range(BINS)] for r in range(BINS)]
+
+
+def _gaussian_sums(maps: Tensor, bin_size: int, pitch: int) -> list[list[Tensor]]:
+    """Do the same with a kernel for each bin, the triangle times the Gaussian window."""
+    triangle = _triangle(maps, bin_size)
+    kernels = triangle * _weights(bin_size).to(maps)  # (4, 2 * bin_size - 1)
+    across = [_summed(_padded(maps, bin_size), kernel, pitch, dim=3) for kernel in kernels]
+    return [[_summed(part, kernel, pitch, dim=2) for part in across] for kernel in kernels]
+
+
+def _smoothed(images: Tensor, sigma: float) -> Tensor:
+    """Smooth images (B, H, W) with a Gaussian of `sigma` pixels; pixels at the border are repeated."""
+    reach = math.ceil(4 * sigma)
+    offsets = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma).square())
+    kernel /= kernel.sum()
+    padded = F.pad(images[:, None], (reach,) * 4, mode="replicate")
+    return _summed(_summed(padded, kernel, 1, dim=3), kernel, 1, dim=2)[:, 0]
 
 
 def _unit(x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from fgbench.backbones import Backbone
-from fgbench.layers.dense_sift import dense_sift
+from fgbench.layers.dense_sift import Window, dense_sift
 from fgbench.layers.fisher_vector import fisher_vector
 from fgbench.layers.gmm import Gmm, fit_gmm
 from fgbench.layers.pca import Pca, fit_pca
@@ -176,6 +176,11 @@ class FvSiftOptions(FisherOptions):
     """Side of one of the 4 x 4 spatial bins in pixels."""
     step: int = Field(default=4, gt=0)
     """Pixels between neighbouring descriptors."""
+    window: Window = "flat"
+    """Weight of the gradients of a descriptor: `flat` is VLFeat's `fast`, `gaussian` is VLFeat without it."""
+    smoothing: float = Field(default=0.0, ge=0)
+    """Standard deviation in pixels of a Gaussian that smooths the images first; 0 for none. VLFeat's `vl_phow` takes
+    `bin_size` / 6."""
 
 
 @methods("fv_sift")
@@ -191,11 +196,12 @@ class FvSift(FisherMethod):
         if backbones:
             raise ArgumentError("fv_sift takes no network", "leave backbones empty")
         self.options = options
-        self.dims, self.bin_size, self.step = options.pca, options.bin_size, options.step
+        self.dims = options.pca
+        self.sift = options.model_dump(include={"bin_size", "step", "window", "smoothing"})
 
     def describe(self, images: Tensor) -> Tensor:
         """Compute dense SIFT (B, N, 128) of the mean of the three channels of images (B, 3, H, W) uint8 RGB."""
-        return dense_sift(images.float().mean(dim=1), bin_size=self.bin_size, step=self.step)
+        return dense_sift(images.float().mean(dim=1), **self.sift)
 
     def embed(self, images: Tensor) -> Tensor:
         """Compute improved Fisher vectors (B, 2 * words * pca) of images (B, 3, H, W) uint8 RGB."""

@@ -1,7 +1,9 @@
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from fgbench.layers.dense_sift import dense_sift, dense_sift_grid
 from fgbench.util.errors import ArgumentError
@@ -11,7 +13,7 @@ def picture(height=30, width=33, seed=0):
     return torch.rand(1, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) * 255
 
 
-def naive(image, size, step):
+def naive(image, size, step, window="flat"):
     """One descriptor, bin, pixel and orientation at a time."""
     height, width = image.shape
 
@@ -25,9 +27,13 @@ def naive(image, size, step):
 
     table = [[gradient(y, x) for x in range(-size, width + size)] for y in range(-size, height + size)]
 
-    def window(bin_number):
-        centre = size * (bin_number - 1.5)
-        return sum(math.exp(-0.5 * ((o - centre) / (2 * size)) ** 2) for o in range(1 - size, size)) / (2 * size - 1)
+    def weight_at(bin_number, offset):
+        return math.exp(-0.5 * ((size * (bin_number - 1.5) + offset) / (2 * size)) ** 2)
+
+    def weight(bin_number, offset):
+        if window == "gaussian":
+            return weight_at(bin_number, offset)
+        return sum(weight_at(bin_number, o) for o in range(1 - size, size)) / (2 * size - 1)
 
     out = []
     for top in range(0, height - 3 * size, step):
@@ -41,10 +47,10 @@ def naive(image, size, step):
                             gy, gx = table[top + r * size + dy + size][left + c * size + dx + size]
                             turn = math.atan2(gy, gx) % (2 * math.pi) / (2 * math.pi) * 8
                             low, rest = int(turn) % 8, turn - int(turn)
-                            weight = math.hypot(gy, gx) * (1 - abs(dy) / size) * (1 - abs(dx) / size)
-                            sums[low] += (1 - rest) * weight
-                            sums[(low + 1) % 8] += rest * weight
-                    values += [s * window(r) * window(c) for s in sums]
+                            share = (1 - abs(dy) / size) * (1 - abs(dx) / size) * weight(r, dy) * weight(c, dx)
+                            sums[low] += (1 - rest) * share * math.hypot(gy, gx)
+                            sums[(low + 1) % 8] += rest * share * math.hypot(gy, gx)
+                    values += sums
             length = math.sqrt(sum(v * v for v in values))
             values = [min(v / length, 0.2) for v in values]
             length = math.sqrt(sum(v * v for v in values))
@@ -52,10 +58,20 @@ def naive(image, size, step):
     return torch.tensor(out, dtype=torch.float64)
 
 
+@pytest.mark.parametrize("window", ["flat", "gaussian"])
 @pytest.mark.parametrize(("size", "step"), [(4, 3), (4, 4), (6, 4)])
-def test_equals_the_definition(size, step):
+def test_equals_the_definition(size, step, window):
     image = picture(24, 21)
-    assert torch.allclose(dense_sift(image, bin_size=size, step=step)[0], naive(image[0], size, step), atol=1e-9)
+    ours = dense_sift(image, bin_size=size, step=step, window=window)[0]
+    assert torch.allclose(ours, naive(image[0], size, step, window), atol=1e-9)
+
+
+def test_smoothing_is_a_gaussian_filter_before_the_descriptors():
+    images = torch.cat([picture(), picture(seed=3)])
+    smooth = np.stack([gaussian_filter(image.numpy(), 1.5, mode="nearest", truncate=4.0) for image in images])
+    expected = dense_sift(torch.from_numpy(smooth), window="gaussian")
+    assert torch.allclose(dense_sift(images, window="gaussian", smoothing=1.5), expected, atol=1e-9)
+    assert not torch.allclose(dense_sift(images, window="gaussian"), expected, atol=0.01)
 
 
 def test_grid_of_a_448_image_has_106_rows_at_step_4():
