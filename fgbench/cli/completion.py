@@ -13,6 +13,7 @@ TABLES = (
     "values",
     "runs",
     "answers",
+    "outcomes",
     "curves",
     "phases",
     "differences",

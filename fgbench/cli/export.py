@@ -17,9 +17,9 @@ def export(
         typer.Argument(
             metavar="TABLE",
             autocompletion=completion.tables,
-            help="values, runs, answers, curves, phases, differences, verdicts or cells; printed tables: bcnn "
-            "(a paper), bcnn/t1; or of a run: predictions or keypoints, as fgbench judge reads them, or effects, which "
-            "compares the other runs with it image by image.",
+            help="values, runs, answers, outcomes, curves, phases, differences, verdicts or cells; printed "
+            "tables: bcnn (a paper), bcnn/t1; or of a run: predictions or keypoints, as fgbench judge reads them, or "
+            "effects, which compares the other runs with it image by image.",
         ),
     ],
     run: Annotated[

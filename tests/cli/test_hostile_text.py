@@ -41,7 +41,9 @@ def results(tmp_path):
         ("verify", "--results", "{}"), ("report", "--results", "{}"), ("compare", "{}", "--results", "{}"),
         ("compare", "{}", "{}", "--json"),
         *(("export", table, "--results", "{}", "--format", style)
-          for table in ("values", "runs", "answers", "curves", "phases", "differences", "verdicts", "bcnn/t1")
+          for table in (
+              "values", "runs", "answers", "outcomes", "curves", "phases", "differences", "verdicts", "bcnn/t1",
+          )
           for style in ("csv", "json", "latex", "markdown")),
     ],
 )  # fmt: skip

@@ -18,6 +18,7 @@ from fgbench.report.tables.curve_table import curve_frame, curve_sheet
 from fgbench.report.tables.differences import difference_frame, difference_sheet
 from fgbench.report.tables.effects import effect_frame, effect_sheet
 from fgbench.report.tables.latex_markdown import latex, markdown
+from fgbench.report.tables.outcomes import outcome_frame, outcome_sheet
 from fgbench.report.tables.parquet import check_parquet
 from fgbench.report.tables.phase_table import phase_frame, phase_sheet
 from fgbench.report.tables.run_table import run_frame, run_sheet
@@ -39,8 +40,8 @@ def export(name: str, results: Path, style: str | None, out: Path | None, run_id
     """Write a table to a file or, without one, to standard output.
 
     Args:
-        name: `values`, `runs`, `answers`, `curves`, `phases`, `differences`, `effects`, `cells`, `verdicts`,
-            a paper such as `bcnn`, or a table of it such as `bcnn/t1`.
+        name: `values`, `runs`, `answers`, `outcomes`, `curves`, `phases`, `differences`, `effects`, `cells`,
+            `verdicts`, a paper such as `bcnn`, or a table of it such as `bcnn/t1`.
         results: a results folder, or a folder of records.
         style: one of `FORMATS`; None for the format of the suffix of `out`, or CSV.
         out: the file; None for standard output.
@@ -135,6 +136,7 @@ def _runs(store: Store, papers: Mapping[str, Paper]) -> pd.DataFrame:
 RUN_TABLES: dict[str, tuple[Callable[[Store, Mapping[str, Paper]], pd.DataFrame], Callable[[pd.DataFrame], Sheet]]] = {
     "runs": (_runs, run_sheet),
     "answers": (_answers, answer_sheet),
+    "outcomes": (lambda store, papers: outcome_frame(_verdicts(store, papers)), outcome_sheet),
     "curves": (lambda store, papers: curve_frame(store.records()), curve_sheet),
     "phases": (lambda store, papers: phase_frame(store.records()), phase_sheet),
     "differences": (
