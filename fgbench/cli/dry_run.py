@@ -1,4 +1,4 @@
-"""`--dry-run` of `fgbench run` and `fgbench reproduce`: what would run, in order, and its estimated cost."""
+"""`--dry-run` of `fgbench run`, `reproduce` and `sensitivity`: what would run, in order, and its estimated cost."""
 
 import shutil
 from functools import partial

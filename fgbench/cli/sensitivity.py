@@ -10,7 +10,9 @@ from fgbench.cli.options import (
     AsJson,
     Backbone,
     Classes,
+    DryRun,
     ExecutionOptions,
+    Gpu,
     Precision,
     Results,
     Size,
@@ -39,6 +41,8 @@ def sensitivity(
     size: Size = None,
     backbone: Backbone = None,
     precision: Precision = None,
+    dry_run: DryRun = False,
+    gpu: Gpu = None,
     as_json: AsJson = False,
     results: Results = RESULTS,
 ) -> None:
@@ -47,6 +51,7 @@ def sensitivity(
     The recipe runs on the images as they are, and on images that are compressed once more.
     """
     from fgbench.cli.console import Answer
+    from fgbench.cli.dry_run import check_dry_run, give_dry_run
     from fgbench.cli.run_requests import Request
     from fgbench.cli.sensitivity_output import parse_qualities, run_and_measure
     from fgbench.runs.run import Changes
@@ -54,6 +59,10 @@ def sensitivity(
     qualities = parse_qualities(recompress)
     changes = Changes(classes=classes, size=size, backbone=backbone, precision=precision)
     request = Request.of(data, execution, (recipe,), changes, qualities)
+    check_dry_run(request, dry_run=dry_run, gpu=gpu)
     with Answer(as_json=as_json) as answer:
+        if dry_run:
+            give_dry_run(answer, request, results, gpu=gpu)
+            return
         code = run_and_measure(request, results, answer)
     raise typer.Exit(code)

@@ -55,6 +55,17 @@ def test_a_dry_run_runs_nothing_and_keeps_the_estimate_for_the_record(tmp_path, 
     assert kept.part_s == row["expected"]["part_s"]
 
 
+def test_a_dry_run_of_sensitivity_has_a_run_for_each_quality(tmp_path, birds_folder, monkeypatch):
+    shutil.copytree(birds_folder, tmp_path / "cache/data" / datasets["synthetic_birds"].folder)
+    monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
+    arguments = ("bcnn/fv_sift", "--profile", "quick", "--recompress", "75,20", "--dry-run", "--json")
+    code, content = answer_of("sensitivity", *arguments, "--results", str(tmp_path / "r"))
+    assert code == 0
+    titles = ["FV-SIFT", "FV-SIFT, recompressed to quality 75", "FV-SIFT, recompressed to quality 20"]
+    assert [row["title"] for row in content["runs"]] == [f"{title}, quick, seed 0" for title in titles]
+    assert [path.name for path in (tmp_path / "r").iterdir()] == [EXPECTED]
+
+
 def test_recipes_of_nabirds_are_blocked_without_it_and_estimated_on_its_official_counts(tmp_path):
     content = dry(tmp_path, "bcnn/bcnn_dm", "--data", "nabirds", "--profile", "paper", "--gpu", "h100")
     (row,) = content["blocked"]
