@@ -90,7 +90,7 @@ def run_tasks(
     """
     context: Any = multiprocessing.get_context(_METHOD)
     if _METHOD == "forkserver":
-        context.set_forkserver_preload(["fgbench.runs.execute"])
+        context.set_forkserver_preload(["fgbench.runs.executors.preload"])
     waiting = list(tasks)
     gpus = _gpus(tasks, jobs, watcher)
     running: dict[Connection, tuple[PoolTask, BaseProcess, float, str | None]] = {}

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pool_tasks
 import psutil
+import pytest
 import torch
 from pool_tasks import Notes
 
+from fgbench.runs.executors import pool
 from fgbench.runs.executors.pool import PoolTask, run_tasks
+from fgbench.util import code_hash
 from fgbench.util.errors import FgbenchError
 
 
@@ -44,8 +47,19 @@ def full_gpu(report):
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1.00 GiB free.")
 
 
+def note_what_is_there(path, report):
+    compiler = any(name.startswith("torch._inductor") for name in sys.modules)
+    Path(path).write_text(f"{compiler} {code_hash._parse.cache_info().currsize >= len(code_hash.value_modules())}")
+
+
 def die(report):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(pool._METHOD != "forkserver", reason="processes of this system start from nothing")
+def test_a_process_starts_with_the_compiler_of_torch_and_the_parsed_code(tmp_path):
+    assert run_tasks([PoolTask("note", partial(note_what_is_there, tmp_path / "a"))], Notes()) == []
+    assert (tmp_path / "a").read_text() == "True True"
 
 
 def test_tasks_run_in_separate_processes_and_a_failure_does_not_stop_the_others(tmp_path):
