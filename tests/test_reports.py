@@ -119,7 +119,7 @@ def test_at_full_size_the_methods_are_in_order_on_each_network_and_shuffled_labe
         for names in (
             "bcnn_dd cbp_ts_dd bcnn_spp_dm cbp_rm_dd fv_cnn_d fc_cnn_d",
             "bcnn_dd cbp_ts_dd bcnn_spp_dm cbp_rm_dd fv_cnn_d fc_cnn_d fv_sift",  # the last has no network
-            "bcnn_dd_box_no_ft fv_cnn_d_box_no_ft",
+            "bcnn_dd_box_no_ft fv_cnn_d_box_no_ft bcnn_dd_box_keep_aspect_no_ft fv_cnn_d_box_keep_aspect_no_ft",
         )
     )
     assert order == [list(pair) for names in (small, large, boxes) for pair in pairwise(names)]
