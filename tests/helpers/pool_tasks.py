@@ -1,8 +1,11 @@
 """A task that does not end, and a listener that notes progress and ends of tasks."""
 
 import os
+import sys
 import time
 from pathlib import Path
+
+from fgbench.util import code_hash
 
 
 class Notes:
@@ -22,6 +25,13 @@ class Notes:
 
     def finished(self, name, failure, wall_s):
         self.ends.append((name, failure))
+
+
+def note_what_is_there(path, report):
+    """Write whether this process has the compiler of torch, and the parsed code of all modules."""
+    compiler = any(name.startswith("torch._inductor") for name in sys.modules)
+    parsed = code_hash._parse.cache_info().currsize
+    Path(path).write_text(f"{compiler} {parsed >= len(code_hash.value_modules())}")
 
 
 def forever(path, report):

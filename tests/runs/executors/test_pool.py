@@ -14,7 +14,6 @@ from pool_tasks import Notes
 
 from fgbench.runs.executors import pool
 from fgbench.runs.executors.pool import PoolTask, run_tasks
-from fgbench.util import code_hash
 from fgbench.util.errors import FgbenchError
 
 
@@ -47,18 +46,24 @@ def full_gpu(report):
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1.00 GiB free.")
 
 
-def note_what_is_there(path, report):
-    compiler = any(name.startswith("torch._inductor") for name in sys.modules)
-    Path(path).write_text(f"{compiler} {code_hash._parse.cache_info().currsize >= len(code_hash.value_modules())}")
-
-
 def die(report):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.skipif(pool._METHOD != "forkserver", reason="processes of this system start from nothing")
 def test_a_process_starts_with_the_compiler_of_torch_and_the_parsed_code(tmp_path):
-    assert run_tasks([PoolTask("note", partial(note_what_is_there, tmp_path / "a"))], Notes()) == []
+    # In a process of its own, which has no fork server of other tests.
+    program = f"""
+from functools import partial
+from pool_tasks import Notes, note_what_is_there
+from fgbench.runs.executors.pool import PoolTask, run_tasks
+print(run_tasks([PoolTask("note", partial(note_what_is_there, {str(tmp_path / "a")!r}))], Notes()))
+"""
+    helpers = str(Path(pool_tasks.__file__).parent)
+    paths = os.pathsep.join([helpers, os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": paths}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (ran.stdout.strip(), ran.returncode) == ("[]", 0), ran.stderr
     assert (tmp_path / "a").read_text() == "True True"
 
 
