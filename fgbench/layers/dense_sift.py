@@ -1,6 +1,7 @@
 """Dense SIFT: VLFeat's `vl_dsift`, by default with its option `fast` (Vedaldi and Fulkerson, VLFeat 2008)."""
 
 import math
+from functools import partial
 from typing import Literal
 
 import torch
@@ -85,13 +86,13 @@ def dense_sift(
         raise ArgumentError(f"images have the shape {tuple(images.shape)}, not (B, H, W)")
     batch, height, width = images.shape
     if images.device.type == "cpu" and batch > 1:  # one image at a time stays in the cache
-        options = {"bin_size": bin_size, "step": step, "window": window, "smoothing": smoothing}
-        return torch.cat([dense_sift(image[None], **options) for image in images])  # type: ignore[arg-type]
+        of_one = partial(dense_sift, bin_size=bin_size, step=step, window=window, smoothing=smoothing)
+        return torch.cat([of_one(image[None]) for image in images])
     rows, columns = (len(centres) for centres in dense_sift_grid(height, width, bin_size=bin_size, step=step))
     pitch = math.gcd(bin_size, step)
-    sums = _flat_sums if window == "flat" else _gaussian_sums
-    # (B, 8, h, w) for each of the 16 bins
-    maps = sums(_orientation_maps(_smoothed(images, smoothing) if smoothing else images), bin_size, pitch)
+    gradients = _orientation_maps(_smoothed(images, smoothing) if smoothing else images)  # (B, 8, H, W)
+    padded = F.pad(gradients, (bin_size - 1,) * 4, mode="replicate")
+    maps = (_flat_sums if window == "flat" else _gaussian_sums)(padded, bin_size, pitch)  # (B, 8, h, w) for each bin
     hop, stride = bin_size // pitch, step // pitch
     # The map of each bin is shifted by whole bins: (B, 8, rows, columns).
     parts = [
@@ -111,10 +112,6 @@ def _orientation_maps(images: Tensor) -> Tensor:
     directions = torch.arange(ORIENTATIONS, dtype=images.dtype, device=images.device)[:, None, None]
     distance = torch.remainder(turn[:, None] - directions + ORIENTATIONS / 2, ORIENTATIONS) - ORIENTATIONS / 2
     return (1 - distance.abs()).clamp(min=0) * magnitude[:, None]
-
-
-def _padded(maps: Tensor, bin_size: int) -> Tensor:
-    return F.pad(maps, (bin_size - 1,) * 4, mode="replicate")
 
 
 def _summed(maps: Tensor, kernel: Tensor, pitch: int, *, dim: Literal[2, 3]) -> Tensor:
@@ -140,21 +137,20 @@ def _offsets(bin_size: int) -> Tensor:
 
 
 def _flat_sums(maps: Tensor, bin_size: int, pitch: int) -> list[list[Tensor]]:
-    """Sum maps (B, 8, H, W) for each row and column of bins: (B, 8, h, w) around every `pitch`-th pixel.
+    """Sum padded maps for each row and column of bins: (B, 8, h, w) around every `pitch`-th pixel.
 
     The bins have one kernel, a triangle of half-width `bin_size`, and differ in their weights.
     """
     triangle = _triangle(maps, bin_size)
-    sums = _summed(_summed(_padded(maps, bin_size), triangle, pitch, dim=3), triangle, pitch, dim=2)
+    sums = _summed(_summed(maps, triangle, pitch, dim=3), triangle, pitch, dim=2)
     weights = _weights(bin_size).mean(dim=1).to(maps)
     return [[sums * (weights[r] * weights[c]) for c in range(BINS)] for r in range(BINS)]
 
 
 def _gaussian_sums(maps: Tensor, bin_size: int, pitch: int) -> list[list[Tensor]]:
     """Do the same with a kernel for each bin, the triangle times the Gaussian window."""
-    triangle = _triangle(maps, bin_size)
-    kernels = triangle * _weights(bin_size).to(maps)  # (4, 2 * bin_size - 1)
-    across = [_summed(_padded(maps, bin_size), kernel, pitch, dim=3) for kernel in kernels]
+    kernels = _triangle(maps, bin_size) * _weights(bin_size).to(maps)  # (4, 2 * bin_size - 1)
+    across = [_summed(maps, kernel, pitch, dim=3) for kernel in kernels]
     return [[_summed(part, kernel, pitch, dim=2) for part in across] for kernel in kernels]
 
 

@@ -1,4 +1,4 @@
-"""A task that does not end, and a listener that notes progress and ends of tasks."""
+"""Tasks that end late or look around, and a listener that notes progress and ends of tasks."""
 
 import os
 import sys

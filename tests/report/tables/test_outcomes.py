@@ -4,13 +4,12 @@ from fgbench.judge.verdict import judge
 from fgbench.papers.printed import load_papers
 from fgbench.report.tables.outcomes import outcome_frame, outcome_sheet
 
-PAPERS = load_papers()
-CELLS = list(PAPERS["bcnn"].cells()) + list(PAPERS["where_to_focus"].cells())
+CELLS = [cell for paper in ("bcnn", "where_to_focus") for cell in load_papers()[paper].cells()]
 
 
-def frame(blocked=None):
+def frame():
     records = [of_accuracy(84.0, seed) for seed in range(3)]
-    return outcome_frame(judge(cell, records, blocked or {}, RECIPES) for cell in CELLS)
+    return outcome_frame(judge(cell, records, {}, RECIPES) for cell in CELLS)
 
 
 def test_every_number_that_no_paper_cites_counts_once():
