@@ -17,6 +17,7 @@ from fgbench.backbones.networks import (
     build_network,
     split_stream,
 )
+from fgbench.backbones.small_weights import small_weights
 from fgbench.backbones.spec import WeightFile, WeightSpec
 from fgbench.backbones.state_dict import check_no_other_layers, load_into, read_state
 from fgbench.backbones.timm_weights import find_timm_weights, is_published, unused_layers
@@ -95,15 +96,11 @@ def _empty(network: str, tap: str) -> Network:
 
 
 def _load_unpublished(network: str, tap: str, path: Path | None) -> Backbone:
-    """Load a network without published weight files: a saved state of a tiny network or a model of timm."""
+    """Load a network without published weight files: a small network or a model of timm."""
     random = _random(network, tap, 0)
     is_timm = network.startswith("timm/")
     if path is None:
-        if not is_timm:
-            raise MissingError(
-                "weights", f"{network} has no published weights", "pass a weight file, or pretrained=False"
-            )
-        path = find_timm_weights(network)
+        path = find_timm_weights(network) if is_timm else small_weights(network)
     if not path.is_file():
         raise MissingError("weights", f"there is no weight file {path}")
     file_format = "safetensors" if path.suffix == ".safetensors" else "pth"

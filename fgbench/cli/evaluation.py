@@ -72,7 +72,7 @@ class Evaluation:
         """Execute the runs, and answer with values and verdicts; return the exit code."""
         make_folder(results)
         for stream in {stream.network: stream for run in self.runs for stream in run.streams}.values():
-            if not stream.trained_here and not stream.official:
+            if not stream.official:
                 out(f"layers and input of {stream.network} are those of {stream.name}")
         chosen = Plan(self.runs, {})
         with Progress() as progress:

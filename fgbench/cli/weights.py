@@ -1,5 +1,6 @@
-"""`fgbench weights list` and `fgbench weights get`."""
+"""`fgbench weights list`, `fgbench weights get` and `fgbench weights train`."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -7,7 +8,7 @@ import typer
 from fgbench.cli.help_pages import Verb
 from fgbench.cli.options import AsJson
 
-app = typer.Typer(no_args_is_help=True, help="Get or list weight files.")
+app = typer.Typer(no_args_is_help=True, help="Get, list or train weight files.")
 
 
 @app.command("list", cls=Verb)
@@ -39,3 +40,29 @@ def get(name: Annotated[str, typer.Argument(metavar="NAME", help="Weight file, s
     check_weights_name(name)
     out(f"{name} is at {get_weights(name)}")
     print_next([next_command("doctor")])
+
+
+@app.command("train", cls=Verb)
+def train(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Small network: tiny_d or tiny_m.")],
+    out_file: Annotated[Path, typer.Option("--out", metavar="FILE", help="File to write.")],
+) -> None:
+    """Train a small network of the profile quick again.
+
+    The package contains the file that this command writes. The training takes about four minutes on one core.
+    """
+    from fgbench.backbones.small_weights import SMALL_NETWORKS
+    from fgbench.cli.console import out
+    from fgbench.cli.progress import Progress
+    from fgbench.runs.training.small_networks import train_small_network
+    from fgbench.util.errors import FgbenchError, nearest
+
+    if name not in SMALL_NETWORKS:
+        raise FgbenchError(
+            f"{name!r} is not a small network; {nearest(name, SMALL_NETWORKS)}",
+            "fgbench weights train tiny_d --out tiny_d.safetensors",
+        )
+    with Progress() as progress:
+        bar = progress.add(name, 1.0)
+        train_small_network(name, out_file, lambda _, share: progress.set_share(bar, share))
+    out(f"{name} is at {out_file}")

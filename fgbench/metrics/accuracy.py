@@ -19,6 +19,12 @@ def correct(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         >>> correct(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1])).tolist()
         [True, False]
     """
+    check_scores(scores, labels)
+    return scores.argmax(axis=1) == labels  # type: ignore[no-any-return]
+
+
+def check_scores(scores: np.ndarray, labels: np.ndarray) -> None:
+    """Check that every sample has finite scores for the classes and the label of one. Arguments and errors as above."""
     if scores.ndim != 2 or labels.shape != scores.shape[:1] or not len(labels):
         raise ArgumentError(f"accuracy needs scores (N, C) and labels (N,), not {scores.shape} and {labels.shape}")
     if labels.min() < 0 or labels.max() >= scores.shape[1]:
@@ -26,7 +32,6 @@ def correct(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     if not np.isfinite(scores).all():
         row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
         raise ArgumentError(f"the scores of sample {row} are not finite")
-    return scores.argmax(axis=1) == labels  # type: ignore[no-any-return]
 
 
 def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -48,7 +53,16 @@ def mean_class_accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
         >>> mean_class_accuracy(np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]]), np.array([0, 0, 1]))
         50.0
     """
-    hits = correct(scores, labels)
+    return mean_over_classes(correct(scores, labels), labels)
+
+
+def mean_over_classes(hits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean over classes of the share of hits, in percent.
+
+    Args:
+        hits: (N,) bool, which samples are classified correctly.
+        labels: (N,) integers from 0.
+    """
     count = np.bincount(labels)
     class_hits = np.bincount(labels, weights=hits)
     return float((class_hits[count > 0] / count[count > 0]).mean() * 100)

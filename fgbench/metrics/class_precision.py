@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fgbench.metrics.accuracy import correct
+from fgbench.metrics.accuracy import check_scores
 
 
 def class_average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -25,16 +25,21 @@ def class_average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarr
         >>> class_average_precisions(scores, np.array([0, 0, 1])).round(3).tolist()
         [0.833, 0.5]
     """
-    correct(scores, labels)  # checks both
-    order = np.argsort(labels, kind="stable")
-    classes, starts = np.unique(labels[order], return_index=True)
-    rows = np.split(order, starts[1:])  # the samples of each class
-    return np.array([_average_precision(scores[:, c], of_class) for c, of_class in zip(classes, rows, strict=True)])
-
-
-def _average_precision(scores: np.ndarray, rows: np.ndarray) -> float:
-    """Return the average precision of the samples `rows` among all samples with scores (N,)."""
-    own = np.sort(scores[rows])
-    not_after = len(scores) - np.searchsorted(np.sort(scores), own)  # samples with at least the score of each
-    own_not_after = len(own) - np.searchsorted(own, own)
-    return float((own_not_after / not_after).mean())
+    check_scores(scores, labels)
+    own = scores[np.arange(len(labels)), labels]  # the score of each sample for its class
+    order = np.lexsort((own, labels))  # class by class, the lowest score first
+    own, labels = own[order], labels[order]
+    starts = np.flatnonzero(np.diff(labels, prepend=-1))
+    sizes = np.diff(starts, append=len(labels))
+    ends = np.repeat(starts + sizes, sizes)
+    # The first sample of the class with the score of each sample.
+    place = np.arange(len(labels))
+    is_first = (np.diff(labels, prepend=-1) != 0) | (np.diff(own, prepend=np.inf) != 0)
+    first = np.maximum.accumulate(np.where(is_first, place, 0))
+    # The samples of all classes with a lower score.
+    columns = np.sort(scores.T[labels[starts]], axis=1)
+    lower = np.concatenate(
+        [column.searchsorted(values) for column, values in zip(columns, np.split(own, starts[1:]), strict=True)]
+    )
+    precisions = (ends - first) / (len(scores) - lower)
+    return np.add.reduceat(precisions, starts) / sizes

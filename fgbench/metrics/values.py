@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from fgbench.datasets.bird_parts import PARTS
-from fgbench.metrics.accuracy import accuracy, correct, mean_class_accuracy
+from fgbench.metrics.accuracy import correct, mean_over_classes
 from fgbench.metrics.class_precision import class_average_precisions
 from fgbench.metrics.keypoints import pck, pck_hits
 from fgbench.metrics.parts import part_boxes, pcp
@@ -104,17 +104,17 @@ def value_name(metric: str, params: Mapping[str, object]) -> str:
 
 
 def _accuracies(scores: np.ndarray, labels: np.ndarray, *, class_map: bool) -> dict[str, Value]:
-    n = len(labels)
+    hits, n = correct(scores, labels), len(labels)
     values = {
-        "accuracy": _share(accuracy(scores, labels), int(correct(scores, labels).sum()), n, "per-image top-1"),
+        "accuracy": _share(float(hits.mean() * 100), int(hits.sum()), n, "per-image top-1"),
         "mean_class_accuracy": Value(
-            value=mean_class_accuracy(scores, labels), unit="%", n=n, definition="mean of the classes' top-1"
+            value=mean_over_classes(hits, labels), unit="%", n=n, definition="mean of the classes' top-1"
         ),
     }
     if not class_map:
         return values
     precisions = 100 * class_average_precisions(scores, labels)
-    interval = mean_interval(precisions.tolist()) if len(precisions) > 1 else None
+    interval = mean_interval(precisions) if len(precisions) > 1 else None
     return values | {
         CLASS_MAP: Value(
             value=float(precisions.mean()),
@@ -227,7 +227,7 @@ def _searches(arrays: Mapping[str, np.ndarray]) -> dict[str, Value]:
         shares = arrays[array]
         percent = average(shares, **rules)  # type: ignore[arg-type]
         per_query = 100 * np.where(matched, shares.mean(axis=1), 0.0)[matched | (rules["no_match"] == "zero")]
-        half = percent - mean_interval(per_query.tolist()).low if n > 1 else 0.0
+        half = percent - mean_interval(per_query).low if n > 1 else 0.0
         values[name] = Value(
             value=percent, unit="%", n=n, low=percent - half, high=percent + half, definition=definition
         )

@@ -32,6 +32,15 @@ class Profile(StrictModel):
     """Replacement of each stream."""
 
 
+class Difference(StrictModel):
+    """A step that fgbench computes in another way than the source, and that no setting changes."""
+
+    source: str
+    """The step in the paper or in its code."""
+    here: str
+    """The step in fgbench."""
+
+
 class RecipeTable(StrictModel):
     """One recipe as it is written in its file."""
 
@@ -53,6 +62,8 @@ class RecipeTable(StrictModel):
     """Values of the official code."""
     ours: dict[str, Any] = {}
     """Values chosen here."""
+    differs: dict[str, Difference] = {}
+    """Differences to the source, by short names. A recipe that is like this one has them too."""
     profiles: dict[Literal["quick", "frozen"], Profile] = {}
     _place: str = PrivateAttr("")
     """`<file>.<recipe>` of the table in the recipe files; `defaults` and `changes` in the place of a recipe."""

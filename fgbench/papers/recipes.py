@@ -10,7 +10,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from fgbench.papers.printed import reproductions_root
-from fgbench.papers.recipe_files import ORIGINS, OTHER_FILES, Profile, RecipeFile, ancestry, read_recipe_file
+from fgbench.papers.recipe_files import (
+    ORIGINS,
+    OTHER_FILES,
+    Difference,
+    Profile,
+    RecipeFile,
+    ancestry,
+    read_recipe_file,
+)
 from fgbench.papers.settings import Settings
 from fgbench.papers.starts import starting_recipe
 from fgbench.util.errors import FgbenchError, MissingError, nearest
@@ -40,6 +48,8 @@ class Recipe(StrictModel):
     """`paper`, `code` or `ours` by dotted field name."""
     places: dict[str, str]
     """`<file>.<recipe>` where each value is written, by dotted field name."""
+    differs: dict[str, Difference]
+    """Steps that no setting changes and that differ from the source, by short names."""
     profiles: dict[str, tuple[Profile, ...]]
     """Changes of the smaller profiles; those of the file come before those of the recipe."""
     start: "Recipe | None" = None
@@ -159,6 +169,7 @@ def _complete(path: Path, name: str, file: RecipeFile) -> Recipe:
         settings=_validated_settings(values, where),
         origins=origins,
         places=places,
+        differs={name: step for ancestor in tables for name, step in ancestor.differs.items()},
         profiles={
             profile: tuple(
                 profiles[profile]

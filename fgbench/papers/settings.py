@@ -43,6 +43,9 @@ class Stage(StrictModel):
     """Epochs, from 1, before which the learning rate is divided by ten."""
     augment: bool = True
     """Apply the random steps of `train_pipeline`."""
+    flip_once: bool = False
+    """Mirror half of the images, drawn once before their features are computed. For a stage without `augment` that
+    trains the classifier alone."""
 
 
 class Svm(StrictModel):

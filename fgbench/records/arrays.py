@@ -224,7 +224,7 @@ def _check_values(name: str, array: np.ndarray, spec: ArraySpec, lengths: Mappin
         raise FgbenchError(f"{name} is {str(array)!r}, not {' or '.join(spec.words)}")
     if array.dtype.kind not in "iuf":
         return
-    if array.dtype.kind == "f":
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         if not spec.nan and np.isnan(array).any():
             raise FgbenchError(f"{name} has NaN")
         if np.isnan(array).all():

@@ -14,6 +14,10 @@ ROUNDING = {
 """Settings that change only the rounding of numbers, each with its measured effect."""
 
 
+DIFFERS = "differs."
+"""Beginning of the field of a deviation that is a difference between fgbench and the source."""
+
+
 def measured_effect(deviation: Deviation) -> str:
     """Return the measured effect of a deviation that changes only the rounding; empty if none is known."""
     return ROUNDING.get(deviation.field, "")
@@ -38,4 +42,12 @@ def setting_deviations(recipe: Recipe, settings: Settings) -> list[Deviation]:
         )
         for name in sorted(set(planned) | set(actual))
         if planned.get(name) != actual.get(name)
+    ]
+
+
+def source_deviations(recipe: Recipe) -> list[Deviation]:
+    """Return the steps that fgbench computes in another way than the source of a recipe, as remarks."""
+    return [
+        Deviation(field=f"{DIFFERS}{name}", recipe=step.source, run=step.here, origin="code", changes_experiment=False)
+        for name, step in recipe.differs.items()
     ]

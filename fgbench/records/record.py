@@ -66,9 +66,9 @@ class Weights(StrictModel):
     name: str
     """Name of the weight file."""
     sha256: str
-    """SHA-256 of the file; for a small network trained here, the hash of its training."""
+    """SHA-256 of the file."""
     official: bool
-    """True if the hash of the file is published and the recipe names the file first, or if it is trained here."""
+    """True if the recipe names the file first and its hash is published, or if it is part of the package."""
 
 
 class StartsFrom(StrictModel):

@@ -15,7 +15,7 @@ from fgbench.methods import methods, options_of
 from fgbench.papers.recipes import Recipe
 from fgbench.papers.settings import Settings
 from fgbench.papers.starts import check_shared_stages
-from fgbench.records.deviations import setting_deviations
+from fgbench.records.deviations import setting_deviations, source_deviations
 from fgbench.records.record import Deviation
 from fgbench.runs.changed_settings import changed_settings, changes_of_start
 from fgbench.runs.data_deviations import data_deviations
@@ -158,6 +158,7 @@ def _resolve(
         *data_deviations(dataset, whole, index, recipe, protocol.control),
         *_limit_deviations(index, changes),
         *_weight_deviations(settings, streams),
+        *source_deviations(recipe),
         *(_COMPILED if changes.compile else ()),
     )
     return settings, protocol, streams, deviations
@@ -241,6 +242,12 @@ def _check(recipe: Recipe, settings: Settings) -> None:
             raise FgbenchError(
                 f"{recipe.key}: stage {stage_name!r} ends before its lr_drop in epoch {late[0]}",
                 f"set stages.{stage_name}.lr_drops to epochs up to {stage.epochs}",
+            )
+        if stage.flip_once and (stage.augment or set(stage.train) != {"classifier"} or "parts" in recipe.train):
+            raise FgbenchError(
+                f"{recipe.key}: stage {stage_name!r}: flip_once is for a stage without augment that trains the "
+                "classifier alone, and for recipes without parts",
+                f"set stages.{stage_name}.flip_once to false",
             )
         for key, names, known in (
             ("lr_scales", tuple(stage.lr_scales), tuple(group for group in groups if group != "classifier")),

@@ -9,6 +9,7 @@ import torch
 from fgbench.backbones.backbone import Backbone
 from fgbench.backbones.build import load_backbone
 from fgbench.backbones.networks import split_stream
+from fgbench.backbones.small_weights import SMALL_NETWORKS, small_weights
 from fgbench.backbones.timm_weights import find_timm_weights, is_published
 from fgbench.backbones.weights import cached_hash, find_weights
 from fgbench.records.provenance import cpu_name
@@ -25,11 +26,11 @@ class StreamWeights:
     name: str
     """Name of the weight file."""
     sha256: str
-    """SHA-256 of the file; for a network trained here, the hash of its training."""
-    path: Path | None
-    """The weight file; None for a network trained here."""
+    """SHA-256 of the file."""
+    path: Path
+    """The weight file."""
     official: bool
-    """True if the hash of the file is published and the recipe names the file first, or if it is trained here."""
+    """True if the recipe names the file first and its hash is published, or if it is part of the package."""
     original: bool = True
     """False if other people than the authors trained the network, or if the hash of the file is not published."""
 
@@ -37,11 +38,6 @@ class StreamWeights:
     def network(self) -> str:
         """The part of the stream before the colon."""
         return split_stream(self.stream)[0]
-
-    @property
-    def trained_here(self) -> bool:
-        """True for the small networks of the `quick` profile."""
-        return self.path is None
 
 
 def resolve_stream(stream: str, accepted: tuple[str, ...]) -> StreamWeights:
@@ -59,10 +55,9 @@ def resolve_stream(stream: str, accepted: tuple[str, ...]) -> StreamWeights:
         FgbenchError: an unknown network or tap.
     """
     network, tap = split_stream(stream)
-    if network.startswith("tiny_"):
-        from fgbench.runs.training.tiny_weights import pretraining_hash
-
-        return StreamWeights(stream, f"{network}, trained here", pretraining_hash(network), None, True)
+    if network in SMALL_NETWORKS:
+        path = small_weights(network)
+        return StreamWeights(stream, network, cached_hash(path), path, True)
     if network.startswith("timm/"):
         path = find_timm_weights(network)
         sha256 = cached_hash(path)
@@ -93,8 +88,4 @@ def maps_folder(weights: StreamWeights, *, bf16: bool, blocks: int = 0) -> Path:
 def load_stream(weights: StreamWeights) -> Backbone:
     """Load the network of a stream with its weights."""
     network, tap = split_stream(weights.stream)
-    if weights.trained_here:
-        from fgbench.runs.training.tiny_weights import pretrained_tiny
-
-        return load_backbone(network, tap, weights=pretrained_tiny(network, training=weights.sha256))
     return load_backbone(network, tap, weights=weights.path, name=weights.name)

@@ -1,5 +1,8 @@
 """Confidence intervals of proportions and means."""
 
+import math
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +23,16 @@ class Interval(NamedTuple):
     """Lower end."""
     high: float
     """Upper end."""
+
+
+@lru_cache(maxsize=64)
+def _normal_quantile(level: float) -> float:
+    return float(stats.norm.ppf(level))
+
+
+@lru_cache(maxsize=1024)
+def _t_quantile(level: float, freedom: int) -> float:
+    return float(stats.t.ppf(level, freedom))
 
 
 def wilson_interval(hits: float, n: int, confidence: float = 0.95) -> Interval:
@@ -45,7 +58,7 @@ def wilson_interval(hits: float, n: int, confidence: float = 0.95) -> Interval:
     """
     if n <= 0 or not 0 <= hits <= n:
         raise ArgumentError(f"{hits} of {n} is not a proportion")
-    z = stats.norm.ppf((1 + confidence) / 2)
+    z = _normal_quantile((1 + confidence) / 2)
     p, spread = hits / n, z * z / n
     centre = (p + spread / 2) / (1 + spread)
     half = z / (1 + spread) * np.sqrt(p * (1 - p) / n + spread / (4 * n))
@@ -65,10 +78,10 @@ def standard_error(interval: Interval, confidence: float = 0.95) -> float:
         >>> round(standard_error(Interval(10.0, 20.0)), 3)
         2.551
     """
-    return float((interval.high - interval.low) / (2 * stats.norm.ppf((1 + confidence) / 2)))
+    return float((interval.high - interval.low) / (2 * _normal_quantile((1 + confidence) / 2)))
 
 
-def mean_interval(values: list[float], confidence: float = 0.95) -> Interval:
+def mean_interval(values: Sequence[float] | np.ndarray, confidence: float = 0.95) -> Interval:
     """Return the t interval of the mean of independent values (Student, Biometrika 6:1-25, 1908).
 
     Args:
@@ -85,8 +98,9 @@ def mean_interval(values: list[float], confidence: float = 0.95) -> Interval:
     """
     if len(values) < 2:
         raise ArgumentError(f"an interval of a mean needs at least two values, not {len(values)}")
-    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / np.sqrt(len(values))
-    half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * error
+    sample = np.asarray(values, float)
+    mean, error = float(sample.mean()), float(sample.std(ddof=1)) / math.sqrt(len(sample))
+    half = _t_quantile((1 + confidence) / 2, len(values) - 1) * error
     return Interval(mean - half, mean + half)
 
 

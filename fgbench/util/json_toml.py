@@ -1,6 +1,7 @@
 """Readers of JSON and TOML files that other programs or people wrote. Every fault is an error that names the file."""
 
 import json
+import math
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -64,19 +65,35 @@ def parse_json(text: str, *, finite: bool = True) -> Any:
     """
     try:
         value = json.loads(
-            text.removeprefix("\ufeff"), parse_constant=_refuse if finite else None, object_pairs_hook=_unique
+            text.removeprefix("\ufeff"),
+            parse_constant=_refuse if finite else None,
+            parse_float=_finite if finite else None,
+            parse_int=_within_64_bits,
+            object_pairs_hook=_unique,
         )
-        # Refuses half of a surrogate pair, and infinity from a large exponent.
-        json.dumps(value, ensure_ascii=False, allow_nan=not finite).encode()
+        if "\\u" in text:  # only an escape sequence can give half of a surrogate pair
+            json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise ValueError("half of a surrogate pair: surrogates not allowed") from error
     except (ValueError, RecursionError) as error:
         raise ValueError(_reason(error)) from error
-    return _checked(value)
+    return _checked(value) if text.count("[") + text.count("{") > MAX_DEPTH else value
 
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number of JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if abs(value) < math.inf else _refuse(digits)
+
+
+def _within_64_bits(digits: str) -> int:
+    value = int(digits)
+    if not -_MAX_INTEGER <= value < _MAX_INTEGER:
+        raise ValueError("an integer has more than 64 bits")
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

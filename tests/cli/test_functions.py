@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from own_folders import fill, ready_networks, restore_pretraining
+from own_folders import fill
 
 import fgbench
 from fgbench.cli.function_calls import COMMAND, StepWatcher
@@ -36,8 +36,6 @@ def made(tmp_path_factory):
     (folder / "script.py").write_text(SCRIPT)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FGBENCH_CACHE", str(folder / "cache"))
-        restore_pretraining(patch)
-        ready_networks()
         command = [sys.executable, str(folder / "script.py"), str(folder / "own"), str(folder / "runs")]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -50,7 +48,6 @@ def made(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def cache(made, monkeypatch):
-    restore_pretraining(monkeypatch)
     monkeypatch.setenv("FGBENCH_CACHE", str(made[1].parent / "cache"))
 
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from command_line import answer_of, run
-from own_folders import draw, fill, ready_networks
+from own_folders import draw, fill
 
 import fgbench
 from fgbench.cli.chosen_recipes import choose_recipes
@@ -21,12 +21,6 @@ def root(tmp_path):
     return fill(tmp_path / "leaves")
 
 
-@pytest.fixture
-def quick_hash(monkeypatch):
-    """A hash of the training of the small networks that takes no time."""
-    monkeypatch.setattr("fgbench.runs.training.tiny_weights.pretraining_hash", str)
-
-
 def planned(root, *recipes, changes=None, profile="quick", seeds=None):
     """Return the plan of a request and what it says."""
     lines = []
@@ -36,7 +30,6 @@ def planned(root, *recipes, changes=None, profile="quick", seeds=None):
     return plan, "\n".join(lines)
 
 
-@pytest.mark.usefixtures("quick_hash")
 def test_the_recipe_of_cub_is_taken_and_the_record_says_that_the_data_are_own_images(root):
     plan, text = planned(root, "bcnn/bcnn_dd", "tasn/tasn_r50", "where_to_focus/spatial_lstm_dm", profile="auto")
     assert [run.recipe.key for run in plan.runs] == [
@@ -58,7 +51,6 @@ def test_the_recipe_of_cub_is_taken_and_the_record_says_that_the_data_are_own_im
     assert "own images: 10 for training and 6 for test, of 3 classes; they answer no printed number" in text
 
 
-@pytest.mark.usefixtures("quick_hash")
 def test_every_recipe_that_needs_only_images_and_classes_is_planned(root):
     plan, _ = planned(root)
     names = {run.recipe.name for run in plan.runs}
@@ -91,7 +83,6 @@ def test_a_recipe_that_needs_more_is_refused_with_those_that_work(recipe, messag
     assert ("recipes that need only images and classes: bcnn/fv_sift, " in text) == ("needs" in message)
 
 
-@pytest.mark.usefixtures("quick_hash")
 def test_the_id_depends_on_the_content_and_not_on_the_path(root, tmp_path):
     def run_id(folder, **changes):
         (run,) = planned(folder, "bcnn/bcnn_dd", changes=Changes(**changes))[0].runs
@@ -108,7 +99,6 @@ def test_the_id_depends_on_the_content_and_not_on_the_path(root, tmp_path):
     assert run_id(root) != first
 
 
-@pytest.mark.usefixtures("quick_hash")
 def test_fewer_classes_are_a_deviation_and_need_test_images(root):
     plan, _ = planned(root, "bcnn/bcnn_dd", changes=Changes(classes=2), seeds="2")
     assert [run.seed for run in plan.runs] == [0, 1]
@@ -120,7 +110,6 @@ def test_fewer_classes_are_a_deviation_and_need_test_images(root):
     assert (code, "the first 2 classes of imagefolder:" in text, "have no test image" in text) == (1, True, True)
 
 
-@pytest.mark.usefixtures("quick_hash")
 def test_a_test_image_that_is_also_a_training_image_is_told_and_recorded(root):
     shutil.copy(root / "train/ash/0.png", root / "test/ash/copy.png")
     plan, text = planned(root, "bcnn/bcnn_dd")
@@ -149,7 +138,6 @@ def test_a_folder_in_place_of_a_data_set_is_suggested(root, monkeypatch):
 def test_records_and_reports_stay_when_the_folder_has_moved_or_is_gone(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
-    ready_networks()
     command = ("run", "bcnn/fc_cnn_d", "--profile", "quick", "--watch-test", "--data")
     code, text = run(*command, "imagefolder:leaves")
     assert (code, "1 run done" in text) == (0, True), text

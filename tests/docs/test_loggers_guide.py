@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 from documents import Shell, lines, page, write_files
-from own_folders import ready_networks
 
 from fgbench.datasets import datasets
 from fgbench.records.store import Store
@@ -31,7 +30,6 @@ init = Page
 
 def test_a_logger_of_another_package_receives_the_training(tmp_path, birds_folder, monkeypatch):
     monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
-    ready_networks()
     shutil.copytree(birds_folder, cache_folder() / "data" / datasets["synthetic_birds"].folder)
     assert write_files(GUIDE, tmp_path) == ["my_loggers/pyproject.toml", "my_loggers/src/wandb_logger.py"]
     shell = Shell(tmp_path, FGBENCH_CACHE=str(tmp_path / "cache"))

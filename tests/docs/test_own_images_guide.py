@@ -8,7 +8,7 @@ import shlex
 import numpy as np
 from command_line import run
 from documents import blocks, lines, page, write_files
-from own_folders import draw, ready_networks
+from own_folders import draw
 
 from fgbench.datasets import find
 from fgbench.datasets.image_folder import SUFFIXES
@@ -20,7 +20,6 @@ GUIDE = page("docs/guides/own_images.md")
 def test_three_made_up_classes_are_trained_and_predicted_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
-    ready_networks()
     assert write_files(GUIDE, tmp_path) == ["my_leaves.py"]
     (program, script), *commands = map(shlex.split, lines(GUIDE))
     assert program == "python"

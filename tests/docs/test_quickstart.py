@@ -7,7 +7,6 @@ import sys
 
 import pytest
 from documents import ROOT, page
-from own_folders import ready_networks
 from small_stand_in import few_synthetic_birds
 
 from fgbench.records.store import store_of
@@ -23,7 +22,6 @@ def executed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebook")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FGBENCH_CACHE", str(folder / "cache"))
-        ready_networks()
         few_synthetic_birds()
         command = [sys.executable, str(ROOT / "tests/helpers/run_notebook.py"), str(NOTEBOOK)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from command_line import run
 from documents import blocks, lines, page, write_files
-from own_folders import ready_networks
 from small_stand_in import few_synthetic_birds
 
 from fgbench.records.store import store_of
@@ -27,7 +26,6 @@ def typed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("FGBENCH_CACHE", str(folder / "cache"))
-        ready_networks()
         images = sorted((few_synthetic_birds() / "images").rglob("*.jpg"))[4:6]
         for name, image in zip(("photo.jpg", "another.png"), images, strict=True):
             shutil.copy(image, folder / name)

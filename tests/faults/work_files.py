@@ -11,7 +11,6 @@ from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from unittest import mock
 
 import mini
@@ -31,7 +30,7 @@ from fgbench.records.store import store_of
 from fgbench.runs.executors.runner import do_run
 from fgbench.runs.row_files import map_images
 from fgbench.runs.run import Changes, Run
-from fgbench.runs.training import loop, tiny_weights
+from fgbench.runs.training import loop
 from fgbench.runs.training.distributed import Engine
 from fgbench.util.errors import FgbenchError
 from fgbench.util.gpu_board import Meter
@@ -60,8 +59,6 @@ class Work:
     """Continues the work in a copy of the folder; returns what must be equal."""
     shared: bool = False
     """True if the work uses a cache that is not damaged."""
-    skipped: tuple[str, ...] = ()
-    """Folders whose files the continued work does not read."""
 
 
 def rows(folder: Path, *, stop_at: int = 99) -> bytes:
@@ -94,18 +91,6 @@ def training(folder: Path, *, stop_at: tuple[str, int] = ("", 0)) -> bytes:
         )  # fmt: skip
     values = [value.numpy().tobytes() for value in method.state_dict().values()]
     return repr([asdict(replace(point, wall_s=0.0)) for point in curve]).encode() + b"".join(values)
-
-
-def network(_: Path) -> bytes:
-    """Train one of the small networks of the profile `quick`, with its images, pixels and hashes in the cache."""
-    few = birds.SyntheticBirds(classes=2, train_per_class=3, test_per_class=1, size=64, first_class=1000)
-    made = SimpleNamespace(settings_hash=birds.settings_hash, generate=partial(birds.generate, workers=1))
-    stage = tiny_weights.STAGE.model_copy(update={"epochs": 1})
-    pixel_cache._verified.clear()  # a new process
-    # The hash of the code changes when somebody edits the code during the campaign.
-    with mock.patch.multiple(tiny_weights, BIRDS=few, STAGE=stage, birds=made, hash_code=lambda: ""):
-        images = tiny_weights.pretraining_birds()
-        return tiny_weights.pretrained_tiny("tiny_m").read_bytes() + tiny_weights._hash_folder(images).encode()
 
 
 def pixels(root: Path, _: Path, *, stop_at: int = 99) -> bytes:
@@ -168,7 +153,6 @@ def works(base: Path, *, runs: bool = True) -> Iterator[Work]:
     yield Work("finished rows", rows, rows)
     yield Work("stage on features", partial(training, stop_at=("head", 2)), training)
     yield Work("last stage", partial(training, stop_at=("all", 2)), training)
-    yield Work("small network", network, network, skipped=("pixels", "hashes", "parts", "attributes"))
     yield Work("pixels", partial(pixels, base / "birds"), partial(pixels, base / "birds"))
     yield Work("part of the pixels", partial(pixels, base / "birds", stop_at=10), partial(pixels, base / "birds"))
     yield Work("hash of weights", partial(weight_hash, base / "net.pth"), partial(weight_hash, base / "net.pth"))
@@ -210,8 +194,6 @@ def cases(folder: Path, count: int, *, runs_count: int = 0, seed: int = 0) -> It
         shutil.rmtree(folder / "expected")
         for file in _files(state):
             relative = file.relative_to(state)
-            if relative.parent.name in work.skipped:
-                continue
             for kind, damage, is_named in damages(draw, runs_count if work.shared else count):
                 case = partial(_survive, work, folder, state, relative, damage, expected, is_named)
                 yield f"{work.name}: damaged file", partial(_with_note, f"{work.name}: {kind} of {relative}", case)

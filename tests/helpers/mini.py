@@ -15,7 +15,6 @@ from fgbench.runs.executors.pool import Report
 from fgbench.runs.executors.runner import do_run
 from fgbench.runs.planning import plan
 from fgbench.runs.run import Changes, Run
-from fgbench.runs.training import tiny_weights as pretrain
 
 BIRDS = SyntheticBirds(classes=4, train_per_class=40, test_per_class=20, size=64, first_class=4)
 PIPELINE = "resize_short(48, bilinear) | center_crop(48)"
@@ -23,9 +22,6 @@ STAGE = Stage(
     step=1, train=("classifier", "backbone"), epochs=4, batch_size=16, lr=0.02, momentum=0.9, weight_decay=5e-4
 )
 
-pretrain.BIRDS = SyntheticBirds(classes=6, train_per_class=12, test_per_class=1, size=64, first_class=1000)
-pretrain.PIPELINE = PIPELINE + " | flip"
-pretrain.STAGE = STAGE.model_copy(update={"epochs": 5})
 DATASET = datasets("mini_birds")(
     Dataset(
         name="mini_birds",
@@ -102,11 +98,6 @@ def do(run: Run, folder: Path) -> Record:
 def do_task(run: Run, folder: Path, report: Report) -> None:
     """Execute a run in a process of a pool, which imports this file for it."""
     do_run(run, folder, report)
-
-
-def pretrain_task(network: str, report: Report) -> None:
-    """Train a small network in a process of a pool."""
-    pretrain.pretrained_tiny(network, report)
 
 
 if __name__ == "__main__":

@@ -128,7 +128,6 @@ def test_an_interrupted_run_continues_in_its_precision(tmp_path, monkeypatch):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_processes_of_a_pool_keep_the_precision(jobs, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "do_run", mini.do_task)
-    monkeypatch.setattr(runner, "_pretrain", mini.pretrain_task)
     runs = tuple(mini.run_of("fc_cnn_d", changes=Changes(precision=precision, epochs=1)) for precision in (None, HALF))
     assert run_plan(Plan(runs, {}), tmp_path, Notes(), jobs=jobs) == Result(2, 0, ())
     records = [Store(tmp_path / "records").read(run.id) for run in runs]

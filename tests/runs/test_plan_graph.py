@@ -26,7 +26,6 @@ from fgbench.util.hashing import hash_file
 def mini_in_pools(monkeypatch):
     """Let the processes of pools know the mini birds."""
     monkeypatch.setattr(runner, "do_run", mini.do_task)
-    monkeypatch.setattr(runner, "_pretrain", mini.pretrain_task)
 
 
 @pytest.fixture(scope="module")

@@ -111,7 +111,6 @@ def test_jobs_change_neither_the_id_nor_the_threads(jobs, run, monkeypatch, tmp_
     monkeypatch.setattr(
         "fgbench.runs.executors.runner.run_tasks", lambda tasks, *rest, **more: plans.append(tasks) or []
     )
-    monkeypatch.setattr("fgbench.runs.executors.runner.pretraining_birds", lambda: None)
     run_plan(Plan((run,), {}), tmp_path, Mock(), jobs=jobs)
     *_, task = plans[-1]
     assert task.threads == run.threads == 1

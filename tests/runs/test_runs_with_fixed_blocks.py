@@ -17,15 +17,14 @@ from fgbench.records.store import Store
 from fgbench.runs import built_method
 from fgbench.runs.frozen_networks import check_fixed_blocks, sees_few_images
 from fgbench.runs.run import Changes
-from fgbench.runs.streams import StreamWeights, maps_folder
-from fgbench.runs.training.tiny_weights import pretrained_tiny
+from fgbench.runs.streams import maps_folder
 from fgbench.util.errors import FgbenchError
 
 ONE = Changes(set_values=("fixed_blocks=1",), epochs=2)
 
 
 def pretrained():
-    return load_backbone("tiny_d", "conv", weights=pretrained_tiny("tiny_d"))
+    return load_backbone("tiny_d", "conv")
 
 
 def test_the_first_block_keeps_its_weights_and_the_others_are_trained(tmp_path):
@@ -47,9 +46,7 @@ def test_the_first_block_keeps_its_weights_and_the_others_are_trained(tmp_path):
 def test_cached_maps_of_fixed_blocks_give_the_same_scores(tmp_path, monkeypatch):
     run = mini.run_of("bcnn_dd", changes=ONE)
     plain = mini.do(run, tmp_path / "plain")
-    # The small networks have no cache, because they are trained here.
-    monkeypatch.setattr(StreamWeights, "trained_here", property(lambda self: False))
-    monkeypatch.setattr(built_method, "load_stream", lambda stream: pretrained())
+    monkeypatch.setattr(built_method, "SMALL_NETWORKS", ())  # small networks have no cache
     monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
     cached = [mini.do(run, tmp_path / name) for name in ("first", "second")]
     scores = [

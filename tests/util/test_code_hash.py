@@ -30,7 +30,6 @@ CANNOT_CHANGE_VALUES = {
     "fgbench.util.background": "writes what was computed",
     "fgbench.util.checked_rows": "verifies and keeps rows as they were computed",
     "fgbench.util.child_process": "calls functions of hashed modules",
-    "fgbench.util.code_hash": "this hash",
     "fgbench.util.counted": "messages",
     "fgbench.util.damaged": "sets damaged files aside",
     "fgbench.util.device_memory": "the free memory of a GPU decides the size of batches, not what is computed",

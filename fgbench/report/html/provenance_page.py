@@ -120,7 +120,7 @@ def provenance_tables(records: Sequence[Record]) -> tuple[list[ProvenanceRow], l
     ]
     tables = (
         PartTable("data", "Data", "Images, and the annotations that the methods get.", data.parts()),
-        PartTable("weights", "Weights", "SHA-256 of the file; for a network trained here, hash of its training.",
+        PartTable("weights", "Weights", "SHA-256 of the file.",
                   weights.parts()),
         PartTable("machines", "Machines", "The last digits of values may differ between machines.", machines.parts()),
         PartTable("packages", "Packages", "Versions of Python and of the packages.", packages.parts()),

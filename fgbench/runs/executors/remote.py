@@ -160,7 +160,6 @@ def execute_request(run_id: str, pickled: bytes, folder: Path, report: "Report")
 
     from fgbench.runs.executors.runner import do_run
     from fgbench.runs.planning import plan
-    from fgbench.runs.training.tiny_weights import pretrained_tiny
 
     run: Run = pickle.loads(pickled)
     try:
@@ -174,9 +173,6 @@ def execute_request(run_id: str, pickled: bytes, folder: Path, report: "Report")
         raise RefusedError(_difference(run_here, run))
     if run.device == "cuda" and not torch.cuda.is_available():
         raise RefusedError("torch sees no GPU")
-    for stream in run_here.streams:
-        if stream.trained_here:
-            pretrained_tiny(stream.network, report)
     do_run(replace(run_here, keep_network=run.keep_network, network_needed=run.network_needed), folder, report)
 
 

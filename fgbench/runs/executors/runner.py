@@ -20,7 +20,6 @@ from fgbench.runs.plan_graph import is_finished, with_parents
 from fgbench.runs.planning import Plan
 from fgbench.runs.run import Run
 from fgbench.runs.training.distributed import SharedError, processes, rank
-from fgbench.runs.training.tiny_weights import pretrained_tiny, pretraining_birds
 from fgbench.util.errors import FgbenchError
 from fgbench.util.files import remove_leftovers
 from fgbench.util.locks import locked
@@ -59,25 +58,17 @@ def run_plan(plan: Plan, folder: Path, watcher: Watcher, *, jobs: int = 1, deadl
     plan = with_parents(plan, folder)
     todo = [run for run in plan.runs if not is_finished(folder, run)]
     kept = len(plan.runs) - len(todo)
-    networks = sorted({stream.network for run in todo for stream in run.streams if stream.trained_here})
-    watcher.expect(len(networks) + len(todo))
-    # The images of the small networks are generated here by a pool of processes, because a task cannot start one.
-    if networks:
-        watcher.note("reading the images that the small networks learn from; the first time, they are drawn")
-        pretraining_birds()
-    training = [PoolTask(f"network {name}", partial(_pretrain, name), key=name) for name in networks]
+    watcher.expect(len(todo))
     # Execute the runs, each in a separate process unless torchrun started this one.
     if processes() > 1:
-        failures = run_tasks(training, watcher, jobs=jobs)
-        return Result(0, kept, tuple(failures)) if failures else _run_in_this_process(todo, kept, folder, watcher)
+        return _run_in_this_process(todo, kept, folder, watcher)
     in_order = deadline < math.inf or jobs == 1
     tasks = [_task(run, folder) for run in (todo if in_order else sorted(todo, key=_trained_epochs, reverse=True))]
-    failures = run_tasks(training + tasks, watcher, jobs=jobs, deadline=deadline)
-    failed = len(failures) - sum(failure.name in {task.name for task in training} for failure in failures)
-    done = len(todo) - failed
+    failures = run_tasks(tasks, watcher, jobs=jobs, deadline=deadline)
+    done = len(todo) - len(failures)
     if time.monotonic() >= deadline:
         done = sum(is_finished(folder, run) for run in todo)
-    return Result(done, kept, tuple(failures), len(todo) - failed - done)
+    return Result(done, kept, tuple(failures), len(todo) - len(failures) - done)
 
 
 def _trained_epochs(run: Run) -> int:
@@ -86,14 +77,14 @@ def _trained_epochs(run: Run) -> int:
 
 
 def _task(run: Run, folder: Path) -> PoolTask:
-    """Return the task of a run. It waits for its small networks and for the run from whose network it starts."""
+    """Return the task of a run. It waits for the run from whose network it starts."""
     return PoolTask(
         run.title,
         partial(do_run, run, folder),
         run.threads,
         gpu=run.device == "cuda",
         key=run.id,
-        after=(*(stream.network for stream in run.streams), *([run.parent.id] if run.parent else [])),
+        after=(run.parent.id,) if run.parent else (),
     )
 
 
@@ -120,10 +111,6 @@ def _run_in_this_process(todo: list[Run], kept: int, folder: Path, watcher: Watc
             failed[run.id] = run.title
         watcher.finished(run.title, failure, time.monotonic() - started)
     return Result(len(todo) - len(failures), kept, tuple(failures))
-
-
-def _pretrain(network: str, report: Report) -> None:
-    pretrained_tiny(network, report)
 
 
 def do_run(run: Run, folder: Path, report: Report) -> None:

@@ -15,6 +15,7 @@ from fgbench.methods.base import Method, Target
 from fgbench.papers.settings import Stage
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.head_features import HeadFeatures, note_storage
+from fgbench.runs.training.mirrored_once import MirroredOnce
 from fgbench.runs.training.row_reader import array_to_device, on_gpu_if_it_fits, read_rows
 from fgbench.util.numeric.seeding import generator
 
@@ -95,6 +96,9 @@ class BatchSource:
         self, method: Method, data: TrainData, stage: Stage, seed: int, name: str, engine: Engine, path: Path
     ) -> None:
         self.data, self.stage, self.engine = data if stage.augment else middle(data), stage, engine
+        if stage.flip_once:
+            once = MirroredOnce(self.data.pixels, generator(seed, "flip once", name))
+            self.data = replace(self.data, pixels=once)
         self.seed, self.name, self.path = seed, name, path
         device, points = engine.device, self.data.keypoints
         self.labels = array_to_device(data.labels, device)

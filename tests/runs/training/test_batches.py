@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from small_trainings import NAMES, PIPELINE, Share, bcnn, numbered_data, source, stage
@@ -119,3 +120,30 @@ def test_only_the_first_process_computes_features(tmp_path, monkeypatch):
     assert source(tmp_path, plan, engine=Share(1, 2)).features.rows.shape[0] == 10
     with pytest.raises(TypeError):
         source(tmp_path, plan)
+
+
+def test_images_that_are_mirrored_once_stay_so_in_every_epoch(tmp_path):
+    head = stage(train=("classifier",), augment=False, batch_size=3, flip_once=True)
+    data = replace(numbered_data(), keypoints=None, part_names=())
+    sources = {
+        "mirrored": source(tmp_path / "a", head, data),
+        "again": source(tmp_path / "b", head, data),
+        "another seed": source(tmp_path / "c", head, data, seed=1),
+    }
+    pixels = {name: np.stack([batches.data.pixels[row] for row in range(10)]) for name, batches in sources.items()}
+    plain = source(tmp_path / "d", head.model_copy(update={"flip_once": False}), data).data.pixels
+    kinds = {
+        name: ["plain" if np.array_equal(a, b) else "mirror" if np.array_equal(a, b[:, ::-1]) else "else"
+               for a, b in zip(values, plain, strict=True)]
+        for name, values in pixels.items()
+    }  # fmt: skip
+    assert set(kinds["mirrored"]) == {"plain", "mirror"}
+    assert kinds["mirrored"] == kinds["again"] != kinds["another seed"]
+    mirrored = sources["mirrored"]
+    for rows in (slice(2, 7), np.array([4, 1, 9])):
+        assert np.array_equal(mirrored.data.pixels[rows], pixels["mirrored"][rows])
+    # The features are those of the mirrored images.
+    trunk = bcnn().eval().trunk
+    with torch.no_grad():
+        expected = trunk(torch.from_numpy(pixels["mirrored"]).permute(0, 3, 1, 2))
+    torch.testing.assert_close(torch.from_numpy(np.array(mirrored.features.rows)), expected, rtol=1e-4, atol=1e-6)
