@@ -160,7 +160,7 @@ def test_every_cell_that_names_a_recipe_has_it():
         ("options.samples_per_word", "options.words", "'options.words' is given under 'paper' and under 'code'"),
         ("center_crop(448) | flip", "centre_crop(448) | flip", "did you mean 'center_crop'"),
         ('like = "fc_cnn_d"', 'like = "fc_cn_d"', "did you mean 'fc_cnn_d'"),
-        ('like = "fc_cnn_d"', 'like = "fc_cnn_m"', "cannot be like"),
+        ('[M]"\nlike = "fc_cnn_d"', '[M]"\nlike = "fc_cnn_m"', "cannot be like"),
         ("[defaults.paper]", "[defaults.paper", "cub.toml"),
     ],
 )
