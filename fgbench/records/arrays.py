@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -89,7 +89,7 @@ ARRAYS = {
 def read_arrays(content: bytes, protocol: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Return the arrays of an array file, checked against `ARRAYS` and the protocol.
 
-    The shapes are read first, so that a damaged shape does not reserve memory.
+    The sizes are checked first, so that a damaged one does not reserve memory.
 
     Args:
         content: the bytes of the .npz file.
@@ -124,34 +124,32 @@ def check_headers(content: bytes) -> None:
             is no NPZ file raises one of `fgbench.util.files.DAMAGED_ARRAYS`.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        _headers(archive)
+        for member in _members(archive):
+            with archive.open(member) as file:
+                _read_header(file, member)
 
 
-def _headers(archive: zipfile.ZipFile) -> dict[str, _Header]:
-    """Return the headers of all arrays by the names of their members, checked as `check_headers` describes it."""
+def _members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the members of an NPZ file, whose names differ and whose sizes fit into memory."""
     members = archive.infolist()
     if len({member.filename for member in members}) < len(members):
         raise ValueError("an array occurs twice")
-    headers, total = {}, 0
-    for member in members:
-        with archive.open(member) as file:
-            header = headers[member.filename] = _read_header(file)
-        length = header.start + header.dtype.itemsize * math.prod(header.shape)
-        if header.dtype.hasobject or length != member.file_size:
-            raise ValueError(f"{member.filename} has {member.file_size} bytes, its shape {header.shape} needs {length}")
-        total += length
-    if total > MAX_BYTES:
+    if (total := sum(member.file_size for member in members)) > MAX_BYTES:
         raise ValueError(f"its arrays need {total} bytes of memory")
-    return headers
+    return members
 
 
-def _read_header(file: IO[bytes]) -> _Header:
-    """Read the header of an NPY file of version 1 or 2."""
+def _read_header(file: IO[bytes], member: zipfile.ZipInfo) -> _Header:
+    """Read the header of an NPY file of version 1 or 2, and compare its shape with the size of the file."""
     version = np.lib.format.read_magic(file)
     if version not in LENGTH_BYTES:
         raise ValueError(f"NPY version {version[0]}.{version[1]} is not read")
     length = file.read(LENGTH_BYTES[version])
-    return _parse_header(version, length + file.read(int.from_bytes(length, "little")))
+    header = _parse_header(version, length + file.read(int.from_bytes(length, "little")))
+    size = header.start + header.dtype.itemsize * math.prod(header.shape)
+    if header.dtype.hasobject or size != member.file_size:
+        raise ValueError(f"{member.filename} has {member.file_size} bytes, its shape {header.shape} needs {size}")
+    return header
 
 
 @lru_cache(maxsize=4096)
@@ -162,14 +160,16 @@ def _parse_header(version: tuple[int, int], text: bytes) -> _Header:
 
 
 def _read_members(content: bytes) -> dict[str, np.ndarray]:
-    """Return the arrays of an NPZ file after a check of their headers."""
+    """Return the arrays of an NPZ file. The bytes of a member are read once, because opening it takes longest."""
+    arrays = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return {
-            name.removesuffix(".npy"): np.frombuffer(archive.read(name), header.dtype, offset=header.start)
-            .reshape(header.shape, order="F" if header.fortran_order else "C")
-            .copy()
-            for name, header in _headers(archive).items()
-        }
+        for member in _members(archive):
+            values = archive.read(member)
+            header = _read_header(io.BytesIO(values), member)
+            array = np.frombuffer(values, header.dtype, offset=header.start)
+            order: Literal["F", "C"] = "F" if header.fortran_order else "C"
+            arrays[member.filename.removesuffix(".npy")] = array.reshape(header.shape, order=order).copy()
+    return arrays
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray], protocol: Mapping[str, Any]) -> None:
