@@ -1,18 +1,17 @@
 """Search for seeds of a run that are copies of each other, although the seed changes every output of an honest run."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import combinations
 
 import numpy as np
 
 from fgbench.judge.anomaly import Anomaly, ReadOutputs
 from fgbench.judge.recomputed import depends_on_seed
+from fgbench.records.output_rows import CLOSE, may_be_copies, output_rows, sketch, sketch_key
 from fgbench.records.record import Record, by_identity
 from fgbench.records.record_index import Recall, compute_always
 
-CLOSE = 1e-3
-"""Two normalised outputs of a sample that differ by less are equal. Seeds of honest runs differ by 0.01 and more."""
 SHARE = 0.5
 """Share of samples with equal outputs from which on two seeds are copies; 0.9 for ranks, which are often equal."""
 RANK_SHARE = 0.9
@@ -42,7 +41,7 @@ def copied_seeds(
         share = 1.0 if labels_alone else SHARE
         key = f"copied seeds {share} {[(record.outputs_sha256, record.split) for record in group]}"
         copies: dict[str, set[int]] = {}
-        for a, b in recall(key, partial(_equal_pairs, group, outputs, share)):
+        for a, b in recall(key, partial(_equal_pairs, group, outputs, share, recall)):
             copies.setdefault(group[a].run_id, set()).add(group[b].seed)
             copies.setdefault(group[b].run_id, set()).add(group[a].seed)
         for run_id, seeds in copies.items():
@@ -50,29 +49,24 @@ def copied_seeds(
             yield run_id, Anomaly("identical", f"most test samples have the same output as in {names} of the same run")
 
 
-def _equal_pairs(group: Sequence[Record], outputs: ReadOutputs, share: float) -> list[list[int]]:
-    """Return the pairs of records, by their places in the group, that are copies of each other."""
-    arrays = [_comparable(outputs(record)) for record in group]
+def _equal_pairs(group: Sequence[Record], outputs: ReadOutputs, share: float, recall: Recall) -> list[list[int]]:
+    """Return the pairs of records, by their places in the group, that are copies of each other.
+
+    The arrays are read again only for pairs with similar sketches.
+    """
+    sketches = [recall(sketch_key(record.outputs_sha256), partial(_sketch, record, outputs)) for record in group]
+    rows = lru_cache(maxsize=None)(lambda place: output_rows(outputs(group[place])))
     return [
         [a, b]
         for a, b in combinations(range(len(group)), 2)
-        if group[a].split == group[b].split and _are_equal(arrays[a], arrays[b], share)
+        if group[a].split == group[b].split
+        and may_be_copies(sketches[a], sketches[b], share)
+        and _are_equal(rows(a), rows(b), share)
     ]
 
 
-def _comparable(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return one row of outputs for each test sample, in the order of the ids, scores without their scale."""
-    if "ids" not in arrays:
-        return {}
-    order = np.argsort(arrays["ids"], kind="stable")
-    if "scores" in arrays:
-        scores = arrays["scores"][order].astype(np.float64)
-        centred = scores - scores.mean(axis=1, keepdims=True)
-        spread = np.sqrt(np.einsum("nc,nc->n", centred, centred) / centred.shape[1])
-        return {"scores": centred / np.maximum(spread, np.finfo(float).tiny)[:, None]}
-    if "keypoints" in arrays:
-        return {"keypoints": arrays["keypoints"][order].astype(np.float64).reshape(len(order), -1)}
-    return {"ranks": arrays["ap_step"][order]} if "ap_step" in arrays else {}
+def _sketch(record: Record, outputs: ReadOutputs) -> str:
+    return sketch(outputs(record))
 
 
 def _are_equal(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], share: float) -> bool:

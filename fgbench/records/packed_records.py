@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from fgbench.metrics.values import Value
 from fgbench.records.external import External
 from fgbench.records.output_fingerprint import fingerprint
+from fgbench.records.output_rows import sketch
 from fgbench.records.record import Deviation, Record, StartsFrom, Weights
 from fgbench.records.run_cost import Cost
 from fgbench.util.hashing import canonical
@@ -69,6 +70,8 @@ class Packed(NamedTuple):
     """The contents of `SHARED` as JSON, in this order."""
     fingerprint: str
     """Hash of its predictions (`fgbench.records.output_fingerprint`)."""
+    sketch: str
+    """Sketch of its outputs (`fgbench.records.output_rows`)."""
 
 
 class PackedRecord(Record):
@@ -170,6 +173,7 @@ def pack(record: Record, arrays: Mapping[str, np.ndarray]) -> Packed:
         Own._make([*own, json.dumps(rest)]),
         tuple(json.dumps(shared[name]) for name in SHARED),
         fingerprint(arrays),
+        sketch(arrays),
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from fgbench.records.file_stamps import code_stamp
 from fgbench.records.output_fingerprint import fingerprint_key
+from fgbench.records.output_rows import sketch_key
 from fgbench.records.packed_records import SHARED, Own, Packed, ReadRecord, Unpacker
 from fgbench.records.record import Record
 from fgbench.util.errors import FgbenchError
@@ -111,6 +112,7 @@ class RecordIndex:
         rows = [(stamp, *record.own, *(texts[text] for text in record.shared)) for stamp, record in kept]
         places = ", ".join("?" * (2 + len(Own._fields) + len(SHARED)))
         results = {fingerprint_key(record.own.outputs_sha256): json.dumps(record.fingerprint) for _, record in kept}
+        results |= {sketch_key(record.own.outputs_sha256): json.dumps(record.sketch) for _, record in kept}
         self._write(
             ("INSERT OR REPLACE INTO shared (text, hash) VALUES (?, ?)", texts.items()),
             (f"INSERT OR REPLACE INTO records VALUES ({places})", [(hash_texts(*row), *row) for row in rows]),

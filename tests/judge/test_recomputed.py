@@ -150,6 +150,16 @@ def test_disguised_copies_of_one_run_are_found(how, key):
     assert all("identical" in {a.kind for a in found[record.run_id]} for record in kept.records)
 
 
+def test_seeds_of_two_classes_are_no_copies_because_they_agree():
+    pairs = []
+    for seed in range(3):
+        record, arrays = of_right(np.arange(400) % 5 > 0, KEY, seed, classes=2)
+        arrays |= {"scores": arrays["scores"] + np.random.default_rng(seed).normal(0, 0.05, (400, 2))}
+        pairs.append((record.model_copy(update={"values": measure(arrays)}), arrays))
+    kept = Kept(*pairs)
+    assert not [a for found in find_anomalies(kept.records, kept).values() for a in found if a.kind == "identical"]
+
+
 def test_seeds_with_similar_scores_are_no_copies():
     pairs = []
     for seed in range(3):
