@@ -93,8 +93,8 @@ def _recipe(recipe: Recipe, same_name: list[Recipe], cells: list[Cell]) -> Table
             for key, value in flatten(recipe.settings.model_dump(mode="json")).items()
             if value not in NOTHING
         ],
-        "differences to the source": [
-            {"step": name.replace("_", " "), "source": step.source, "here": step.here}
+        "differences to the official code": [
+            {"step": name.replace("_", " "), "code": step.code, "here": step.here}
             for name, step in recipe.differs.items()
         ],
         "printed cells": [

@@ -24,7 +24,7 @@ def correct(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def check_scores(scores: np.ndarray, labels: np.ndarray) -> None:
-    """Check that every sample has finite scores for the classes and the label of one. Arguments and errors as above."""
+    """Check scores and labels. Arguments and errors as in `correct`."""
     if scores.ndim != 2 or labels.shape != scores.shape[:1] or not len(labels):
         raise ArgumentError(f"accuracy needs scores (N, C) and labels (N,), not {scores.shape} and {labels.shape}")
     if labels.min() < 0 or labels.max() >= scores.shape[1]:
@@ -62,6 +62,10 @@ def mean_over_classes(hits: np.ndarray, labels: np.ndarray) -> float:
     Args:
         hits: (N,) bool, which samples are classified correctly.
         labels: (N,) integers from 0.
+
+    Example:
+        >>> mean_over_classes(np.array([True, False, False]), np.array([0, 0, 1]))
+        25.0
     """
     count = np.bincount(labels)
     class_hits = np.bincount(labels, weights=hits)

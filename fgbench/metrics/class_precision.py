@@ -32,11 +32,11 @@ def class_average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarr
     starts = np.flatnonzero(np.diff(labels, prepend=-1))
     sizes = np.diff(starts, append=len(labels))
     ends = np.repeat(starts + sizes, sizes)
-    # The first sample of the class with the score of each sample.
-    place = np.arange(len(labels))
-    is_first = (np.diff(labels, prepend=-1) != 0) | (np.diff(own, prepend=np.inf) != 0)
-    first = np.maximum.accumulate(np.where(is_first, place, 0))
-    # The samples of all classes with a lower score.
+    # For each sample: place of the first sample of its class with an equal score.
+    is_first = np.ones(len(labels), bool)
+    is_first[1:] = (labels[1:] != labels[:-1]) | (own[1:] != own[:-1])
+    first = np.maximum.accumulate(np.where(is_first, np.arange(len(labels)), 0))
+    # For each sample: number of samples of all classes with a lower score for this class.
     columns = np.sort(scores.T[labels[starts]], axis=1)
     lower = np.concatenate(
         [column.searchsorted(values) for column, values in zip(columns, np.split(own, starts[1:]), strict=True)]

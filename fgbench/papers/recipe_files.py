@@ -33,10 +33,10 @@ class Profile(StrictModel):
 
 
 class Difference(StrictModel):
-    """A step that fgbench computes in another way than the source, and that no setting changes."""
+    """A step that fgbench computes in another way than the official code."""
 
-    source: str
-    """The step in the paper or in its code."""
+    code: str
+    """The step in the official code."""
     here: str
     """The step in fgbench."""
 
@@ -63,7 +63,7 @@ class RecipeTable(StrictModel):
     ours: dict[str, Any] = {}
     """Values chosen here."""
     differs: dict[str, Difference] = {}
-    """Differences to the source, by short names. A recipe that is like this one has them too."""
+    """Differences to the official code, by short names. A recipe that is like this one has them too."""
     profiles: dict[Literal["quick", "frozen"], Profile] = {}
     _place: str = PrivateAttr("")
     """`<file>.<recipe>` of the table in the recipe files; `defaults` and `changes` in the place of a recipe."""

@@ -49,7 +49,7 @@ class Recipe(StrictModel):
     places: dict[str, str]
     """`<file>.<recipe>` where each value is written, by dotted field name."""
     differs: dict[str, Difference]
-    """Steps that no setting changes and that differ from the source, by short names."""
+    """Steps that differ from the official code, by short names."""
     profiles: dict[str, tuple[Profile, ...]]
     """Changes of the smaller profiles; those of the file come before those of the recipe."""
     start: "Recipe | None" = None
@@ -169,7 +169,7 @@ def _complete(path: Path, name: str, file: RecipeFile) -> Recipe:
         settings=_validated_settings(values, where),
         origins=origins,
         places=places,
-        differs={name: step for ancestor in tables for name, step in ancestor.differs.items()},
+        differs={name: step for table in (file.defaults, *tables) for name, step in table.differs.items()},
         profiles={
             profile: tuple(
                 profiles[profile]

@@ -44,8 +44,8 @@ class Stage(StrictModel):
     augment: bool = True
     """Apply the random steps of `train_pipeline`."""
     flip_once: bool = False
-    """Mirror half of the images, drawn once before their features are computed. For a stage without `augment` that
-    trains the classifier alone."""
+    """Mirror each image with probability 1/2, drawn once before the features are computed. For a stage without
+    `augment` that trains the classifier alone."""
 
 
 class Svm(StrictModel):

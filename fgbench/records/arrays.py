@@ -89,7 +89,7 @@ ARRAYS = {
 def read_arrays(content: bytes, protocol: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Return the arrays of an array file, checked against `ARRAYS` and the protocol.
 
-    The sizes are checked first, so that a damaged one does not reserve memory.
+    The shape of an array is checked before its values are read, so that a damaged shape does not reserve memory.
 
     Args:
         content: the bytes of the .npz file.
@@ -160,13 +160,13 @@ def _parse_header(version: tuple[int, int], text: bytes) -> _Header:
 
 
 def _read_members(content: bytes) -> dict[str, np.ndarray]:
-    """Return the arrays of an NPZ file. The bytes of a member are read once, because opening it takes longest."""
+    """Return the arrays of an NPZ file. Each is opened once, because that takes longest."""
     arrays = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for member in _members(archive):
-            values = archive.read(member)
-            header = _read_header(io.BytesIO(values), member)
-            array = np.frombuffer(values, header.dtype, offset=header.start)
+            with archive.open(member) as file:
+                header = _read_header(file, member)
+                array = np.frombuffer(file.read(), header.dtype)
             order: Literal["F", "C"] = "F" if header.fortran_order else "C"
             arrays[member.filename.removesuffix(".npy")] = array.reshape(header.shape, order=order).copy()
     return arrays

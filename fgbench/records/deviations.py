@@ -14,10 +14,6 @@ ROUNDING = {
 """Settings that change only the rounding of numbers, each with its measured effect."""
 
 
-DIFFERS = "differs."
-"""Beginning of the field of a deviation that is a difference between fgbench and the source."""
-
-
 def measured_effect(deviation: Deviation) -> str:
     """Return the measured effect of a deviation that changes only the rounding; empty if none is known."""
     return ROUNDING.get(deviation.field, "")
@@ -45,9 +41,9 @@ def setting_deviations(recipe: Recipe, settings: Settings) -> list[Deviation]:
     ]
 
 
-def source_deviations(recipe: Recipe) -> list[Deviation]:
-    """Return the steps that fgbench computes in another way than the source of a recipe, as remarks."""
+def code_deviations(recipe: Recipe) -> list[Deviation]:
+    """Return the steps that fgbench computes in another way than the official code of a recipe, as remarks."""
     return [
-        Deviation(field=f"{DIFFERS}{name}", recipe=step.source, run=step.here, origin="code", changes_experiment=False)
+        Deviation(field=f"differs.{name}", recipe=step.code, run=step.here, origin="code", changes_experiment=False)
         for name, step in recipe.differs.items()
     ]

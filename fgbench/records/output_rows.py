@@ -32,7 +32,7 @@ def output_rows(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         centred = scores - scores.mean(axis=1, keepdims=True)
         squares = np.einsum("nc,nc->n", centred, centred) / centred.shape[1]
         if centred.shape[1] == 2:  # each row for itself would be 1 and -1
-            squares = np.full_like(squares, squares.mean())
+            squares = np.full_like(squares, np.median(squares))
         return {"scores": centred / np.sqrt(np.maximum(squares, np.finfo(float).tiny))[:, None]}
     if "keypoints" in arrays:
         return {"keypoints": arrays["keypoints"][order].astype(np.float64).reshape(len(order), -1)}

@@ -30,7 +30,7 @@ def build_method(run: Run, trial: Experiment, on_recall: Callable[[int], object]
             network.fix_blocks(blocks)
     if on_recall and run.device == "cpu" and not run.network and sees_few_images(run.recipe.method, run.settings):
         for stream in run.streams:
-            if stream.network not in SMALL_NETWORKS:  # they are faster than a cache
+            if stream.network not in SMALL_NETWORKS:  # these compute maps faster than a cache reads them
                 folder = maps_folder(stream, bf16=bf16 and not blocks, blocks=blocks)
                 networks[stream.stream].cache_outputs(folder, on_recall)
     part_names = trial.part_names if "parts" in run.protocol.train_sees else ()

@@ -15,7 +15,7 @@ from fgbench.methods import methods, options_of
 from fgbench.papers.recipes import Recipe
 from fgbench.papers.settings import Settings
 from fgbench.papers.starts import check_shared_stages
-from fgbench.records.deviations import setting_deviations, source_deviations
+from fgbench.records.deviations import code_deviations, setting_deviations
 from fgbench.records.record import Deviation
 from fgbench.runs.changed_settings import changed_settings, changes_of_start
 from fgbench.runs.data_deviations import data_deviations
@@ -158,7 +158,7 @@ def _resolve(
         *data_deviations(dataset, whole, index, recipe, protocol.control),
         *_limit_deviations(index, changes),
         *_weight_deviations(settings, streams),
-        *source_deviations(recipe),
+        *(code_deviations(recipe) if profile != "quick" else ()),
         *(_COMPILED if changes.compile else ()),
     )
     return settings, protocol, streams, deviations

@@ -45,8 +45,8 @@ _KINDS = {
 def cache_folder() -> Path:
     """Return the folder of everything that can be computed or downloaded again.
 
-    It holds decoded pixels, feature maps, file hashes, downloads, trained small networks, indexes of records and drawn
-    charts. FGBENCH_CACHE names it.
+    It holds decoded pixels, feature maps, file hashes, downloads, indexes of records and drawn charts. FGBENCH_CACHE
+    names it.
 
     Raises:
         FgbenchError: there is no home folder, or FGBENCH_CACHE names the home folder of an unknown user.

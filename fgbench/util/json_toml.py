@@ -77,7 +77,7 @@ def parse_json(text: str, *, finite: bool = True) -> Any:
         raise ValueError("half of a surrogate pair: surrogates not allowed") from error
     except (ValueError, RecursionError) as error:
         raise ValueError(_reason(error)) from error
-    return _checked(value) if text.count("[") + text.count("{") > MAX_DEPTH else value
+    return _checked(value) if text.count("[") + text.count("{") >= MAX_DEPTH else value
 
 
 def _refuse(name: str) -> NoReturn:
@@ -86,7 +86,9 @@ def _refuse(name: str) -> NoReturn:
 
 def _finite(digits: str) -> float:
     value = float(digits)
-    return value if abs(value) < math.inf else _refuse(digits)
+    if not abs(value) < math.inf:
+        raise ValueError("a number is too large")
+    return value
 
 
 def _within_64_bits(digits: str) -> int:

@@ -43,6 +43,10 @@ def test_a_recipe_is_shown_with_the_origin_of_each_value_and_its_cells(tmp_path)
     origins = {row["setting"]: row["origin"] for row in tables["values"]}
     assert (origins["mirror"], origins["stages.finetune.batch_size"]) == ("paper", "ours")
     assert "bcnn/t1/bcnn_dd/birds" in {row["cell"] for row in tables["printed cells"]}
+    assert tables["differences to the official code"] == []
+    differences = shown("show", "tasn/tasn_r50", "--results", str(tmp_path))["differences to the official code"]
+    rotation = next(row for row in differences if row["step"] == "rotation")
+    assert ("white (255)" in rotation["code"], "black" in rotation["here"]) == (True, True)
     other = shown("show", "bcnn/bcnn_dd@cars", "--results", str(tmp_path))
     assert values(other["bcnn/bcnn_dd@cars"])["command"] == "fgbench run bcnn/bcnn_dd --data cars --profile paper"
 

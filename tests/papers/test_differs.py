@@ -1,27 +1,36 @@
-"""Steps that fgbench computes in another way than a source: in recipes, records and READMEs."""
+"""Steps that fgbench computes in another way than the official code: in recipes, records and READMEs."""
 
 import mini
 
 from fgbench.papers.printed import reproductions_root
+from fgbench.papers.recipe_files import Difference
 from fgbench.papers.recipes import load_recipes
+from fgbench.records.deviations import code_deviations
+from fgbench.runs.planning import plan
 
 RECIPES = load_recipes()
+ROTATION = Difference(code="corners are white", here="corners are black")
 
 
 def test_a_recipe_has_the_differences_of_the_recipe_that_it_is_like():
-    assert {"networks", "attention_strides", "rotation"} <= RECIPES["tasn/tasn_r50@cub"].differs.keys()
-    for name in ("tasn_r50_code", "tasn_r50_336", "tasn_vgg19"):
-        assert RECIPES[f"tasn/{name}@cub"].differs == RECIPES["tasn/tasn_r50@cub"].differs
+    described = RECIPES["tasn/tasn_r50@cub"].differs
+    assert {"networks", "attention_strides", "rotation"} <= described.keys()
+    assert RECIPES["tasn/tasn_r50_336@cub"].differs == described
+    other = RECIPES["tasn/tasn_vgg19@cub"].differs
+    assert other.keys() == described.keys()
+    assert [name for name in other if other[name] != described[name]] == ["networks"]
+    assert RECIPES["tasn/tasn_r50@cars"].differs == described
 
 
-def test_a_run_has_each_difference_as_a_remark():
-    run = mini.quick_run("tasn/tasn_r50_336@cub")
-    remarks = {d.field: d for d in run.deviations if d.field.startswith("differs.")}
-    assert remarks.keys() == {f"differs.{name}" for name in run.recipe.differs}
-    assert not any(remark.changes_experiment for remark in remarks.values())
-    rotation = remarks["differs.rotation"]
-    assert "white (255)" in rotation.recipe
-    assert "corners are black" in rotation.run
+def test_a_run_has_each_difference_as_a_remark_except_under_quick():
+    recipe = mini.recipe("bcnn_dd").model_copy(update={"differs": {"rotation": ROTATION}})
+    recipe = recipe.model_copy(update={"profiles": recipe.profiles | {"frozen": recipe.profiles["quick"]}})
+    (remark,) = code_deviations(recipe)
+    assert (remark.field, remark.recipe, remark.run) == ("differs.rotation", ROTATION.code, ROTATION.here)
+    assert (remark.origin, remark.changes_experiment) == ("code", False)
+    runs = {profile: plan([recipe], profile, [0]).runs[0] for profile in ("frozen", "quick")}
+    assert [d for d in runs["frozen"].deviations if d.field.startswith("differs")] == [remark]
+    assert not [d for d in runs["quick"].deviations if d.field.startswith("differs")]
 
 
 def test_readmes_have_each_difference_as_a_row_of_a_table():
@@ -29,6 +38,6 @@ def test_readmes_have_each_difference_as_a_row_of_a_table():
     for recipe in RECIPES.values():
         text = (reproductions_root() / recipe.paper / "README.md").read_text(encoding="utf-8")
         for name, step in recipe.differs.items():
-            assert f"| {name.replace('_', ' ')} | {step.source} | {step.here} |" in text, (recipe.key, name)
+            assert f" | {step.code} | {step.here} |" in text, (recipe.key, name)
             found += 1
     assert found

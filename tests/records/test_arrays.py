@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -92,3 +93,22 @@ def test_a_flipped_byte_or_a_cut_gives_the_same_arrays_or_an_error(position):
         except FgbenchError:
             continue
         assert all(np.array_equal(arrays[name], CLASSIFIED[name]) for name in CLASSIFIED)
+
+
+def test_the_values_of_a_larger_member_are_not_read():
+    """A small file can hold a large member of zeros."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in CLASSIFIED.items():
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, array)
+        header = io.BytesIO()
+        np.lib.format.write_array(header, np.zeros(4))
+        archive.writestr("more.npy", header.getvalue() + bytes(100 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(FgbenchError, match=r"more\.npy has .* bytes, its shape .* needs"):
+            read_arrays(buffer.getvalue(), PROTOCOL)
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()

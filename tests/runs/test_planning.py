@@ -37,7 +37,10 @@ def test_weight_files_of_a_recipe_stay_only_if_they_fit_the_network():
         ({"losses": ["cross_entropi"]}, "stage 'only': losses has no 'cross_entropi'; did you mean 'cross_entropy'"),
         ({"losses": ["cross_entropy", "part"]}, "losses has no 'part'"),
         ({"train": ["classifier"], "flip_once": True}, "stage 'only': flip_once is for a stage without augment"),
-        ({"augment": False, "flip_once": True}, "stage 'only': flip_once is for a stage without augment"),
+        (
+            {"train": ["classifier", "backbone"], "augment": False, "flip_once": True},
+            "stage 'only': flip_once is for a stage without augment",
+        ),
     ],
 )
 def test_planning_refuses_an_unknown_parameter_group_or_loss(fields, message, monkeypatch):

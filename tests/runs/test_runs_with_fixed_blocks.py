@@ -45,7 +45,9 @@ def test_the_first_block_keeps_its_weights_and_the_others_are_trained(tmp_path):
 
 def test_cached_maps_of_fixed_blocks_give_the_same_scores(tmp_path, monkeypatch):
     run = mini.run_of("bcnn_dd", changes=ONE)
+    monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "no maps"))
     plain = mini.do(run, tmp_path / "plain")
+    assert not (tmp_path / "no maps/maps").exists()
     monkeypatch.setattr(built_method, "SMALL_NETWORKS", ())  # small networks have no cache
     monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
     cached = [mini.do(run, tmp_path / name) for name in ("first", "second")]

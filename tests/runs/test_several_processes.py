@@ -100,7 +100,6 @@ def test_a_failed_step_of_one_process_ends_the_program(tmp_path: Path) -> None:
 
 
 def test_a_run_in_two_processes_has_the_scores_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`fgbench run` also trains the small network, in the first process, while the other process waits."""
     recipes = tmp_path / "recipes/pair"
     recipes.mkdir(parents=True)
     (recipes / "mini_birds.toml").write_text(process_pair.RECIPE)

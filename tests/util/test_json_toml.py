@@ -12,13 +12,19 @@ DAMAGED_JSON = {
     "no UTF-8": b'{"a": "\xff"}',
     "nested": b"[" * 100_000,
     "nested and closed": b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
+    "nested with a number": b"[" * MAX_DEPTH + b"1" + b"]" * MAX_DEPTH,
     "nested objects": b'{"a":' * 500 + b"1" + b"}" * 500,
     "5,000 digits": b'{"a": ' + b"9" * 5000 + b"}",
     "65 bits": b'{"a": [9223372036854775808]}',
     "key twice": b'{"a": 1, "a": 2}',
     "half a pair": rb'{"a": "\ud800"}',
 }
-NOT_FINITE = {"NaN": b'{"a": NaN}', "Infinity": b"[Infinity]", "overflow": b"[1e999]"}
+NOT_FINITE = {
+    "NaN": b'{"a": NaN}',
+    "Infinity": b"[Infinity]",
+    "overflow": b"[1e999]",
+    "long": b"[" + b"9" * 5000 + b".0]",
+}
 DAMAGED_TOML = {
     "cut": b'a = "x',
     "no UTF-8": b'a = "\xff"',

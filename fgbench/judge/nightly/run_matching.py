@@ -29,13 +29,13 @@ def run_key(record: Record) -> Key:
     return record.recipe, profile, record.data, record.control, record.seed
 
 
-def trained_here(record: Record) -> dict[str, str]:
-    """Return the hashes of the trainings of small networks that fgbench trains itself, by stream."""
+def small_network_hashes(record: Record) -> dict[str, str]:
+    """Return the hashes of the weight files of the small networks of `quick`, by stream."""
     return {entry.stream: entry.sha256 for entry in record.weights if entry.stream.startswith("tiny_")}
 
 
 def weight_files(record: Record) -> dict[str, str]:
-    """Return the hashes of the weight files of a run, by stream; without networks that fgbench trains itself."""
+    """Return the hashes of the weight files of a run, by stream; without the small networks of `quick`."""
     return {entry.stream: entry.sha256 for entry in record.weights if not entry.stream.startswith("tiny_")}
 
 

@@ -6,7 +6,7 @@ from math import isfinite
 
 import numpy as np
 
-from fgbench.judge.nightly.run_matching import trained_here
+from fgbench.judge.nightly.run_matching import small_network_hashes
 from fgbench.judge.recomputed import depends_on_seed
 from fgbench.metrics.per_sample import Arrays, Samples, sample_values
 from fgbench.records.record import Record
@@ -71,7 +71,7 @@ def read_rows(label: str, pairs: Sequence[ValuePair]) -> RunRows:
         pairs: the seeds of the run.
     """
     trained = any(depends_on_seed(record) for pair in pairs for record in (pair.base, pair.head))
-    retrained = any(trained_here(pair.base) != trained_here(pair.head) for pair in pairs)
+    retrained = any(small_network_hashes(pair.base) != small_network_hashes(pair.head) for pair in pairs)
     return RunRows(label, tuple(pairs), tuple(_rows(pairs)), trained or retrained)
 
 

@@ -26,7 +26,7 @@ def data_origin(records: Sequence[Record]) -> DataOrigin:
     if not real:
         return DataOrigin(
             True,
-            f"Synthetic data ({' and '.join(synthetic)}), drawn by fgbench, and small networks trained on it: "
+            f"Synthetic data ({' and '.join(synthetic)}), drawn by fgbench, and small networks: "
             "these numbers are not comparable with printed numbers.",
         )
     text = f"Measured on {'; '.join(real)}."

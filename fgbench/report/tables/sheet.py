@@ -139,7 +139,9 @@ def _measured_text(verdict: Verdict) -> str:
 
 def _deviations(verdict: Verdict) -> list[str]:
     synthetic = [SYNTHETIC] if any(record.synthetic for record in verdict.records) else []
-    own = synthetic + [deviation_text(deviation) for deviation in verdict.deviations]
+    # Differences to the official code are the same for all runs of a recipe; `fgbench show` lists them.
+    listed = [deviation for deviation in verdict.deviations if not deviation.field.startswith("differs.")]
+    own = synthetic + [deviation_text(deviation) for deviation in listed]
     return own + [_external_text(record) for result in verdict.external for record in result.records]
 
 

@@ -9,7 +9,7 @@ from fgbench.datasets.pixel_cache import Pixels
 
 
 class MirroredOnce:
-    """Images (N, H, W, 3) of which a random half is mirrored when they are read.
+    """Images (N, H, W, 3), each of which is mirrored with probability 1/2. The draw is made once.
 
     Args:
         pixels: (N, H, W, 3) uint8.

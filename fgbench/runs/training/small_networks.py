@@ -13,14 +13,15 @@ from safetensors.torch import save
 from fgbench.backbones import load_backbone
 from fgbench.datasets import cub
 from fgbench.datasets.pipeline import Pipeline
-from fgbench.datasets.pixel_cache import cached_pixels
+from fgbench.datasets.pixel_cache import cached_pixels, pixel_file
 from fgbench.datasets.synthetic import birds
 from fgbench.methods import Task, methods
 from fgbench.papers.settings import Stage
 from fgbench.runs.training.batches import TrainData
 from fgbench.runs.training.distributed import Engine
 from fgbench.runs.training.loop import train
-from fgbench.util.files import write_bytes
+from fgbench.util.errors import FgbenchError
+from fgbench.util.files import make_folder, storage_error, write_bytes
 from fgbench.util.hashing import hash_value
 from fgbench.util.numeric.seeding import generator, same_operations
 
@@ -42,7 +43,10 @@ STAGE = Stage(
 
 
 def training_hash(network: str) -> str:
-    """Return a hash of the network's name and of the settings of its training. The weight file contains it."""
+    """Return a hash of the network's name and of the settings of its training. The weight file contains it.
+
+    It does not contain the layers of the network and the code of the training: a change of them needs no new file.
+    """
     return hash_value([network, birds.settings_hash(BIRDS), PIPELINE, STAGE.model_dump(mode="json")])
 
 
@@ -59,8 +63,9 @@ def train_small_network(
         progress: called with (name of the current step, finished share).
 
     Raises:
-        FgbenchError: the file cannot be written, or the disk is full.
+        FgbenchError: the file or a temporary file cannot be written.
     """
+    make_folder(path.parent)
     pipeline = Pipeline.parse(PIPELINE)
     backbone = load_backbone(network, "pool", pretrained=False)
     kind = methods["fc_cnn"]
@@ -69,7 +74,12 @@ def train_small_network(
         root, work = Path(folder) / "birds", Path(folder) / "work"
         work.mkdir()
         progress("drawing synthetic birds", 0.0)
-        birds.generate(root, BIRDS)
+        try:
+            birds.generate(root, BIRDS)
+        except OSError as error:
+            raise FgbenchError(
+                storage_error(error, root).args[0], "set TMPDIR to a folder on a disk with enough space"
+            ) from error
         index = cub.load(root, "pretraining_birds")
         index = index.select(index.train)
         with same_operations():
@@ -82,5 +92,7 @@ def train_small_network(
                 work=work,
                 progress=lambda stage, done, total: progress(f"training {network}", done / total),
             )
+    for file in (pixels := pixel_file(index, pipeline)).parent.glob(f"{pixels.stem}.*"):
+        file.unlink()  # only this training needs the decoded images
     weights = {name: value.contiguous() for name, value in backbone.state_dict().items()}
     write_bytes(path, save(weights, {"training": training_hash(network)}))

@@ -1,3 +1,3 @@
-"""Imported at the start of every process of a program whose small networks are trained on few images."""
+"""Imported at the start of every process of a program that knows the mini birds."""
 
 import mini  # noqa: F401

@@ -1,5 +1,4 @@
-"""Imported at the start of every process of a program that sees the simulated GPU, and whose small networks are trained
-on few images."""
+"""Imported at the start of every process of a program that sees the simulated GPU and knows the mini birds."""
 
 import mini  # noqa: F401
 import simulated_machine

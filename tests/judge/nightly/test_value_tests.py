@@ -38,7 +38,7 @@ def test_without_training_the_test_is_exact():
     assert not failures(*trained)
 
 
-def test_a_network_trained_here_with_another_training_is_a_training():
+def test_another_small_network_is_another_training():
     """The outputs of a run on a small network depend on the training of the network."""
     nights = [frozen(RIGHT), frozen(without(RIGHT, 13))]
     hashes = []

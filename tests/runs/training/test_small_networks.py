@@ -77,5 +77,5 @@ def test_mistakes_are_named(tmp_path, short_training):
     code, text = run("weights", "train", "tiny_x", "--out", str(tmp_path / "x"))
     assert (code, "'tiny_x' is not a small network; did you mean" in text) == (1, True), text
     (tmp_path / "file").touch()
-    with pytest.raises(FgbenchError, match="file"):
+    with pytest.raises(FgbenchError, match="is a file, not a folder"):
         train_small_network("tiny_m", tmp_path / "file" / "x")
