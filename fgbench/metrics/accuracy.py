@@ -24,7 +24,13 @@ def correct(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def check_scores(scores: np.ndarray, labels: np.ndarray) -> None:
-    """Check scores and labels. Arguments and errors as in `correct`."""
+    """Check scores and labels. Arguments and errors as in `correct`.
+
+    Example:
+        >>> check_scores(np.array([[0.9, 0.1]]), np.array([2]))
+        Traceback (most recent call last):
+        fgbench.util.errors.ArgumentError: a label is outside 0 ... 1
+    """
     if scores.ndim != 2 or labels.shape != scores.shape[:1] or not len(labels):
         raise ArgumentError(f"accuracy needs scores (N, C) and labels (N,), not {scores.shape} and {labels.shape}")
     if labels.min() < 0 or labels.max() >= scores.shape[1]:

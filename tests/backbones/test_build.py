@@ -11,6 +11,7 @@ from torch import Tensor, nn
 import fgbench.util.torch_compat  # noqa: F401
 from fgbench.backbones import Backbone, InputSpec, find_weights, load_backbone, weight_specs
 from fgbench.backbones.networks import TAPS
+from fgbench.backbones.small_weights import small_weights
 from fgbench.util.errors import FgbenchError, MissingError
 
 
@@ -175,8 +176,9 @@ def test_saved_tiny_networks_are_loaded(folders: Path, suffix: str) -> None:
         load_backbone("tiny_d", "conv", weights=path)
     with pytest.raises(MissingError, match="no weight file"):
         load_backbone("tiny_d", "conv", weights=folders / "none.safetensors")
-    with pytest.raises(MissingError, match="no published weights"):
-        load_backbone("tiny_d", "conv")
+    shipped = load_backbone("tiny_d", "conv")
+    assert shipped.weights is not None
+    assert shipped.weights.path == small_weights("tiny_d")
 
 
 def test_a_model_of_timm_is_loaded_from_its_file(folders: Path) -> None:

@@ -15,7 +15,7 @@ from fgbench import cli
 from fgbench.cli import console
 from fgbench.records.store import Store
 
-WITHOUT_TABLE = {("log",), ("rm",), ("keep",), ("report",), ("data", "get"), ("weights", "get")}
+WITHOUT_TABLE = {("log",), ("rm",), ("keep",), ("report",), ("data", "get"), ("weights", "get"), ("weights", "train")}
 QUICK = ("--profile", "quick")
 TYPED = {
     "list": ("list",),

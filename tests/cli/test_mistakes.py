@@ -64,6 +64,7 @@ MISTAKES = {
     ("data", "list", "cub"): "Got unexpected extra argument",
     ("weights", "get", "vgg16"): "fgbench weights get vgg16.matconvnet",
     ("weights", "list", "vgg16"): "Got unexpected extra argument",
+    ("weights", "train", "tiny_x", "--out", "x"): "fgbench weights train tiny_d --out tiny_d.safetensors",
     ("weights", "chek"): "No such command 'chek'",
 }
 

@@ -10,6 +10,7 @@ from fgbench.datasets import datasets
 from fgbench.judge.verdict import Outcome
 from fgbench.papers.margins import Reimplementation
 from fgbench.papers.printed import load_papers
+from fgbench.papers.recipe_files import Difference
 from fgbench.papers.settings import Settings
 from fgbench.papers.tables import PrintedRow
 from fgbench.records.store import Store
@@ -36,9 +37,13 @@ def test_add_a_paper(tmp_path, birds_folder):
 
 
 def test_the_citation_and_the_margin_of_the_guide_have_the_fields_of_the_files_of_the_papers():
-    starting, citing, margin = (
+    differing, starting, citing, margin = (
         tomllib.loads(block.text) for block in blocks(PAPER, "toml") if not block.file and "documents" not in block.text
     )
+    (differs,) = (table["differs"] for table in differing["recipes"].values())
+    assert {name: Difference.model_validate(step).here for name, step in differs.items()} == {
+        "rotation": "corners are black"
+    }
     (values,) = (table["paper"] for table in starting["recipes"].values())
     assert set(values) == {"starts_from"} < set(Settings.model_fields)
     (row,) = citing["tables"]["rows"]
