@@ -8,8 +8,8 @@ from fgbench.papers.settings import Settings
 from fgbench.records.record import Deviation
 
 ROUNDING = {
-    "precision": "frozen B-CNN [D,D] classified the 515 test images of the first 20 classes of CUB-200-2011 the same in "
-    "both precisions, 473 of them right"
+    "precision": "frozen B-CNN [D,D] classified the 515 test images of the first 20 classes of CUB-200-2011 the same "
+    "in both precisions, 473 of them right"
 }
 """Settings that change only the rounding of numbers, each with its measured effect."""
 
