@@ -96,7 +96,7 @@ def test_results_that_no_report_needs_are_removed(results, indexed, monkeypatch)
         reader = store_of(results)
         reader.records()
         with reader.remembering() as recall:
-            assert [recall(f"{prefix} {number}", lambda number=number: number) for number in range(20)] == [*range(20)]
+            assert [recall(f"{prefix} {number}", lambda number=number: number) for number in range(30)] == [*range(30)]
     with sqlite3.connect(index_file(results / "records")) as database:
         assert {key.split()[0] for (key,) in database.execute("SELECT key FROM results")} == {"new"}
 
