@@ -3,6 +3,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from command_line import run
 from markupsafe import escape
 
 from fgbench.judge.claims import check_claims
@@ -39,6 +40,11 @@ def test_every_committed_value_is_recomputed_from_its_outputs(folder):
     assert records
     assert {record.run_id: store.verify(record) for record in records} == {record.run_id: [] for record in records}
     assert len(list((folder / "records").iterdir())) == 2 * len(records)
+
+
+def test_the_documented_command_verifies_all_records_without_an_anomaly():
+    code, text = run("verify", "--results", str(Path(__file__).parents[1] / "reports"))
+    assert (code, "anomaly" in text) == (0, False), text
 
 
 @pytest.mark.parametrize("folder", CAMPAIGNS, ids=lambda folder: folder.name)

@@ -1,10 +1,10 @@
 """Anomalies of records: impossible values, outputs of another run, chance level, leaking labels, missing seeds."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from math import isfinite
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy import special
@@ -17,6 +17,7 @@ from fgbench.judge.seed_checks import seed_anomalies
 from fgbench.judge.start_anomalies import start_anomalies
 from fgbench.metrics.values import AP_RULE, RANKS
 from fgbench.papers.printed import Cell
+from fgbench.records.deviations import ROUNDING as ROUNDING_SETTINGS
 from fgbench.records.output_fingerprint import fingerprint, fingerprint_key
 from fgbench.records.record import Record
 from fgbench.records.record_index import Recall, compute_always
@@ -169,9 +170,14 @@ def _identical(records: Sequence[Record], outputs: ReadOutputs, recall: Recall) 
 def _may_differ(a: Record, b: Record) -> bool:
     """Return True for two different computations; seeds of one run are compared by `copied_seeds`.
 
-    A further compression may change no prediction.
+    A further compression or another rounding may change no prediction.
     """
-    return _computation(a) != _computation(b) and (a.method, plain_settings(a)) != (b.method, plain_settings(b))
+    kinds = [(record.method, _without_rounding(plain_settings(record))) for record in (a, b)]
+    return _computation(a) != _computation(b) and kinds[0] != kinds[1]
+
+
+def _without_rounding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in ROUNDING_SETTINGS}
 
 
 def _computation(record: Record) -> tuple[str, str, int]:

@@ -150,6 +150,20 @@ def test_disguised_copies_of_one_run_are_found(how, key):
     assert all("identical" in {a.kind for a in found[record.run_id]} for record in kept.records)
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "is_anomaly"), [("precision", "bf16-mixed", False), ("fixed_blocks", 2, True)]
+)
+def test_equal_predictions_in_another_precision_are_no_anomaly(setting, value, is_anomaly):
+    pairs = []
+    for change in ({}, {setting: value}):
+        record, arrays = of_right(np.arange(400) % 5 > 0, "bcnn/bcnn_dd@cub")
+        settings = record.settings | change
+        pairs.append((record.model_copy(update={"settings": settings, "run_id": f"run{len(pairs)}"}), arrays))
+    kept = Kept(*pairs)
+    found = find_anomalies(kept.records, kept)
+    assert any(a.kind == "identical" for anomalies in found.values() for a in anomalies) == is_anomaly
+
+
 def test_seeds_of_two_classes_are_no_copies_because_they_agree():
     pairs = []
     for seed in range(3):
