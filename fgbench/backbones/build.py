@@ -17,7 +17,7 @@ from fgbench.backbones.networks import (
     build_network,
     split_stream,
 )
-from fgbench.backbones.small_weights import small_weights
+from fgbench.backbones.small_weights import SMALL_NETWORKS, small_weights
 from fgbench.backbones.spec import WeightFile, WeightSpec
 from fgbench.backbones.state_dict import check_no_other_layers, load_into, read_state
 from fgbench.backbones.timm_weights import find_timm_weights, is_published, unused_layers
@@ -53,7 +53,7 @@ def load_backbone(
     if not pretrained:
         random = _random(network, tap, seed)
         return Backbone(network, tap, random.layers, random.input, random.channels).eval()
-    if network.startswith(("tiny_", "timm/")):
+    if network in SMALL_NETWORKS or network.startswith("timm/"):
         return _load_unpublished(network, tap, path).eval()
     file = find_weights(network, tap, (name,) if name else (), path)
     # A MatConvNet file describes its own layers.

@@ -11,6 +11,7 @@ import torch
 from fgbench.backbones.backbone import Backbone
 from fgbench.backbones.build import load_backbone
 from fgbench.backbones.networks import split_stream
+from fgbench.backbones.small_weights import SMALL_NETWORKS
 from fgbench.datasets.image_files import ImageFiles
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.methods import methods, options_of
@@ -184,7 +185,7 @@ def _network(entry: Weights) -> Backbone:
         FgbenchError: it is another one than that of the run.
     """
     network, tap = split_stream(entry.stream)
-    if network.startswith(("tiny_", "timm/")):
+    if network in SMALL_NETWORKS or network.startswith("timm/"):
         return load_backbone(network, tap, pretrained=False)
     weights = resolve_stream(entry.stream, (entry.name,))
     if weights.sha256 != entry.sha256:

@@ -60,8 +60,8 @@ def parse_json(text: str, *, finite: bool = True) -> Any:
         finite: False to accept NaN and infinity.
 
     Raises:
-        ValueError: the text is not JSON, has a key twice, half of a surrogate pair or an integer of more than 64 bits,
-            or is nested too deeply.
+        ValueError: the text is not JSON, has a key twice, an escape sequence for half of a surrogate pair or an integer
+            of more than 64 bits, or is nested too deeply.
     """
     try:
         value = json.loads(

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from fgbench.datasets.pixel_cache import Pixels
+from fgbench.util.memory import unmap_pages
 
 
 class MirroredOnce:
@@ -31,4 +32,5 @@ class MirroredOnce:
     def __getitem__(self, rows: Any, /) -> np.ndarray:
         """Return one image (H, W, 3), or images (B, H, W, 3) of a slice or of row numbers."""
         images, mirrored = np.array(self._pixels[rows]), self._mirrored[rows]
+        unmap_pages(self._pixels)
         return np.where(np.expand_dims(mirrored, (-1, -2, -3)), images[..., ::-1, :], images)

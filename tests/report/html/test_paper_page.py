@@ -39,7 +39,7 @@ def test_a_cited_number_has_its_verdict_and_a_link_to_the_paper_that_judges_it(t
     assert f"18 cells cited from {PAPERS['bcnn'].title}; judged and counted there" in text
     assert "18 numbers cited from another paper and counted there" in text
     assert "FC-CNN [D] cited from B-CNN 70.4 70.42 +0.02" in text
-    assert text.count("A measured cell has the printed value in grey, the measured mean in black") == 1
+    assert text.count("A measured cell has the printed value in grey, the measured mean in bold") == 1
     assert (
         "19 numbers that one of these papers cites from another one are counted once" in Parsed(written["index"]).text
     )
