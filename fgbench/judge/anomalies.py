@@ -18,7 +18,7 @@ from fgbench.judge.start_anomalies import start_anomalies
 from fgbench.metrics.values import AP_RULE, RANKS
 from fgbench.papers.printed import Cell
 from fgbench.records.deviations import ROUNDING as ROUNDING_SETTINGS
-from fgbench.records.output_fingerprint import fingerprint, fingerprint_key
+from fgbench.records.output_fingerprint import fingerprint
 from fgbench.records.record import Record
 from fgbench.records.record_index import Recall, compute_always
 from fgbench.statistics import ALPHA
@@ -58,7 +58,7 @@ def find_anomalies(
         if texts:
             anomalies[record.run_id] = [Anomaly(kind, text) for kind, text in texts]
     for run_id, anomaly in (
-        *_identical(records, outputs, recall),
+        *_identical(records, outputs),
         *copied_seeds(records, outputs, recall),
         *_leaks(records, outputs, recall),
         *seed_anomalies(records),
@@ -141,7 +141,7 @@ def _perfect(record: Record) -> list[Anomaly]:
     return [Anomaly("too good", f"{name} is 100 %") for name in names if not record.synthetic]
 
 
-def _identical(records: Sequence[Record], outputs: ReadOutputs, recall: Recall) -> Iterable[tuple[str, Anomaly]]:
+def _identical(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tuple[str, Anomaly]]:
     """Yield an anomaly for each of several different computations with the same output for every test sample.
 
     Predictions from outside that equal those of a run of fgbench say nothing against the run. They are named as a copy.
@@ -155,10 +155,12 @@ def _identical(records: Sequence[Record], outputs: ReadOutputs, recall: Recall) 
             continue
         equal_outputs: dict[str, list[Record]] = {}
         for record in group:
-            compute = partial(_fingerprint, record, outputs)
-            if found := recall(fingerprint_key(record.outputs_sha256), compute):
+            found = fingerprint(outputs(record)) if record.fingerprint is None else record.fingerprint
+            if found:
                 equal_outputs.setdefault(found, []).append(record)
         for alike in equal_outputs.values():
+            if len(alike) < 2:
+                continue
             runs = [record for record in alike if record.external is None]
             for record in alike:
                 kind: Literal["identical", "copy"] = "copy" if record.external else "identical"
@@ -187,10 +189,6 @@ def _computation(record: Record) -> tuple[str, str, int]:
     it.
     """
     return record.method, record.settings_text, record.seed if depends_on_seed(record) else 0
-
-
-def _fingerprint(record: Record, outputs: ReadOutputs) -> str:
-    return fingerprint(outputs(record))
 
 
 def _leaks(records: Sequence[Record], outputs: ReadOutputs, recall: Recall) -> Iterable[tuple[str, Anomaly]]:

@@ -1,6 +1,7 @@
 """Runs on images that were compressed once more (`fgbench run --recompress`), recognised by their settings."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from fgbench.records.record import Record
@@ -15,7 +16,13 @@ def quality_of(record: Record) -> int | None:
 
     A run that compressed only the training images or only the test images counts as a plain run with other settings.
     """
-    steps = [_STEP.match(str(record.settings.get(name, ""))) for name in PIPELINES]
+    return _quality(*(str(record.settings.get(name, "")) for name in PIPELINES))
+
+
+@lru_cache(maxsize=4096)
+def _quality(*pipelines: str) -> int | None:
+    """Return the quality with which all pipelines begin. Thousands of records have few different ones."""
+    steps = [_STEP.match(pipeline) for pipeline in pipelines]
     qualities = {int(step[1]) if step else None for step in steps}
     return qualities.pop() if len(qualities) == 1 else None
 

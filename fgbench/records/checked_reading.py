@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ from fgbench.records.record_index import RecordIndex
 from fgbench.util.child_process import read_in_child
 from fgbench.util.errors import FgbenchError
 
-CHUNK = 5000
+MIN_CHUNK, MAX_CHUNK = 2500, 10_000
 """Number of records that a process checks at once. It takes a second to start, and the index is written after it."""
 MAX_PROCESSES = 8
 CHUNK_LIMIT_S = 1800.0
-"""Longest time for a chunk, which takes about five seconds on a local disk."""
+"""Longest time for a chunk, which takes about ten seconds on a local disk."""
 Outcome = Record | FgbenchError
 """A record, or the error that says why it cannot be used."""
 Check = Callable[[str], tuple[Record, Mapping[str, np.ndarray]]]
@@ -61,18 +62,19 @@ def read_with_index(
     stamps = file_stamps(folder)
     outcomes: dict[str, Outcome] = {**index.records(stamps)}
     unknown = [run_id for run_id in run_ids if run_id not in outcomes]
-    chunks = [unknown[start : start + CHUNK] for start in range(0, len(unknown), CHUNK)]
-    for packed in _packed_chunks(folder, chunks, check, check_folder):
+    processes = min(os.cpu_count() or 1, MAX_PROCESSES)
+    size = min(max(ceil(len(unknown) / processes), MIN_CHUNK), MAX_CHUNK)
+    chunks = [unknown[start : start + size] for start in range(0, len(unknown), size)]
+    for packed in _packed_chunks(folder, chunks, min(processes, len(chunks)), check, check_folder):
         outcomes |= {run_id: found for run_id, found in packed.items() if isinstance(found, FgbenchError)}
         outcomes |= index.add({run_id: p for run_id, p in packed.items() if isinstance(p, Packed)}, stamps)
     return [outcomes[run_id] for run_id in run_ids]
 
 
 def _packed_chunks(
-    folder: Path, chunks: Sequence[Sequence[str]], check: Check, check_folder: CheckFolder
+    folder: Path, chunks: Sequence[Sequence[str]], processes: int, check: Check, check_folder: CheckFolder
 ) -> Iterator[Mapping[str, Packed | FgbenchError]]:
     """Yield the outcomes of each chunk; several chunks are read in several processes."""
-    processes = min(os.cpu_count() or 1, MAX_PROCESSES, len(chunks))
     if processes < 2:
         yield from (pack_outcomes(check, chunk) for chunk in chunks)
         return

@@ -15,12 +15,17 @@ _NAME = re.compile(rf"{_ID.pattern}(\.json|(-[0-9a-f]{{16}})?\.npz)")
 """Name of a record, or of an array file, also of one that replaces another."""
 
 
+def is_record_name(name: str) -> bool:
+    """Return True for the name of a record or of an array file."""
+    return _NAME.fullmatch(name) is not None
+
+
 def is_copy(path: Path) -> bool:
     """Return True if a record or an array file is a copy, byte by byte, of that of the run that its name contains.
 
     A file that cannot be read is no copy; its reader names the reason.
     """
-    if _NAME.fullmatch(path.name) or not (found := _ID.search(path.name)):
+    if is_record_name(path.name) or not (found := _ID.search(path.name)):
         return False
     original = path.with_name(f"{found[0]}{path.suffix}")
     try:

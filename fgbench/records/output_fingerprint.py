@@ -24,8 +24,3 @@ def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
     for name, values in kept.items():
         digest.update(f"{name} {values.shape} {values.dtype}".encode() + np.ascontiguousarray(values).tobytes())
     return digest.hexdigest() if kept else ""
-
-
-def fingerprint_key(outputs_sha256: str) -> str:
-    """Return the key of the fingerprint of an array file for `Store.remembering`."""
-    return f"fingerprint {outputs_sha256}"

@@ -11,6 +11,8 @@ import numpy as np
 
 CLOSE = 1e-3
 """Two normalised outputs of a sample that differ by less are equal. Seeds of honest runs differ by 0.01 and more."""
+SKETCH = "sketch "
+"""Start of the keys of sketches."""
 STEP = 2 * CLOSE
 """Difference of two outputs whose bytes in a sketch differ by one; equal outputs have equal or neighbouring bytes."""
 
@@ -41,7 +43,7 @@ def output_rows(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def sketch_key(outputs_sha256: str) -> str:
     """Return the key of the sketch of an array file for `Store.remembering`."""
-    return f"sketch {outputs_sha256}"
+    return SKETCH + outputs_sha256
 
 
 def sketch(arrays: Mapping[str, np.ndarray]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from fgbench.metrics.values import Value
 from fgbench.records.external import External
@@ -58,6 +59,8 @@ class Own(NamedTuple):
     identity: str
     values_key: str
     finished: str
+    fingerprint: str
+    """Hash of its predictions (`fgbench.records.output_fingerprint`)."""
     rest: str
     """All other fields as JSON."""
 
@@ -68,8 +71,6 @@ class Packed(NamedTuple):
     own: Own
     shared: tuple[str, ...]
     """The contents of `SHARED` as JSON, in this order."""
-    fingerprint: str
-    """Hash of its predictions (`fgbench.records.output_fingerprint`)."""
     sketch: str
     """Sketch of its outputs (`fgbench.records.output_rows`)."""
 
@@ -158,21 +159,18 @@ def pack(record: Record, arrays: Mapping[str, np.ndarray]) -> Packed:
         record: the record.
         arrays: its per-sample arrays.
     """
-    fields = record.model_dump(mode="json")
-    provenance = fields["provenance"]
-    single = {name: provenance[name] for name in SINGLE if name in provenance}
-    provenance |= dict.fromkeys(single)  # a place in the order of the fields
-    rest = {name: fields[name] for name in _Rest.model_fields if name != "single"} | {"single": single}
-    own = [getattr(record, name) for name in Own._fields if name != "rest"]
-    head = {name: fields[name] for name in HEAD}
+    single = {name: record.provenance[name] for name in SINGLE if name in record.provenance}
+    provenance = record.provenance | dict.fromkeys(single)  # a place in the order of the fields
+    rest = {name: getattr(record, name) for name in _Rest.model_fields if name != "single"} | {"single": single}
+    own = [getattr(record, name) for name in Own._fields if name not in {"fingerprint", "rest"}]
+    head = {name: getattr(record, name) for name in HEAD}
     # Most records are no results from outside and started from no other run: then nothing is parsed to know it.
     alone = record.external is None and record.starts_from is None
     head |= {"value_names": sorted(record.values), "alone": alone, "has_curve": bool(record.curve)}
-    shared = {"head": head} | {name: fields[name] for name in SHARED[1:]}
+    shared = [head, *(provenance if name == "provenance" else getattr(record, name) for name in SHARED[1:])]
     return Packed(
-        Own._make([*own, json.dumps(rest)]),
-        tuple(json.dumps(shared[name]) for name in SHARED),
-        fingerprint(arrays),
+        Own._make([*own, fingerprint(arrays), to_json(rest).decode()]),
+        tuple(to_json(part).decode() for part in shared),
         sketch(arrays),
     )
 
@@ -208,6 +206,7 @@ class Unpacker:
             identity=own.identity,
             values_key=own.values_key,
             finished=own.finished,
+            fingerprint=own.fingerprint,
             **self._content("settings", settings),
             protocol=self._content("protocol", protocol),
             deviations=self._content("deviations", deviations),

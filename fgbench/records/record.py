@@ -160,6 +160,11 @@ class Record(StrictModel):
         return hashlib.sha256(repr(pairs).encode()).hexdigest()
 
     @cached_property
+    def fingerprint(self) -> str | None:
+        """Hash of the predictions (`fgbench.records.output_fingerprint`); None: the arrays were not read for it."""
+        return None
+
+    @cached_property
     def has_curve(self) -> bool:
         """True if the run has a learning curve."""
         return bool(self.curve)
@@ -219,12 +224,12 @@ class Record(StrictModel):
         """True if the record has a seal; False for a record of schema 1, in which an edit may not be found."""
         return bool(self.seal)
 
-    @property
+    @cached_property
     def comparable(self) -> bool:
         """True if the data are real and no deviation changes the experiment."""
         return not self.synthetic and not any(d.changes_experiment for d in self.deviations)
 
-    @property
+    @cached_property
     def control(self) -> bool:
         """True for a control experiment, such as shuffled labels."""
         planned = self.protocol.get("control", "none")

@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fgbench.records.file_stamps import code_stamp
-from fgbench.records.output_fingerprint import fingerprint_key
-from fgbench.records.output_rows import sketch_key
+from fgbench.records.output_rows import SKETCH, sketch_key
 from fgbench.records.packed_records import SHARED, Own, Packed, ReadRecord, Unpacker
 from fgbench.records.record import Record
 from fgbench.util.errors import FgbenchError
@@ -85,7 +84,7 @@ class RecordIndex:
             stamps: run id -> stamp of its files, from `fgbench.records.file_stamps`.
         """
         records: dict[str, Record] = {}
-        gone: list[tuple[str]] = []
+        gone: list[tuple[str, str]] = []
         with self._costs_only_time(), garbage_collector_off():
             texts = self._database.execute("SELECT hash, text FROM shared")
             shared = {row_hash: text for row_hash, text in texts if row_hash == hash_texts(text)}
@@ -93,11 +92,14 @@ class RecordIndex:
             for row_hash, stamp, *row in self._database.execute(f"SELECT hash, stamp, {columns} FROM records"):
                 own, parts = Own._make(row[:width]), row[width:]
                 if own.run_id not in stamps:
-                    gone.append((own.run_id,))
+                    gone.append((own.run_id, sketch_key(own.outputs_sha256)))
                 elif stamps[own.run_id] == stamp and row_hash == hash_texts(stamp, *row) and shared.keys() >= {*parts}:
                     records[own.run_id] = self._unpacker.record(own, [shared[part] for part in parts])
         if gone:
-            self._write(("DELETE FROM records WHERE run_id = ?", gone))
+            self._write(
+                ("DELETE FROM records WHERE run_id = ?", [(run_id,) for run_id, _ in gone]),
+                ("DELETE FROM results WHERE key = ?", [(key,) for _, key in gone]),
+            )
         return records
 
     def add(self, packed: Mapping[str, Packed], stamps: Mapping[str, str]) -> dict[str, Record]:
@@ -111,12 +113,11 @@ class RecordIndex:
         texts = {text: hash_texts(text) for _, record in kept for text in record.shared}
         rows = [(stamp, *record.own, *(texts[text] for text in record.shared)) for stamp, record in kept]
         places = ", ".join("?" * (2 + len(Own._fields) + len(SHARED)))
-        results = {fingerprint_key(record.own.outputs_sha256): json.dumps(record.fingerprint) for _, record in kept}
-        results |= {sketch_key(record.own.outputs_sha256): json.dumps(record.sketch) for _, record in kept}
+        sketches = {sketch_key(record.own.outputs_sha256): json.dumps(record.sketch) for _, record in kept}
         self._write(
             ("INSERT OR REPLACE INTO shared (text, hash) VALUES (?, ?)", texts.items()),
             (f"INSERT OR REPLACE INTO records VALUES ({places})", [(hash_texts(*row), *row) for row in rows]),
-            _insertion(results),
+            _insertion(sketches),
         )
         return {run_id: self._unpacker.record(record.own, record.shared) for run_id, record in packed.items()}
 
@@ -128,14 +129,21 @@ class RecordIndex:
             compute: returns the result, as values of JSON.
         """
         if self._results is None:
-            self._results = {}
-            with self._costs_only_time():
-                rows = self._database.execute("SELECT hash, key, value FROM results")
-                self._results = {key: value for row_hash, key, value in rows if row_hash == hash_texts(key, value)}
+            self._results = self._stored("key NOT GLOB ?", f"{SKETCH}*")
+        text = self._results.get(key)
+        if text is None and key.startswith(SKETCH):
+            text = self._stored("key = ?", key).get(key)
+        if text is None:
+            text = self._results[key] = self._new_results[key] = json.dumps(compute())
         self._used_results.add(key)
-        if key not in self._results:
-            self._results[key] = self._new_results[key] = json.dumps(compute())
-        return json.loads(self._results[key])
+        return json.loads(text) if text != "[]" else []  # most results are empty
+
+    def _stored(self, condition: str, *values: str) -> dict[str, str]:
+        """Return the stored results of a condition of SQL by key. Sketches are large: they do not fit in memory."""
+        rows: list[tuple[str, str, str]] = []
+        with self._costs_only_time():
+            rows = self._database.execute(f"SELECT hash, key, value FROM results WHERE {condition}", values).fetchall()
+        return {key: value for row_hash, key, value in rows if row_hash == hash_texts(key, value)}
 
     def save_results(self) -> None:
         """Keep the results of `recall`; if many were not used, remove those."""

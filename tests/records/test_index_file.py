@@ -10,6 +10,7 @@ from indexed_reading import anomalies, read
 from many_records import fill
 
 from fgbench.records import file_stamps, record_index
+from fgbench.records.output_rows import sketch, sketch_key
 from fgbench.records.packed_records import pack
 from fgbench.records.record_index import index_file
 from fgbench.records.store import Store, store_of
@@ -92,13 +93,38 @@ def test_two_programs_may_add_to_one_index(results, indexed):
 
 def test_results_that_no_report_needs_are_removed(results, indexed, monkeypatch):
     monkeypatch.setattr(record_index, "UNUSED_RESULTS", 2)
-    for prefix in ("old", "new"):
+    for prefix, count in (("old", 40), ("new", 30)):
         reader = store_of(results)
         reader.records()
         with reader.remembering() as recall:
-            assert [recall(f"{prefix} {number}", lambda number=number: number) for number in range(30)] == [*range(30)]
+            found = [recall(f"{prefix} {number}", lambda number=number: number) for number in range(count)]
+        assert found == [*range(count)]
     with sqlite3.connect(index_file(results / "records")) as database:
-        assert {key.split()[0] for (key,) in database.execute("SELECT key FROM results")} == {"new"}
+        keys = {key.split()[0] for (key,) in database.execute("SELECT key FROM results")}
+    assert keys == {"new", "sketch"}
+
+
+def test_the_sketch_of_a_deleted_record_is_removed(results, indexed):
+    records, _, _ = read(results)
+    gone = records[0]
+    for end in ("json", "npz"):
+        (results / "records" / f"{gone.run_id}.{end}").unlink()
+    read(results)
+    with sqlite3.connect(index_file(results / "records")) as database:
+        keys = {key for (key,) in database.execute("SELECT key FROM results WHERE key GLOB 'sketch *'")}
+    assert len(keys) == len(records) - 1
+    assert sketch_key(gone.outputs_sha256) not in keys
+
+
+def test_sketches_are_not_read_before_a_comparison_needs_them(results, indexed):
+    records, _, _ = read(results)
+    reader = store_of(results)
+    reader.records()
+    with reader.remembering() as recall:
+        recall("other", lambda: 1)
+        assert not any(key.startswith("sketch ") for key in reader._index._results)
+        known = recall(sketch_key(records[0].outputs_sha256), lambda: pytest.fail("the sketch is computed again"))
+    assert known == sketch(reader.outputs(records[0]))
 
 
 def test_a_folder_whose_name_is_not_text_has_an_index(results, indexed, tmp_path):

@@ -156,12 +156,14 @@ def test_verify_reads_every_file(results, indexed, monkeypatch):
     assert verify_folder(results)["verified"] == 12
 
 
-def test_several_processes_give_what_one_gives(results, indexed, monkeypatch):
+@pytest.mark.parametrize("most", [4, 100])
+def test_several_processes_give_what_one_gives(results, indexed, monkeypatch, most):
     damaged = Store(results / "records").run_ids()[4]
     (results / "records" / f"{damaged}.json").write_text("{}")
     expected = read(results)
     shutil.rmtree(indexed)
-    monkeypatch.setattr(checked_reading, "CHUNK", 4)
+    monkeypatch.setattr(checked_reading, "MIN_CHUNK", 1)
+    monkeypatch.setattr(checked_reading, "MAX_CHUNK", most)
     monkeypatch.setattr(checked_reading.os, "cpu_count", lambda: 2)
     records, errors, checked = read(results)
     assert checked == []
