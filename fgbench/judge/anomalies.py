@@ -146,12 +146,13 @@ def _identical(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tupl
 
     Predictions from outside that equal those of a run of fgbench say nothing against the run. They are named as a copy.
     """
-    # Only records with equal values can have equal outputs, so that few arrays are read.
+    # Only records with equal values can have equal outputs, so that few arrays are read if no fingerprint is known.
     equal_values: dict[object, list[Record]] = {}
     for record in records:
         equal_values.setdefault((record.protocol_hash, record.split, record.values_key), []).append(record)
     for group in equal_values.values():
-        if len(group) < 2 or len({_computation(record) for record in group}) < 2:
+        is_known = all(record.fingerprint is not None for record in group)
+        if len(group) < 2 or (not is_known and len({_computation(record) for record in group}) < 2):
             continue
         equal_outputs: dict[str, list[Record]] = {}
         for record in group:

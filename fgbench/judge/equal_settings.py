@@ -44,16 +44,16 @@ def with_equal_runs(records: Iterable[Record], recipes: Mapping[str, Recipe]) ->
         if not recipe.settings.stages:
             experiment = _Experiment(recipe.settings.data, recipe.method, recipe.train, recipe.test)
             untrained.setdefault(experiment, []).append(recipe)
-    equal: dict[tuple[str, str, _Experiment], list[Recipe]] = {}  # thousands of runs have few different settings
+    equal: dict[tuple[str, ...], list[Recipe]] = {}  # thousands of runs have few different settings
     result = []
     for record in records:
         result.append(record)
         if record.external is not None or record.recipe not in recipes:
             continue
-        sees = (tuple(record.protocol[name]) for name in ("train_sees", "test_sees"))
-        experiment = _Experiment(record.data, record.method, *sees)
-        key = record.recipe, record.settings_text, experiment
+        key = record.recipe, record.settings_text, record.data, record.method, record.protocol_hash
         if key not in equal:
+            sees = (tuple(record.protocol[name]) for name in ("train_sees", "test_sees"))
+            experiment = _Experiment(record.data, record.method, *sees)
             equal[key] = _equal_recipes(record, untrained.get(experiment, []))
         result += [_under_name(record, recipe, recipes[record.recipe].name) for recipe in equal[key]]
     return result

@@ -23,6 +23,7 @@ from fgbench.records.store import Store, store_of
 from fgbench.speed.bench_files import frames_of, read_speed
 from fgbench.speed.speed_source import SPEED_COLUMNS
 from fgbench.util.errors import FgbenchError, nearest
+from fgbench.util.memory import garbage_collector_off
 
 _TYPES: dict[str, type] = {"string": str, "boolean": bool, "Int64": int, TIME: str}
 
@@ -94,11 +95,13 @@ def judge_store(papers: Mapping[str, Paper], store: Store) -> dict[str, list[Any
     from fgbench.judge.sensitivity import find_bounds
     from fgbench.runs.planning import obstacles
 
-    recipes, records = load_recipes(), store.records()
-    with store.remembering() as recall:
-        anomalies = find_anomalies(records, store.outputs, recall=recall)
-    bounds, blocked = find_bounds(records, store.outputs), obstacles(list(recipes.values()))
-    verdicts = judge_papers(papers, records, blocked, recipes, anomalies, bounds)
+    recipes = load_recipes()
+    with garbage_collector_off():  # thousands of records are many objects to look through
+        records = store.records()
+        with store.remembering() as recall:
+            anomalies = find_anomalies(records, store.outputs, recall=recall)
+        bounds, blocked = find_bounds(records, store.outputs), obstacles(list(recipes.values()))
+        verdicts = judge_papers(papers, records, blocked, recipes, anomalies, bounds)
     sessions, damaged = read_speed(store.folder.parent)
     for text in damaged:
         warnings.warn(f"skipped: {text}", stacklevel=3)

@@ -18,13 +18,14 @@ def seed_anomalies(records: Sequence[Record]) -> Iterable[tuple[str, Anomaly]]:
 
     A seed that was left out could have had a worse value than the others. `fgbench run --seeds n` runs the first n.
     """
-    by_seed: dict[tuple[str, int], list[Record]] = {}
+    by_run: dict[str, list[Record]] = {}
     for record in records:
-        by_seed.setdefault((record.identity, record.seed), []).append(record)
+        by_run.setdefault(record.identity, []).append(record)
     for group in by_identity(records):
         texts = [*missing_seeds(group)] if depends_on_seed(group[0]) else []
-        for record in group:
-            same = by_seed[record.identity, record.seed]
+        of_run = by_run[group[0].identity]
+        for record in group if len(of_run) > len(group) else ():
+            same = [other for other in of_run if other.seed == record.seed]
             if len(same) > 1:
                 others = ", ".join(sorted(other.run_id for other in same if other is not record))
                 used = f"{record.run_id} is used, {others} {_is(same[1:])} not"

@@ -4,7 +4,6 @@ import hashlib
 import os
 import platform
 import time
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -34,11 +33,13 @@ def file_stamps(folder: Path) -> dict[str, str]:
             if end not in {"json", "npz"} or entry.name.startswith("."):
                 continue
             run_id, _, mark = stem.partition("-")
-            with suppress(OSError):
+            try:
                 status = entry.stat()
-                stamps.setdefault(run_id, {})[end] = stamp_of_status(status)
-                if mark or max(status.st_mtime_ns, status.st_ctime_ns) > settled:
-                    unsettled.add(run_id)
+            except OSError:
+                continue
+            stamps.setdefault(run_id, {})[end] = stamp_of_status(status)
+            if mark or status.st_mtime_ns > settled or status.st_ctime_ns > settled:
+                unsettled.add(run_id)
     return {
         run_id: f"{files['json']} {files['npz']}"
         for run_id, files in stamps.items()

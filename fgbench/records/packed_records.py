@@ -34,6 +34,8 @@ _MODELS: dict[str, TypeAdapter[Any]] = {
     "weights": TypeAdapter(list[Weights]),
 }
 ReadRecord = Callable[[str], Record]
+ReadRest = Callable[[str, str], str | None]
+"""Returns `Packed.rest` of a run id and a seal; None if it is not known."""
 
 
 class _Rest(StrictModel):
@@ -61,8 +63,6 @@ class Own(NamedTuple):
     finished: str
     fingerprint: str
     """Hash of its predictions (`fgbench.records.output_fingerprint`)."""
-    rest: str
-    """All other fields as JSON."""
 
 
 class Packed(NamedTuple):
@@ -71,12 +71,14 @@ class Packed(NamedTuple):
     own: Own
     shared: tuple[str, ...]
     """The contents of `SHARED` as JSON, in this order."""
+    rest: str
+    """All other fields as JSON."""
     sketch: str
     """Sketch of its outputs (`fgbench.records.output_rows`)."""
 
 
 class PackedRecord(Record):
-    """A record that was checked before it was packed. It parses `Own.rest` and reads its curve at their first use."""
+    """A record that was checked before it was packed. It reads `Packed.rest` and its curve at their first use."""
 
     @classmethod
     def made_of(cls, **fields: Any) -> Self:
@@ -94,9 +96,14 @@ class PackedRecord(Record):
         if texts is not None and name == "curve":
             fields["curve"] = texts.read(self.run_id).curve
         elif texts is not None and name in _LATE:
-            rest = _Rest.model_validate_json(texts.rest).__dict__
-            fields["provenance"] = texts.provenance | rest.pop("single")
-            fields.update(rest)
+            rest = texts.rest(self.run_id, self.seal)
+            if rest is None:
+                whole = texts.read(self.run_id)
+                fields.update({field: getattr(whole, field) for field in _LATE})
+            else:
+                late = _Rest.model_validate_json(rest).__dict__
+                fields["provenance"] = texts.provenance | late.pop("single")
+                fields.update(late)
         else:
             raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
         return fields[name]
@@ -112,6 +119,13 @@ class PackedRecord(Record):
     def for_one_use(self) -> "Record":
         """Return a copy whose parsed fields are not kept."""
         return PackedRecord.made_of(**self.__dict__)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some fields replaced. A copy under another recipe parses and reads nothing."""
+        if deep or not update or not update.keys() <= _OF_RECIPE:
+            return super().model_copy(update=update, deep=deep)
+        fields = {name: value for name, value in self.__dict__.items() if name not in _COMPUTED_OF_RECIPE}
+        return self.made_of(**fields | dict(update))
 
     # What pydantic and Python do with the fields of a record, they do with all of them.
 
@@ -140,16 +154,20 @@ def _record_of(fields: Mapping[str, Any]) -> Record:
 
 _LATE = {*_Rest.model_fields, "provenance"} - {"single"}
 _FIELDS = set(Record.model_fields)
+_OF_RECIPE = {"recipe", "title", "profile", "settings", "deviations"}
+"""Fields that say as which experiment a run counts."""
+_COMPUTED_OF_RECIPE = {"identity", "settings_text", "comparable", "control"}
+"""What is computed from them."""
 
 
 class _Texts(NamedTuple):
-    """What a `PackedRecord` has not parsed yet."""
+    """What `PackedRecord`s with equal shared parts need when a field is parsed."""
 
-    rest: str
     provenance: dict[str, Any]
     """The shared fields of the provenance."""
     value_names: frozenset[str]
     read: ReadRecord
+    rest: ReadRest
 
 
 def pack(record: Record, arrays: Mapping[str, np.ndarray]) -> Packed:
@@ -162,15 +180,16 @@ def pack(record: Record, arrays: Mapping[str, np.ndarray]) -> Packed:
     single = {name: record.provenance[name] for name in SINGLE if name in record.provenance}
     provenance = record.provenance | dict.fromkeys(single)  # a place in the order of the fields
     rest = {name: getattr(record, name) for name in _Rest.model_fields if name != "single"} | {"single": single}
-    own = [getattr(record, name) for name in Own._fields if name not in {"fingerprint", "rest"}]
+    own = [getattr(record, name) for name in Own._fields if name != "fingerprint"]
     head = {name: getattr(record, name) for name in HEAD}
     # Most records are no results from outside and started from no other run: then nothing is parsed to know it.
     alone = record.external is None and record.starts_from is None
     head |= {"value_names": sorted(record.values), "alone": alone, "has_curve": bool(record.curve)}
     shared = [head, *(provenance if name == "provenance" else getattr(record, name) for name in SHARED[1:])]
     return Packed(
-        Own._make([*own, fingerprint(arrays), to_json(rest).decode()]),
+        Own._make([*own, fingerprint(arrays)]),
         tuple(to_json(part).decode() for part in shared),
+        to_json(rest).decode(),
         sketch(arrays),
     )
 
@@ -180,39 +199,38 @@ class Unpacker:
 
     Args:
         read: reads the record of a run id from its file.
+        rest: returns what most readers do not need.
     """
 
-    def __init__(self, read: ReadRecord) -> None:
-        self._read = read
+    def __init__(self, read: ReadRecord, rest: ReadRest) -> None:
+        self._read, self._rest = read, rest
         self._contents: dict[tuple[str, str], Any] = {}
 
-    def record(self, own: Own, shared: Iterable[str]) -> PackedRecord:
+    def record(self, own: Own, fields: Mapping[str, Any]) -> PackedRecord:
         """Return the record of texts that `pack` made.
 
         Args:
             own: what this record alone has.
+            fields: what `fields` returned for its shared parts.
+        """
+        return PackedRecord.made_of(**fields, outputs=f"{own.run_id}.npz", **own._asdict())
+
+    def fields(self, shared: Iterable[str]) -> dict[str, Any]:
+        """Return the fields that the shared parts of a record give.
+
+        Args:
             shared: contents of `SHARED`, in this order.
         """
         head, settings, protocol, deviations, weights, provenance = shared
-        fields = self._content("head", head)
-        names = fields["value_names"]
-        return PackedRecord.made_of(
-            **fields["fields"],
-            run_id=own.run_id,
-            seed=own.seed,
-            seal=own.seal,
-            outputs=f"{own.run_id}.npz",
-            outputs_sha256=own.outputs_sha256,
-            identity=own.identity,
-            values_key=own.values_key,
-            finished=own.finished,
-            fingerprint=own.fingerprint,
+        of_head = self._content("head", head)
+        return {
+            **of_head["fields"],
             **self._content("settings", settings),
-            protocol=self._content("protocol", protocol),
-            deviations=self._content("deviations", deviations),
-            weights=self._content("weights", weights),
-            texts=_Texts(own.rest, self._content("provenance", provenance), names, self._read),
-        )
+            "protocol": self._content("protocol", protocol),
+            "deviations": self._content("deviations", deviations),
+            "weights": self._content("weights", weights),
+            "texts": _Texts(self._content("provenance", provenance), of_head["value_names"], self._read, self._rest),
+        }
 
     def _content(self, name: str, text: str) -> Any:
         if (name, text) not in self._contents:

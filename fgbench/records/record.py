@@ -245,7 +245,8 @@ def by_identity(records: Iterable[Record]) -> list[list[Record]]:
     groups: dict[str, dict[int, Record]] = {}
     for record in records:
         seeds = groups.setdefault(record.identity, {})
-        seeds[record.seed] = min(seeds.get(record.seed, record), record, key=finish_order)
+        other = seeds.get(record.seed)
+        seeds[record.seed] = min(other, record, key=finish_order) if other else record
     return [list(group.values()) for group in groups.values()]
 
 

@@ -95,8 +95,9 @@ def garbage_collector_off() -> Iterator[None]:
 
     It would add its time to measurements, and look through thousands of new objects again and again.
     """
-    gc.collect()
     was_on = gc.isenabled()
+    if was_on:
+        gc.collect()
     gc.disable()
     try:
         yield

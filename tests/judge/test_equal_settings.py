@@ -9,6 +9,7 @@ from fgbench.judge.verdict import Outcome
 from fgbench.papers.printed import load_papers
 from fgbench.records.external import External
 from fgbench.records.record import Deviation
+from fgbench.util.hashing import hash_value
 
 STAGES = Deviation(
     field="stages", recipe="classifier, finetune", run="none", origin="code", changes_experiment=True
@@ -71,7 +72,8 @@ def test_predictions_from_outside_answer_for_their_own_recipe_alone():
 def test_the_annotations_that_a_run_sees_count_also_after_a_run_with_equal_settings():
     boxes = {"train_sees": ["boxes"], "test_sees": ["boxes"]}
     first, second = frozen(), frozen()
-    second = second.model_copy(update={"protocol": second.protocol | boxes})
+    protocol = second.protocol | boxes
+    second = second.model_copy(update={"protocol": protocol, "protocol_hash": hash_value(protocol)})
     other = frozen().model_copy(update={"method": "fc_cnn"})
     copies = [r for r in with_equal_runs([first, second, other], RECIPES) if r.profile == "paper"]
     assert len(copies) == 1

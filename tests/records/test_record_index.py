@@ -14,9 +14,10 @@ from indexed_reading import anomalies, read
 from fgbench.cli.verify import verify_folder
 from fgbench.judge.anomalies import find_anomalies
 from fgbench.records import checked_reading, file_stamps, record_index, store
+from fgbench.records.record import Deviation
 from fgbench.records.record_index import index_file
 from fgbench.records.seal import seal_of
-from fgbench.records.store import Store
+from fgbench.records.store import Store, store_of
 
 COMMITTED = Path(__file__).parents[2] / "reports/cub-200-2011"
 
@@ -80,6 +81,34 @@ def edit(path, change):
     change(fields)
     path.write_text(json.dumps(fields, indent=1))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_copy_under_another_recipe_reads_no_file(results, indexed, monkeypatch):
+    plain = read(results)[0]
+    records = read(results)[0]
+    update = {
+        "recipe": "bcnn/other", "title": "Other", "profile": "paper", "settings": {**plain[0].settings, "data": "cars"},
+        "deviations": [Deviation(field="control", recipe="none", run="x", origin="ours", changes_experiment=True)],
+    }  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "read", None)
+        copies = [record.model_copy(update=update) for record in records]
+        computed = [(copy.identity, copy.settings_text, copy.control, copy.comparable, copy.values) for copy in copies]
+    others = [store_of(results).read(record.run_id).model_copy(update=update) for record in records]
+    assert computed == [(o.identity, o.settings_text, o.control, o.comparable, o.values) for o in others]
+    assert [copy.model_dump() for copy in copies] == [other.model_dump() for other in others]
+    assert not {copy.identity for copy in copies} & {record.identity for record in records}
+
+
+def test_without_its_rest_in_the_index_a_record_is_read_from_its_file(results, indexed):
+    expected = [record.model_dump() for record in read(results)[0]]
+    for change in ("DELETE FROM rests", "UPDATE rests SET text = '{}'"):
+        records = read(results)[0]
+        with sqlite3.connect(index_file(results / "records")) as database:
+            assert database.execute(change).rowcount > 0
+        assert [record.model_dump() for record in records] == expected
+        shutil.rmtree(indexed)
+        read(results)
 
 
 def test_an_edit_is_seen_although_the_time_of_writing_is_that_of_before(results, indexed):
