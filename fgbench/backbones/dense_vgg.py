@@ -13,7 +13,7 @@ class DenseVgg(nn.Module):
     """VGG-16 up to relu7 on images of 224 px and larger.
 
     Pooling rounds sizes up, as in Caffe. An image of 500 px has 16 x 16 cells after pool5, and without padding 10 x 10
-    cells after fc7.
+    cells after fc7. There is no dropout, whichever file the weights are from.
 
     Args:
         maps: Layers up to relu5_3.
@@ -81,7 +81,6 @@ def _named_layers(layers: FullyConnected) -> list[tuple[str, nn.Module]]:
         *named,
         ("fc6", _convolution(first, 7)),
         ("relu6", nn.ReLU(inplace=True)),
-        ("drop6", nn.Dropout()),
         ("fc7", _convolution(second, 1)),
         ("relu7", nn.ReLU()),
     ]

@@ -130,6 +130,13 @@ def test_the_dense_form_of_a_matconvnet_file(tmp_path: Path) -> None:
     assert spec.scale == 255.0
 
 
+def test_training_has_no_dropout_with_weights_of_any_file(tmp_path: Path) -> None:
+    layers = read_matconvnet(write_matconvnet(tmp_path / "vgg.mat", small_matconvnet()), "relu7")[0]
+    for dense in (dense_vgg(layers, same=True), dense_vgg(small_vgg(), same=True)):
+        x = pictures(224)
+        assert torch.equal(dense.train()(x), dense.train()(x))
+
+
 def test_the_tap_that_keeps_odd_sides_has_the_map_of_the_dense_form() -> None:
     """60 px have 4 x 4 cells with the pooling of Caffe (30, 15, 8, 4), and 3 x 3 without the rest of odd sides."""
     dense = load_backbone("vgg16", "fcn7_same", pretrained=False)
@@ -256,4 +263,4 @@ def test_the_full_network_on_224_px(monkeypatch: pytest.MonkeyPatch) -> None:
     assert maps.shape == (1, dense.map_channels, 14, 14) == (1, 512, 14, 14)
     assert expected.std() > 0
     torch.testing.assert_close(out.flatten(1), expected, rtol=1e-4, atol=1e-6)
-    assert [name for name, _ in dense.layers.top.named_children()] == ["pool5", "fc6", "relu6", "drop6", "fc7", "relu7"]
+    assert [name for name, _ in dense.layers.top.named_children()] == ["pool5", "fc6", "relu6", "fc7", "relu7"]
