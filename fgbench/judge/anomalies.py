@@ -46,7 +46,7 @@ def find_anomalies(
     Args:
         records: all available records.
         outputs: returns the per-sample arrays of a record; called for runs with several seeds, for records with equal
-            values, and for control runs.
+            values and an unknown fingerprint, and for control runs.
         unusable: ids of runs whose records are in the same folder, but cannot be used (`Store.unusable_ids`).
         recall: returns what was computed from the same arrays before (`Store.remembering`).
     """
@@ -146,7 +146,7 @@ def _identical(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tupl
 
     Predictions from outside that equal those of a run of fgbench say nothing against the run. They are named as a copy.
     """
-    # Only records with equal values can have equal outputs, so that few arrays are read if no fingerprint is known.
+    # Only records with equal values can have equal outputs, so that arrays are read for few fingerprints.
     equal_values: dict[object, list[Record]] = {}
     for record in records:
         equal_values.setdefault((record.protocol_hash, record.split, record.values_key), []).append(record)
@@ -160,7 +160,7 @@ def _identical(records: Sequence[Record], outputs: ReadOutputs) -> Iterable[tupl
             if found:
                 equal_outputs.setdefault(found, []).append(record)
         for alike in equal_outputs.values():
-            if len(alike) < 2:
+            if len({_computation(record) for record in alike}) < 2:
                 continue
             runs = [record for record in alike if record.external is None]
             for record in alike:
@@ -175,8 +175,10 @@ def _may_differ(a: Record, b: Record) -> bool:
 
     A further compression or another rounding may change no prediction.
     """
+    if _computation(a) == _computation(b):
+        return False
     kinds = [(record.method, _without_rounding(plain_settings(record))) for record in (a, b)]
-    return _computation(a) != _computation(b) and kinds[0] != kinds[1]
+    return kinds[0] != kinds[1]
 
 
 def _without_rounding(settings: Mapping[str, Any]) -> dict[str, Any]:

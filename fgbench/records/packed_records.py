@@ -34,8 +34,6 @@ _MODELS: dict[str, TypeAdapter[Any]] = {
     "weights": TypeAdapter(list[Weights]),
 }
 ReadRecord = Callable[[str], Record]
-ReadRest = Callable[[str, str], str | None]
-"""Returns `Packed.rest` of a run id and a seal; None if it is not known."""
 
 
 class _Rest(StrictModel):
@@ -63,6 +61,8 @@ class Own(NamedTuple):
     finished: str
     fingerprint: str
     """Hash of its predictions (`fgbench.records.output_fingerprint`)."""
+    rest: str
+    """All other fields as JSON."""
 
 
 class Packed(NamedTuple):
@@ -71,14 +71,12 @@ class Packed(NamedTuple):
     own: Own
     shared: tuple[str, ...]
     """The contents of `SHARED` as JSON, in this order."""
-    rest: str
-    """All other fields as JSON."""
     sketch: str
     """Sketch of its outputs (`fgbench.records.output_rows`)."""
 
 
 class PackedRecord(Record):
-    """A record that was checked before it was packed. It reads `Packed.rest` and its curve at their first use."""
+    """A record that was checked before it was packed. It parses `Own.rest` and reads its curve at their first use."""
 
     @classmethod
     def made_of(cls, **fields: Any) -> Self:
@@ -96,14 +94,9 @@ class PackedRecord(Record):
         if texts is not None and name == "curve":
             fields["curve"] = texts.read(self.run_id).curve
         elif texts is not None and name in _LATE:
-            rest = texts.rest(self.run_id, self.seal)
-            if rest is None:
-                whole = texts.read(self.run_id)
-                fields.update({field: getattr(whole, field) for field in _LATE})
-            else:
-                late = _Rest.model_validate_json(rest).__dict__
-                fields["provenance"] = texts.provenance | late.pop("single")
-                fields.update(late)
+            late = _Rest.model_validate_json(fields["rest"]).__dict__
+            fields["provenance"] = texts.provenance | late.pop("single")
+            fields.update(late)
         else:
             raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
         return fields[name]
@@ -167,7 +160,6 @@ class _Texts(NamedTuple):
     """The shared fields of the provenance."""
     value_names: frozenset[str]
     read: ReadRecord
-    rest: ReadRest
 
 
 def pack(record: Record, arrays: Mapping[str, np.ndarray]) -> Packed:
@@ -180,16 +172,15 @@ def pack(record: Record, arrays: Mapping[str, np.ndarray]) -> Packed:
     single = {name: record.provenance[name] for name in SINGLE if name in record.provenance}
     provenance = record.provenance | dict.fromkeys(single)  # a place in the order of the fields
     rest = {name: getattr(record, name) for name in _Rest.model_fields if name != "single"} | {"single": single}
-    own = [getattr(record, name) for name in Own._fields if name != "fingerprint"]
+    own = [getattr(record, name) for name in Own._fields if name not in {"fingerprint", "rest"}]
     head = {name: getattr(record, name) for name in HEAD}
     # Most records are no results from outside and started from no other run: then nothing is parsed to know it.
     alone = record.external is None and record.starts_from is None
     head |= {"value_names": sorted(record.values), "alone": alone, "has_curve": bool(record.curve)}
     shared = [head, *(provenance if name == "provenance" else getattr(record, name) for name in SHARED[1:])]
     return Packed(
-        Own._make([*own, fingerprint(arrays)]),
+        Own._make([*own, fingerprint(arrays), to_json(rest).decode()]),
         tuple(to_json(part).decode() for part in shared),
-        to_json(rest).decode(),
         sketch(arrays),
     )
 
@@ -199,11 +190,10 @@ class Unpacker:
 
     Args:
         read: reads the record of a run id from its file.
-        rest: returns what most readers do not need.
     """
 
-    def __init__(self, read: ReadRecord, rest: ReadRest) -> None:
-        self._read, self._rest = read, rest
+    def __init__(self, read: ReadRecord) -> None:
+        self._read = read
         self._contents: dict[tuple[str, str], Any] = {}
 
     def record(self, own: Own, fields: Mapping[str, Any]) -> PackedRecord:
@@ -229,7 +219,7 @@ class Unpacker:
             "protocol": self._content("protocol", protocol),
             "deviations": self._content("deviations", deviations),
             "weights": self._content("weights", weights),
-            "texts": _Texts(self._content("provenance", provenance), of_head["value_names"], self._read, self._rest),
+            "texts": _Texts(self._content("provenance", provenance), of_head["value_names"], self._read),
         }
 
     def _content(self, name: str, text: str) -> Any:

@@ -42,7 +42,6 @@ TABLES = {
     "about": "folder BLOB PRIMARY KEY",
     "shared": "hash TEXT PRIMARY KEY, text TEXT",
     "records": f"hash TEXT, stamp TEXT, {', '.join((*Own._fields, *SHARED))}, PRIMARY KEY (run_id)",
-    "rests": "hash TEXT, run_id TEXT PRIMARY KEY, text TEXT",
     "results": "hash TEXT, key TEXT PRIMARY KEY, value TEXT",
 }
 """Name of each table -> its columns. A column `hash` has the hash of the others."""
@@ -65,9 +64,7 @@ class RecordIndex:
     """
 
     def __init__(self, folder: Path, read: ReadRecord) -> None:
-        self._unpacker = Unpacker(read, self._rest)
-        self._rests: dict[str, str] = {}
-        """Rests of records that are not in the database, by run id."""
+        self._unpacker = Unpacker(read)
         self._results: dict[str, str] | None = None
         self._new_results: dict[str, str] = {}
         self._used_results: set[str] = set()
@@ -81,7 +78,7 @@ class RecordIndex:
                 self._write(("INSERT OR IGNORE INTO about VALUES (?)", [(os.fsencode(folder.resolve()),)]))
 
     def records(self, stamps: Mapping[str, str]) -> dict[str, Record]:
-        """Return the records whose files have these stamps, by run id. Records of deleted files are forgotten.
+        """Return the records whose files have these stamps, by run id. Records of runs without a stamp are forgotten.
 
         Args:
             stamps: run id -> stamp of its files, from `fgbench.records.file_stamps`.
@@ -104,10 +101,8 @@ class RecordIndex:
                     if key in known:
                         records[own.run_id] = self._unpacker.record(own, known[key])
         if gone:
-            run_ids = [(run_id,) for run_id, _ in gone]
             self._write(
-                ("DELETE FROM records WHERE run_id = ?", run_ids),
-                ("DELETE FROM rests WHERE run_id = ?", run_ids),
+                ("DELETE FROM records WHERE run_id = ?", [(run_id,) for run_id, _ in gone]),
                 ("DELETE FROM results WHERE key = ?", [(key,) for _, key in gone]),
             )
         return records
@@ -123,31 +118,16 @@ class RecordIndex:
         texts = {text: hash_texts(text) for _, record in kept for text in record.shared}
         rows = [(stamp, *record.own, *(texts[text] for text in record.shared)) for stamp, record in kept]
         places = ", ".join("?" * (2 + len(Own._fields) + len(SHARED)))
-        rests = [
-            (hash_texts(record.own.run_id, record.own.seal, record.rest), record.own.run_id, record.rest)
-            for _, record in kept
-        ]
         sketches = {sketch_key(record.own.outputs_sha256): json.dumps(record.sketch) for _, record in kept}
         self._write(
             ("INSERT OR REPLACE INTO shared (text, hash) VALUES (?, ?)", texts.items()),
             (f"INSERT OR REPLACE INTO records VALUES ({places})", [(hash_texts(*row), *row) for row in rows]),
-            ("INSERT OR REPLACE INTO rests VALUES (?, ?, ?)", rests),
             _insertion(sketches),
         )
-        self._rests |= {run_id: record.rest for run_id, record in packed.items() if run_id not in stamps}
         unpacker = self._unpacker
         return {
             run_id: unpacker.record(record.own, unpacker.fields(record.shared)) for run_id, record in packed.items()
         }
-
-    def _rest(self, run_id: str, seal: str) -> str | None:
-        """Return the rest of a record that `records` or `add` returned; None if the database lacks it."""
-        if run_id in self._rests:
-            return self._rests[run_id]
-        rows: list[tuple[str, str]] = []
-        with self._costs_only_time():
-            rows = self._database.execute("SELECT hash, text FROM rests WHERE run_id = ?", (run_id,)).fetchall()
-        return next((text for row_hash, text in rows if row_hash == hash_texts(run_id, seal, text)), None)
 
     def recall(self, key: str, compute: Callable[[], Any]) -> Any:
         """Return what `compute` returned for this key before, or call it and keep what it returns, as JSON.
@@ -161,9 +141,10 @@ class RecordIndex:
         text = self._results.get(key)
         if text is None and key.startswith(SKETCH):
             text = self._stored("key = ?", key).get(key)
+        else:
+            self._used_results.add(key)
         if text is None:
             text = self._results[key] = self._new_results[key] = json.dumps(compute())
-        self._used_results.add(key)
         return json.loads(text) if text != "[]" else []  # most results are empty
 
     def _stored(self, condition: str, *values: str) -> dict[str, str]:
@@ -190,8 +171,8 @@ class RecordIndex:
         try:
             yield
         except sqlite3.Error as error:
-            self._database.close()  # this ends a transaction
-            self._database = _in_memory()
+            damaged, self._database = self._database, _in_memory()
+            damaged.close()  # this ends a transaction
             if getattr(error, "sqlite_errorcode", -1) & 0xFF not in OTHER_REASONS:
                 with suppress(OSError):
                     self._file.unlink()

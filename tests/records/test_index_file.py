@@ -27,9 +27,10 @@ def test_a_damaged_index_is_made_again(results, indexed):
 
 
 DAMAGE = {
-    "rests": ["UPDATE rests SET text = '{}'", "UPDATE rests SET run_id = run_id || 'x'"],
     "shared": ["DELETE FROM shared", "UPDATE shared SET text = '[]'", "UPDATE shared SET text = CAST(x'ff' AS TEXT)"],
-    "records": [f"UPDATE records SET {change}" for change in ("fingerprint = ''", "seed = 5", "head = settings")],
+    "records": [
+        f"UPDATE records SET {change}" for change in ("rest = '{}'", "fingerprint = ''", "seed = 5", "head = settings")
+    ],
     "results": ["UPDATE results SET value = 'x'", "UPDATE results SET value = '[[0, 1]]'"],
 }
 

@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import sqlite3
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from indexed_reading import anomalies, read
 from fgbench.cli.verify import verify_folder
 from fgbench.judge.anomalies import find_anomalies
 from fgbench.records import checked_reading, file_stamps, record_index, store
-from fgbench.records.record import Deviation
+from fgbench.records.record import Deviation, Record
 from fgbench.records.record_index import index_file
 from fgbench.records.seal import seal_of
 from fgbench.records.store import Store, store_of
@@ -90,25 +91,35 @@ def test_a_copy_under_another_recipe_reads_no_file(results, indexed, monkeypatch
         "recipe": "bcnn/other", "title": "Other", "profile": "paper", "settings": {**plain[0].settings, "data": "cars"},
         "deviations": [Deviation(field="control", recipe="none", run="x", origin="ours", changes_experiment=True)],
     }  # fmt: skip
+    computed = [name for name, member in vars(Record).items() if isinstance(member, cached_property)]
+    computed.remove("fingerprint")  # only the index knows it
     with monkeypatch.context() as patch:
         patch.setattr(Store, "read", None)
+        for record in records:
+            assert [getattr(record, name) for name in computed]  # before the copy
         copies = [record.model_copy(update=update) for record in records]
-        computed = [(copy.identity, copy.settings_text, copy.control, copy.comparable, copy.values) for copy in copies]
+        found = [[getattr(copy, name) for name in computed] for copy in copies]
     others = [store_of(results).read(record.run_id).model_copy(update=update) for record in records]
-    assert computed == [(o.identity, o.settings_text, o.control, o.comparable, o.values) for o in others]
+    assert found == [[getattr(other, name) for name in computed] for other in others]
     assert [copy.model_dump() for copy in copies] == [other.model_dump() for other in others]
     assert not {copy.identity for copy in copies} & {record.identity for record in records}
 
 
-def test_without_its_rest_in_the_index_a_record_is_read_from_its_file(results, indexed):
-    expected = [record.model_dump() for record in read(results)[0]]
-    for change in ("DELETE FROM rests", "UPDATE rests SET text = '{}'"):
-        records = read(results)[0]
-        with sqlite3.connect(index_file(results / "records")) as database:
-            assert database.execute(change).rowcount > 0
-        assert [record.model_dump() for record in records] == expected
-        shutil.rmtree(indexed)
-        read(results)
+def test_records_that_were_read_stay_as_they_are_when_a_file_is_replaced_or_deleted(results, indexed):
+    read(results)
+    reader = store_of(results)
+    records = reader.records()
+    before = [store_of(results).read(record.run_id) for record in records]
+    changed, deleted = (results / "records" / f"{record.run_id}.json" for record in records[:2])
+    edit(changed, lambda fields: fields.update(network_sha256="f" * 64))
+    edit(changed, lambda fields: fields.update(seal=seal_of(fields)))
+    deleted.unlink()
+    after = {record.run_id: record for record in reader.records()}
+    assert [(r.seal, r.network_sha256, r.values) for r in records] == [
+        (r.seal, r.network_sha256, r.values) for r in before
+    ]
+    now = store_of(results).read(records[0].run_id)
+    assert (after[now.run_id].seal, after[now.run_id].network_sha256) == (now.seal, "f" * 64)
 
 
 def test_an_edit_is_seen_although_the_time_of_writing_is_that_of_before(results, indexed):
