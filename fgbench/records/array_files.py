@@ -72,7 +72,7 @@ def unnamed_arrays(folder: Path, sha256_of: Callable[[str], str]) -> list[str]:
         if is_named and mark:
             with suppress(FgbenchError):
                 is_named = mark == sha256_of(run_id)[:ID_LENGTH]
-        if not is_named and not is_copy(path):
+        if not is_named and not is_copy(folder, path.name):
             unnamed.append(path.name)
     return unnamed
 

@@ -15,19 +15,19 @@ _NAME = re.compile(rf"{_ID.pattern}(\.json|(-[0-9a-f]{{16}})?\.npz)")
 """Name of a record, or of an array file, also of one that replaces another."""
 
 
-def is_record_name(name: str) -> bool:
-    """Return True for the name of a record or of an array file."""
-    return _NAME.fullmatch(name) is not None
-
-
-def is_copy(path: Path) -> bool:
-    """Return True if a record or an array file is a copy, byte by byte, of that of the run that its name contains.
+def is_copy(folder: Path, name: str) -> bool:
+    """Return True if a file of a folder is a copy, byte by byte, of the file of the run that its name contains.
 
     A file that cannot be read is no copy; its reader names the reason.
+
+    Args:
+        folder: folder of records.
+        name: of a record or an array file. With the name of a run it is no copy, which costs no path.
     """
-    if is_record_name(path.name) or not (found := _ID.search(path.name)):
+    if _NAME.fullmatch(name) or not (found := _ID.search(name)):
         return False
-    original = path.with_name(f"{found[0]}{path.suffix}")
+    path = folder / name
+    original = folder / f"{found[0]}{path.suffix}"
     try:
         return original.is_file() and path.is_file() and filecmp.cmp(path, original, shallow=False)
     except OSError:
@@ -47,8 +47,8 @@ def has_records(folder: Path) -> bool:
 
 def copies(folder: Path) -> list[str]:
     """Return the names of the copies of records and array files in a folder. Hidden files are left out."""
-    files = [path for pattern in ("[!.]*.json", "[!.]*.npz") for path in folder.glob(pattern)]
-    return sorted(path.name for path in files if is_copy(path))
+    names = [path.name for pattern in ("[!.]*.json", "[!.]*.npz") for path in folder.glob(pattern)]
+    return sorted(name for name in names if is_copy(folder, name))
 
 
 def pictures_by_kind(pictures: Iterable[Path]) -> dict[str, Path]:

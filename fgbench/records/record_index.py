@@ -78,7 +78,7 @@ class RecordIndex:
                 self._write(("INSERT OR IGNORE INTO about VALUES (?)", [(os.fsencode(folder.resolve()),)]))
 
     def records(self, stamps: Mapping[str, str]) -> dict[str, Record]:
-        """Return the records whose files have these stamps, by run id. Records of runs without a stamp are forgotten.
+        """Return the records whose files have these stamps, by run id. All others are forgotten.
 
         Args:
             stamps: run id -> stamp of its files, from `fgbench.records.file_stamps`.
@@ -92,9 +92,9 @@ class RecordIndex:
             columns, width = ", ".join((*Own._fields, *SHARED)), len(Own._fields)
             for row_hash, stamp, *row in self._database.execute(f"SELECT hash, stamp, {columns} FROM records"):
                 own, parts = Own._make(row[:width]), row[width:]
-                if own.run_id not in stamps:
+                if stamps.get(own.run_id) != stamp:
                     gone.append((own.run_id, sketch_key(own.outputs_sha256)))
-                elif stamps[own.run_id] == stamp and row_hash == hash_texts(stamp, *row):
+                elif row_hash == hash_texts(stamp, *row):
                     key = tuple(parts)
                     if key not in known and shared.keys() >= {*parts}:
                         known[key] = self._unpacker.fields([shared[part] for part in parts])

@@ -18,7 +18,7 @@ import numpy as np
 from fgbench.records.array_files import array_path, settle, unnamed_arrays, write_pair
 from fgbench.records.arrays import check_arrays, read_arrays
 from fgbench.records.checked_reading import outcome_of, pack_outcomes, read_with_index
-from fgbench.records.copied_files import has_records, is_copy, is_record_name, pictures_by_kind
+from fgbench.records.copied_files import has_records, is_copy, pictures_by_kind
 from fgbench.records.packed_records import Packed
 from fgbench.records.parsed_record import RERUN_HINT, parse_record
 from fgbench.records.record import SCHEMA, Record
@@ -73,13 +73,11 @@ class Store:
                 raise FgbenchError(f"{self.folder} is not a folder", "name a results folder")
             return []
         try:
-            with os.scandir(self.folder) as entries:
-                names = [entry.name for entry in entries]
+            names = [entry.name for entry in os.scandir(self.folder)]
         except OSError as error:
             raise storage_error(error, self.folder, "read") from error
         records = [name for name in names if name.endswith(".json") and name[0] != "."]
-        runs = [name for name in records if is_record_name(name) or not is_copy(self.folder / name)]
-        return sorted(name.removesuffix(".json") for name in runs)
+        return sorted(name.removesuffix(".json") for name in records if not is_copy(self.folder, name))
 
     def without_record(self) -> list[str]:
         """Return the names of array files without a record, which an interrupted run or a deleted record leaves."""

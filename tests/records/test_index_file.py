@@ -5,15 +5,18 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
 from indexed_reading import anomalies, read
 from many_records import fill
+from stored_records import edit
 
 from fgbench.records import file_stamps, record_index
 from fgbench.records.output_rows import sketch, sketch_key
 from fgbench.records.packed_records import pack
 from fgbench.records.record_index import index_file
 from fgbench.records.store import Store, store_of
+from fgbench.util.hashing import hash_file
 
 COMMITTED = Path(__file__).parents[2] / "reports/cub-200-2011"
 
@@ -116,6 +119,19 @@ def test_the_sketch_of_a_deleted_record_is_removed(results, indexed):
         keys = {key for (key,) in database.execute("SELECT key FROM results WHERE key GLOB 'sketch *'")}
     assert len(keys) == len(records) - 1
     assert sketch_key(gone.outputs_sha256) not in keys
+
+
+def test_the_sketch_of_replaced_arrays_is_removed(results, indexed):
+    record = read(results)[0][0]
+    path = results / "records" / f"{record.run_id}.npz"
+    with np.load(path) as arrays:
+        np.savez_compressed(path, **arrays)
+    edit(path.with_suffix(".json"), lambda fields: fields.update(outputs_sha256=hash_file(path)), seal=True)
+    assert len(read(results)[0]) == 12
+    with sqlite3.connect(index_file(results / "records")) as database:
+        keys = {key for (key,) in database.execute("SELECT key FROM results WHERE key GLOB 'sketch *'")}
+    assert len(keys) == 12
+    assert sketch_key(record.outputs_sha256) not in keys
 
 
 def test_sketches_are_not_read_before_a_comparison_needs_them(results, indexed):
