@@ -31,7 +31,7 @@ class Backbone(nn.Module):
         channels: Number of output channels C.
         input: Normalisation of the input, which `forward` applies.
         weights: The weight file; None for random weights.
-        uses_bf16: True to compute the layers in bfloat16. The output is float32.
+        uses_bf16: True to compute the layers in bfloat16. The output is float32. Fixed blocks have their own precision.
         cache: Maps images to the output, in the place of the layers; of a network with fixed blocks, to their output.
 
     Args:
@@ -67,6 +67,7 @@ class Backbone(nn.Module):
         self._compiled: Callable[[nn.Module, Tensor], Tensor] | None = None
         self._fast = FastConvolutions()
         self._split: tuple[nn.Sequential, nn.Sequential] | None = None  # a tuple, so that names of layers do not change
+        self._fixed_bf16 = False
         self.channels = self._count_channels() if channels is None else channels
 
     def forward(self, images: Tensor) -> Tensor:
@@ -108,10 +109,10 @@ class Backbone(nn.Module):
             return self.fixed_maps(images) if self.cache is None else self.cache(images)
 
     def fixed_maps(self, images: Tensor) -> Tensor:
-        """Map images (B, 3, H, W) uint8 RGB to the output (B, C, h, w) of the fixed blocks, always in float32."""
+        """Map images (B, 3, H, W) uint8 RGB to the output (B, C, h, w) of the fixed blocks, as float32."""
         assert self._split is not None
-        fixed = self._split[0]
-        return _in_chunks(lambda part: self._call(fixed, self._normalise(part), bf16=False), images)
+        fixed, bf16 = self._split[0], self._fixed_bf16
+        return _in_chunks(lambda part: self._call(fixed, self._normalise(part), bf16=bf16).float(), images)
 
     @property
     def _parts(self) -> tuple[nn.Module, ...]:
@@ -120,16 +121,20 @@ class Backbone(nn.Module):
             return self._split[1] if self._split else self.layers.maps, self.layers.top
         return (self._split[1] if self._split else self.layers,)
 
-    def fix_blocks(self, count: int) -> None:
+    def fix_blocks(self, count: int, *, bf16: bool = False) -> None:
         """Keep the weights of the first blocks, each up to a pooling layer, as they are.
 
-        These blocks compute in float32 and without gradients, also in training, and `cache_outputs` stores their output
-        instead of that of the network.
+        These blocks compute without gradients, also in training, and `cache_outputs` stores their output instead of
+        that of the network.
+
+        Args:
+            count: number of blocks.
+            bf16: True to compute these blocks in bfloat16, in training and in inference; else always in float32.
 
         Raises:
             FgbenchError: The layers are not in a row, or the network has too few blocks.
         """
-        self._split = split_blocks(self.layers, count, self.name)
+        self._split, self._fixed_bf16 = split_blocks(self.layers, count, self.name), bf16
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
@@ -165,11 +170,9 @@ class Backbone(nn.Module):
             folder: Folder of this network with these weights up to this tap, or up to its fixed blocks.
             on_recall: Receives, for each batch, the number of images whose output was stored before this call.
         """
-        if self._split:
-            self.cache = MapCache(folder, self.fixed_maps, on_recall)
-        else:
-            tolerance = BF16_TOLERANCE if self.uses_bf16 else TOLERANCE
-            self.cache = MapCache(folder, self._compute, on_recall, tolerance)
+        bf16 = self._fixed_bf16 if self._split else self.uses_bf16
+        compute = self.fixed_maps if self._split else self._compute
+        self.cache = MapCache(folder, compute, on_recall, BF16_TOLERANCE if bf16 else TOLERANCE)
 
     def with_map(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the last convolutional map (B, D, h, w) and the output of `forward`.

@@ -89,8 +89,8 @@ class Settings(StrictModel):
     options: dict[str, bool | int | float | str] = {}
     """Options of the method."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    """Precision of matrix products and convolutions: of the training, or of the networks if the stages train at most
-    the head. All that is computed from the maps of the networks outside of the training is float32."""
+    """Precision of matrix products and convolutions: of the training and of fixed blocks, or of the networks if the
+    stages train at most the head. All else that is computed outside of the training is float32."""
     stages: dict[str, Stage] = {}
     """Stages of training by name."""
     fixed_blocks: int = Field(default=0, ge=0)

@@ -6,8 +6,9 @@ from fgbench.backbones.small_weights import SMALL_NETWORKS
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.methods import methods, options_of
 from fgbench.methods.base import Method, Task
+from fgbench.papers.settings import HALF
 from fgbench.runs.experiment import Experiment
-from fgbench.runs.frozen_networks import sees_few_images, uses_bf16
+from fgbench.runs.frozen_networks import sees_few_images, set_precision, uses_bf16
 from fgbench.runs.run import Run
 from fgbench.runs.streams import load_stream, maps_folder
 from fgbench.util.numeric.seeding import generator
@@ -22,19 +23,18 @@ def build_method(run: Run, trial: Experiment, on_recall: Callable[[int], object]
         on_recall: called with the number of images whose maps come from the cache of an earlier run. None to use no
             cache.
     """
-    bf16, blocks = uses_bf16(run.recipe.method, run.settings), run.settings.fixed_blocks
+    settings, blocks = run.settings, run.settings.fixed_blocks
     networks = {stream.stream: load_stream(stream) for stream in run.streams}
     for network in networks.values():
-        network.uses_bf16 = bf16
-        if blocks:
-            network.fix_blocks(blocks)
-    if on_recall and run.device == "cpu" and not run.network and sees_few_images(run.recipe.method, run.settings):
+        set_precision(network, run.recipe.method, settings)
+    if on_recall and run.device == "cpu" and not run.network and sees_few_images(run.recipe.method, settings):
+        bf16 = settings.precision == HALF if blocks else uses_bf16(run.recipe.method, settings)
         for stream in run.streams:
             if stream.network not in SMALL_NETWORKS:  # these compute maps faster than a cache reads them
-                folder = maps_folder(stream, bf16=bf16 and not blocks, blocks=blocks)
+                folder = maps_folder(stream, bf16=bf16, blocks=blocks)
                 networks[stream.stream].cache_outputs(folder, on_recall)
     part_names = trial.part_names if "parts" in run.protocol.train_sees else ()
-    task = Task(trial.classes, Pipeline.parse(run.settings.test_pipeline).output_size, part_names)
-    options = options_of(run.recipe.method, run.settings.options)
+    task = Task(trial.classes, Pipeline.parse(settings.test_pipeline).output_size, part_names)
+    options = options_of(run.recipe.method, settings.options)
     backbones = [networks[stream.stream] for stream in run.streams]
     return methods[run.recipe.method](backbones, task, options, generator(run.seed, "initial weights"))

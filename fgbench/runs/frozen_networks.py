@@ -2,7 +2,7 @@
 
 import torch
 
-from fgbench.backbones import load_backbone, split_stream
+from fgbench.backbones import Backbone, load_backbone, split_stream
 from fgbench.datasets.pipeline import Pipeline
 from fgbench.methods import methods
 from fgbench.papers.settings import HALF, Settings
@@ -40,10 +40,17 @@ def check_fixed_blocks(recipe: str, method: str, settings: Settings) -> None:
         network.fix_blocks(settings.fixed_blocks)
 
 
+def set_precision(network: Backbone, method: str, settings: Settings) -> None:
+    """Divide a network after its fixed blocks, and set the precision in which it computes outside of the training."""
+    network.uses_bf16 = uses_bf16(method, settings)
+    if settings.fixed_blocks:
+        network.fix_blocks(settings.fixed_blocks, bf16=settings.precision == HALF)
+
+
 def uses_bf16(method: str, settings: Settings) -> bool:
     """Return True if the networks compute in bfloat16 outside of the training.
 
     Under `bf16-mixed` these are networks of runs whose stages train at most the head. The maps of the networks are most
-    of the work of such a run. Other runs use bfloat16 in the training only, and then predict in float32.
+    of the work of such a run. Other runs use bfloat16 in the training and in fixed blocks, and else predict in float32.
     """
     return settings.precision == HALF and not trains_networks(method, settings)

@@ -21,7 +21,7 @@ from fgbench.records.kept_networks import network_path, network_problem, read_ne
 from fgbench.records.pictures import draw_outputs
 from fgbench.records.record import Record, Weights
 from fgbench.records.store import store_of
-from fgbench.runs.frozen_networks import uses_bf16
+from fgbench.runs.frozen_networks import set_precision
 from fgbench.runs.prediction import output_names, predictor
 from fgbench.runs.row_files import batches, inference_batch
 from fgbench.runs.run import code_of
@@ -170,7 +170,7 @@ def _untrained(record: Record, settings: Settings, task: Task) -> Method:
     with torch.random.fork_rng(devices=[]):
         networks = {entry.stream: _network(entry) for entry in record.weights}
         for network in networks.values():
-            network.uses_bf16 = uses_bf16(record.method, settings)
+            set_precision(network, record.method, settings)
         backbones = [networks[stream] for stream in settings.backbones]
         return methods[record.method](backbones, task, options, generator(record.seed, "initial weights"))
 

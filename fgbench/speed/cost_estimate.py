@@ -142,7 +142,7 @@ class _Account:
         # The fixed blocks. On a CPU their output for an image and its mirror image is computed once.
         kept = not self.device.is_gpu and self.kernels.sees_few_images
         passes = (0 if self._fixed_done else min(epochs, 2)) if kept else epochs
-        self._run("training", stage.fixed, passes * images / min(stage.stage.batch_size, images))
+        self._run("training", stage.fixed, passes * images / min(stage.stage.batch_size, images), dtype)
         self._fixed_done |= bool(stage.fixed)
         # The trunk of a stage that trains only the head.
         storage, file = self._storage(stage), self._file_bytes(stage)

@@ -109,6 +109,20 @@ def test_fixed_blocks_compute_in_float32_under_autocast(uses_bf16: bool, tmp_pat
     assert torch.equal(seen[0], expected)
 
 
+def test_fixed_blocks_compute_in_bfloat16_on_demand_and_the_other_blocks_in_float32(tmp_path: Path) -> None:
+    exact, rounded = network(blocks=4), network()
+    rounded.fix_blocks(4, bf16=True)
+    maps = rounded.fixed_maps(images())
+    assert maps.dtype == torch.float32
+    assert torch.equal(maps, maps.bfloat16().float())
+    difference = (maps - exact.fixed_maps(images())).norm() / maps.norm()
+    assert 1e-4 < difference < 0.05
+    rounded.cache_outputs(tmp_path, lambda images: None)
+    with torch.no_grad():
+        for _ in range(2):  # computed, and from the cache
+            torch.testing.assert_close(rounded(images()), exact._call(exact._parts[0], maps, bf16=False))
+
+
 def test_fully_connected_layers_are_trained_after_the_blocks() -> None:
     whole, divided = network("relu7"), network("relu7", 5)
     with torch.no_grad():
