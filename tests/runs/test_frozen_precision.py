@@ -12,6 +12,7 @@ from pool_tasks import Notes
 from fgbench.backbones import Backbone
 from fgbench.datasets.image_files import ImageFiles
 from fgbench.records.store import Store
+from fgbench.runs import built_method
 from fgbench.runs.executors import runner
 from fgbench.runs.executors.runner import Result, run_plan
 from fgbench.runs.frozen_networks import trains_networks, uses_bf16
@@ -96,6 +97,25 @@ def test_only_frozen_networks_predict_in_bfloat16(stages, trained, predicted, tm
     assert types == {True: trained, False: predicted}
 
 
+FIXED = Changes(set_values=("fixed_blocks=1",), precision=HALF, epochs=1)
+
+
+def test_fixed_blocks_predict_in_bfloat16_and_the_trained_ones_in_float32(tmp_path, types):
+    run = mini.run_of("bcnn_dd", changes=FIXED)
+    assert trains_networks("bcnn", run.settings)
+    mini.do(run, tmp_path)
+    assert types == {True: {torch.bfloat16}, False: {torch.bfloat16, torch.float32}}
+
+
+def test_maps_of_fixed_blocks_in_bfloat16_have_their_own_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(built_method, "SMALL_NETWORKS", ())  # small networks have no cache
+    monkeypatch.setenv("FGBENCH_CACHE", str(tmp_path / "cache"))
+    run = mini.run_of("bcnn_dd", changes=FIXED)
+    mini.do(run, tmp_path)
+    folders = [maps_folder(run.streams[0], bf16=bf16, blocks=1) for bf16 in (False, True)]
+    assert [len(list(folder.rglob("*.npz"))) for folder in folders] == [0, 2 * IMAGES]
+
+
 def test_a_training_in_bfloat16_learns(tmp_path):
     run = mini.run_of("bcnn_dm", changes=Changes(precision=HALF))
     assert run.id != mini.run_of("bcnn_dm").id
@@ -135,8 +155,14 @@ def test_processes_of_a_pool_keep_the_precision(jobs, tmp_path, monkeypatch):
     assert not np.array_equal(*(scores(tmp_path, record) for record in records))
 
 
-def test_a_kept_run_predicts_what_its_record_has(tmp_path, monkeypatch):
-    run = replace(frozen_run(tmp_path, monkeypatch, "bcnn_dd", precision=HALF), keep_network=True)
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_kept_run_predicts_what_its_record_has(trained, tmp_path, monkeypatch):
+    run = (
+        mini.run_of("bcnn_dd", changes=FIXED)
+        if trained
+        else frozen_run(tmp_path, monkeypatch, "bcnn_dd", precision=HALF)
+    )
+    run = replace(run, keep_network=True)
     record = mini.do(run, tmp_path)
     index = planned_index(run)
     test = index.select(~index.train)
