@@ -1,6 +1,7 @@
 """One run: a recipe under a profile with a seed, with all settings resolved, and its id."""
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from importlib.metadata import version
@@ -10,7 +11,7 @@ from fgbench.datasets import find
 from fgbench.datasets.image_folder import hashed_name, recorded_name
 from fgbench.methods import methods, options_of
 from fgbench.papers.recipes import Recipe
-from fgbench.papers.settings import Settings, Stage
+from fgbench.papers.settings import HALF, Settings, Stage
 from fgbench.records.record import Deviation
 from fgbench.records.run_cost import Expected
 from fgbench.runs.outside_network import OutsideNetwork
@@ -143,8 +144,13 @@ class Run:
 
     @property
     def threads(self) -> int:
-        """Number of CPU threads; fixed by the profile."""
-        return THREADS[self.profile]
+        """Number of CPU threads: fixed by the profile, but in bfloat16 at most one for each core.
+
+        Values in bfloat16 differ between processors anyway, and its kernels wait in loops for threads without a core.
+        """
+        threads = THREADS[self.profile]
+        in_bf16 = self.settings.precision == HALF and self.device == "cpu"
+        return min(threads, os.cpu_count() or 1) if in_bf16 else threads
 
     @property
     def what(self) -> str:

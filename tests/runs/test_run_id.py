@@ -1,5 +1,6 @@
 """Content of the run id. Values do not depend on anything that the id does not contain."""
 
+import os
 from dataclasses import fields, replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -103,6 +104,13 @@ def test_processes_and_libraries_are_in_the_id(run, monkeypatch):
 
 def test_number_of_threads_depends_only_on_the_profile(run):
     assert [replace(run, profile=profile).threads for profile in ("quick", "frozen", "paper")] == [1, 4, 4]
+
+
+@pytest.mark.parametrize(("device", "cores", "threads"), [("cpu", 2, 2), ("cpu", 8, 4), ("cuda", 2, 4)])
+def test_a_run_in_bfloat16_has_at_most_one_thread_for_each_core(device, cores, threads, run, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    half = run.settings.model_copy(update={"precision": "bf16-mixed"})
+    assert replace(run, profile="paper", device=device, settings=half).threads == threads
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
