@@ -92,14 +92,18 @@ def paper_recipes() -> list[tuple[Recipe, Settings]]:
 
 @contextmanager
 def networks_without_values() -> Iterator[None]:
-    """Build random networks without values, because the values of VGG-16 take seconds."""
+    """Build networks and heads without values: those of VGG-16 and of the head of a pyramid take seconds."""
 
     @lru_cache
     def random(network: str, tap: str, seed: int):
         with torch.device("meta"):
             return build.build_network(network, tap)
 
-    with mock.patch.object(build, "_random", random):
+    with (
+        mock.patch.object(build, "_random", random),
+        mock.patch.object(torch.nn.Linear, "reset_parameters", return_value=None),
+        mock.patch.object(torch, "randn", lambda shape, **_: torch.empty(shape)),
+    ):
         yield
 
 
@@ -110,11 +114,11 @@ def build_method(recipe: Recipe, settings: Settings) -> Method:
             stream: load_backbone(*split_stream(stream), pretrained=False)
             for stream in dict.fromkeys(settings.backbones)
         }
-    side = Pipeline.parse(settings.test_pipeline).output_size
-    kind = methods[recipe.method]
-    task = Task(CLASSES, side, PARTS if "parts" in kind.NEEDS else ())
-    options = options_of(recipe.method, settings.options)
-    return kind([streams[stream] for stream in settings.backbones], task, options, generator(0, "weights"))
+        side = Pipeline.parse(settings.test_pipeline).output_size
+        kind = methods[recipe.method]
+        task = Task(CLASSES, side, PARTS if "parts" in kind.NEEDS else ())
+        options = options_of(recipe.method, settings.options)
+        return kind([streams[stream] for stream in settings.backbones], task, options, generator(0, "weights"))
 
 
 def train_data(settings: Settings, count: int, method: Method) -> TrainData:
