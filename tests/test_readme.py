@@ -7,6 +7,7 @@ from documents import ROOT, Shell, blocks, lines, page
 
 from fgbench.datasets import datasets
 from fgbench.judge.verdict import Outcome
+from fgbench.papers.printed import load_papers
 from fgbench.report.formatting import BADGES
 
 README, QUICK_START = page("README.md"), page("docs/quick_start.md")
@@ -52,3 +53,9 @@ def test_every_verdict_is_explained_with_its_sign():
         for outcome, badge in BADGES.items():
             if outcome is not Outcome.CONTEXT:
                 assert f"{badge.shape} {outcome}" in text
+
+
+def test_the_number_of_cells_of_each_paper_is_that_of_the_package():
+    rows = r"^\| .* \| (\d+) \| \[sources and choices\]\(reproductions/(\w+)/"
+    counts = re.findall(rows, README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {paper: int(count) for count, paper in counts} == {n: len(p.cells()) for n, p in load_papers().items()}

@@ -8,7 +8,7 @@ from markupsafe import escape
 
 from fgbench.judge.claims import check_claims
 from fgbench.judge.frames import judge_store
-from fgbench.judge.recompression import quality_of
+from fgbench.judge.recompression import quality_of, title_of
 from fgbench.judge.sensitivity import find_bounds
 from fgbench.judge.speed_claims import with_speed_claims
 from fgbench.judge.verdict import Outcome, judge
@@ -67,7 +67,7 @@ def test_committed_pages_say_of_runs_cells_and_claims_what_the_records_say(name)
     for group in by_identity(records):
         metric = headline(group[0].values)
         mean = sum(record.values[metric].value for record in group) / len(group)
-        said = f">{escape(group[0].title)}</a>", f"<td>{len(group)}</td>", f">{measured(mean)} %<"
+        said = f">{escape(title_of(group[0]))}</a>", f"<td>{len(group)}</td>", f">{measured(mean)} %<"
         assert [row for row in rows if all(word in row for word in said)], said
     judged = [verdict for own in judge_store(papers, store).values() for verdict in own if verdict.records]
     assert judged
@@ -105,7 +105,7 @@ def test_the_effect_of_the_recompression_on_fv_sift_was_measured_and_leaves_its_
     assert verdict.outcome == Outcome.INCONCLUSIVE
     assert f"changes the number by at most {bound.bound:.2f} points, measured by 3 runs" in verdict.reason
     first, paper = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "reproductions/bcnn/README.md"))
-    assert f"bounds the effect on FV-SIFT by {bound.bound:.2f} points" in " ".join(first.split())
+    assert f"bounds the effect on FV-SIFT with whole images by {bound.bound:.2f} points" in " ".join(first.split())
     assert f"the effect is bounded by {bound.bound:.2f} points" in " ".join(paper.split())
     for effect in bound.effects:
         assert f"{abs(effect.value):.2f}" in paper

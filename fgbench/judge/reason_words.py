@@ -30,13 +30,22 @@ def _open_reason(verdict: Verdict) -> str:
     if verdict.frames:
         return "the measurement lies on both sides of the margin"
     decision, seeds = verdict.decision, len(verdict.records)
+    images = _effect_of_images(verdict)
     if decision and decision.seeds_needed:
-        return f"{counted(seeds, 'seed')} {'does' if seeds == 1 else 'do'} not decide; {decision.seeds_needed} would"
+        more_seeds = f"{counted(seeds, 'seed')} {'does' if seeds == 1 else 'do'} not decide"
+        return f"{more_seeds}, and {images}" if images else f"{more_seeds}; {decision.seeds_needed} would"
+    if images:
+        return images
+    return "too few seeds" if decision is None or decision.p is None else "the seeds do not decide"
+
+
+def _effect_of_images(verdict: Verdict) -> str:
+    """Return how compressed images keep the verdict open, in a clause; empty if they do not."""
     if verdict.data_effect:
         return "compressed images may make the difference"
     if any(deviation.changes_data for deviation in verdict.deviations):
-        return "effect of the compressed images is not known"
-    return "too few seeds" if decision is None or decision.p is None else "the seeds do not decide"
+        return "the effect of the compressed images is not known"
+    return ""
 
 
 def _incomparable_reason(verdict: Verdict) -> str:

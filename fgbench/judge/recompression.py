@@ -27,6 +27,13 @@ def _quality(*pipelines: str) -> int | None:
     return qualities.pop() if len(qualities) == 1 else None
 
 
+def title_of(record: Record) -> str:
+    """Return the title of a run with the quality of its recompression, which older records do not have in the title."""
+    quality = quality_of(record)
+    words = f", recompressed to quality {quality}" if quality else ""
+    return record.title.removesuffix(words) + words
+
+
 def plain_settings(record: Record) -> dict[str, Any]:
     """Return the settings of a run without the further compression: those of the plain run that it belongs to."""
     if quality_of(record) is None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_records import deviation, of_accuracy
 from made_verdicts import CELL, CELLS, STEADY, over_seeds, verdict
-from test_verdict_of_changed_data import judged
+from test_verdict_of_changed_data import IMAGES, judged
 
 from fgbench.judge.anomaly import Anomaly
 from fgbench.judge.reason_words import short_reason
@@ -43,6 +43,12 @@ def test_an_open_test_has_the_number_of_seeds_that_would_decide():
     assert short_reason(one) == f"1 seed does not decide; {needed} would"
 
 
+def test_no_number_of_seeds_would_decide_if_the_effect_of_the_images_is_not_known():
+    found = verdict(over_seeds([84.0, 84.1, 84.2], deviations=[IMAGES]))
+    assert found.decision.seeds_needed > 3
+    assert short_reason(found) == "3 seeds do not decide, and the effect of the compressed images is not known"
+
+
 def test_if_no_number_of_seeds_would_decide_none_is_named():
     found = verdict(over_seeds([83.8, 84.0, 84.3]))
     assert (found.outcome, found.decision.seeds_needed) == (Outcome.INCONCLUSIVE, None)
@@ -51,7 +57,7 @@ def test_if_no_number_of_seeds_would_decide_none_is_named():
 
 
 def test_compressed_images_are_the_reason_if_their_effect_is_not_known_or_too_large():
-    assert short_reason(judged(75.0, {})) == "effect of the compressed images is not known"
+    assert short_reason(judged(75.0, {})) == "the effect of the compressed images is not known"
     wide = judged(75.0, {50: 100, 30: 180})
     assert wide.data_effect
     assert short_reason(wide) == "compressed images may make the difference"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fgbench.judge.anomaly import Anomalies, Anomaly
-from fgbench.judge.recompression import quality_of
+from fgbench.judge.recompression import title_of
 from fgbench.judge.run_choice import run_sort_key
 from fgbench.records.record import Record
 from fgbench.report.html.charts import Chart
@@ -82,7 +82,7 @@ def named_groups(groups: Sequence[RunGroup]) -> list[tuple[str, RunGroup]]:
     """Return groups with unique names, by name: the title, the profile if profiles differ, else the id of the run."""
     profiles = {group[0].profile for group in groups}
     names = [
-        _title(group[0])
+        title_of(group[0])
         + (f", {group[0].profile}" if len(profiles) > 1 else "")
         + (", control" if group[0].control else "")
         for group in groups
@@ -93,13 +93,6 @@ def named_groups(groups: Sequence[RunGroup]) -> list[tuple[str, RunGroup]]:
         for name, group in zip(names, groups, strict=True)
     ]
     return sorted(pairs, key=lambda pair: pair[0])
-
-
-def _title(record: Record) -> str:
-    """Return the title of a run with the quality of its recompression, which older records do not have in the title."""
-    quality = quality_of(record)
-    words = f", recompressed to quality {quality}" if quality else ""
-    return record.title.removesuffix(words) + words
 
 
 def anomalies_of(group: RunGroup, anomalies: Anomalies) -> list[Anomaly]:

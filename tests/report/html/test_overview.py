@@ -90,7 +90,7 @@ def test_the_number_of_tested_cells_and_of_expected_false_verdicts_is_stated(tmp
     assert (
         "2 numbers were tested at an error rate of at most 5 % each: at most 0.1 false verdicts are expected." in text
     )
-    assert "2 are decided, 2 also after the adjustment for all tested numbers (Holm)." in text
+    assert "2 of these are decided, 2 also after the adjustment for all tested numbers (Holm)." in text
     assert "expected" not in Parsed(pages(tmp_path / "none", [])["index"]).text
 
 
