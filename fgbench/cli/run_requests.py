@@ -279,8 +279,7 @@ def plan_request(request: Request, profile: str, has_gpu: bool, say: Callable[[s
         say(f"profile {profile}: {counted(len(recipes), 'recipe')} for {data}, {named_seeds}, on {device}")
         if profile == "quick":
             drawn = sorted({settings.data.replace("_", " ") for settings in resolved})
-            names = "own images" if request.changes.data else " and ".join(drawn)
-            if names:
+            if names := "own images" if request.changes.data else " and ".join(drawn):
                 say(f"{names} and small networks: these numbers are not comparable with printed numbers")
             for line in lines_about_drawing(() if request.changes.data else {settings.data for settings in resolved}):
                 say(line)
