@@ -8,7 +8,6 @@ from markupsafe import escape
 
 from fgbench.judge.claims import check_claims
 from fgbench.judge.frames import judge_store
-from fgbench.judge.recompression import quality_of, title_of
 from fgbench.judge.sensitivity import find_bounds
 from fgbench.judge.speed_claims import with_speed_claims
 from fgbench.judge.verdict import Outcome, judge
@@ -16,6 +15,7 @@ from fgbench.metrics.values import headline
 from fgbench.papers.printed import load_papers
 from fgbench.papers.recipes import load_recipes
 from fgbench.papers.settings import Settings
+from fgbench.records.recompression import quality_of
 from fgbench.records.record import by_identity
 from fgbench.records.store import store_of
 from fgbench.report.formatting import measured
@@ -67,8 +67,11 @@ def test_committed_pages_say_of_runs_cells_and_claims_what_the_records_say(name)
     for group in by_identity(records):
         metric = headline(group[0].values)
         mean = sum(record.values[metric].value for record in group) / len(group)
-        said = f">{escape(title_of(group[0]))}</a>", f"<td>{len(group)}</td>", f">{measured(mean)} %<"
+        said = f">{escape(group[0].title)}</a>", f"<td>{len(group)}</td>", f">{measured(mean)} %<"
         assert [row for row in rows if all(word in row for word in said)], said
+    measured_cells, cells = re.findall(r"<strong>(\d+)</strong> of (\d+) printed numbers", pages["index"])[0]
+    readme = (ROOT / "reports/README.md").read_text(encoding="utf-8")
+    assert f"Of the {cells} printed numbers {measured_cells} are measured." in readme
     judged = [verdict for own in judge_store(papers, store).values() for verdict in own if verdict.records]
     assert judged
     assert not [v.reason for v in judged if not v.cell.cites and str(escape(v.reason)) not in pages[v.cell.paper]]

@@ -16,11 +16,8 @@ def test_the_accuracies_after_each_step_are_those_of_the_records():
     arrays = {record.run_id: store.outputs(record) for record in (trained, frozen)}
     labels, watched = (arrays[trained.run_id][name] for name in ("labels", "watched"))
     shares = [f"{100 * share:.2f}" for share in (watched == labels[:, None]).mean(axis=0)]
-    right = [
-        arrays[record.run_id]["scores"][np.argsort(arrays[record.run_id]["ids"])].argmax(axis=1) == labels
-        for record in (frozen, trained)
-    ]
-    test = mcnemar(*right)
+    assert np.array_equal(*(arrays[record.run_id]["ids"] for record in (frozen, trained)))
+    test = mcnemar(*(arrays[record.run_id]["scores"].argmax(axis=1) == labels for record in (frozen, trained)))
     text = " ".join((REPORTS / "README.md").read_text(encoding="utf-8").split())
     part = text.partition("### Fine-tuning of the last block")[2].partition("###")[0]
     assert (

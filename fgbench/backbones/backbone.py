@@ -163,6 +163,11 @@ class Backbone(nn.Module):
         """Compile the layers by torch.compile for passes with gradients. The names of the parameters do not change."""
         self._compiled = torch.compile(run_part, backend=backend)
 
+    @property
+    def caches_bf16(self) -> bool:
+        """Whether what `cache_outputs` stores is computed in bfloat16."""
+        return self._fixed_bf16 if self._split else self.uses_bf16
+
     def cache_outputs(self, folder: Path, on_recall: Callable[[int], object]) -> None:
         """Compute each image only once and store its output in a folder; for a frozen network, or for fixed blocks.
 
@@ -170,9 +175,8 @@ class Backbone(nn.Module):
             folder: Folder of this network with these weights up to this tap, or up to its fixed blocks.
             on_recall: Receives, for each batch, the number of images whose output was stored before this call.
         """
-        bf16 = self._fixed_bf16 if self._split else self.uses_bf16
         compute = self.fixed_maps if self._split else self._compute
-        self.cache = MapCache(folder, compute, on_recall, BF16_TOLERANCE if bf16 else TOLERANCE)
+        self.cache = MapCache(folder, compute, on_recall, BF16_TOLERANCE if self.caches_bf16 else TOLERANCE)
 
     def with_map(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the last convolutional map (B, D, h, w) and the output of `forward`.

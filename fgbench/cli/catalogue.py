@@ -113,8 +113,6 @@ def _data_set(name: str) -> dict[str, Any]:
 
 def _runs(results: Path) -> list[dict[str, Any]]:
     """Return every run of a results folder, finished or not."""
-    from fgbench.judge.recompression import title_of
-
     store = store_of(results)
     rows = []
     for run_id in run_ids(existing(results)):
@@ -134,7 +132,7 @@ def _runs(results: Path) -> list[dict[str, Any]]:
             else:
                 name = headline(record.values)
                 row |= {
-                    "title": title_of(record),
+                    "title": record.title,
                     "profile": record.profile,
                     "seed": record.seed,
                     "measured": f"{name} {record.values[name].value:.2f} {record.values[name].unit}",

@@ -140,9 +140,7 @@ def _word(value: Any) -> str:
 
 def print_anomalies(records: Sequence["Record"], anomalies: "Anomalies") -> None:
     """Print one line for each anomaly of each record."""
-    from fgbench.judge.recompression import title_of
-
     for record in records:
         for anomaly in anomalies.get(record.run_id, ()):
-            text = f"anomaly: {record.run_id} ({title_of(record)}, seed {record.seed}): {anomaly.kind}: {anomaly.text}"
+            text = f"anomaly: {record.run_id} ({record.title}, seed {record.seed}): {anomaly.kind}: {anomaly.text}"
             out(one_line(text))

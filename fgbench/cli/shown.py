@@ -6,7 +6,6 @@ from typing import Any
 from fgbench.cli.found_runs import find_run, run_ids
 from fgbench.cli.start_remarks import start_remarks
 from fgbench.judge.frames import deviation_text, judge_store
-from fgbench.judge.recompression import title_of
 from fgbench.judge.verdict import Verdict
 from fgbench.metrics.values import Value
 from fgbench.papers.printed import Cell, Paper, load_papers
@@ -164,7 +163,7 @@ def _run(run_id: str, results: Path) -> Tables:
     return {
         run_id: _rows(
             {
-                "title": title_of(record),
+                "title": record.title,
                 "recipe": record.recipe,
                 "profile and seed": f"{record.profile}, seed {record.seed}",
                 "external": external and f"{external.what} of {external.file}, SHA-256 {external.sha256}",

@@ -84,9 +84,7 @@ def verify_folder(folder: Path) -> dict[str, Any]:
 
 
 def _about(record: "Record") -> dict[str, Any]:
-    from fgbench.judge.recompression import title_of
-
-    return {"run": record.run_id, "title": title_of(record), "seed": record.seed}
+    return {"run": record.run_id, "title": record.title, "seed": record.seed}
 
 
 def _listed(records: "Sequence[Record]", anomalies: "Anomalies") -> list[dict[str, Any]]:

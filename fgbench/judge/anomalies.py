@@ -11,7 +11,6 @@ from scipy import special
 
 from fgbench.judge.anomaly import Anomaly, Kind, ReadOutputs
 from fgbench.judge.copied_seeds import copied_seeds
-from fgbench.judge.recompression import plain_settings
 from fgbench.judge.recomputed import depends_on_seed
 from fgbench.judge.seed_checks import seed_anomalies
 from fgbench.judge.start_anomalies import start_anomalies
@@ -19,6 +18,7 @@ from fgbench.metrics.values import AP_RULE, RANKS
 from fgbench.papers.printed import Cell
 from fgbench.records.deviations import ROUNDING as ROUNDING_SETTINGS
 from fgbench.records.output_fingerprint import fingerprint
+from fgbench.records.recompression import plain_settings
 from fgbench.records.record import Record
 from fgbench.records.record_index import Recall, compute_always
 from fgbench.statistics import ALPHA

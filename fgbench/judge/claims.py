@@ -12,13 +12,13 @@ from fgbench.judge.anomalies import impossible_values
 from fgbench.judge.anomaly import Anomalies, ReadOutputs
 from fgbench.judge.equal_settings import with_equal_runs
 from fgbench.judge.protocol_diff import hash_without, protocol_difference
-from fgbench.judge.recompression import quality_of, title_of
 from fgbench.judge.recomputed import hidden_deviations
 from fgbench.judge.run_choice import best_runs
 from fgbench.judge.run_pairs import ClaimState, RunPair, compare_runs
 from fgbench.metrics.values import value_name
 from fgbench.papers.printed import Claim, Paper
 from fgbench.papers.recipes import Recipe
+from fgbench.records.recompression import quality_of
 from fgbench.records.record import Deviation, Record
 from fgbench.statistics import holm
 from fgbench.util.errors import FgbenchError, Obstacle
@@ -161,7 +161,7 @@ def _with_outcome(result: ClaimResult, recipes: Mapping[str, Recipe], anomalies:
         return result
     pairs = "; ".join(map(str, result.pairs))
     by_text = {
-        f"{title_of(record)}: {anomaly.text}": anomaly
+        f"{record.title}: {anomaly.text}": anomaly
         for record in result.records
         for anomaly in (*impossible_values(record), *anomalies.get(record.run_id, ()))
     }

@@ -7,9 +7,9 @@ import numpy as np
 
 from fgbench.judge.anomaly import ReadOutputs
 from fgbench.judge.margin_test import points
-from fgbench.judge.recompression import plain_settings, quality_of
 from fgbench.judge.recomputed import depends_on_seed
 from fgbench.metrics.per_sample import Samples, sample_values
+from fgbench.records.recompression import plain_settings, quality_of
 from fgbench.records.record import Record, by_identity, finish_order
 from fgbench.runs.run import LIBRARIES
 from fgbench.statistics import ALPHA, Interval

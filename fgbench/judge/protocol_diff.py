@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fgbench.judge.recompression import title_of
 from fgbench.records.record import Record
 from fgbench.util.hashing import hash_value
 
@@ -54,7 +53,7 @@ def protocol_difference(groups: Sequence[Sequence[Record]]) -> ProtocolDifferenc
 
 
 def _head(group: Sequence[Record]) -> str:
-    titles = ", ".join(dict.fromkeys(f"{title_of(record)} ({record.profile})" for record in group))
+    titles = ", ".join(dict.fromkeys(f"{record.title} ({record.profile})" for record in group))
     return f"{group[0].protocol_hash}: {len(group)} run{'s' if len(group) != 1 else ''}, {titles}"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from fgbench.judge.recompression import quality_of
+from fgbench.records.recompression import quality_of
 from fgbench.records.record import Record, by_identity
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from fgbench.records.recompression import title_of
 from fgbench.records.record import SCHEMA, Record
 from fgbench.records.seal import seal_of
 from fgbench.util.errors import FgbenchError
@@ -16,7 +17,7 @@ RERUN_HINT = "move its files elsewhere and run the recipe again"
 
 
 def parse_record(content: bytes, run_id: str, path: Path) -> Record:
-    """Return the record of the content of a file.
+    """Return the record of the content of a file; the title has the quality of a recompression.
 
     Args:
         content: the bytes of the file.
@@ -48,4 +49,5 @@ def parse_record(content: bytes, run_id: str, path: Path) -> Record:
         raise FgbenchError(f"{path} names {record.outputs!r} as its array file, not {run_id}.npz", RERUN_HINT)
     if hash_value(record.protocol) != record.protocol_hash:
         raise FgbenchError(f"{path}: {record.protocol_hash} is not the hash of its protocol", RERUN_HINT)
-    return record
+    title = title_of(record)
+    return record if title == record.title else record.model_copy(update={"title": title})

@@ -5,12 +5,12 @@ from recompressed_runs import KEY, run_at, settings_at
 
 from fgbench.judge.anomalies import find_anomalies
 from fgbench.judge.claims import check_claims
-from fgbench.judge.recompression import plain_settings, quality_of
 from fgbench.judge.run_choice import best_runs
 from fgbench.judge.run_pairs import ClaimState
 from fgbench.judge.verdict import judge
 from fgbench.papers.printed import Claim, load_papers
 from fgbench.records.deviations import setting_deviations
+from fgbench.records.recompression import plain_settings, quality_of
 from fgbench.records.record import by_identity
 from fgbench.runs.changed_settings import with_changes
 from fgbench.runs.run import Changes

@@ -60,6 +60,16 @@ def test_a_training_runs_its_step_for_every_batch_of_every_epoch():
     assert seconds(made(step), settings=half).part_s["arithmetic"] == pytest.approx(batches * (0.25 + 0.5))
 
 
+def test_fixed_blocks_are_faster_in_bfloat16():
+    kernels = made([NOTHING])
+    fixed = replace(kernels.stages[0], fixed=(Kernel("convolution", 100.0, 0.0),))
+    kernels = replace(kernels, stages=(fixed,))
+    half = SETTINGS.model_copy(update={"precision": "bf16-mixed"})
+    full, faster = (seconds(kernels, settings=settings).part_s["arithmetic"] for settings in (SETTINGS, half))
+    assert full == pytest.approx(4 * faster)
+    assert full > 0
+
+
 def test_frozen_networks_in_bfloat16_compute_features_vocabulary_descriptors_and_tests_faster():
     kernels = made([NOTHING], [Kernel("convolution", 1000.0, 0.0)], [Kernel("convolution", 100.0, 0.0)], (1, 1))
     kernels = replace(kernels, fits=True)

@@ -7,7 +7,6 @@ from fgbench.judge.adjustment import count_tests
 from fgbench.judge.anomaly import Anomalies, Anomaly
 from fgbench.judge.citations import counted_once
 from fgbench.judge.claims import ClaimResult
-from fgbench.judge.recompression import title_of
 from fgbench.judge.seed_interval import SeedInterval, seed_interval
 from fgbench.judge.verdict import Outcome, Verdict
 from fgbench.papers.printed import Paper
@@ -216,7 +215,7 @@ def run_line(group: Sequence[Record], address: str, anomalies: Anomalies) -> Run
     first = group[0]
     metric = main_value_name(group)
     return RunLine(
-        title=title_of(first),
+        title=first.title,
         address=address,
         profile=first.profile,
         control=next((str(d.run) for d in first.deviations if d.field == "control"), ""),

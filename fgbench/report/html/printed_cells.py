@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from fgbench.judge.citations import counted_once
 from fgbench.judge.external_verdicts import with_external
-from fgbench.judge.recompression import title_of
 from fgbench.judge.verdict import Outcome, Verdict
 from fgbench.papers.printed import Cell
 from fgbench.papers.tables import PrintedRow, Table
@@ -118,7 +117,7 @@ def group_of(verdict: Verdict, groups: Sequence[CellGroup]) -> int | None:
 def paper_deviations(verdicts: Sequence[Verdict]) -> list[DeviationEntry]:
     """Return every deviation of the runs behind the cells of a paper."""
     return _deviation_entries(
-        (deviation, title_of(verdict.records[0]), [f"{cell_name(verdict.cell)} ({verdict.cell.table})"])
+        (deviation, verdict.records[0].title, [f"{cell_name(verdict.cell)} ({verdict.cell.table})"])
         for verdict in verdicts
         for deviation in verdict.deviations
     )
@@ -136,9 +135,7 @@ def method_deviations(records: Iterable[Record], verdicts: Sequence[Verdict]) ->
         for record in verdict.records:
             cells.setdefault(record.run_id, []).append(cell_name(verdict.cell))
     entries = _deviation_entries(
-        (deviation, title_of(record), cells.get(record.run_id, []))
-        for record in records
-        for deviation in record.deviations
+        (deviation, record.title, cells.get(record.run_id, [])) for record in records for deviation in record.deviations
     )
     return [DeviationEntry(e.deviation, tuple(sorted(e.runs)), tuple(sorted(e.cells))) for e in entries]
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fgbench.judge.anomaly import Anomalies, Anomaly
-from fgbench.judge.recompression import title_of
 from fgbench.judge.run_choice import run_sort_key
 from fgbench.records.record import Record
 from fgbench.report.html.charts import Chart
@@ -82,7 +81,7 @@ def named_groups(groups: Sequence[RunGroup]) -> list[tuple[str, RunGroup]]:
     """Return groups with unique names, by name: the title, the profile if profiles differ, else the id of the run."""
     profiles = {group[0].profile for group in groups}
     names = [
-        title_of(group[0])
+        group[0].title
         + (f", {group[0].profile}" if len(profiles) > 1 else "")
         + (", control" if group[0].control else "")
         for group in groups

@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 
 from fgbench.judge.frames import typed_frame
-from fgbench.judge.recompression import title_of
 from fgbench.records.record import Point, Record
 from fgbench.report.tables.sheet import Sheet, frame_sheet
 
@@ -32,8 +31,7 @@ def curve_frame(records: Sequence[Record]) -> pd.DataFrame:
 
 def _row(record: Record, point: Point) -> dict[str, Any]:
     return {
-        **{name: getattr(record, name) for name in RUN if name not in {"control", "title"}},
-        "title": title_of(record),
+        **{name: getattr(record, name) for name in RUN if name != "control"},
         "control": record.protocol.get("control", "none"),
         **{name: getattr(point, name) for name in (*PLACE, *KEPT)},
     }

@@ -11,11 +11,11 @@ import pandas as pd
 from fgbench.judge.anomalies import find_anomalies
 from fgbench.judge.anomaly import Anomalies, ReadOutputs
 from fgbench.judge.frames import typed_frame
-from fgbench.judge.recompression import quality_of, title_of
 from fgbench.judge.run_choice import run_sort_key
 from fgbench.judge.run_pairs import RunPair, compare_runs
 from fgbench.metrics.values import headline
 from fgbench.papers.recipes import Recipe
+from fgbench.records.recompression import quality_of
 from fgbench.records.record import Record, by_identity
 from fgbench.report.formatting import NONE
 from fgbench.report.tables.run_table import run_name
@@ -145,7 +145,7 @@ def _names(runs: Sequence[Sequence[Record]]) -> dict[str, str]:
     """Unique names by id of the first record; equal names get that id as a suffix."""
     words = {
         group[0].run_id: run_name(
-            {"title": title_of(group[0]), "profile": group[0].profile, "control": "none", "seeds": len(group)}
+            {"title": group[0].title, "profile": group[0].profile, "control": "none", "seeds": len(group)}
         )
         for group in runs
     }

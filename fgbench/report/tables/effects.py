@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from fgbench.judge.frames import typed_frame
-from fgbench.judge.recompression import title_of
 from fgbench.judge.recomputed import parsed_settings
 from fgbench.metrics.per_sample import sample_values
 from fgbench.records.record import Record
@@ -66,7 +65,7 @@ def _row(record: Record, differs: str, right: np.ndarray, other: np.ndarray) -> 
     test = mcnemar(right, other)
     return {
         "run": record.run_id,
-        "title": title_of(record),
+        "title": record.title,
         "seed": record.seed,
         "differs": differs,
         "accuracy": 100 * other.mean(),

@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 
 from fgbench.judge.frames import typed_frame
-from fgbench.judge.recompression import title_of
 from fgbench.records.phases import WHOLE, phases_of
 from fgbench.records.record import Record, by_identity
 from fgbench.report.tables.run_table import run_name
@@ -34,8 +33,7 @@ def phase_frame(records: Sequence[Record]) -> pd.DataFrame:
 
 def _rows(group: Sequence[Record]) -> list[dict[str, object]]:
     first = group[0]
-    common = {name: getattr(first, name) for name in ("recipe", "profile", "data")} | {
-        "title": title_of(first),
+    common = {name: getattr(first, name) for name in ("recipe", "title", "profile", "data")} | {
         "control": first.protocol.get("control", "none"),
         "seeds": len(group),
         "runs": ", ".join(record.run_id for record in group),

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from fgbench.judge.frames import deviations_text, split_deviations, typed_frame
-from fgbench.judge.recompression import title_of
 from fgbench.judge.seed_interval import SeedInterval, seed_interval
 from fgbench.judge.table_columns import START
 from fgbench.judge.verdict import Verdict, cell_value_name, split_means
@@ -56,8 +55,7 @@ def _row(group: Sequence[Record], verdicts: Sequence[Verdict]) -> dict[str, obje
     ids, shown = {record.run_id for record in group}, seed_interval(group, metric)
     cells = [v for v in verdicts if cell_value_name(v.cell) == metric and ids & {record.run_id for record in v.records}]
     return {
-        **{name: getattr(first, name) for name in ("recipe", "profile", "data", "synthetic")},
-        "title": title_of(first),
+        **{name: getattr(first, name) for name in ("recipe", "title", "profile", "data", "synthetic")},
         "control": first.protocol.get("control", "none"),
         "metric": metric,
         "unit": first.values[metric].unit,

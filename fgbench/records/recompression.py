@@ -28,7 +28,7 @@ def _quality(*pipelines: str) -> int | None:
 
 
 def title_of(record: Record) -> str:
-    """Return the title of a run with the quality of its recompression, which older records do not have in the title."""
+    """Return the title of a run with the quality of its recompression, which titles in older files do not have."""
     quality = quality_of(record)
     words = f", recompressed to quality {quality}" if quality else ""
     return record.title.removesuffix(words) + words
